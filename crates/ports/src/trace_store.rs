@@ -1,0 +1,196 @@
+//! Where records rest: appended by the drainer in batches, read by pages, bills and the command line.
+
+use bytes::Bytes;
+use gauntlet_types::{CallId, CallRecord, Charge, Day, NanoUsd, Name, Outcome, Timestamp, TraceId};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A record with its texts (JSON, redacted).
+#[derive(Clone, Debug)]
+pub struct StoredCall {
+    pub record: CallRecord,
+    pub input: Bytes,
+    pub output: Bytes,
+}
+
+/// How far a worker's spool has been taken over: everything before `offset` of `segment` is in the store.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct SpoolPosition {
+    pub worker: String,
+    pub segment: u64,
+    pub offset: u64,
+}
+
+#[derive(Debug, Error)]
+pub enum StoreError {
+    #[error("the trace store failed at {what}")]
+    Failed { what: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("the trace store at {path} was written by a newer version (schema {found}, this one knows {known})")]
+    Newer { path: String, found: i64, known: i64 },
+}
+
+/// Narrows a list of traces. Every field that is set must hold; texts compare exactly unless said otherwise.
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TraceFilter {
+    pub tenant: Option<String>,
+    pub team: Option<String>,
+    pub user: Option<String>,
+    pub session: Option<String>,
+    pub route: Option<String>,
+    /// The model asked for, or the target's model.
+    pub model: Option<String>,
+    pub key: Option<String>,
+    pub environment: Option<String>,
+    pub outcome: Option<Outcome>,
+    /// Stable error code.
+    pub error: Option<String>,
+    pub decision: Option<String>,
+    pub prompt_name: Option<String>,
+    pub prompt_version: Option<String>,
+    pub eval_id: Option<String>,
+    pub app_sha: Option<String>,
+    pub trace_id: Option<TraceId>,
+    pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+    pub cost_min: Option<NanoUsd>,
+    pub latency_ms_min: Option<u64>,
+    /// Part of the shown input or output, in any case (ASCII).
+    pub text: Option<String>,
+    /// Newest first, strictly older than this call: the last row of the page before.
+    pub before: Option<CallId>,
+    /// Oldest first, strictly newer than this call: for following.
+    pub after: Option<CallId>,
+    /// Rows wanted; 0 means 50, and more than 1000 is taken as 1000.
+    pub limit: u32,
+}
+
+/// A line of a list of traces.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TraceRow {
+    pub id: CallId,
+    pub trace_id: TraceId,
+    pub started: Timestamp,
+    pub tenant: Name,
+    pub user: Option<Name>,
+    pub session: Option<Name>,
+    pub route: Name,
+    pub model: Name,
+    pub provider: Option<Name>,
+    pub environment: String,
+    pub prompt_name: Option<Name>,
+    pub prompt_version: Option<Name>,
+    pub outcome: Outcome,
+    pub error: Option<String>,
+    pub decision: String,
+    pub cache: String,
+    pub is_streaming: bool,
+    pub tokens_in: u32,
+    pub tokens_out: u32,
+    pub usage_estimated: bool,
+    pub cost: NanoUsd,
+    pub latency_us: u64,
+    pub first_token_us: Option<u64>,
+    /// The last user message and the answer's text, redacted and cut at 200 characters.
+    pub input_preview: String,
+    pub output_preview: String,
+}
+
+/// What to add spend up by.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SpendBy {
+    Tenant,
+    Team,
+    Route,
+    Model,
+    Provider,
+    Environment,
+    Prompt,
+    Day,
+}
+
+#[derive(Clone, Debug)]
+pub struct SpendQuery {
+    pub by: Vec<SpendBy>,
+    /// First and last day, both included.
+    pub from: Day,
+    pub to: Day,
+    pub tenant: Option<String>,
+    pub route: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SpendRow {
+    /// One value for each entry of `SpendQuery::by`.
+    pub keys: Vec<String>,
+    pub calls: u64,
+    pub errors: u64,
+    pub tokens_in: u64,
+    pub tokens_cached: u64,
+    pub tokens_out: u64,
+    pub cost: NanoUsd,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grain {
+    Hour,
+    Day,
+}
+
+/// Figures of one group (a route, a model, or all) over a span of time, from roll-ups alone.
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
+pub struct OverviewRow {
+    pub name: String,
+    pub calls: u64,
+    /// Calls that broke (`Outcome::is_error`).
+    pub errors: u64,
+    /// Calls that a limit, a budget, a key or a guard refused.
+    pub refused: u64,
+    pub cache_hits: u64,
+    pub tokens_in: u64,
+    pub tokens_out: u64,
+    pub cost: NanoUsd,
+    pub p50_us: Option<u64>,
+    pub p95_us: Option<u64>,
+    pub p99_us: Option<u64>,
+}
+
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
+pub struct Overview {
+    pub total: OverviewRow,
+    pub by_route: Vec<OverviewRow>,
+    pub by_model: Vec<OverviewRow>,
+    pub by_tenant: Vec<OverviewRow>,
+    /// (start of the hour or day, figures), oldest first, with gaps left out.
+    pub series: Vec<(Timestamp, OverviewRow)>,
+}
+
+/// What has been spent against one budget in one period.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BudgetSpent {
+    pub charge: Charge,
+    pub spent: NanoUsd,
+}
+
+/// Synchronous: called from the drainer's thread and from blocking threads.
+pub trait TraceStore: Send + Sync {
+    /// Adds records, their roll-ups and their spend in one transaction with the spool's positions. A record whose id is
+    /// there already is left out, roll-ups and spend included, so that a repeat changes nothing.
+    /// Says how many records were new.
+    fn append(&self, batch: &[StoredCall], positions: &[SpoolPosition]) -> Result<usize, StoreError>;
+    fn spool_positions(&self) -> Result<Vec<SpoolPosition>, StoreError>;
+
+    fn trace_find(&self, filter: &TraceFilter) -> Result<Vec<TraceRow>, StoreError>;
+    fn trace_get(&self, id: CallId) -> Result<Option<StoredCall>, StoreError>;
+
+    /// From daily roll-ups, dearest first (by day: oldest first).
+    fn spend(&self, query: &SpendQuery) -> Result<Vec<SpendRow>, StoreError>;
+    /// From hourly roll-ups, `from` included and `to` not, both taken to the hour.
+    fn overview(&self, from: Timestamp, to: Timestamp, series: Grain) -> Result<Overview, StoreError>;
+    /// Spend of `day` and of budgets that never turn.
+    fn budget_spent(&self, day: Day) -> Result<Vec<BudgetSpent>, StoreError>;
+    /// A cheap question that fails when the store does.
+    fn ping(&self) -> Result<(), StoreError>;
+}

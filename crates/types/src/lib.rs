@@ -1,0 +1,24 @@
+//! The words that every room speaks: ids, money, time, the call and its record, events of an answer, faults.
+//!
+//! Plain values only: no IO, no clock, no async. What a value means (unit, range, source) stands at its type.
+
+pub mod answer;
+pub mod call;
+pub mod fault;
+pub mod guard;
+pub mod id;
+pub mod money;
+pub mod record;
+pub mod sketch;
+pub mod time;
+pub mod usage;
+
+pub use answer::{Event, Finish, ToolCall};
+pub use call::{Caller, Door, Environment, PromptRef, Target};
+pub use fault::{Blame, Code, Fault};
+pub use guard::{Action, Decision, Direction, Finding, GuardNote};
+pub use id::{CallId, Name, SpanId, TraceId};
+pub use money::{MoneyError, NanoUsd, PicoUsdPerToken, TokenCount};
+pub use record::{Attempt, AttemptEnd, CacheUse, CallRecord, Charge, Outcome, Stage, StageTime};
+pub use time::{Day, Mono, Timestamp};
+pub use usage::Usage;

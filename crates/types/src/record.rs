@@ -1,0 +1,235 @@
+//! The one record of a call: what `record` writes, the store keeps, and every page, bill and gate reads.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    answer::{Finish, ToolCall},
+    call::{Caller, Door, PromptRef, Target},
+    fault::Code,
+    guard::{Decision, GuardNote},
+    id::{CallId, Name, SpanId, TraceId},
+    money::NanoUsd,
+    time::{Day, Timestamp},
+    usage::Usage,
+};
+
+/// How a call ended.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The model (or the cache) answered.
+    #[default]
+    Ok,
+    /// The route's canned answer was given, since no model could.
+    Canned,
+    /// Refused before a model was asked: key, limit, budget, kill switch, bad request.
+    Refused,
+    /// A guard stopped it.
+    Blocked,
+    /// Every target failed, or the stream broke.
+    Failed,
+    /// The caller went away before the end.
+    Cancelled,
+    /// The process died while the call was in flight; found at the next start and charged its hold.
+    Interrupted,
+}
+
+impl Outcome {
+    pub const ALL: [Outcome; 7] = [
+        Outcome::Ok,
+        Outcome::Canned,
+        Outcome::Refused,
+        Outcome::Blocked,
+        Outcome::Failed,
+        Outcome::Cancelled,
+        Outcome::Interrupted,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Ok => "ok",
+            Outcome::Canned => "canned",
+            Outcome::Refused => "refused",
+            Outcome::Blocked => "blocked",
+            Outcome::Failed => "failed",
+            Outcome::Cancelled => "cancelled",
+            Outcome::Interrupted => "interrupted",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Outcome> {
+        Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == text)
+    }
+
+    /// Counts towards an error rate: something broke, as opposed to a rule that did its work.
+    pub const fn is_error(self) -> bool {
+        matches!(self, Outcome::Failed | Outcome::Interrupted | Outcome::Canned)
+    }
+}
+
+/// The stages of a call, in their order (DESIGN §2).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    Admit,
+    Limit,
+    GuardInput,
+    Render,
+    Plan,
+    Reserve,
+    Cache,
+    Attempt,
+    GuardOutput,
+    Settle,
+    Record,
+}
+
+impl Stage {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Stage::Admit => "admit",
+            Stage::Limit => "limit",
+            Stage::GuardInput => "guard_input",
+            Stage::Render => "render",
+            Stage::Plan => "plan",
+            Stage::Reserve => "reserve",
+            Stage::Cache => "cache",
+            Stage::Attempt => "attempt",
+            Stage::GuardOutput => "guard_output",
+            Stage::Settle => "settle",
+            Stage::Record => "record",
+        }
+    }
+}
+
+/// When a stage ran, in microseconds after the call began.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StageTime {
+    pub stage: Stage,
+    pub start_us: u32,
+    pub took_us: u32,
+}
+
+/// How one attempt at a model ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptEnd {
+    Ok,
+    /// Answered with an error status.
+    Status,
+    Connect,
+    /// No first token in time.
+    FirstTokenTimeout,
+    /// Silent for too long within an answer.
+    IdleTimeout,
+    /// The whole attempt took too long.
+    TotalTimeout,
+    /// Answered something that is not the dialect: HTML, half a frame, nothing.
+    Malformed,
+    /// The connection broke in the middle of the answer.
+    Cut,
+    /// An error inside a stream that began with 200.
+    StreamError,
+    /// Abandoned, since the caller went away.
+    Abandoned,
+}
+
+/// One try at one target.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Attempt {
+    pub target: Target,
+    pub start_us: u32,
+    pub took_us: u32,
+    pub end: AttemptEnd,
+    pub status: Option<u16>,
+    /// What went wrong, redacted and cut short; for operators, never for the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheUse {
+    /// The route asks for no cache.
+    #[default]
+    Off,
+    Miss,
+    Exact,
+}
+
+impl CacheUse {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            CacheUse::Off => "off",
+            CacheUse::Miss => "miss",
+            CacheUse::Exact => "exact",
+        }
+    }
+}
+
+/// One budget that a call draws on. Written to the record, so that the store adds spend up exactly as the ledger does.
+///
+/// `scope` names the rule (`model_daily`, `route_user_daily`, `route_conversation`, …), `key` its subject
+/// (`gpt-4o`, `support_bot/ann`). `period` is the day for a daily budget, none for one that never turns.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Charge {
+    pub scope: Name,
+    pub key: Name,
+    pub period: Option<Day>,
+}
+
+/// Everything known about a call but its texts, which travel beside it (`SpoolEntry`), redacted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CallRecord {
+    pub id: CallId,
+    pub trace_id: TraceId,
+    pub span_id: SpanId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_span_id: Option<SpanId>,
+    pub started: Timestamp,
+    pub latency_us: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_token_us: Option<u64>,
+    pub stages: Vec<StageTime>,
+
+    pub door: Door,
+    pub is_streaming: bool,
+    pub caller: Caller,
+    pub route: Name,
+    /// As the caller wrote it.
+    pub model_asked: Name,
+    /// The target that answered, or the last that was tried; none if no model was asked.
+    pub target: Option<Target>,
+    /// The model that the provider says answered.
+    pub model_answered: Option<Name>,
+    pub prompt: Option<PromptRef>,
+    pub sdk: Option<Name>,
+
+    pub outcome: Outcome,
+    pub status: u16,
+    pub error: Option<Code>,
+    pub error_message: Option<String>,
+    pub finish: Option<Finish>,
+    pub decision: Decision,
+    pub guard: Vec<GuardNote>,
+    pub cache: CacheUse,
+    pub attempts: Vec<Attempt>,
+    pub tool_calls: Vec<ToolCall>,
+
+    pub usage: Usage,
+    pub cost: NanoUsd,
+    /// What was held before the call; charged in full if the call was interrupted.
+    pub held: NanoUsd,
+    pub charges: Vec<Charge>,
+    /// Spent on output that nobody read (the caller had gone).
+    pub wasted: NanoUsd,
+    pub price_version: Name,
+    pub config_version: Name,
+
+    /// Request fields that had no counterpart at the target and were left out.
+    pub dropped: Vec<Name>,
+    /// Request fields that we added.
+    pub injected: Vec<Name>,
+    /// From 0 to 1, once a judge has looked at it.
+    pub judge_score: Option<f32>,
+}
