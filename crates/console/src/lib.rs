@@ -1,1 +1,31 @@
-//! Placeholder.
+//! The console's pages: plain view structs in, HTML out.
+//!
+//! No IO, no framework, no clock: the server fetches what a page shows, calls one function, and sends the string.
+//! Everything a caller or a model wrote is data here. maud escapes it, `text` makes invisible and reordering
+//! characters visible and cuts what is too long. Nothing is ever marked as already escaped.
+//!
+//! Pages fit the policy `default-src 'self'`: no inline script, no style attribute, no outside resource. All of them
+//! work without the script, which only adds comfort.
+
+mod assets;
+mod charts;
+mod chat;
+mod conversation;
+mod facts;
+mod figures;
+mod overview;
+mod query;
+mod shell;
+mod text;
+mod trace;
+mod traces;
+mod waterfall;
+
+pub mod paths;
+
+pub use assets::{ICON, SCRIPT, STYLE, icon_path, script_path, style_path};
+pub use overview::{BudgetLine, OverviewView, overview};
+pub use query::{ListQuery, Range, filter_from_query, query_of};
+pub use shell::{Shell, login, message};
+pub use trace::{TraceView, trace};
+pub use traces::{Facets, TracesView, traces};

@@ -1,1 +1,57 @@
-fn main() {}
+//! The `gauntlet` binary: reads the command line, wires the rooms together, runs one command.
+
+mod cli;
+mod clock;
+mod command;
+mod config_dir;
+mod reach;
+mod reload;
+mod runfile;
+mod show;
+mod up;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    diagnostics();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let place = cli.place;
+    let done = |result: anyhow::Result<()>| result.map(|()| ExitCode::SUCCESS);
+    match cli.command {
+        Command::Up { listen, workers } => done(up::run(&place, listen, workers)),
+        Command::Check { dir } => command::check::run(&place, dir),
+        Command::Doctor => command::doctor::run(&place),
+        Command::Key(key) => done(command::manage::key(&place, key)),
+        Command::Kill(kill) => done(command::manage::kill(&place, kill)),
+        Command::Trace(trace) => done(command::trace::run(&place, trace)),
+        Command::Spend(spend) => done(command::spend::run(&place, spend)),
+        Command::Budget => done(command::spend::budget(&place)),
+        Command::Prompt(prompt) => done(command::manage::prompt(&place, prompt)),
+        Command::Guard(guard) => done(command::guard::run(&place, guard)),
+    }
+}
+
+/// What the program says of itself, on standard error; `GAUNTLET_LOG=debug` says more. Calls have their own log line.
+fn diagnostics() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("GAUNTLET_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+}

@@ -1,1 +1,31 @@
-//! Placeholder.
+//! The guard: what may stand in a prompt or an answer, decided from the text alone.
+//!
+//! [`Scanner`] finds personal data, secrets and attempts at injection; [`StreamRedactor`] does the same to text that
+//! arrives in pieces, with the same result; [`OutputSchema`] checks the form of an answer; [`decide`] turns findings
+//! into a decision and notes for the record. Nothing here reads a clock, a file or the network, and nothing learns:
+//! classifiers and judges live elsewhere.
+
+#![forbid(unsafe_code)]
+
+mod candidate;
+mod checksum;
+mod decide;
+mod injection;
+mod pii;
+mod redact;
+mod scanner;
+mod schema;
+mod secret;
+mod stream;
+mod trigger;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+pub use decide::{Rules, Where, decide};
+pub use redact::{code_points, placeholder, redact};
+pub use scanner::{Kinds, Scanner};
+pub use schema::{OutputSchema, SchemaError};
+pub use secret::SECRET_MAX;
+pub use stream::{HOLD_MAX, StreamRedactor};

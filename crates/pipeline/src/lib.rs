@@ -1,1 +1,22 @@
-//! Placeholder.
+//! The way of one call, from the caller's bytes to the answer's. `run.rs` is the page to read first.
+//!
+//! Every kind of traffic enters by [`run`]; no stage calls another, and only `stage::attempt` talks to a model.
+
+mod answer;
+mod call;
+mod detach;
+mod gate;
+mod ledger;
+mod models;
+mod run;
+mod snapshot;
+mod stage;
+mod stream;
+mod text;
+
+pub use answer::{Answer, AnswerBody, Incoming};
+pub use detach::{Detach, Gone, Tasks};
+pub use gate::{Gate, Shared, SharedParts};
+pub use ledger::{Ledger, LedgerState};
+pub use run::run;
+pub use snapshot::{Snapshot, SnapshotError, endpoints};

@@ -73,7 +73,9 @@ pub struct StoredPrompt {
 
 #[derive(Debug, Error)]
 pub enum ControlError {
-    #[error("a key named `{0}` exists already; choose another name, or `gauntlet key revoke {0}` and a new name")]
+    #[error(
+        "a key named `{0}` exists already; choose another name, or `gauntlet key revoke {0}` and a new name"
+    )]
     KeyExists(Name),
     #[error("there is no key named `{0}`")]
     UnknownKey(Name),

@@ -10,9 +10,11 @@ pub mod upstream;
 
 pub use clock::Clock;
 pub use control::{ControlError, ControlStore, Kill, KillKind, StoredKey, StoredPrompt};
-pub use spool::{Spool, SpoolError, Texts};
+pub use spool::{Observer, Spool, SpoolError, Texts};
 pub use trace_store::{
-    BudgetSpent, Grain, Overview, OverviewRow, SpendBy, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall,
-    TraceFilter, TraceRow, TraceStore,
+    BudgetSpent, Grain, Overview, OverviewRow, SpendBy, SpendQuery, SpendRow, SpoolPosition, StoreError,
+    StoredCall, TraceFilter, TraceRow, TraceStore,
 };
-pub use upstream::{Upstream, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest};
+pub use upstream::{
+    Endpoint, EndpointKind, Sim, Upstream, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest,
+};

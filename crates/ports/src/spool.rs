@@ -17,7 +17,9 @@ pub struct Texts {
 pub enum SpoolError {
     #[error("cannot write to the spool at {path}")]
     Write { path: String, source: std::io::Error },
-    #[error("records wait for the spool at {path} to become writable again; {waiting_bytes} bytes are held in memory")]
+    #[error(
+        "records wait for the spool at {path} to become writable again; {waiting_bytes} bytes are held in memory"
+    )]
     Behind { path: String, waiting_bytes: usize },
     #[error("a record of {bytes} bytes is larger than the spool takes ({limit})")]
     TooLarge { bytes: usize, limit: usize },
@@ -32,4 +34,15 @@ pub trait Spool: Send + Sync {
     /// Writes the final record; returns when the bytes are in the operating system's hands. When they cannot be, they
     /// are kept in memory (bounded) and tried again, and `open` refuses further calls meanwhile.
     fn close(&self, record: &CallRecord, texts: &Texts) -> Result<(), SpoolError>;
+}
+
+/// Sees every finished record: metrics, the log line, live tails. Must not block and must not fail.
+pub trait Observer: Send + Sync {
+    fn observe(&self, record: &CallRecord);
+}
+
+impl<F: Fn(&CallRecord) + Send + Sync> Observer for F {
+    fn observe(&self, record: &CallRecord) {
+        self(record);
+    }
 }

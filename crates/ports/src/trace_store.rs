@@ -1,7 +1,7 @@
 //! Where records rest: appended by the drainer in batches, read by pages, bills and the command line.
 
 use bytes::Bytes;
-use gauntlet_types::{CallId, CallRecord, Charge, Day, NanoUsd, Name, Outcome, Timestamp, TraceId};
+use gauntlet_types::{CallId, CallRecord, Charge, Day, Name, NanoUsd, Outcome, Timestamp, TraceId};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -25,7 +25,9 @@ pub struct SpoolPosition {
 pub enum StoreError {
     #[error("the trace store failed at {what}")]
     Failed { what: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
-    #[error("the trace store at {path} was written by a newer version (schema {found}, this one knows {known})")]
+    #[error(
+        "the trace store at {path} was written by a newer version (schema {found}, this one knows {known})"
+    )]
     Newer { path: String, found: i64, known: i64 },
 }
 

@@ -1,23 +1,57 @@
 //! The way to a model: one attempt, no policy.
 
-use std::{pin::Pin, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{Stream, future::BoxFuture};
 use gauntlet_types::{Door, Name};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Uri};
 use thiserror::Error;
 
-pub struct UpstreamRequest {
-    /// Name of the provider in the configuration.
+/// A provider as the adapter needs it; made from the configuration once per snapshot.
+#[derive(Debug)]
+pub struct Endpoint {
     pub provider: Name,
+    pub kind: EndpointKind,
+    pub connect_timeout: Duration,
+}
+
+#[derive(Debug)]
+pub enum EndpointKind {
+    /// `headers` carry our credentials, marked sensitive, and override what the caller sent.
+    Http {
+        chat: Uri,
+        embeddings: Uri,
+        models: Uri,
+        headers: HeaderMap,
+    },
+    Sim(Sim),
+}
+
+/// The simulated model: for demos, drills, load and tests; its answers say that they are simulated.
+#[derive(Clone, Debug)]
+pub struct Sim {
+    /// Before the first token.
+    pub latency: Duration,
+    /// Between pieces of a streamed answer.
+    pub chunk_delay: Duration,
+    /// Tokens in an answer, unless the request's limit is lower.
+    pub tokens: u32,
+    /// Share of calls that fail with status 500, from 0 to 1; which ones is decided by `seed` and the request alone.
+    pub fault_rate: f64,
+    pub seed: u64,
+    /// A fixed answer instead of generated words.
+    pub answer: Option<String>,
+}
+
+pub struct UpstreamRequest {
+    pub endpoint: Arc<Endpoint>,
     pub model: Name,
     pub door: Door,
     pub is_streaming: bool,
-    /// The caller's headers that may travel on; credentials of ours are added by the adapter.
+    /// The caller's headers that may travel on.
     pub headers: HeaderMap,
     pub body: Bytes,
-    pub connect_timeout: Duration,
 }
 
 pub type UpstreamBody = Pin<Box<dyn Stream<Item = Result<Bytes, UpstreamError>> + Send>>;
@@ -33,13 +67,9 @@ pub struct UpstreamAnswer {
 pub enum UpstreamError {
     #[error("cannot reach provider `{provider}`")]
     Connect { provider: Name, source: Box<dyn std::error::Error + Send + Sync> },
-    #[error("no connection to provider `{provider}` within {limit:?}")]
-    ConnectTimeout { provider: Name, limit: Duration },
     #[error("the connection to provider `{provider}` broke")]
     Broken { provider: Name, source: Box<dyn std::error::Error + Send + Sync> },
-    #[error("provider `{provider}` is not configured")]
-    Unknown { provider: Name },
-    #[error("provider `{provider}` answered in a content encoding that was not asked for: {encoding}")]
+    #[error("provider `{provider}` answered in content encoding `{encoding}`, which was not asked for")]
     Encoding { provider: Name, encoding: String },
 }
 

@@ -1,1 +1,23 @@
-//! Placeholder.
+//! Prompts as files: one versioned entry a file, checked when it is read, rendered with typed variables.
+//!
+//! Pure: texts come in, values go out. Reading the folder, keeping versions for good and moving labels is done by
+//! others with what this gives them ([`Prompt::stored`], [`Registry::resolve`]).
+//!
+//! Text is data: a variable's value is put in as it stands and never read as a template.
+
+pub mod error;
+pub mod file;
+pub mod prompt;
+pub mod registry;
+pub mod variable;
+
+mod canonical;
+mod jinja;
+mod near;
+mod string_template;
+
+pub use error::PromptError;
+pub use file::{FILE_BYTES_MAX, parse};
+pub use prompt::{Engine, Message, Prompt, RENDERED_BYTES_MAX, Rendered};
+pub use registry::Registry;
+pub use variable::{Kind, Variable};

@@ -1,1 +1,14 @@
-//! Placeholder.
+//! Faces of the gateway: the doors that SDKs use, the management API, the console's pages, and the listener under them.
+
+pub mod admin;
+mod api;
+mod auth;
+mod body;
+mod door;
+pub mod error;
+mod pages;
+pub mod serve;
+
+pub use admin::{Admin, AdminParts};
+pub use api::router;
+pub use auth::{Access, Token};

@@ -1,1 +1,31 @@
-//! Placeholder.
+//! The record's way from a finished call to the places that keep it: spool, drainer, log line, metrics.
+//!
+//! A call writes its record to its worker's [`FileSpool`] (one `write(2)`); the [`Drainer`] moves records from there to
+//! the trace store in batches, and [`recover`](recover::recover) does so at start for what a dead process left behind.
+//! [`LineSink`] and [`Metrics`] see the same record and need neither the spool nor the store.
+//!
+//! Plain threads, no async: everything here either takes microseconds or runs on a thread of its own. What it does not
+//! do: decide what is recorded, redact, or read the clock.
+
+pub mod segment;
+pub mod spool;
+pub mod disk;
+pub mod drain;
+mod follow;
+pub mod recover;
+pub mod line;
+pub mod sink;
+pub mod metrics;
+mod prometheus;
+mod series;
+pub mod error;
+
+pub use disk::{Disk, RealDisk, SegmentFile};
+pub use drain::{Drainer, DrainerConfig, DrainerHandle, DrainerStats};
+pub use error::TraceError;
+pub use line::line;
+pub use metrics::Metrics;
+pub use prometheus::Gauge;
+pub use recover::{Recovered, recover};
+pub use sink::{LineSink, LineTarget};
+pub use spool::{FileSpool, SpoolLimits};

@@ -40,15 +40,36 @@ pub struct ToolCall {
 pub enum Event {
     /// The model that really answers, as the provider names it.
     Model(String),
-    Text { choice: u32, text: String },
-    Refusal { choice: u32, text: String },
-    Reasoning { choice: u32, text: String },
+    Text {
+        choice: u32,
+        text: String,
+    },
+    Refusal {
+        choice: u32,
+        text: String,
+    },
+    Reasoning {
+        choice: u32,
+        text: String,
+    },
     /// The first piece of a tool call has its id and name; later pieces only add to the arguments.
-    ToolCall { choice: u32, index: u32, id: Option<String>, name: Option<String>, arguments: String },
-    Finish { choice: u32, why: Finish },
+    ToolCall {
+        choice: u32,
+        index: u32,
+        id: Option<String>,
+        name: Option<String>,
+        arguments: String,
+    },
+    Finish {
+        choice: u32,
+        why: Finish,
+    },
     Usage(Usage),
     /// An error inside a stream that began well.
-    Error { code: Option<String>, message: String },
+    Error {
+        code: Option<String>,
+        message: String,
+    },
     /// The stream's own end mark (`[DONE]`).
     Done,
 }

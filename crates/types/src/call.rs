@@ -101,7 +101,8 @@ pub struct Target {
 impl Target {
     pub fn parse(text: &str) -> Option<Target> {
         let (provider, model) = text.split_once('/')?;
-        (!provider.is_empty() && !model.is_empty()).then(|| Target { provider: provider.into(), model: model.into() })
+        (!provider.is_empty() && !model.is_empty())
+            .then(|| Target { provider: provider.into(), model: model.into() })
     }
 }
 

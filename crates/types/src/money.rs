@@ -58,7 +58,8 @@ impl Sum for NanoUsd {
 /// Shows all nine places that matter, at least two: `0.30`, `0.000000075`.
 impl fmt::Display for NanoUsd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, rest) = (self.0.unsigned_abs() / NANO_PER_USD as u64, self.0.unsigned_abs() % NANO_PER_USD as u64);
+        let (whole, rest) =
+            (self.0.unsigned_abs() / NANO_PER_USD as u64, self.0.unsigned_abs() % NANO_PER_USD as u64);
         let digits = format!("{rest:09}");
         let shown = digits.trim_end_matches('0');
         let shown = if shown.len() < 2 { &digits[..2] } else { shown };
@@ -90,7 +91,8 @@ impl FromStr for NanoUsd {
             return Err(range());
         }
         let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| range())? };
-        let nanos: i64 = if fraction.is_empty() { 0 } else { format!("{fraction:0<9}").parse().map_err(|_| bad())? };
+        let nanos: i64 =
+            if fraction.is_empty() { 0 } else { format!("{fraction:0<9}").parse().map_err(|_| bad())? };
         let amount = whole.checked_mul(NANO_PER_USD).and_then(|n| n.checked_add(nanos)).ok_or_else(range)?;
         Ok(NanoUsd(if negative { -amount } else { amount }))
     }

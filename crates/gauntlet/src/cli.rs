@@ -1,0 +1,250 @@
+//! The command line, as clap reads it. What each command does is in `command/`.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+/// One binary between your applications and their language models.
+///
+/// Exit codes: 0 done, 1 the answer is no (a mistake in the configuration, a problem found), 2 could not be done.
+#[derive(Parser)]
+#[command(name = "gauntlet", version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Where configuration and data are.
+#[derive(Args, Clone)]
+pub struct Place {
+    /// Folder with gauntlet.yml, budgets.yml, prices.yml and prompts/ (default: here, if gauntlet.yml is here)
+    #[arg(long, global = true, value_name = "DIR", env = "GAUNTLET_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Folder for records, keys and the spool
+    #[arg(long, global = true, value_name = "DIR", env = "GAUNTLET_DATA", default_value = "gauntlet-data")]
+    pub data: PathBuf,
+    /// Print JSON instead of tables
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Start the gateway, its API and the console
+    Up {
+        /// Address to listen on; any but loopback asks for keys and a login [default: 127.0.0.1:8787]
+        #[arg(long, value_name = "ADDR")]
+        listen: Option<SocketAddr>,
+        /// Worker threads [default: one for each core]
+        #[arg(long, value_name = "N")]
+        workers: Option<usize>,
+    },
+    /// Check a configuration and name file, line and cure of each mistake
+    Check {
+        /// Folder to check [default: the one of --config]
+        dir: Option<PathBuf>,
+    },
+    /// Look for what would keep the gateway from working
+    Doctor,
+    /// Virtual keys: create, list, revoke
+    #[command(subcommand)]
+    Key(Key),
+    /// Stop a tenant, route, model or key at once
+    Kill(Kill),
+    /// Find, show and follow traces
+    #[command(subcommand)]
+    Trace(Trace),
+    /// What was spent, by whom, on what
+    Spend(Spend),
+    /// Budgets and their use
+    Budget,
+    /// Prompt versions and their labels
+    #[command(subcommand)]
+    Prompt(Prompt),
+    /// The guards, from the shell
+    #[command(subcommand)]
+    Guard(Guard),
+}
+
+#[derive(Subcommand)]
+pub enum Key {
+    /// Make a key; its secret is shown this once
+    Create {
+        name: String,
+        #[arg(long, default_value = "default")]
+        tenant: String,
+        #[arg(long)]
+        team: Option<String>,
+        #[arg(long)]
+        user: Option<String>,
+        /// prod, staging, dev or eval
+        #[arg(long, value_name = "ENV")]
+        env: Option<String>,
+        /// A route it may use; repeat for more [default: all]
+        #[arg(long = "route", value_name = "ROUTE")]
+        routes: Vec<String>,
+        /// A model it may use; repeat for more [default: all]
+        #[arg(long = "model", value_name = "MODEL")]
+        models: Vec<String>,
+        /// Days until it expires [default: never]
+        #[arg(long, value_name = "DAYS")]
+        expires: Option<u64>,
+    },
+    /// All keys, revoked ones too
+    List,
+    /// Make a key useless from the next call on
+    Revoke { name: String },
+}
+
+#[derive(Args)]
+pub struct Kill {
+    /// tenant, route, model or key
+    #[arg(required_unless_present = "list", value_parser = ["tenant", "route", "model", "key"])]
+    pub kind: Option<String>,
+    /// Its name; a model as `provider/model` or as callers ask for it
+    #[arg(required_unless_present = "list")]
+    pub name: Option<String>,
+    /// Why, for whoever finds it
+    #[arg(long, default_value = "")]
+    pub reason: String,
+    /// Let it live again
+    #[arg(long)]
+    pub undo: bool,
+    /// Show what is killed
+    #[arg(long, conflicts_with_all = ["undo", "kind"])]
+    pub list: bool,
+}
+
+/// Narrows a list of traces; all that are given must hold.
+#[derive(Args, Default)]
+pub struct Filter {
+    #[arg(long)]
+    pub tenant: Option<String>,
+    #[arg(long)]
+    pub team: Option<String>,
+    #[arg(long)]
+    pub user: Option<String>,
+    #[arg(long)]
+    pub session: Option<String>,
+    #[arg(long)]
+    pub route: Option<String>,
+    #[arg(long)]
+    pub model: Option<String>,
+    #[arg(long)]
+    pub key: Option<String>,
+    #[arg(long)]
+    pub env: Option<String>,
+    /// ok, canned, refused, blocked, failed, cancelled or interrupted
+    #[arg(long)]
+    pub outcome: Option<String>,
+    /// Stable error code, such as budget_exceeded
+    #[arg(long)]
+    pub error: Option<String>,
+    /// allow, flag, redact or block
+    #[arg(long)]
+    pub decision: Option<String>,
+    #[arg(long)]
+    pub prompt: Option<String>,
+    #[arg(long)]
+    pub prompt_version: Option<String>,
+    #[arg(long)]
+    pub eval_id: Option<String>,
+    #[arg(long)]
+    pub app_sha: Option<String>,
+    #[arg(long)]
+    pub trace_id: Option<String>,
+    /// From then on: 2026-11-21, 2026-11-21T08:00:00Z, or 15m, 2h, 7d ago
+    #[arg(long)]
+    pub since: Option<String>,
+    #[arg(long)]
+    pub until: Option<String>,
+    /// Cost in USD at least
+    #[arg(long)]
+    pub min_cost: Option<String>,
+    /// Latency in milliseconds at least
+    #[arg(long)]
+    pub min_latency: Option<u64>,
+    /// Part of the input or output, redacted as it is stored
+    #[arg(long)]
+    pub text: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub enum Trace {
+    /// Newest first
+    List {
+        #[command(flatten)]
+        filter: Filter,
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// One call, whole
+    Show {
+        /// The request id (header x-gauntlet-request-id)
+        id: String,
+    },
+    /// The newest, and with -f each call as it ends
+    Tail {
+        #[command(flatten)]
+        filter: Filter,
+        #[arg(long, short)]
+        follow: bool,
+        #[arg(long, short = 'n', default_value_t = 10)]
+        lines: u32,
+    },
+}
+
+#[derive(Args)]
+pub struct Spend {
+    /// tenant, team, route, model, provider, environment, prompt, day; several with commas
+    #[arg(long, default_value = "route,model")]
+    pub by: String,
+    /// A whole month, such as 2026-11
+    #[arg(long, conflicts_with_all = ["from", "to"])]
+    pub month: Option<String>,
+    /// First day [default: today, UTC]
+    #[arg(long)]
+    pub from: Option<String>,
+    /// Last day [default: today, UTC]
+    #[arg(long)]
+    pub to: Option<String>,
+    #[arg(long)]
+    pub tenant: Option<String>,
+    #[arg(long)]
+    pub route: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub enum Prompt {
+    /// Versions and labels that the gateway knows
+    List,
+    /// One version as it is kept
+    Show {
+        /// name@version or name@label
+        reference: String,
+    },
+    /// Point a label at a version, from the next call on
+    Promote {
+        /// name@version
+        reference: String,
+        #[arg(long, default_value = "production")]
+        to: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum Guard {
+    /// Scan JSON lines {"id","text"} from standard input
+    Scan {
+        /// A route's rules [default: everything found is redacted, secrets are blocked, injection is flagged]
+        #[arg(long, value_name = "ROUTE")]
+        policy: Option<String>,
+        #[arg(long, default_value = "input", value_parser = ["input", "output"])]
+        direction: String,
+        /// Read and write JSON lines (the only form)
+        #[arg(long)]
+        jsonl: bool,
+    },
+}

@@ -1,0 +1,113 @@
+//! `gauntlet doctor`: looks at everything a gateway needs, from the outside.
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::Result;
+use gauntlet_pipeline::endpoints;
+use gauntlet_ports::{EndpointKind, TraceStore};
+use serde_json::json;
+
+use crate::{
+    cli::Place,
+    config_dir,
+    runfile::RunFile,
+    show::{self, Column},
+    wiring::{self, Stores},
+};
+
+/// A provider that does not answer within this is as good as down.
+const PROVIDER_MAX: Duration = Duration::from_secs(5);
+
+struct Finding {
+    what: String,
+    is_good: bool,
+    says: String,
+}
+
+pub fn run(place: &Place) -> Result<ExitCode> {
+    let mut findings = Vec::new();
+    let mut add = |what: &str, result: Result<String, String>| {
+        let (is_good, says) = match result {
+            Ok(says) => (true, says),
+            Err(says) => (false, says),
+        };
+        findings.push(Finding { what: what.to_owned(), is_good, says });
+    };
+    let running = RunFile::find(&place.data);
+    add("gateway", match &running {
+        Some(run) => ask(&format!("{}/readyz", run.url), None).map(|says| format!("{} at {}", says.trim(), run.url)),
+        None => Ok("not running on this data folder".to_owned()),
+    });
+    let folder = config_dir::find(place.config.as_deref())?;
+    let read = config_dir::read(folder.as_deref())?;
+    let loaded = wiring::load(&read, true);
+    add("configuration", match (&folder, &loaded) {
+        (None, _) => Ok("none: built-in defaults".to_owned()),
+        (Some(folder), Ok(loaded)) => Ok(format!("{} (version {})", folder.display(), loaded.policy.version())),
+        (Some(folder), Err(mistakes)) => {
+            Err(format!("{} mistakes in {}: gauntlet check {}", mistakes.len(), folder.display(), folder.display()))
+        }
+    });
+    add("data folder", match Stores::open(&place.data) {
+        Ok(stores) => match stores.traces.ping() {
+            Ok(()) => Ok(format!("{} can be read and written", place.data.display())),
+            Err(error) => Err(error.to_string()),
+        },
+        Err(error) => Err(format!("{error:#}")),
+    });
+    if let Ok(loaded) = &loaded {
+        match endpoints(&loaded.policy) {
+            Err(error) => add("providers", Err(error.to_string())),
+            Ok(endpoints) => {
+                let mut endpoints: Vec<_> = endpoints.values().collect();
+                endpoints.sort_by(|a, b| a.provider.cmp(&b.provider));
+                for endpoint in endpoints {
+                    let what = format!("provider {}", endpoint.provider);
+                    match &endpoint.kind {
+                        EndpointKind::Sim(_) => add(&what, Ok("simulated, inside this program".to_owned())),
+                        EndpointKind::Http { models, headers, .. } => {
+                            add(&what, ask(&models.to_string(), Some(headers)).map(|_| format!("answers at {models}")));
+                        }
+                    }
+                }
+            }
+        }
+        for target in wiring::unpriced(&loaded.policy) {
+            let cure = "add it to prices.yml, or say `price: free` at its provider";
+            add("price", Err(format!("nobody knows what {target} costs; {cure}")));
+        }
+    }
+    let all_good = findings.iter().all(|finding| finding.is_good);
+    if place.json {
+        let rows: Vec<_> = findings
+            .iter()
+            .map(|finding| json!({"what": finding.what, "ok": finding.is_good, "says": finding.says}))
+            .collect();
+        show::json(&json!({"ok": all_good, "findings": rows}));
+    } else {
+        let rows = findings
+            .iter()
+            .map(|finding| vec![if finding.is_good { "ok" } else { "PROBLEM" }.to_owned(), finding.what.clone(), finding.says.clone()]);
+        show::table(&[Column::Left(""), Column::Left("what"), Column::Left("says")], rows.collect(), "");
+    }
+    Ok(if all_good { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Asks a URL; a wrong key is a problem, a path that is not there is not (the host answers).
+fn ask(url: &str, headers: Option<&http::HeaderMap>) -> Result<String, String> {
+    let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PROVIDER_MAX));
+    let agent: ureq::Agent = config.build().into();
+    let mut request = agent.get(url);
+    for (name, value) in headers.into_iter().flatten() {
+        request = request.header(name, value);
+    }
+    let mut answer = request.call().map_err(|error| format!("{url}: {error}"))?;
+    let status = answer.status().as_u16();
+    let text = answer.body_mut().with_config().limit(1 << 20).read_to_string().unwrap_or_default();
+    match status {
+        200..=299 | 404 | 405 => Ok(text),
+        401 | 403 => Err(format!("{url} does not take the key (status {status})")),
+        503 => Err(text.trim().to_owned()),
+        other => Err(format!("{url} answers with status {other}")),
+    }
+}

@@ -1,0 +1,9 @@
+//! One file a command, or a family of small ones. Each ends in a question to the management API (`reach`), so that the
+//! command line, the console and programs see the same.
+
+pub mod check;
+pub mod doctor;
+pub mod guard;
+pub mod manage;
+pub mod spend;
+pub mod trace;

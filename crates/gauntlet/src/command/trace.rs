@@ -1,0 +1,259 @@
+//! `gauntlet trace list|show|tail`.
+
+use std::io::{BufRead, BufReader, Write};
+
+use anyhow::Result;
+use gauntlet_types::{CallRecord, Timestamp};
+use serde_json::Value;
+
+use crate::{
+    cli::{Filter, Place, Trace},
+    reach::{Reach, escape},
+    show::{self, Column, duration_us, nano_usd, text},
+};
+
+pub fn run(place: &Place, command: Trace) -> Result<()> {
+    let reach = Reach::new(place)?;
+    match command {
+        Trace::List { filter, limit } => {
+            let answer = reach.get(&format!("/api/v1/traces?{}", query(&filter, limit)))?;
+            if place.json {
+                show::json(&answer["traces"]);
+            } else {
+                list(answer["traces"].as_array().map_or(&[][..], Vec::as_slice));
+            }
+        }
+        Trace::Show { id } => {
+            let call = reach.get(&format!("/api/v1/traces/{}", escape(&id)))?;
+            if place.json { show::json(&call) } else { one(&call) }
+        }
+        Trace::Tail { filter, follow, lines } => {
+            let answer = reach.get(&format!("/api/v1/traces?{}", query(&filter, lines)))?;
+            for row in answer["traces"].as_array().into_iter().flatten().rev() {
+                if place.json { println!("{row}") } else { line(row) }
+            }
+            if follow {
+                tail(&reach, &filter, place.json)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The console's query names, so that a list here and a page there are the same view.
+fn query(filter: &Filter, limit: u32) -> String {
+    let pairs = [
+        ("tenant", &filter.tenant),
+        ("team", &filter.team),
+        ("user", &filter.user),
+        ("session", &filter.session),
+        ("route", &filter.route),
+        ("model", &filter.model),
+        ("key", &filter.key),
+        ("environment", &filter.env),
+        ("outcome", &filter.outcome),
+        ("error", &filter.error),
+        ("decision", &filter.decision),
+        ("prompt_name", &filter.prompt),
+        ("prompt_version", &filter.prompt_version),
+        ("eval_id", &filter.eval_id),
+        ("app_sha", &filter.app_sha),
+        ("trace_id", &filter.trace_id),
+        ("since", &filter.since.as_deref().map(instant)),
+        ("until", &filter.until.as_deref().map(instant)),
+        ("cost_min", &filter.min_cost),
+        ("latency_ms_min", &filter.min_latency.map(|ms| ms.to_string())),
+        ("text", &filter.text),
+        ("limit", &Some(limit.to_string())),
+    ]
+    .map(|(name, value)| value.as_ref().map(|value| format!("{name}={}", escape(value))));
+    pairs.into_iter().flatten().collect::<Vec<_>>().join("&")
+}
+
+/// `15m` ago as an instant; anything else is the API's to read.
+fn instant(text: &str) -> String {
+    let units = [("s", 1u64), ("m", 60), ("h", 3600), ("d", 86_400)];
+    let ago = units.iter().find_map(|(unit, seconds)| {
+        let count: u64 = text.strip_suffix(unit)?.parse().ok()?;
+        count.checked_mul(*seconds)
+    });
+    match ago {
+        Some(seconds) => crate::wiring::now().minus(std::time::Duration::from_secs(seconds)).to_string(),
+        None => text.to_owned(),
+    }
+}
+
+fn list(rows: &[Value]) {
+    use Column::{Left, Right};
+    let columns = [
+        Left("time (UTC)"),
+        Left("request"),
+        Left("outcome"),
+        Left("route"),
+        Left("model"),
+        Left("tenant"),
+        Right("tokens"),
+        Right("cost"),
+        Right("latency"),
+        Left("guard"),
+        Left("input"),
+    ];
+    let rows = rows.iter().map(|row| {
+        vec![
+            short_time(&row["started"]),
+            text(&row["id"]).replace("r_", ""),
+            outcome(row),
+            text(&row["route"]),
+            text(&row["model"]),
+            text(&row["tenant"]),
+            format!("{}→{}{}", row["tokens_in"], row["tokens_out"], if row["usage_estimated"] == true { "~" } else { "" }),
+            nano_usd(&row["cost"]),
+            duration_us(&row["latency_us"]),
+            text(&row["decision"]),
+            text(&row["input_preview"]).chars().take(40).collect(),
+        ]
+    });
+    show::table(&columns, rows.collect(), "No traces yet. Make a call, or loosen the filter.");
+}
+
+fn outcome(row: &Value) -> String {
+    match row["error"].as_str() {
+        Some(code) => format!("{} ({code})", text(&row["outcome"])),
+        None => text(&row["outcome"]),
+    }
+}
+
+fn short_time(value: &Value) -> String {
+    let whole = show::time(value);
+    whole.get(5..19).map_or(whole.clone(), |cut| cut.replace('T', " "))
+}
+
+fn line(row: &Value) {
+    println!(
+        "{} {:<9} {:<14} {:<24} {:>6}→{:<6} {:>10} {:>9}  {}",
+        short_time(&row["started"]),
+        text(&row["outcome"]),
+        show::printable(&text(&row["route"])),
+        show::printable(&text(&row["model"])),
+        row["tokens_in"],
+        row["tokens_out"],
+        nano_usd(&row["cost"]),
+        duration_us(&row["latency_us"]),
+        show::printable(&text(&row["input_preview"])).chars().take(60).collect::<String>(),
+    );
+}
+
+fn tail(reach: &Reach, filter: &Filter, json: bool) -> Result<()> {
+    let reader = BufReader::new(reach.follow(&format!("/api/v1/traces/tail?{}", query(filter, 0)))?);
+    for read in reader.lines() {
+        let read = read?;
+        let Some(data) = read.strip_prefix("data:") else { continue };
+        if json {
+            println!("{}", data.trim());
+        } else {
+            let record: CallRecord = serde_json::from_str(data)?;
+            let model = record.target.as_ref().map_or(&record.model_asked, |target| &target.model);
+            println!(
+                "{} {:<9} {:<14} {:<24} {:>6}→{:<6} {:>10} {:>9}  {}",
+                record.started.to_string().get(5..19).unwrap_or("").replace('T', " "),
+                record.outcome.as_str(),
+                show::printable(&record.route),
+                show::printable(model),
+                record.usage.input_total(),
+                record.usage.output_total(),
+                show::usd(record.cost.as_usd()),
+                duration_us(&record.latency_us.into()),
+                record.id,
+            );
+        }
+        std::io::stdout().flush()?;
+    }
+    Ok(())
+}
+
+fn one(call: &Value) {
+    let record = &call["record"];
+    let caller = &record["caller"];
+    let title = |name: &str, value: String| {
+        if value != "–" && !value.is_empty() && value != "[]" {
+            println!("{name:<14} {}", show::printable(&value));
+        }
+    };
+    title("request", format!("r_{}", text(&record["id"]).replace('-', "")));
+    title("trace", text(&record["trace_id"]));
+    title("time", show::time(&record["started"]));
+    let status = format!("{} {}", text(&record["outcome"]), record["status"]);
+    title("outcome", match record["error"].as_str() {
+        Some(code) => format!("{status} {code}: {}", text(&record["error_message"])),
+        None => status,
+    });
+    title("route", text(&record["route"]));
+    title("model", match record["target"].as_object() {
+        Some(target) => format!("{} → {}/{}", text(&record["model_asked"]), text(&target["provider"]), text(&target["model"])),
+        None => text(&record["model_asked"]),
+    });
+    for field in ["tenant", "team", "user", "session", "key", "environment", "app_sha", "eval_id"] {
+        title(field, text(&caller[field]));
+    }
+    if let Some(prompt) = record["prompt"].as_object() {
+        let hash = text(&prompt["hash"]);
+        title("prompt", format!("{}@{} ({})", text(&prompt["name"]), text(&prompt["version"]), hash.get(..12).unwrap_or(&hash)));
+    }
+    let usage = &record["usage"];
+    let estimated = if usage["estimated"] == true { ", counted here" } else { "" };
+    title("tokens", format!(
+        "{} in ({} cached), {} out ({} reasoning){estimated}",
+        sum(usage, &["input_fresh", "cache_read", "cache_write_5m", "cache_write_1h"]),
+        usage["cache_read"],
+        sum(usage, &["output", "reasoning"]),
+        usage["reasoning"],
+    ));
+    title("cost", format!("{} (held {}; prices {})", nano_usd(&record["cost"]), nano_usd(&record["held"]), text(&record["price_version"])));
+    title("latency", format!("{} (first token {})", duration_us(&record["latency_us"]), duration_us(&record["first_token_us"])));
+    title("cache", text(&record["cache"]));
+    title("guard", text(&record["decision"]));
+    for note in record["guard"].as_array().into_iter().flatten() {
+        let what = format!("{} {} {}×{}: {}", text(&note["direction"]), text(&note["action"]), text(&note["label"]), note["count"], text(&note["reason"]));
+        println!("{:<14} {}", "", show::printable(&what));
+    }
+    println!("\nstages");
+    for stage in record["stages"].as_array().into_iter().flatten() {
+        println!("  {:<13} {:>10}  at {}", text(&stage["stage"]), duration_us(&stage["took_us"]), duration_us(&stage["start_us"]));
+    }
+    for attempt in record["attempts"].as_array().into_iter().flatten() {
+        let target = &attempt["target"];
+        let what = format!("{}/{} {} {} {}", text(&target["provider"]), text(&target["model"]), text(&attempt["end"]), text(&attempt["status"]), text(&attempt["error"]));
+        println!("  {:<13} {:>10}  {}", "· attempt", duration_us(&attempt["took_us"]), show::printable(&what));
+    }
+    for (name, body) in [("input", &call["input"]), ("output", &call["output"])] {
+        if !body.is_null() {
+            println!("\n{name}");
+            for row in format!("{body:#}").lines() {
+                println!("  {}", show::printable(row));
+            }
+        }
+    }
+}
+
+fn sum(usage: &Value, fields: &[&str]) -> u64 {
+    fields.iter().filter_map(|field| usage[*field].as_u64()).sum()
+}
+
+/// Where a relative time ends up depends on the clock; that it is one does not.
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_ago_becomes_an_instant() {
+        assert!(instant("15m").ends_with('Z'));
+        assert_eq!(instant("2026-11-21"), "2026-11-21");
+        assert_eq!(Timestamp(0).to_string().get(5..19), Some("01-01T00:00:00"));
+    }
+
+    #[test]
+    fn a_filter_is_a_query() {
+        let filter = Filter { route: Some("a b".into()), min_latency: Some(3), ..Filter::default() };
+        assert_eq!(query(&filter, 5), "route=a%20b&latency_ms_min=3&limit=5");
+    }
+}

@@ -1,0 +1,111 @@
+//! The management API from the command line: of the running gateway if there is one, else in this process, on the same
+//! data folder. Either way the same requests are made and the same handlers answer.
+
+use std::{io::Read, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use axum::Router;
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::{cli::Place, runfile::RunFile, wiring};
+
+/// Longer than any answer takes; a gateway that hangs must not hang its operator.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+
+pub enum Reach {
+    Running { agent: ureq::Agent, run: RunFile },
+    Alone { router: Router, runtime: tokio::runtime::Runtime },
+}
+
+impl Reach {
+    pub fn new(place: &Place) -> Result<Reach> {
+        if let Some(run) = RunFile::find(&place.data) {
+            let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_connect(Some(ANSWER_MAX));
+            return Ok(Reach::Running { agent: config.build().into(), run });
+        }
+        let router = gauntlet_server::router(wiring::alone(place)?);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(Reach::Alone { router, runtime })
+    }
+
+    pub fn get(&self, path: &str) -> Result<Value> {
+        self.ask("GET", path, None)
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        self.ask("POST", path, Some(body))
+    }
+
+    pub fn delete(&self, path: &str) -> Result<Value> {
+        self.ask("DELETE", path, None)
+    }
+
+    /// Lines of a stream that ends when the gateway does or the reader stops.
+    pub fn follow(&self, path: &str) -> Result<Box<dyn Read>> {
+        let Reach::Running { agent, run } = self else {
+            bail!("no gateway runs on this data folder, so there is nothing to follow; start it with `gauntlet up`");
+        };
+        let url = format!("{}{path}", run.url);
+        let mut answer = agent.get(&url).header("authorization", &format!("Bearer {}", run.token)).call()?;
+        if !answer.status().is_success() {
+            let text = answer.body_mut().read_to_string().unwrap_or_default();
+            bail!(message(&text, answer.status().as_u16()));
+        }
+        Ok(Box::new(answer.into_body().into_reader()))
+    }
+
+    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let (status, text) = match self {
+            Reach::Running { agent, run } => {
+                let request = http::Request::builder()
+                    .method(method)
+                    .uri(format!("{}{path}", run.url))
+                    .header("authorization", format!("Bearer {}", run.token))
+                    .header("content-type", "application/json")
+                    .body(body)?;
+                let mut answer = agent.run(request).with_context(|| format!("cannot reach the gateway at {}", run.url))?;
+                let text = answer.body_mut().with_config().limit(256 << 20).read_to_string()?;
+                (answer.status().as_u16(), text)
+            }
+            Reach::Alone { router, runtime } => {
+                let request = http::Request::builder()
+                    .method(method)
+                    .uri(path)
+                    .header("host", "localhost")
+                    .header("content-type", "application/json")
+                    .body(axum::body::Body::from(body))?;
+                runtime.block_on(async {
+                    let Ok(answer) = router.clone().oneshot(request).await;
+                    let status = answer.status().as_u16();
+                    let bytes = answer.into_body().collect().await?.to_bytes();
+                    anyhow::Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
+                })?
+            }
+        };
+        if !(200..300).contains(&status) {
+            bail!(message(&text, status));
+        }
+        serde_json::from_str(&text).with_context(|| format!("the answer to {method} {path} is not JSON"))
+    }
+}
+
+fn message(text: &str, status: u16) -> String {
+    let parsed: Option<Value> = serde_json::from_str(text).ok();
+    match parsed.as_ref().and_then(|value| value["error"]["message"].as_str()) {
+        Some(message) => message.to_owned(),
+        None => format!("the gateway answered with status {status}"),
+    }
+}
+
+/// Encodes a value for a path or query.
+pub fn escape(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect()
+}

@@ -1,0 +1,74 @@
+//! `run.json` in the data folder: how the command line finds the running gateway, readable by its owner alone.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize, Clone)]
+pub struct RunFile {
+    pub pid: u32,
+    pub url: String,
+    /// Opens the management API; new at each start.
+    pub token: String,
+}
+
+/// Holds the data folder for one gateway; let go by the operating system when the process ends, however it ends.
+pub struct Lock {
+    _file: File,
+    run: PathBuf,
+}
+
+fn lock_file(data: &Path) -> std::io::Result<File> {
+    File::options().create(true).truncate(false).write(true).mode(0o600).open(data.join("lock"))
+}
+
+impl RunFile {
+    /// The gateway that runs on this folder, if one does: its lock is held.
+    pub fn find(data: &Path) -> Option<RunFile> {
+        let file = File::options().write(true).open(data.join("lock")).ok()?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                let text = fs::read_to_string(data.join("run.json")).ok()?;
+                serde_json::from_str(&text).ok()
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Lock {
+    /// Takes the folder, or says who has it.
+    pub fn take(data: &Path) -> Result<Lock> {
+        let file = lock_file(data).with_context(|| format!("cannot write to the data folder {}", data.display()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock { _file: file, run: data.join("run.json") }),
+            Err(TryLockError::WouldBlock) => {
+                let who = RunFile::find(data).map_or_else(String::new, |run| format!(" (process {}, {})", run.pid, run.url));
+                bail!("another gateway uses the data folder {}{who}; stop it, or give --data another folder", data.display())
+            }
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock the data folder {}", data.display()))
+            }
+        }
+    }
+
+    pub fn publish(&self, run: &RunFile) -> Result<()> {
+        // Removed first: an old file's mode would stay otherwise.
+        let _ = fs::remove_file(&self.run);
+        let mut file = File::options().create_new(true).write(true).mode(0o600).open(&self.run)?;
+        file.write_all(serde_json::to_string(run)?.as_bytes())?;
+        Ok(())
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.run);
+    }
+}

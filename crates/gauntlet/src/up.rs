@@ -1,0 +1,197 @@
+//! `gauntlet up`: starts everything, says what to try next, and stops without losing anything.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use gauntlet_pipeline::Gate;
+use gauntlet_policy::check;
+use gauntlet_server::serve;
+use gauntlet_trace::FileSpool;
+use gauntlet_upstream::Upstreams;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+use crate::{
+    cli::Place,
+    config_dir, reload,
+    runfile::{Lock, RunFile},
+    wiring::{self, Live, Started},
+};
+
+const LISTEN: &str = "127.0.0.1:8787";
+/// Records reach the disk itself at least this often; a crash of the machine (not of the process) loses no more.
+const SYNC_EVERY: Duration = Duration::from_millis(200);
+/// Calls under way may take this long to end after a stop was asked for; what is left then is found at the next start.
+const STOP_MAX: Duration = Duration::from_secs(30);
+
+pub fn run(place: &Place, listen: Option<SocketAddr>, workers: Option<usize>) -> Result<()> {
+    let begun = Instant::now();
+    let folder = config_dir::find(place.config.as_deref())?;
+    let dir = config_dir::read(folder.as_deref())?;
+    // The address decides whether keys are needed, and may stand in the configuration itself.
+    let first = loaded(&dir, true)?;
+    let address = match listen {
+        Some(address) => address,
+        None => {
+            let text = first.policy.config().server.listen.as_ref().map_or(LISTEN, |listen| listen.as_str());
+            text.parse().with_context(|| format!("`{text}` is not an address to listen on, such as {LISTEN}"))?
+        }
+    };
+    let loopback = address.ip().is_loopback();
+    let loaded = if loopback { first } else { loaded(&dir, false)? };
+    std::fs::create_dir_all(&place.data).with_context(|| format!("cannot make the data folder {}", place.data.display()))?;
+    let lock = Lock::take(&place.data)?;
+    let count = workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).clamp(1, 64);
+    let listeners = serve::bind(address, count).with_context(|| format!("cannot listen on {address}"))?;
+    let address = listeners[0].local_addr()?;
+    let started = wiring::start(place, dir, loaded, loopback)?;
+    if !loopback && started.live.shared.snapshot.load().policy.keys().is_empty() {
+        eprintln!("no key exists yet, so every call is refused: gauntlet key create NAME --data {}", place.data.display());
+    }
+    let (stop, stopped) = watch::channel(false);
+    let router = gauntlet_server::router(started.admin.clone());
+    let mut threads = Vec::new();
+    for (number, listener) in listeners.into_iter().enumerate() {
+        let spool = Arc::new(FileSpool::open(&place.data.join("spool"), &format!("w{number}"), Default::default())?);
+        started.live.drainer.follow(&spool);
+        started.live.spools.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(spool.clone());
+        let gate = Arc::new(Gate {
+            shared: started.live.shared.clone(),
+            upstream: Arc::new(Upstreams::default()),
+            spool,
+        });
+        let (router, stopped) = (router.clone(), stopped.clone());
+        let work = move || -> Result<()> {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            Ok(runtime.block_on(serve::worker(listener, gate, router, stopped))?)
+        };
+        threads.push(std::thread::Builder::new().name(format!("worker-{number}")).spawn(work)?);
+    }
+    let url = format!("http://{address}");
+    lock.publish(&RunFile { pid: std::process::id(), url: url.clone(), token: started.local_token.as_str().to_owned() })?;
+    let _watcher = match &folder {
+        Some(folder) => Some(reload::watch(folder, started.live.clone())?),
+        None => None,
+    };
+    banner(place, &url, &started, begun.elapsed(), folder.is_some());
+    slow_loop(&started.live)?;
+    eprintln!("stopping: calls under way are finished first (again to stop at once)");
+    stop.send_replace(true);
+    finish(threads, started, begun)
+}
+
+fn loaded(dir: &config_dir::ConfigDir, loopback: bool) -> Result<wiring::Loaded> {
+    wiring::load(dir, loopback).or_else(|mistakes| {
+        bail!("the configuration has mistakes\n{}", check::render(&mistakes, &dir.sources))
+    })
+}
+
+/// Waits for a signal to stop; meanwhile syncs the spool, lets old budget days go, and reloads on SIGHUP.
+fn slow_loop(live: &Arc<Live>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut tick = tokio::time::interval(SYNC_EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut day = live.shared.clock.now().day();
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
+                _ = hangup.recv() => {
+                    if let Some(line) = &live.line {
+                        line.reopen();
+                    }
+                    let _ = live.reload("SIGHUP");
+                }
+                _ = tick.tick() => {
+                    live.sync();
+                    live.shared.sweep();
+                    let today = live.shared.clock.now().day();
+                    if today != day {
+                        day = today;
+                        live.shared.ledger.forget_before(day);
+                    }
+                }
+            }
+        }
+    })
+}
+
+/// Lets calls under way end, brings every record into the store, and says if something had to be left.
+fn finish(threads: Vec<std::thread::JoinHandle<Result<()>>>, started: Started, begun: Instant) -> Result<()> {
+    let deadline = Instant::now() + STOP_MAX;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let impatient = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let done = async {
+            while threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < deadline {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::select! {
+            () = done => anyhow::Ok(false),
+            _ = terminate.recv() => Ok(true),
+            _ = interrupt.recv() => Ok(true),
+        }
+    })?;
+    let left = threads.iter().filter(|thread| !thread.is_finished()).count();
+    started.live.sync();
+    let flushed = started.live.drainer.flush(Duration::from_secs(10));
+    if left > 0 || impatient {
+        eprintln!("{} calls were cut off; they are found and charged at the next start", started.live.shared.tasks.running());
+    }
+    if flushed.is_err() {
+        eprintln!("some records are still in the spool; they are taken over at the next start");
+    }
+    if let Some(line) = &started.live.line {
+        let _ = line.flush(Duration::from_secs(2));
+    }
+    tracing::info!(uptime = ?begun.elapsed(), "stopped");
+    Ok(())
+}
+
+fn banner(place: &Place, url: &str, started: &Started, took: Duration, has_config: bool) {
+    let snapshot = started.live.shared.snapshot.load();
+    if place.json {
+        println!("{}", serde_json::json!({"url": url, "version": wiring::VERSION, "pid": std::process::id()}));
+        return;
+    }
+    println!("Gauntlet {} is up at {url}  ({} ms)", wiring::VERSION, took.as_millis());
+    println!("  console   {url}/");
+    println!("  SDK base  {url}/v1");
+    println!("  data      {}", place.data.display());
+    for warning in &started.warnings {
+        println!("  warning   {warning}");
+    }
+    let recovered = &started.recovered;
+    if recovered.interrupted > 0 || recovered.replayed > 0 {
+        println!(
+            "  recovered {} records of the last run; {} calls were interrupted and charged their hold",
+            recovered.replayed, recovered.interrupted
+        );
+    }
+    if let Some(notice) = snapshot.notice() {
+        println!("  note      {notice}");
+    }
+    if let Some(token) = &started.new_token {
+        println!("  login     operator's token, shown this once: {}", token.as_str());
+    }
+    let model = snapshot.example_model();
+    println!("\nTry:");
+    println!("  curl -s {url}/v1/chat/completions -H 'content-type: application/json' \\");
+    println!("    -d '{{\"model\": \"{model}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'");
+    println!("  gauntlet trace list");
+    if !has_config {
+        println!("\nNo configuration found, so built-in defaults hold. Set OPENAI_API_KEY, or write gauntlet.yml: see docs/configuration.md");
+    }
+}

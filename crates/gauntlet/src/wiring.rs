@@ -1,0 +1,422 @@
+//! Picks the adapters and puts the rooms together: the only place that reads the environment.
+
+use std::{
+    fs,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow};
+use gauntlet_guard::Scanner;
+use gauntlet_pipeline::{Ledger, Shared, SharedParts, Snapshot};
+use gauntlet_policy::{
+    config::{self, KillEntry, KillScope, LoadOptions, LogSink, Mistake, Policy},
+    keys::{KeyGrant, KeyHash, KeySource},
+};
+use gauntlet_ports::{Clock, ControlStore, KillKind, Observer, StoredKey, TraceStore};
+use gauntlet_prompts::Registry;
+use gauntlet_server::{Access, Admin, AdminParts, Token, admin::Runtime, error};
+use gauntlet_store::{SqliteControl, SqliteTraces};
+use gauntlet_trace::{DrainerHandle, LineSink, LineTarget, Metrics, Recovered};
+use gauntlet_types::{CallRecord, Timestamp};
+
+use crate::{
+    cli::Place,
+    clock::SystemClock,
+    config_dir::{self, ConfigDir},
+};
+
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// A page that asks for records just finished waits this long for the drainer at most.
+const FLUSH_MAX: Duration = Duration::from_millis(500);
+
+pub fn now() -> Timestamp {
+    SystemClock::new().now()
+}
+
+/// The stores of a data folder.
+pub struct Stores {
+    pub traces: Arc<SqliteTraces>,
+    pub control: Arc<SqliteControl>,
+}
+
+impl Stores {
+    pub fn open(data: &Path) -> Result<Stores> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(data)
+            .with_context(|| format!("cannot make the data folder {}", data.display()))?;
+        Ok(Stores {
+            traces: Arc::new(SqliteTraces::open(&data.join("gauntlet.db"))?),
+            control: Arc::new(SqliteControl::open(&data.join("control.db"))?),
+        })
+    }
+}
+
+/// A configuration that was read and found good, before the control store's keys, switches and labels join it.
+pub struct Loaded {
+    pub policy: Policy,
+    pub prompts: Vec<gauntlet_prompts::Prompt>,
+    pub warnings: Vec<Mistake>,
+}
+
+/// Reads and checks a folder. Errors: all mistakes, prompts' included.
+pub fn load(dir: &ConfigDir, loopback: bool) -> Result<Loaded, Vec<Mistake>> {
+    let env = |name: &str| std::env::var(name).ok();
+    let options = LoadOptions { loopback, find_provider_keys: true };
+    let mut mistakes = Vec::new();
+    let loaded = config::load(&dir.sources, &env, &options).map_err(|found| mistakes.extend(found)).ok();
+    let mut prompts = Vec::new();
+    for (file, text) in &dir.prompts {
+        match gauntlet_prompts::parse(file, text) {
+            Ok(prompt) => prompts.push(prompt),
+            Err(error) => mistakes.push(prompt_mistake(error)),
+        }
+    }
+    if let Err(errors) = Registry::new(prompts.clone(), Vec::new()) {
+        mistakes.extend(errors.into_iter().map(prompt_mistake));
+    }
+    match loaded {
+        Some(loaded) if mistakes.is_empty() => {
+            Ok(Loaded { policy: loaded.policy, prompts, warnings: loaded.warnings })
+        }
+        _ => Err(mistakes),
+    }
+}
+
+fn prompt_mistake(error: gauntlet_prompts::PromptError) -> Mistake {
+    Mistake {
+        file: error.file,
+        line: error.line,
+        column: error.column,
+        message: error.message,
+        cure: error.cure,
+        severity: config::Severity::Error,
+    }
+}
+
+/// Joins a configuration with what the control store knows.
+pub fn snapshot(loaded: &Loaded, control: &dyn ControlStore, now: Timestamp) -> Result<Snapshot> {
+    for prompt in &loaded.prompts {
+        control.prompt_put(&prompt.stored(now))?;
+    }
+    let grants = control.key_list()?.into_iter().filter_map(grant);
+    let kills = control.kill_list()?.into_iter().map(|kill| KillEntry {
+        scope: match kill.kind {
+            KillKind::Tenant => KillScope::Tenant,
+            KillKind::Route => KillScope::Route,
+            KillKind::Model => KillScope::Model,
+            KillKind::Key => KillScope::Key,
+        },
+        name: kill.name,
+        reason: kill.reason,
+        since: kill.since,
+    });
+    let policy = loaded.policy.with_keys(grants.collect()).with_kills(config::Kills::new(kills));
+    // Versions whose file is gone stay usable: a label may still point at them.
+    let mut prompts = loaded.prompts.clone();
+    for stored in control.prompt_list()? {
+        let is_known = prompts.iter().any(|prompt| prompt.name == stored.name && *prompt.version.to_string() == *stored.version);
+        if !is_known {
+            prompts.push(gauntlet_prompts::from_stored(&stored).map_err(|error| anyhow!("{error}"))?);
+        }
+    }
+    let registry = Registry::new(prompts, control.label_list()?)
+        .map_err(|errors| anyhow!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+    Ok(Snapshot::new(policy, Arc::new(registry))?)
+}
+
+/// None where the stored hash cannot be read: such a key opens nothing.
+fn grant(key: StoredKey) -> Option<KeyGrant> {
+    Some(KeyGrant {
+        name: key.name,
+        hash: KeyHash::parse(&key.hash)?,
+        hint: key.hint,
+        tenant: key.tenant,
+        team: key.team,
+        user: key.user,
+        environment: key.environment,
+        routes: key.routes,
+        models: key.models,
+        expires: key.expires,
+        revoked: key.revoked,
+        source: KeySource::Store,
+    })
+}
+
+/// Management on a data folder that no gateway runs on.
+pub fn alone(place: &Place) -> Result<Admin> {
+    let stores = Stores::open(&place.data)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    // A stopped gateway may have left records in the spool: they belong to every answer given here.
+    let spool = place.data.join("spool");
+    if spool.is_dir() {
+        gauntlet_trace::recover(&spool, &*stores.traces, clock.now())?;
+    }
+    // Budgets are shown with their caps if the configuration can be read; if not, `check` says why.
+    let dir = config_dir::read(config_dir::find(place.config.as_deref())?.as_deref())?;
+    let snapshot = load(&dir, true).ok().and_then(|loaded| snapshot(&loaded, &*stores.control, clock.now()).ok());
+    Ok(Admin::new(AdminParts {
+        traces: stores.traces,
+        control: stores.control,
+        clock,
+        access: Access::new(true, String::new(), String::new()),
+        shared: None,
+        snapshot: snapshot.map(Arc::new),
+        runtime: None,
+        version: VERSION,
+    }))
+}
+
+/// A gateway under way: what reloading, metrics and health need.
+pub struct Live {
+    pub shared: Arc<Shared>,
+    pub stores: Stores,
+    pub drainer: DrainerHandle,
+    pub metrics: Arc<Metrics>,
+    pub spools: Mutex<Vec<Arc<gauntlet_trace::FileSpool>>>,
+    pub dir: Option<PathBuf>,
+    pub loopback: bool,
+    /// The configuration in force, for when only keys or switches change.
+    loaded: Mutex<Loaded>,
+    pub line: Option<Arc<LineSink>>,
+}
+
+/// What start-up found out, for the banner.
+pub struct Started {
+    pub live: Arc<Live>,
+    pub admin: Admin,
+    pub recovered: Recovered,
+    pub warnings: Vec<Mistake>,
+    /// Shown once, at the first start on an address that asks for a login.
+    pub new_token: Option<Token>,
+    /// Opens the API to the command line.
+    pub local_token: Token,
+}
+
+/// Opens stores, takes over what the last process left, and builds what workers share.
+pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> Result<Started> {
+    let stores = Stores::open(&place.data)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let spool_dir = place.data.join("spool");
+    fs::create_dir_all(&spool_dir)?;
+    let recovered = gauntlet_trace::recover(&spool_dir, &*stores.traces, clock.now())?;
+    let spent = stores.traces.budget_spent(clock.now().day())?;
+    let ledger = Ledger::new(spent.into_iter().map(|line| (line.charge, line.spent)));
+    let snapshot = snapshot(&loaded, &*stores.control, clock.now())?;
+    let drainer = gauntlet_trace::Drainer::start(&spool_dir, stores.traces.clone(), Default::default())?;
+    let metrics = Arc::new(Metrics::new());
+    let line = match &loaded.policy.config().server.log {
+        LogSink::Off => None,
+        LogSink::Stdout => Some(LineTarget::Stdout),
+        LogSink::Stderr => Some(LineTarget::Stderr),
+        LogSink::File(path) => Some(LineTarget::File(PathBuf::from(path.as_str()))),
+    };
+    let line = line.map(LineSink::start).transpose()?.map(Arc::new);
+    let mut observers: Vec<Arc<dyn Observer>> = Vec::new();
+    let seen = metrics.clone();
+    observers.push(Arc::new(move |record: &CallRecord| seen.observe(record)));
+    if let Some(line) = line.clone() {
+        observers.push(Arc::new(move |record: &CallRecord| line.write(record)));
+    }
+    let warnings = loaded.warnings.clone();
+    let shared = Arc::new(Shared::new(SharedParts {
+        snapshot: Arc::new(snapshot),
+        clock: clock.clone(),
+        ledger,
+        scanner: Arc::new(Scanner::new()),
+        observers,
+        hash_key: hash_key(&*stores.control)?,
+        status_of: error::status_code,
+    }));
+    let (access, new_token, local_token) = access(&*stores.control, loopback)?;
+    let live = Arc::new(Live {
+        shared: shared.clone(),
+        drainer,
+        metrics,
+        spools: Mutex::default(),
+        dir: dir.dir,
+        loopback,
+        loaded: Mutex::new(loaded),
+        line,
+        stores,
+    });
+    let admin = Admin::new(AdminParts {
+        traces: live.stores.traces.clone(),
+        control: live.stores.control.clone(),
+        clock,
+        access,
+        shared: Some(shared),
+        snapshot: None,
+        runtime: Some(live.clone()),
+        version: VERSION,
+    });
+    Ok(Started { live, admin, recovered, warnings, new_token, local_token })
+}
+
+/// The key under which found values are hashed; made once, kept in the control store.
+fn hash_key(control: &dyn ControlStore) -> Result<[u8; 32]> {
+    let mut failed = None;
+    let kept = control.setting("value_hash_key", &mut || match Token::random() {
+        Ok(token) => token.as_str().to_owned(),
+        Err(error) => {
+            failed = Some(error);
+            String::new()
+        }
+    })?;
+    if let Some(error) = failed {
+        return Err(anyhow!("the operating system gives no random numbers: {error}"));
+    }
+    Ok(*blake3::hash(kept.as_bytes()).as_bytes())
+}
+
+fn access(control: &dyn ControlStore, loopback: bool) -> Result<(Access, Option<Token>, Token)> {
+    let local = Token::random().map_err(|error| anyhow!("no random numbers: {error}"))?;
+    let local_hash = Token::hash(local.as_str());
+    if let Ok(given) = std::env::var("GAUNTLET_ADMIN_TOKEN")
+        && !given.is_empty()
+    {
+        return Ok((Access::new(loopback, Token::hash(&given), local_hash), None, local));
+    }
+    if loopback {
+        return Ok((Access::new(true, String::new(), local_hash), None, local));
+    }
+    let fresh = Token::random().map_err(|error| anyhow!("no random numbers: {error}"))?;
+    let fresh_hash = Token::hash(fresh.as_str());
+    let kept = control.setting("admin_token_hash", &mut || fresh_hash.clone())?;
+    let is_new = kept == fresh_hash;
+    Ok((Access::new(false, kept, local_hash), is_new.then_some(fresh), local))
+}
+
+impl Live {
+    /// Reads the folder anew. A bad configuration is refused, and the one in force stays.
+    pub fn reload(&self, why: &str) -> Result<(), String> {
+        let read = config_dir::read(self.dir.as_deref()).map_err(|error| format!("{error:#}"))?;
+        let loaded = match load(&read, self.loopback) {
+            Ok(loaded) => loaded,
+            Err(mistakes) => {
+                let text = mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+                eprintln!("the new configuration is refused, the one in force stays ({why}):\n{text}");
+                return Err(text);
+            }
+        };
+        let before = self.shared.snapshot.load().policy.version().clone();
+        self.put(&loaded)?;
+        *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = loaded;
+        let after = self.shared.snapshot.load().policy.version().clone();
+        if before != after {
+            eprintln!("configuration {after} is in force ({why})");
+        }
+        Ok(())
+    }
+
+    fn put(&self, loaded: &Loaded) -> Result<(), String> {
+        let snapshot = snapshot(loaded, &*self.stores.control, now()).map_err(|error| format!("{error:#}"))?;
+        self.shared.snapshot.store(Arc::new(snapshot));
+        Ok(())
+    }
+
+    /// Writes what no call may wait for to the disk itself; called now and then.
+    pub fn sync(&self) {
+        for spool in self.spools.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            if let Err(error) = spool.flush_backlog().and_then(|()| spool.sync()) {
+                tracing::warn!(error = &error as &dyn std::error::Error, "spool");
+            }
+        }
+    }
+}
+
+impl Runtime for Live {
+    fn refresh(&self, reload: bool) -> Result<(), String> {
+        if reload {
+            return self.reload("asked for by the API");
+        }
+        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        self.put(&loaded)
+    }
+
+    fn flush(&self) {
+        // A store that is behind is shown as it is.
+        let _ = self.drainer.flush(FLUSH_MAX);
+    }
+
+    fn metrics(&self) -> String {
+        let gauge = |name, help, value: f64| gauntlet_trace::Gauge { name, help, labels: &[], value };
+        let state = self.shared.ledger.state();
+        let mut gauges = self.drainer.stats().gauges();
+        gauges.push(gauge("gauntlet_calls_running", "Calls under way.", self.shared.tasks.running() as f64));
+        gauges.push(gauge("gauntlet_holds_open", "Budget holds of calls under way.", state.open_holds as f64));
+        let held: i64 = state.lines.iter().map(|(.., held)| held.0).sum();
+        gauges.push(gauge("gauntlet_held_usd", "USD held by calls under way, summed over budgets.", held as f64 / 1e9));
+        self.metrics.render(&gauges)
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        for spool in self.spools.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            if spool.waiting_bytes() > 0 {
+                problems.push(format!("records wait for the disk: {} bytes are held in memory", spool.waiting_bytes()));
+            }
+        }
+        if let Err(error) = self.stores.traces.ping() {
+            problems.push(format!("{error}; calls go on, their records wait in the spool"));
+        }
+        problems
+    }
+
+    fn tail(&self) -> Option<tokio::sync::mpsc::Receiver<Arc<CallRecord>>> {
+        let records = self.drainer.subscribe()?;
+        let (tx, rx) = tokio::sync::mpsc::channel(64);
+        // A thread for each follower: few people look at once, and the drainer's channel is not async.
+        let forward = move || {
+            while let Ok(record) = records.recv() {
+                if tx.blocking_send(record).is_err() {
+                    return;
+                }
+            }
+        };
+        std::thread::Builder::new().name("tail".into()).spawn(forward).ok()?;
+        Some(rx)
+    }
+}
+
+/// What only shows when everything is put together: schemas, URLs, prompts and models that routes name.
+pub fn late_mistakes(loaded: &Loaded) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    let mut add = |message: String, cure: &str| {
+        mistakes.push(Mistake {
+            file: "gauntlet.yml".into(),
+            line: 0,
+            column: 0,
+            message,
+            cure: cure.into(),
+            severity: config::Severity::Error,
+        });
+    };
+    let registry = Registry::new(loaded.prompts.clone(), Vec::new()).map(Arc::new);
+    if let Ok(registry) = registry {
+        for route in loaded.policy.config().routes.values() {
+            let Some(pin) = &route.prompt else { continue };
+            let is_known = loaded.prompts.iter().any(|prompt| prompt.name == pin.name);
+            if !is_known {
+                let message = format!("route `{}` names prompt `{}@{}`, which is not there", route.name, pin.name, pin.at);
+                add(message, "put its file into prompts/, or mend the name");
+            }
+        }
+        if let Err(error) = Snapshot::new(loaded.policy.clone(), registry) {
+            add(error.to_string(), "");
+        }
+    }
+    mistakes
+}
+
+/// Targets that routes and aliases name and that nobody knows the price of.
+pub fn unpriced(policy: &Policy) -> Vec<String> {
+    let at = now();
+    let targets = policy.config().models.values().flatten();
+    targets.filter(|target| policy.price(target, at).is_none()).map(ToString::to_string).collect()
+}

@@ -1,0 +1,1 @@
+//! Journeys: one file for each thing a user does.

@@ -1,0 +1,173 @@
+//! Measures the detectors on labelled sets: `score DIR [--list NAME] [--limit N]`.
+//!
+//! `DIR` holds the sets uncompressed, one JSON object a line: `pii.jsonl`, `secrets.jsonl`, `clean_text.jsonl`,
+//! `injection_attacks.jsonl`, `overdefense_benign.jsonl`. A found span counts when it covers a labelled one with an
+//! intersection over union of at least one half. `--list pii` shows what was missed and what was too much.
+
+use std::{collections::BTreeMap, ops::Range, path::Path, time::Instant};
+
+use gauntlet_guard::{Kinds, Scanner, code_points};
+use gauntlet_types::Finding;
+use serde_json::Value;
+
+struct Gold {
+    span: Range<usize>,
+    label: String,
+    value: String,
+    /// A wider span that counts as well.
+    wider: Option<Range<usize>>,
+    is_pattern: bool,
+}
+
+struct Case {
+    text: String,
+    gold: Vec<Gold>,
+    slice: String,
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut args = std::env::args().skip(1);
+    let dir = args.next().ok_or("usage: score DIR [--list NAME]")?;
+    let list = match (args.next().as_deref(), args.next()) {
+        (Some("--list"), Some(name)) => Some(name),
+        _ => None,
+    };
+    let dir = Path::new(&dir);
+    let begun = Instant::now();
+    let scanner = Scanner::new();
+    println!("built in {:.2} ms", begun.elapsed().as_secs_f64() * 1e3);
+    let shows = |name: &str| list.as_deref() == Some(name);
+
+    let pii = Kinds { pii: true, ..Kinds::NONE };
+    let secrets = Kinds { secrets: true, ..Kinds::NONE };
+    let injection = Kinds { injection: true, ..Kinds::NONE };
+    spans(&scanner, "pii", &read(&dir.join("pii.jsonl"))?, pii, shows("pii"));
+    spans(&scanner, "secrets", &read(&dir.join("secrets.jsonl"))?, secrets, shows("secrets"));
+    for name in ["pii_presidio_unit_conformance", "secrets_kingfisher_examples"] {
+        if let Ok(cases) = read(&dir.join(format!("{name}.jsonl"))) {
+            let kinds = if name.starts_with("pii") { pii } else { secrets };
+            spans(&scanner, name, &cases, kinds, shows(name));
+        }
+    }
+    let clean = read(&dir.join("clean_text.jsonl"))?;
+    for (name, kinds) in [("clean pii", pii), ("clean secrets", secrets), ("clean injection", injection)] {
+        flagged(&scanner, name, &clean, kinds, shows("clean"), true);
+    }
+    flagged(&scanner, "attacks", &read(&dir.join("injection_attacks.jsonl"))?, injection, shows("attacks"), false);
+    flagged(&scanner, "benign", &read(&dir.join("overdefense_benign.jsonl"))?, injection, shows("benign"), true);
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<Case>, Box<dyn std::error::Error>> {
+    let mut cases = Vec::new();
+    for line in std::fs::read_to_string(path)?.lines() {
+        let row: Value = serde_json::from_str(line)?;
+        let text = |key: &str| row.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let span = |value: &Value| {
+            let at = |key: &str| value.get(key).and_then(Value::as_u64).map(|n| n as usize);
+            Some(at("start")?..at("end")?)
+        };
+        let gold = row.get("spans").and_then(Value::as_array).into_iter().flatten().filter_map(|gold| {
+            Some(Gold {
+                span: span(gold)?,
+                label: gold.get("type")?.as_str()?.to_owned(),
+                value: gold.get("value").and_then(Value::as_str).unwrap_or_default().to_owned(),
+                wider: gold.get("alt").and_then(span),
+                is_pattern: gold.get("class").is_none_or(|class| class == "pattern"),
+            })
+        });
+        cases.push(Case { text: text("text"), gold: gold.collect(), slice: text("slice") });
+    }
+    Ok(cases)
+}
+
+fn overlap(a: &Range<usize>, b: &Range<usize>) -> f64 {
+    let shared = a.end.min(b.end).saturating_sub(a.start.max(b.start));
+    shared as f64 / (a.len() + b.len() - shared).max(1) as f64
+}
+
+fn spans(scanner: &Scanner, name: &str, cases: &[Case], kinds: Kinds, is_listed: bool) {
+    let (mut found, mut right, mut gold_count, mut recalled, mut typed) = (0, 0, 0, 0, 0);
+    let mut missed: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for case in cases {
+        let mut findings = Vec::new();
+        scanner.scan(&case.text, kinds, &mut findings);
+        let spans: Vec<(Range<usize>, &Finding)> =
+            findings.iter().map(|finding| (code_points(&case.text, finding.span.clone()), finding)).collect();
+        let fits = |gold: &Gold, span: &Range<usize>| {
+            overlap(&gold.span, span) >= 0.5 || gold.wider.as_ref().is_some_and(|wider| overlap(wider, span) >= 0.5)
+        };
+        for (span, finding) in &spans {
+            if case.gold.iter().any(|gold| gold.is_pattern && fits(gold, span)) {
+                found += 1;
+                right += 1;
+            } else if !case.gold.iter().any(|gold| !gold.is_pattern && overlap(&gold.span, span) > 0.0) {
+                found += 1;
+                if is_listed {
+                    println!("  too much {} `{}` in {:?}", finding.label, &case.text[finding.span.clone()], head(&case.text));
+                }
+            }
+        }
+        for gold in case.gold.iter().filter(|gold| gold.is_pattern) {
+            gold_count += 1;
+            let entry = missed.entry(&gold.label).or_default();
+            entry.1 += 1;
+            if spans.iter().any(|(span, _)| fits(gold, span)) {
+                recalled += 1;
+            } else {
+                entry.0 += 1;
+                if is_listed {
+                    println!("  missed {} `{}` in {:?}", gold.label, gold.value, head(&case.text));
+                }
+            }
+            if spans.iter().any(|(span, finding)| finding.label == gold.label && fits(gold, span)) {
+                typed += 1;
+            } else if is_listed {
+                let as_what: Vec<_> = spans.iter().filter(|(span, _)| fits(gold, span)).map(|(_, f)| f.label).collect();
+                if !as_what.is_empty() {
+                    println!("  mistaken {} for {as_what:?} `{}`", gold.label, gold.value);
+                }
+            }
+        }
+    }
+    let precision = f64::from(right) / f64::from(found.max(1));
+    let recall = f64::from(recalled) / f64::from(gold_count.max(1));
+    let f1 = 2.0 * precision * recall / (precision + recall).max(1e-9);
+    let typed = f64::from(typed) / f64::from(gold_count.max(1));
+    println!("{name}: P {precision:.4} R {recall:.4} F1 {f1:.4} typed recall {typed:.4} ({gold_count} spans)");
+    let worst: Vec<String> = missed.iter().filter(|(_, (m, _))| *m > 0).map(|(l, (m, n))| format!("{l} {m}/{n}")).collect();
+    if !worst.is_empty() && worst.len() < 60 {
+        println!("  missed: {}", worst.join(", "));
+    }
+}
+
+fn flagged(scanner: &Scanner, name: &str, cases: &[Case], kinds: Kinds, is_listed: bool, lists_hits: bool) {
+    let mut hits = 0;
+    let mut by_label: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut by_slice: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for case in cases {
+        let mut findings = Vec::new();
+        scanner.scan(&case.text, kinds, &mut findings);
+        let slice = by_slice.entry(&case.slice).or_default();
+        slice.1 += 1;
+        if !findings.is_empty() {
+            hits += 1;
+            slice.0 += 1;
+        }
+        for finding in &findings {
+            *by_label.entry(finding.label).or_default() += 1;
+        }
+        if is_listed && findings.is_empty() != lists_hits {
+            let what: Vec<_> = findings.iter().map(|f| (f.label, &case.text[f.span.clone()])).collect();
+            println!("  {what:?} in {:?}", head(&case.text));
+        }
+    }
+    println!("{name}: {hits} of {} rows flagged ({:.2} %) {by_label:?}", cases.len(), 100.0 * hits as f64 / cases.len() as f64);
+    if by_slice.len() > 1 {
+        println!("  {by_slice:?}");
+    }
+}
+
+fn head(text: &str) -> String {
+    text.chars().take(200).collect()
+}

@@ -1,0 +1,125 @@
+//! The text as a model reads it: compatibility forms folded, invisible characters gone, look-alikes made Latin.
+
+use unicode_normalization::UnicodeNormalization;
+
+/// Folded text with the way back to the original.
+pub(super) struct View {
+    pub(super) bytes: Vec<u8>,
+    /// For each byte of `bytes`, where its character starts in the original; then the length of the original.
+    starts: Vec<u32>,
+}
+
+impl View {
+    /// The folded view, if the text has anything to fold; plain ASCII and accented letters are read as they are.
+    pub(super) fn of(text: &str) -> Option<View> {
+        if text.is_ascii() || u32::try_from(text.len()).is_err() || !text.chars().any(is_suspicious) {
+            return None;
+        }
+        let mut view = View { bytes: Vec::with_capacity(text.len()), starts: Vec::with_capacity(text.len() + 1) };
+        for (start, c) in text.char_indices() {
+            if c.is_ascii() {
+                view.push(start, c);
+            } else if is_tag(c) {
+                // Tag characters spell ASCII that no one sees.
+                view.push(start, char::from_u32(u32::from(c) - 0xE0000).unwrap_or(' '));
+            } else if !is_invisible(c) {
+                for folded in std::iter::once(c).nfkc() {
+                    view.push(start, latin(folded));
+                }
+            }
+        }
+        view.starts.push(text.len() as u32);
+        Some(view)
+    }
+
+    fn push(&mut self, start: usize, c: char) {
+        let mut utf8 = [0; 4];
+        for byte in c.encode_utf8(&mut utf8).bytes() {
+            self.bytes.push(byte);
+            self.starts.push(start as u32);
+        }
+    }
+
+    /// A span of the view in bytes of the original.
+    pub(super) fn original(&self, start: usize, end: usize) -> (usize, usize) {
+        let at = |i: usize| self.starts.get(i).or(self.starts.last()).map_or(0, |start| *start as usize);
+        // The end is the start of the first character after the span.
+        let last = at(end.saturating_sub(1));
+        let after = (end..self.starts.len()).map(at).find(|start| *start > last);
+        (at(start), after.unwrap_or_else(|| at(usize::MAX)))
+    }
+}
+
+fn is_tag(c: char) -> bool {
+    matches!(c, '\u{E0020}'..='\u{E007E}')
+}
+
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180E}'
+        | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206F}'
+        | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{E0000}'..='\u{E0FFF}'
+        | '\u{300}'..='\u{36F}')
+}
+
+/// Characters that are a reason to fold: invisible, compatibility forms of Latin letters, and look-alikes.
+fn is_suspicious(c: char) -> bool {
+    match c {
+        '\0'..='\u{AC}' => false,
+        '\u{250}'..='\u{2AF}' | '\u{1D00}'..='\u{1DBF}' | '\u{2100}'..='\u{214F}' | '\u{2460}'..='\u{24FF}' => true,
+        '\u{FF01}'..='\u{FF5E}' | '\u{1D400}'..='\u{1D7FF}' | '\u{1F100}'..='\u{1F1FF}' => true,
+        c => is_invisible(c) || is_tag(c) || latin(c) != c,
+    }
+}
+
+/// The Latin letter that a Greek, Cyrillic, Armenian or small-capital letter passes for (Unicode TR 39, common part).
+fn latin(c: char) -> char {
+    match c {
+        'а' | 'α' | 'ɑ' | 'ᴀ' => 'a',
+        'А' | 'Α' => 'A',
+        'В' | 'Β' | 'ʙ' => 'b',
+        'с' | 'С' | 'ϲ' | 'ᴄ' => 'c',
+        'ԁ' | 'ᴅ' => 'd',
+        'е' | 'Е' | 'Ε' | 'ҽ' | 'ᴇ' | 'ε' => 'e',
+        'ɡ' | 'ɢ' => 'g',
+        'һ' | 'Н' | 'Η' | 'ʜ' => 'h',
+        'і' | 'І' | 'Ι' | 'ι' | 'ɪ' | 'ı' => 'i',
+        'ј' | 'Ј' | 'ᴊ' => 'j',
+        'К' | 'Κ' | 'κ' | 'к' | 'ᴋ' => 'k',
+        'ӏ' | 'ʟ' | 'ⅼ' => 'l',
+        'М' | 'Μ' | 'м' | 'ᴍ' => 'm',
+        'Ν' | 'ո' | 'ɴ' => 'n',
+        'о' | 'О' | 'ο' | 'Ο' | 'օ' | 'ᴏ' => 'o',
+        'р' | 'Р' | 'ρ' | 'Ρ' | 'ᴘ' => 'p',
+        'ԛ' => 'q',
+        'ʀ' | 'г' => 'r',
+        'ѕ' | 'Ѕ' | 'ꜱ' => 's',
+        'т' | 'Т' | 'Τ' | 'τ' | 'ᴛ' => 't',
+        'υ' | 'ս' | 'ᴜ' => 'u',
+        'ν' | 'ѵ' | 'ᴠ' => 'v',
+        'ԝ' | 'ᴡ' | 'ω' => 'w',
+        'х' | 'Х' | 'Χ' | 'χ' => 'x',
+        'у' | 'У' | 'Υ' | 'γ' | 'ʏ' => 'y',
+        'Ζ' | 'ᴢ' => 'z',
+        _ => c,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hidden_text_becomes_plain_and_maps_back() {
+        let check = |text: &str, expected: &str| {
+            let view = View::of(text).unwrap();
+            assert_eq!(String::from_utf8(view.bytes.clone()).unwrap(), expected);
+            assert_eq!(view.original(0, view.bytes.len()), (text.find(|c| !is_invisible(c) || is_tag(c)).unwrap(), text.len()));
+        };
+        check("i\u{200b}g\u{200b}n", "ign");
+        check("ｉｇｎ", "ign");
+        check("іgnоrе", "ignore");
+        check("\u{E0069}\u{E0067}", "ig");
+        check("𝐢𝐠𝐧", "ign");
+        assert!(View::of("déjà vu: naïve").is_none());
+    }
+}

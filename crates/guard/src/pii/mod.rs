@@ -1,0 +1,157 @@
+//! Personal data that has a shape: addresses, numbers, identifiers. Names and places need a model and are not here.
+//!
+//! A new identifier is one row in `numbers.rs` and its check; only shapes with a grammar of their own have a file.
+
+mod email;
+mod finance;
+mod network;
+mod numbers;
+mod phone;
+mod shape;
+
+use crate::{
+    candidate::{Candidate, PII, Proof},
+    window::{Window, is_alnum, is_digit},
+};
+use numbers::{ROWS, Trust};
+use shape::{Shape, starts_at};
+
+/// The longest run of digits or letters that an identifier begins with.
+const LEAD_MAX: usize = 20;
+
+/// Words that say a number is something else; they stand close to the left of it.
+const OTHER_NUMBERS: &[&str] = &[
+    "order", "invoice", "inv", "isbn", "tracking", "version", "ticket", "ref", "timestamp", "build", "issue", "commit",
+    "port", "rows", "serial", "sku", "part", "batch", "lot", "epoch", "bytes", "pid", "request",
+];
+
+/// How far back such a word counts, in bytes: nearer than a label does.
+const OTHER_NUMBERS_LEFT: usize = 20;
+
+pub(crate) struct Detectors {
+    shapes: Vec<(usize, Shape)>,
+    /// Which shapes begin with so many digits.
+    by_digits: Vec<Vec<u16>>,
+    /// Which shapes begin with so many letters.
+    by_letters: Vec<Vec<u16>>,
+}
+
+impl Detectors {
+    pub(crate) fn new() -> Detectors {
+        let mut shapes: Vec<(usize, Shape)> = Vec::new();
+        for (row, entry) in ROWS.iter().enumerate() {
+            shapes.extend(entry.shapes.iter().flat_map(|pattern| Shape::expand(pattern)).map(|shape| (row, shape)));
+        }
+        let mut by_digits = vec![Vec::new(); LEAD_MAX + 1];
+        let mut by_letters = vec![Vec::new(); LEAD_MAX + 1];
+        for (i, (_, shape)) in shapes.iter().enumerate() {
+            // A shape that starts with `X` may start with either, in any number.
+            let digits_first = !shape.starts_with_letter;
+            let letters_first = shape.starts_with_letter || shape.lead == 0;
+            for lead in 1..=LEAD_MAX {
+                if lead == shape.lead || (shape.lead_is_open && lead >= shape.lead) {
+                    if digits_first {
+                        by_digits[lead].push(i as u16);
+                    }
+                    if letters_first {
+                        by_letters[lead].push(i as u16);
+                    }
+                }
+            }
+        }
+        Detectors { shapes, by_digits, by_letters }
+    }
+
+    /// The digit at `i` follows no digit.
+    pub(crate) fn at_digit(&self, window: &Window, i: usize, out: &mut Vec<Candidate>) {
+        let start = window.run_back(i, LEAD_MAX + 1, is_alnum);
+        if i - start > LEAD_MAX || window.slice(start, i).iter().any(u8::is_ascii_digit) {
+            return;
+        }
+        if start == i {
+            phone::at(window, i, out);
+        }
+        if !starts_at(window, start) {
+            return;
+        }
+        if start == i {
+            let digits = window.run(i, LEAD_MAX + 1, is_digit) - i;
+            network::ipv4(window, i, digits, out);
+            finance::crypto(window, i, out);
+            self.identifiers(window, i, self.by_digits.get(digits), out);
+            // Spaced identifiers may begin with letters of their own: "JS 70 40 71 B".
+            if window.before(i) == b' ' && i >= 2 {
+                let letters = window.run_back(i - 1, 3, u8_is_letter);
+                if i - 1 - letters == 2 && starts_at(window, letters) {
+                    self.identifiers(window, letters, self.by_letters.get(2), out);
+                }
+            }
+            if window.before(i) == b'-' && i >= 2 && window.before(i - 1).is_ascii_alphabetic() {
+                return;
+            }
+        } else {
+            finance::iban(window, start, out);
+            finance::crypto(window, start, out);
+            self.identifiers(window, start, self.by_letters.get(i - start), out);
+        }
+    }
+
+    /// A letter and a dash before digits: "Z-0032796-A". Such an identifier starts before the dash.
+    pub(crate) fn at_dash(&self, window: &Window, i: usize, out: &mut Vec<Candidate>) {
+        if i >= 1 && window.before(i).is_ascii_alphabetic() && starts_at(window, i - 1) && window.at(i + 1).is_ascii_digit() {
+            self.identifiers(window, i - 1, self.by_letters.get(1), out);
+        }
+        network::mac(window, i, out);
+    }
+
+    pub(crate) fn at_colon(&self, window: &Window, i: usize, out: &mut Vec<Candidate>) {
+        network::mac(window, i, out);
+        network::ipv6(window, i, out);
+    }
+
+    pub(crate) fn at_sign(&self, window: &Window, i: usize, out: &mut Vec<Candidate>) {
+        email::at(window, i, out);
+    }
+
+    fn identifiers(&self, window: &Window, start: usize, shapes: Option<&Vec<u16>>, out: &mut Vec<Candidate>) {
+        let first = out.len();
+        for &index in shapes.into_iter().flatten() {
+            let (row, shape) = &self.shapes[usize::from(index)];
+            let row = &ROWS[*row];
+            let Some((end, compact)) = shape.matches(window, start) else { continue };
+            if !(row.is_valid)(compact.as_bytes()) {
+                continue;
+            }
+            let is_sure = match row.trust {
+                Trust::Alone => !compact.has_lower && (row.is_checked || !is_other_number(window, start)),
+                Trust::Separated => compact.has_separator && !is_other_number(window, start),
+                Trust::Labelled => false,
+            };
+            let is_labelled = window.has_label(start, end, row.labels);
+            if !is_sure && !is_labelled {
+                continue;
+            }
+            let (proof, score) = match (row.is_checked, is_labelled) {
+                (true, true) => (Proof::CheckedAndLabelled, 1.0),
+                (true, false) => (Proof::Checked, 0.9),
+                (false, true) => (Proof::Labelled, 0.85),
+                (false, false) => (Proof::Shape, 0.6),
+            };
+            // Several rows may claim the same text: the better proof, then the earlier row.
+            match out[first..].iter_mut().find(|other| other.start == start && other.end == end) {
+                Some(other) if other.proof >= proof => {}
+                Some(other) => (other.label, other.proof, other.score) = (row.label, proof, score),
+                None => out.push(Candidate { start, end, kind: PII, label: row.label, score, proof }),
+            }
+        }
+    }
+}
+
+/// Whether the number at `start` is said to be one of the kinds that are nobody's.
+fn is_other_number(window: &Window, start: usize) -> bool {
+    window.has_label_left(start, OTHER_NUMBERS_LEFT, OTHER_NUMBERS)
+}
+
+fn u8_is_letter(byte: u8) -> bool {
+    byte.is_ascii_alphabetic()
+}

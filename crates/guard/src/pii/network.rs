@@ -1,0 +1,120 @@
+//! IP and MAC addresses.
+
+use super::shape::ends_at;
+use crate::{
+    candidate::{Candidate, PII, Proof},
+    window::{Window, is_digit, is_hex},
+};
+
+/// Words beside which four numbers with dots are a version and not an address.
+const VERSIONS: &[&str] = &["version", "v", "release", "build", "rev"];
+const ADDRESSES: &[&str] = &["ip", "ipv4", "address", "host", "server", "client", "addr", "gateway", "dns"];
+
+pub(super) fn ipv4(window: &Window, start: usize, digits: usize, out: &mut Vec<Candidate>) {
+    if digits > 3 || window.at(start + digits) != b'.' {
+        return;
+    }
+    let mut i = start;
+    let mut octets = [0u32; 4];
+    for (n, octet) in octets.iter_mut().enumerate() {
+        let end = window.run(i, 4, is_digit);
+        let part = window.slice(i, end);
+        *octet = part.iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+        if part.is_empty() || part.len() > 3 || *octet > 255 || (part.len() > 1 && part[0] == b'0') {
+            return;
+        }
+        i = end;
+        if n < 3 {
+            if window.at(i) != b'.' {
+                return;
+            }
+            i += 1;
+        }
+    }
+    // A port or a prefix length may follow; more numbers with dots may not.
+    let is_end = match window.at(i) {
+        b':' | b'/' | b'-' => true,
+        _ => ends_at(window, i),
+    };
+    // 127.0.0.1, 0.0.0.0 and 255.… name no one.
+    let is_nobody = octets[0] == 127 || octets == [0; 4] || octets[0] == 255;
+    if !is_end || is_nobody {
+        return;
+    }
+    let is_version = window.has_label_left(start, 12, VERSIONS)
+        || (octets.iter().all(|octet| *octet < 20) && !window.has_label_left(start, 24, ADDRESSES));
+    if !is_version {
+        push(start, i, "IP_ADDRESS", 0.95, out);
+    }
+}
+
+/// `i` is the first colon of the address.
+pub(super) fn ipv6(window: &Window, i: usize, out: &mut Vec<Candidate>) {
+    let start = window.run_back(i, 5, is_hex);
+    let before = window.before(start);
+    if i - start > 4 || before == b':' || before.is_ascii_alphanumeric() || matches!(before, b'_' | b'.' | b'-') {
+        return;
+    }
+    let mut groups = 0;
+    let mut has_gap = false;
+    let mut at = start;
+    let mut end = start;
+    loop {
+        let stop = window.run(at, 5, is_hex);
+        if stop - at > 4 {
+            return;
+        }
+        if stop > at {
+            groups += 1;
+            end = stop;
+        }
+        if window.at(stop) != b':' || groups > 8 {
+            break;
+        }
+        if window.at(stop + 1) == b':' {
+            if has_gap {
+                return;
+            }
+            has_gap = true;
+            end = stop + 2;
+            at = stop + 2;
+        } else if is_hex(window.at(stop + 1)) {
+            at = stop + 1;
+        } else {
+            break;
+        }
+    }
+    let text = window.slice(start, end);
+    // `std::fmt` and `a::b` are paths: an address with a gap has a digit and two groups at least; `::1` names no one.
+    let is_whole = if has_gap { groups < 8 && groups >= 2 } else { groups == 8 };
+    let has_digit = text.iter().any(u8::is_ascii_digit);
+    let next = window.at(end);
+    if is_whole && has_digit && !next.is_ascii_alphanumeric() && !matches!(next, b'_' | b':') && text.len() >= 6 {
+        push(start, end, "IP_ADDRESS", 0.95, out);
+    }
+}
+
+/// `i` is the first colon or dash.
+pub(super) fn mac(window: &Window, i: usize, out: &mut Vec<Candidate>) {
+    let mark = window.at(i);
+    let start = window.run_back(i, 3, is_hex);
+    let before = window.before(start);
+    if i - start != 2 || before.is_ascii_alphanumeric() || before == mark || before == b'_' {
+        return;
+    }
+    let mut at = start;
+    for n in 0..6 {
+        if !is_hex(window.at(at)) || !is_hex(window.at(at + 1)) || (n < 5 && window.at(at + 2) != mark) {
+            return;
+        }
+        at += if n < 5 { 3 } else { 2 };
+    }
+    let next = window.at(at);
+    if !next.is_ascii_alphanumeric() && next != mark && next != b'_' {
+        push(start, at, "MAC_ADDRESS", 0.95, out);
+    }
+}
+
+fn push(start: usize, end: usize, label: &'static str, score: f32, out: &mut Vec<Candidate>) {
+    out.push(Candidate { start, end, kind: PII, label, score, proof: Proof::Checked });
+}

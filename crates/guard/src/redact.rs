@@ -1,0 +1,57 @@
+//! Replacing what was found.
+
+use std::ops::Range;
+
+use gauntlet_types::Finding;
+
+use crate::candidate::{PII, SECRETS};
+
+/// What stands in the place of a value: `[REDACTED:EMAIL_ADDRESS]`.
+pub fn placeholder(finding: &Finding) -> String {
+    format!("[REDACTED:{}]", finding.label)
+}
+
+/// `text` with each PII and secrets span replaced by its placeholder.
+///
+/// Findings come in order and do not overlap, as `Scanner::scan` gives them; other kinds are passed over. A span that
+/// does not fit the text is passed over too.
+pub fn redact(text: &str, findings: &[Finding]) -> String {
+    let mut redacted = String::with_capacity(text.len());
+    let mut done = 0;
+    for finding in findings.iter().filter(|finding| is_replaced(finding)) {
+        let Some(before) = text.get(done..finding.span.start) else { continue };
+        redacted.push_str(before);
+        redacted.push_str(&placeholder(finding));
+        done = finding.span.end;
+    }
+    redacted.push_str(text.get(done..).unwrap_or_default());
+    redacted
+}
+
+pub(crate) fn is_replaced(finding: &Finding) -> bool {
+    finding.kind == PII || finding.kind == SECRETS
+}
+
+/// A span of bytes as a span of Unicode code points. Bytes inside a character count as its start.
+pub fn code_points(text: &str, span: Range<usize>) -> Range<usize> {
+    let starts = |bytes: &[u8]| bytes.iter().filter(|byte| (**byte as i8) >= -0x40).count();
+    let bytes = text.as_bytes();
+    let start = span.start.min(bytes.len());
+    let end = span.end.clamp(start, bytes.len());
+    let before = starts(&bytes[..start]);
+    before..before + starts(&bytes[start..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_replaced_and_counted_in_code_points() {
+        let text = "né a@b.de!";
+        let finding = Finding { kind: PII, label: "EMAIL_ADDRESS", span: 4..10, score: 1.0 };
+        assert_eq!(redact(text, std::slice::from_ref(&finding)), "né [REDACTED:EMAIL_ADDRESS]!");
+        assert_eq!(code_points(text, finding.span), 3..9);
+        assert_eq!(code_points("é", 0..99), 0..1);
+    }
+}

@@ -1,0 +1,146 @@
+//! Redaction of text that arrives in pieces, equal to redaction of the whole.
+
+use std::sync::Arc;
+
+use gauntlet_types::Finding;
+
+use crate::{
+    candidate::{self, Candidate},
+    redact::placeholder,
+    scanner::{Kinds, Scanner, TRIGGER_LEFT},
+    window::{LEFT_MAX, Window},
+};
+
+/// The most text, in bytes, that is held back while no open-ended secret is under way.
+///
+/// An e-mail address is the longest value whose start is held before its trigger is seen (64 bytes) and may go on for
+/// 97 more; the label that decides a number may stand 48 bytes after it; and overlapping candidates are settled
+/// together within 64 bytes. Ordinary prose holds back the current word. A token, key or password under way holds back
+/// all of itself, at most [`crate::SECRET_MAX`]; what is longer is redacted up to there, as in the scan of the whole.
+pub const HOLD_MAX: usize = 256;
+
+/// Takes text in pieces and gives redacted text out in pieces.
+///
+/// Joined together, what `push` and `finish` return equals `redact(whole, scan(whole))`, however the text was cut.
+pub struct StreamRedactor {
+    scanner: Arc<Scanner>,
+    kinds: Kinds,
+    /// Some text already given out (what detectors may look back at), then the text held back.
+    buffer: String,
+    /// Where the text held back begins in `buffer`.
+    held: usize,
+    /// Where `buffer` begins in the whole text.
+    base: usize,
+    /// Length of `buffer` at which the next scan is worth it, while something long is under way.
+    patience: usize,
+    findings: Vec<Finding>,
+    candidates: Vec<Candidate>,
+    /// The whole text; kept only to look for injection at the end.
+    whole: String,
+}
+
+impl StreamRedactor {
+    pub fn new(scanner: Arc<Scanner>, kinds: Kinds) -> StreamRedactor {
+        StreamRedactor {
+            scanner,
+            kinds,
+            buffer: String::new(),
+            held: 0,
+            base: 0,
+            patience: 0,
+            findings: Vec::new(),
+            candidates: Vec::new(),
+            whole: String::new(),
+        }
+    }
+
+    /// Takes a piece and returns the text that may be shown now.
+    pub fn push(&mut self, piece: &str) -> String {
+        if self.kinds.injection {
+            self.whole.push_str(piece);
+        }
+        if !self.kinds.has_spans() {
+            self.base += piece.len();
+            return piece.to_owned();
+        }
+        self.buffer.push_str(piece);
+        if self.buffer.len() < self.patience {
+            return String::new();
+        }
+        self.advance(false)
+    }
+
+    /// Ends the text and returns the rest of it. Injection is looked for here: it spans sentences and replaces nothing.
+    pub fn finish(&mut self) -> String {
+        let shown = if self.kinds.has_spans() { self.advance(true) } else { String::new() };
+        if self.kinds.injection {
+            let first = self.findings.len();
+            self.scanner.scan_injection(&self.whole, &mut self.findings);
+            if self.findings.len() > first {
+                self.findings.sort_by_key(|finding| finding.span.start);
+            }
+            self.whole = String::new();
+        }
+        shown
+    }
+
+    /// What was found so far, with spans in the whole original text. After `finish` equal to a scan of the whole.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// Nothing was found so far.
+    pub fn is_clean(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// How many bytes are held back now.
+    pub fn held_len(&self) -> usize {
+        self.buffer.len() - self.held
+    }
+
+    fn advance(&mut self, is_last: bool) -> String {
+        let window = Window::new(&self.buffer, is_last);
+        self.candidates.clear();
+        let from = self.held.saturating_sub(TRIGGER_LEFT);
+        let known = self.scanner.collect(&window, from, self.kinds, &mut self.candidates);
+        let held = self.held;
+        self.candidates.retain(|candidate| candidate.start >= held);
+        let (kept, settled) = candidate::settle(&mut self.candidates, known);
+        let mut settled = settled.min(self.buffer.len());
+        while !self.buffer.is_char_boundary(settled) {
+            settled -= 1;
+        }
+        let mut shown = String::with_capacity(settled.saturating_sub(held));
+        let mut done = held;
+        for candidate in kept {
+            let finding = candidate.finding(self.base);
+            shown.push_str(&self.buffer[done..candidate.start]);
+            shown.push_str(&placeholder(&finding));
+            done = candidate.end;
+            self.findings.push(finding);
+        }
+        let settled = settled.max(done);
+        shown.push_str(&self.buffer[done..settled]);
+        self.held = settled;
+        self.forget();
+        // Rescanning a long secret at every piece would be quadratic; wait for a quarter more.
+        let held = self.held_len();
+        self.patience = if held > HOLD_MAX { self.buffer.len() + held / 4 } else { 0 };
+        shown
+    }
+
+    /// Drops text that no detector looks back at, now and then rather than at each piece.
+    fn forget(&mut self) {
+        if self.held < 8 * LEFT_MAX {
+            return;
+        }
+        let mut cut = self.held - LEFT_MAX;
+        while !self.buffer.is_char_boundary(cut) {
+            cut -= 1;
+        }
+        self.buffer.drain(..cut);
+        self.base += cut;
+        self.held -= cut;
+    }
+}

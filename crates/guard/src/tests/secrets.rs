@@ -1,0 +1,109 @@
+use super::{SECRETS, check, scan};
+
+const RANDOM: &str = "aZ3kQ9xW7vB2nM5cL8pR4tY6uE1sD0fGhJqKwXzVbN";
+
+/// Credentials are put together here, so that no scanner takes this file for a leak.
+fn of(prefix: &str, len: usize) -> String {
+    prefix.to_owned() + &RANDOM.repeat(8)[..len]
+}
+
+fn hex(prefix: &str, len: usize) -> String {
+    prefix.to_owned() + &"3c9a0ce6e0046edca03ca6ef838278f1".repeat(4)[..len]
+}
+
+#[test]
+fn credentials_with_a_prefix_are_found_whole() {
+    let check_one = |label: &str, secret: String| {
+        check(SECRETS, &format!("key {secret}, please"), &[&format!("{label}={secret}")]);
+        check(SECRETS, &format!("TOKEN=\"{secret}\""), &[&format!("{label}={secret}")]);
+        check(SECRETS, &format!("x{secret}"), &[]);
+    };
+    check_one("gauntlet_key", of("gk_", 43));
+    check_one("openai_project", of("sk-proj-", 80));
+    check_one("openai_service_account", of("sk-svcacct-", 80));
+    check_one("openai_admin", of("sk-admin-", 80));
+    check_one("anthropic", of("sk-ant-api03-", 93));
+    check_one("aws_access_key_id", format!("AKIA{}", "JQ2MXW7PLD3RTY5Z"));
+    check_one("gcp_api_key", of("AIza", 35));
+    check_one("gcp_oauth_secret", of("GOCSPX-", 28));
+    check_one("github_pat", of("ghp_", 36));
+    check_one("github_server", of("ghs_", 36));
+    check_one("github_fine_grained", of("github_pat_", 82));
+    check_one("gitlab_pat", of("glpat-", 20));
+    check_one("slack_bot", of("xoxb-905797950911-650884157677-", 24));
+    check_one("slack_app", of("xapp-1-A012345-", 60));
+    check_one("stripe_live", of("sk_live_", 24));
+    check_one("npm", of("npm_", 36));
+    check_one("pypi", of("pypi-AgEIcHlwaS5vcmc", 60));
+    check_one("huggingface", of("hf_", 34));
+    check_one("twilio", hex("SK", 32));
+    check_one("databricks", hex("dapi", 32));
+    check_one("mailgun", hex("key-", 32));
+    check_one("digitalocean", hex("dop_v1_", 64));
+    check_one("vault", of("hvs.", 90));
+    check_one("sendgrid", format!("{}.{}", of("SG.", 22), &RANDOM[..43]));
+    check_one("mailchimp", hex("", 32) + "-us12");
+    check_one("telegram", of("5073895597:AA", 33));
+    check_one("slack_webhook", of("https://hooks.slack.com/services/T6AWORVWG/BGI2TQX08/", 24));
+}
+
+#[test]
+fn mentions_and_placeholders_are_no_secrets() {
+    for text in [
+        "AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE",
+        "OPENAI_API_KEY=sk-...your-key-here...",
+        "token: ${{ secrets.GITHUB_TOKEN }}",
+        "api_key = os.environ[\"API_KEY\"]",
+        "password: ********, password: string, password=changeme123",
+        "keys start with sk-ant-api03- or ghp_ or xoxb-",
+        "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        "sha256:bfa45000d394fbd69098d38528237d212989d6364b72820b0f8ee83707af8e76",
+        "\"integrity\": \"sha512-ySl3oRG3Gx1MmqZqiYOiiwKidlOI1Jm0cydoYT2AE4n9Z69wEV1Ky79zUgHnOFrPMIVsVgZHBxb/fjOyKIwNs1==\"",
+        "request_id=8dd1d115-93e9-4968-a205-6b11352963e2",
+        "max_tokens=4096, token_count: 1234567890123456789, cache_key=user:profile:12345678901",
+        "-----BEGIN PUBLIC KEY-----\nTeNv95CDYopX5wxesnXowc0k6L2fPOwIMGdumc8yWPzY7/j0\n-----END PUBLIC KEY-----",
+        "postgres://user:password@localhost/db, http://host:8080/a@b, https://x.org",
+        "scikit sk-learn-contrib-some-long-project-name",
+    ] {
+        assert!(scan(text, SECRETS).is_empty(), "{text}: {:?}", scan(text, SECRETS));
+    }
+}
+
+#[test]
+fn names_give_random_values_away() {
+    let check = |text, expected: &[&str]| check(SECRETS, text, expected);
+    check("api_key: MiaiZYrTBYwZ929dziWqpS3IAcsQYrFz", &["generic_api_key=MiaiZYrTBYwZ929dziWqpS3IAcsQYrFz"]);
+    check("{\"db_password\": \"tDqOuZZk80i6T386Q\"}", &["password=tDqOuZZk80i6T386Q"]);
+    check("DB_PASSWORD=@cuL_UaPglyn\nPORT=1", &["password=@cuL_UaPglyn"]);
+    check(
+        "Authorization: Bearer R8FHXZwQd5GdJ1Qmd8xUdDKHl06Ca1o0DSxb",
+        &["bearer_opaque=R8FHXZwQd5GdJ1Qmd8xUdDKHl06Ca1o0DSxb"],
+    );
+    check(
+        "AWS_SECRET_ACCESS_KEY=sOmycV/N8HNXYBC0gFEg0PInhPF+2sgNOf0C4sjc",
+        &["aws_secret_key=sOmycV/N8HNXYBC0gFEg0PInhPF+2sgNOf0C4sjc"],
+    );
+    check("postgres://admin:T4QG35mCV99EeSnV@db.internal:5432/x", &["postgres_url=T4QG35mCV99EeSnV"]);
+}
+
+#[test]
+fn tokens_and_keys_are_known_by_their_structure() {
+    let jwt = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U";
+    check(SECRETS, &format!("t={jwt}."), &[&format!("jwt={jwt}")]);
+    check(SECRETS, "eyJub3QiOiJhIGhlYWRlciJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVm", &[]);
+    let line = &RANDOM.repeat(2)[..64];
+    for brk in ["\n", "\\n"] {
+        let pem = format!("-----BEGIN RSA PRIVATE KEY-----{brk}{line}{brk}{line}{brk}abc={brk}-----END RSA PRIVATE KEY-----");
+        check(SECRETS, &format!("see {pem} here"), &[&format!("rsa_pem={pem}")]);
+    }
+    let cut = format!("-----BEGIN PRIVATE KEY-----\n{line}\n{line}");
+    check(SECRETS, &format!("{cut}\nand then text"), &[&format!("rsa_pem={cut}")]);
+    check(SECRETS, "a file that starts with -----BEGIN PRIVATE KEY----- is a key", &[]);
+}
+
+#[test]
+fn an_endless_token_is_taken_up_to_the_bound() {
+    let text = format!("eyJhbGciOiJIUzI1NiJ9.{}", "a1B2".repeat(10_000));
+    let found = scan(&text, SECRETS);
+    assert_eq!(found.first().map(|f| f.span.clone()), Some(0..crate::SECRET_MAX));
+}

@@ -1,0 +1,250 @@
+//! The part of a text that a scan sees, and the local questions that detectors ask about it.
+//!
+//! Every detector decides from a bounded neighbourhood of the place that woke it, and reads to the right only through
+//! [`Window::at`]. A window that is not the end of its text notes each attempt to read beyond it, so that a stream
+//! knows which decisions have to wait for more text. This is what makes streamed and whole-text results equal.
+
+use std::cell::Cell;
+
+/// How far to the left of a trigger the value it belongs to may begin, in bytes. The longest such value is an e-mail
+/// address, whose local part is at most 64 bytes (RFC 5321, 4.5.3.1.1).
+pub(crate) const LOOKBACK: usize = 64;
+
+/// How far to the left of a value its label may stand, in bytes: "the customer's social security number changed to".
+pub(crate) const LABEL_LEFT: usize = 72;
+
+/// How far to the right of a value its label may stand, in bytes: "… as the PAN card".
+pub(crate) const LABEL_RIGHT: usize = 48;
+
+/// How much text to the left of undecided text a stream keeps: no detector looks further back than this.
+pub(crate) const LEFT_MAX: usize = 256;
+
+pub(crate) struct Window<'a> {
+    bytes: &'a [u8],
+    /// No text follows.
+    is_last: bool,
+    touched: Cell<bool>,
+}
+
+impl<'a> Window<'a> {
+    pub(crate) fn new(text: &'a str, is_last: bool) -> Window<'a> {
+        Window { bytes: text.as_bytes(), is_last, touched: Cell::new(false) }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(crate) fn is_last(&self) -> bool {
+        self.is_last
+    }
+
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The byte at `i`, 0 after the end. A NUL in the text ends a match as well as the end does.
+    #[inline]
+    pub(crate) fn at(&self, i: usize) -> u8 {
+        match self.bytes.get(i) {
+            Some(byte) => *byte,
+            None => {
+                if !self.is_last {
+                    self.touched.set(true);
+                }
+                0
+            }
+        }
+    }
+
+    /// The byte before `i`, 0 at the start.
+    #[inline]
+    pub(crate) fn before(&self, i: usize) -> u8 {
+        if i == 0 { 0 } else { self.bytes.get(i - 1).copied().unwrap_or(0) }
+    }
+
+    /// Whether something was asked about text that has not come yet, since the last call of this.
+    pub(crate) fn take_touched(&self) -> bool {
+        self.touched.replace(false)
+    }
+
+    pub(crate) fn slice(&self, start: usize, end: usize) -> &'a [u8] {
+        self.bytes.get(start..end).unwrap_or(&[])
+    }
+
+    pub(crate) fn starts_with(&self, i: usize, literal: &[u8]) -> bool {
+        literal.iter().enumerate().all(|(k, byte)| self.at(i + k) == *byte)
+    }
+
+    pub(crate) fn starts_with_ignore_case(&self, i: usize, literal: &[u8]) -> bool {
+        literal.iter().enumerate().all(|(k, byte)| self.at(i + k).eq_ignore_ascii_case(byte))
+    }
+
+    /// The end of the run of bytes in `set` that starts at `i`, at most `max` bytes on.
+    #[inline]
+    pub(crate) fn run(&self, i: usize, max: usize, set: fn(u8) -> bool) -> usize {
+        let mut end = i;
+        while end < i + max && set(self.at(end)) {
+            end += 1;
+        }
+        end
+    }
+
+    /// The start of the run of bytes in `set` that ends before `i`, at most `max` bytes back.
+    #[inline]
+    pub(crate) fn run_back(&self, i: usize, max: usize, set: fn(u8) -> bool) -> usize {
+        let floor = i.saturating_sub(max);
+        let mut start = i;
+        while start > floor && set(self.bytes[start - 1]) {
+            start -= 1;
+        }
+        start
+    }
+
+    /// The length of a separator inside a number at `i`: space, dash, dot or no-break space; 0 for none.
+    ///
+    /// White space counts only at a joint (see [`Window::is_joint`]).
+    #[inline]
+    pub(crate) fn separator(&self, i: usize) -> usize {
+        match self.at(i) {
+            b'-' | b'.' => 1,
+            b' ' if self.is_joint(i) => 1,
+            0xC2 if self.at(i + 1) == 0xA0 => 2,
+            _ => 0,
+        }
+    }
+
+    /// Whether a value may go on across the space at `i`: a digit follows, or the token before it has one.
+    ///
+    /// In prose no space is a joint, and so a stream need hold back the current word only.
+    pub(crate) fn is_joint(&self, i: usize) -> bool {
+        if self.at(i + 1).is_ascii_digit() {
+            return true;
+        }
+        let floor = i.saturating_sub(8);
+        self.bytes[floor..i.min(self.bytes.len())]
+            .iter()
+            .rev()
+            .take_while(|byte| byte.is_ascii_alphanumeric())
+            .any(|byte| byte.is_ascii_digit())
+    }
+
+    /// The first position at or after `i - LOOKBACK` from which a value that reaches `i` may start.
+    pub(crate) fn value_start(&self, i: usize) -> usize {
+        let floor = i.saturating_sub(LOOKBACK);
+        let mut start = i.min(self.bytes.len());
+        while start > floor {
+            let byte = self.bytes[start - 1];
+            let goes_on = match byte {
+                b' ' => self.is_joint(start - 1),
+                0xC2 | 0xA0 => true,
+                _ => is_value_byte(byte),
+            };
+            if !goes_on {
+                break;
+            }
+            start -= 1;
+        }
+        start
+    }
+
+    /// Whether one of `labels` stands near the value `start..end`: to its left, or close on its right.
+    ///
+    /// Labels are lower case; a label must begin at the start of a word.
+    pub(crate) fn has_label(&self, start: usize, end: usize, labels: &[&str]) -> bool {
+        self.has_label_left(start, LABEL_LEFT, labels) || self.has_label_right(end, labels)
+    }
+
+    pub(crate) fn has_label_left(&self, start: usize, reach: usize, labels: &[&str]) -> bool {
+        let floor = start.saturating_sub(reach.min(LABEL_LEFT));
+        let mut near = [0u8; LABEL_LEFT];
+        let near = fold(&self.bytes[floor..start], &mut near);
+        let before = self.before(floor);
+        labels.iter().any(|label| find_word(near, label.as_bytes(), before).is_some())
+    }
+
+    fn has_label_right(&self, end: usize, labels: &[&str]) -> bool {
+        // Ask for the last byte of the reach first: a stream has to wait for all of it in any case.
+        self.at(end + LABEL_RIGHT);
+        let stop = (end + LABEL_RIGHT).min(self.len());
+        let mut near = [0u8; LABEL_RIGHT];
+        let near = fold(&self.bytes[end..stop], &mut near);
+        labels.iter().any(|label| match find_word(near, label.as_bytes(), self.before(end)) {
+            // `iban: 123, phone: 456`: a label with a colon belongs to what follows it.
+            Some(at) => !matches!(self.at(end + at + label.len()), b':' | b'=' | b'"'),
+            None => false,
+        })
+    }
+}
+
+/// Bytes of which a value may consist to the left of its trigger; at any other byte a new value starts.
+pub(crate) fn is_value_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+' | b'%' | b'/' | b':' | b'(' | b')' | b'@')
+        || matches!(byte, b'!' | b'#' | b'$' | b'&' | b'*' | b'=' | b'?' | b'^' | b'~')
+}
+
+pub(crate) fn is_alnum(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+}
+
+pub(crate) fn is_digit(byte: u8) -> bool {
+    byte.is_ascii_digit()
+}
+
+pub(crate) fn is_hex(byte: u8) -> bool {
+    byte.is_ascii_hexdigit()
+}
+
+/// Lower case, and `_` as a space, so that `phone_number` reads as `phone number`.
+fn fold<'b>(from: &[u8], into: &'b mut [u8]) -> &'b [u8] {
+    for (to, byte) in into.iter_mut().zip(from) {
+        *to = match byte {
+            b'_' => b' ',
+            _ => byte.to_ascii_lowercase(),
+        };
+    }
+    &into[..from.len()]
+}
+
+/// Finds `word` in folded text where no letter or digit touches either side of it (a plural `s` may).
+fn find_word(text: &[u8], word: &[u8], before: u8) -> Option<usize> {
+    let (first, last) = (*word.first()?, text.len().checked_sub(word.len())?);
+    (0..=last).find(|&i| {
+        text[i] == first && &text[i..i + word.len()] == word && {
+            let left = if i == 0 { before } else { text[i - 1] };
+            let right = text.get(i + word.len()).copied().unwrap_or(0);
+            !left.is_ascii_alphanumeric() && (!right.is_ascii_alphanumeric() || right == b's' || right.is_ascii_digit())
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_found_as_words_on_either_side() {
+        let check = |text: &str, expected: bool| {
+            let start = text.find('9').unwrap();
+            let window = Window::new(text, true);
+            assert_eq!(window.has_label(start, start + 1, &["tax id", "tfn"]), expected, "{text}");
+        };
+        check("my TFN is 9", true);
+        check("tax_id=9", true);
+        check("the form lists 9 as the TFN.", true);
+        check("id 9, tfn: 8", false);
+        check("outfn 9", false);
+    }
+
+    #[test]
+    fn a_space_joins_only_beside_digits() {
+        let check = |text: &str, expected: bool| {
+            let window = Window::new(text, true);
+            assert_eq!(window.is_joint(text.find(' ').unwrap()), expected, "{text}");
+        };
+        check("the cat", false);
+        check("JS 70", true);
+        check("71 B", true);
+        check("ab1, c", false);
+    }
+}

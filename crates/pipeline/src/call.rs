@@ -1,0 +1,419 @@
+//! One call under way: what is known of it so far, and its record in the making.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gauntlet_policy::{
+    budget::Hold,
+    config::{Policy, Route},
+    keys::KeyGrant,
+    limit::Permit,
+    price::Price,
+};
+use gauntlet_ports::{Clock, Endpoint, Texts};
+use gauntlet_types::{
+    CacheUse, CallRecord, Caller, Charge, Decision, Door, Event, Fault, Mono, Name, NanoUsd, Outcome, SpanId, Stage,
+    StageTime, Target, TokenCount, TraceId, Usage,
+};
+use gauntlet_wire::{
+    Edit,
+    openai::{answer::Assembler, chat::ChatRequest, embeddings::EmbeddingsRequest},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+
+use crate::{
+    answer::{Answer, AnswerBody, Incoming},
+    detach::{Gone, Running},
+    gate::{Gate, Shared},
+    snapshot::Snapshot,
+    stage,
+    stream::Live,
+    text::Scanned,
+};
+
+/// The request as its door's dialect reads it.
+pub(crate) enum Request {
+    /// Not read yet, or not readable.
+    None,
+    Chat(Box<ChatRequest>),
+    Embeddings(Box<EmbeddingsRequest>),
+}
+
+impl Request {
+    pub(crate) fn chat(&self) -> Option<&ChatRequest> {
+        match self {
+            Request::Chat(chat) => Some(chat),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_streaming(&self) -> bool {
+        self.chat().is_some_and(|chat| chat.stream)
+    }
+}
+
+/// One target of the plan, with all that an attempt at it needs.
+pub(crate) struct Planned {
+    pub(crate) target: Target,
+    pub(crate) endpoint: Arc<Endpoint>,
+    /// None: nobody knows, and the route lets it through.
+    pub(crate) price: Option<Arc<Price>>,
+}
+
+/// What the stages hand to the end of the way.
+pub(crate) enum Passed {
+    Whole(Whole),
+    Live(Box<Live>),
+}
+
+/// An answer that is complete.
+#[derive(Clone)]
+pub(crate) struct Whole {
+    pub(crate) body: Bytes,
+    pub(crate) content_type: HeaderValue,
+}
+
+impl Whole {
+    pub(crate) fn json(body: Bytes) -> Whole {
+        Whole { body, content_type: HeaderValue::from_static("application/json") }
+    }
+
+    pub(crate) fn events(body: Bytes) -> Whole {
+        Whole { body, content_type: HeaderValue::from_static("text/event-stream") }
+    }
+}
+
+pub(crate) struct Call {
+    pub(crate) gate: Arc<Gate>,
+    /// The configuration of this call, to its end.
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) route: Arc<Route>,
+    /// What its key grants; none while the gateway is open.
+    pub(crate) grant: Option<Arc<KeyGrant>>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// Why the door could not take the body.
+    pub(crate) body_fault: Option<Fault>,
+    pub(crate) request: Request,
+    pub(crate) record: CallRecord,
+    pub(crate) gone: Gone,
+    begun: Mono,
+    stage_begun: Option<(Stage, Mono)>,
+
+    pub(crate) input: Scanned,
+    /// What is changed of the body for every target.
+    pub(crate) edits: Vec<Edit>,
+    /// What is changed of it for the record besides.
+    pub(crate) record_edits: Vec<Edit>,
+    /// A prompt rendered without what the record may not hold, if that differs from the one that is sent.
+    pub(crate) record_prompt: Option<Edit>,
+    pub(crate) pinned: Option<Name>,
+    pub(crate) plan: Vec<Planned>,
+    /// The target being tried, or the one that answered.
+    pub(crate) current: usize,
+    pub(crate) output_max: TokenCount,
+
+    pub(crate) permit: Option<Permit>,
+    pub(crate) hold: Option<Hold>,
+    pub(crate) cache_key: Option<[u8; 32]>,
+    pub(crate) assembler: Assembler,
+    pub(crate) usage: Option<Usage>,
+    /// Cost of answers that were paid for and not used.
+    pub(crate) billed: NanoUsd,
+    /// The whole hold is charged, since nothing says what was used.
+    pub(crate) charge_hold: bool,
+    /// Characters that arrived after the caller had gone.
+    pub(crate) unread_chars: usize,
+    pub(crate) output: Bytes,
+    finished: bool,
+    _running: Running,
+}
+
+impl Call {
+    pub(crate) fn begin(gate: Arc<Gate>, incoming: Incoming, gone: Gone) -> Call {
+        let shared = &gate.shared;
+        let snapshot = shared.snapshot.load_full();
+        let (id, started, begun) = (shared.clock.call_id(), shared.clock.now(), shared.clock.mono());
+        let (body, body_fault) = match incoming.body {
+            Ok(body) => (body, None),
+            Err(fault) => (Bytes::new(), Some(fault)),
+        };
+        let route = snapshot.policy.default_route().clone();
+        let record = CallRecord {
+            id,
+            trace_id: TraceId(id.0.as_u128()),
+            span_id: SpanId(id.0.as_u64_pair().1),
+            parent_span_id: None,
+            started,
+            latency_us: 0,
+            first_token_us: None,
+            stages: Vec::with_capacity(11),
+            door: incoming.door,
+            is_streaming: false,
+            caller: Caller::default(),
+            route: route.name.clone(),
+            model_asked: Name::default(),
+            target: None,
+            model_answered: None,
+            prompt: None,
+            sdk: None,
+            outcome: Outcome::Ok,
+            status: 200,
+            error: None,
+            error_message: None,
+            finish: None,
+            decision: Decision::Allow,
+            guard: Vec::new(),
+            cache: CacheUse::Off,
+            attempts: Vec::new(),
+            tool_calls: Vec::new(),
+            usage: Usage::default(),
+            cost: NanoUsd::ZERO,
+            held: NanoUsd::ZERO,
+            charges: Vec::<Charge>::new(),
+            wasted: NanoUsd::ZERO,
+            price_version: snapshot.policy.price_version().clone(),
+            config_version: snapshot.policy.version().clone(),
+            dropped: Vec::new(),
+            injected: Vec::new(),
+            judge_score: None,
+        };
+        let running = shared.tasks.enter();
+        Call {
+            snapshot,
+            route,
+            grant: None,
+            headers: incoming.headers,
+            body,
+            body_fault,
+            request: Request::None,
+            record,
+            gone,
+            begun,
+            stage_begun: None,
+            input: Scanned::default(),
+            edits: Vec::new(),
+            record_edits: Vec::new(),
+            record_prompt: None,
+            pinned: None,
+            plan: Vec::new(),
+            current: 0,
+            output_max: TokenCount(0),
+            permit: None,
+            hold: None,
+            cache_key: None,
+            assembler: Assembler::new(),
+            usage: None,
+            billed: NanoUsd::ZERO,
+            charge_hold: false,
+            unread_chars: 0,
+            output: Bytes::new(),
+            finished: false,
+            _running: running,
+            gate,
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.gate.shared
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.snapshot.policy
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.gate.shared.clock
+    }
+
+    pub(crate) fn begun(&self) -> Mono {
+        self.begun
+    }
+
+    /// Microseconds since the call began, as the record counts them.
+    pub(crate) fn elapsed_us(&self) -> u32 {
+        self.clock().mono().since(self.begun).as_micros().min(u128::from(u32::MAX)) as u32
+    }
+
+    /// Begins a stage and ends the one before it.
+    pub(crate) fn enter(&mut self, stage: Stage) {
+        let now = self.clock().mono();
+        self.leave_at(now);
+        self.stage_begun = Some((stage, now));
+    }
+
+    fn leave_at(&mut self, now: Mono) {
+        if let Some((stage, since)) = self.stage_begun.take() {
+            let micros = |from: Mono, to: Mono| to.since(from).as_micros().min(u128::from(u32::MAX)) as u32;
+            self.record.stages.push(StageTime { stage, start_us: micros(self.begun, since), took_us: micros(since, now) });
+        }
+    }
+
+    /// Takes note of what an answer says, however it comes.
+    pub(crate) fn take_note(&mut self, event: &Event) {
+        match event {
+            Event::Model(model) => {
+                if self.record.model_answered.is_none() {
+                    self.record.model_answered = Some(model.as_str().into());
+                }
+            }
+            Event::Finish { why, .. } => self.record.finish = Some(*why),
+            Event::Usage(usage) => self.usage = Some(*usage),
+            Event::Text { text, .. } | Event::Refusal { text, .. } | Event::Reasoning { text, .. } => {
+                if !text.is_empty() && self.record.first_token_us.is_none() {
+                    self.record.first_token_us = Some(u64::from(self.elapsed_us()));
+                }
+                if self.gone.is_set() {
+                    self.unread_chars += text.chars().count();
+                }
+            }
+            Event::ToolCall { .. } => {
+                if self.record.first_token_us.is_none() {
+                    self.record.first_token_us = Some(u64::from(self.elapsed_us()));
+                }
+            }
+            Event::Error { .. } | Event::Done => {}
+        }
+        self.assembler.feed(event);
+    }
+
+    /// Notes that the call is refused or failed, and how the caller is told.
+    pub(crate) fn refuse(&mut self, fault: &Fault) {
+        use gauntlet_types::{Blame, Code};
+        self.record.outcome = match (fault.code, fault.blame) {
+            (Code::GuardrailBlocked | Code::OutputInvalid, _) => Outcome::Blocked,
+            (_, Blame::Provider | Blame::Us) => Outcome::Failed,
+            (_, Blame::Caller | Blame::Policy) => Outcome::Refused,
+        };
+        self.record.error = Some(fault.code);
+        self.record.error_message = Some(fault.message.clone());
+        self.record.status = (self.shared().status_of)(fault);
+    }
+
+    /// Ends the timeline; the last thing before the record is written.
+    pub(crate) fn close_timeline(&mut self) {
+        let now = self.clock().mono();
+        self.leave_at(now);
+        self.record.latency_us = now.since(self.begun).as_micros() as u64;
+    }
+
+    pub(crate) fn mark_finished(&mut self) {
+        self.finished = true;
+    }
+
+    pub(crate) fn answer(&mut self, whole: Whole) -> Answer {
+        let mut headers = self.answer_headers();
+        headers.insert(header::CONTENT_TYPE, whole.content_type);
+        insert(&mut headers, "x-gauntlet-cost-usd", &self.record.cost.to_string());
+        headers.insert("server-timing", self.server_timing());
+        Answer { status: StatusCode::OK, headers, body: AnswerBody::Whole(whole.body) }
+    }
+
+    pub(crate) fn error_answer(&mut self, fault: &Fault) -> Answer {
+        let mut headers = self.answer_headers();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(wait) = fault.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_millis().div_ceil(1000) as u64));
+        }
+        let id = self.record.id.to_string();
+        let status = StatusCode::from_u16(self.record.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = gauntlet_wire::openai::error::body(fault, Some(&id));
+        Answer { status, headers, body: AnswerBody::Whole(body) }
+    }
+
+    /// What every answer says of itself.
+    pub(crate) fn answer_headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(12);
+        let record = &self.record;
+        let id = record.id.to_string();
+        insert(&mut headers, "x-gauntlet-request-id", &id);
+        // Where OpenAI's SDKs look for it.
+        insert(&mut headers, "x-request-id", &id);
+        insert(&mut headers, "x-gauntlet-trace-id", &record.trace_id.to_string());
+        if let Some(target) = &record.target {
+            insert(&mut headers, "x-gauntlet-model", &target.to_string());
+        }
+        if record.cache != CacheUse::Off {
+            insert(&mut headers, "x-gauntlet-cache", record.cache.as_str());
+        }
+        if let Some(prompt) = &record.prompt {
+            insert(&mut headers, "x-gauntlet-prompt", &format!("{}@{}", prompt.name, prompt.version));
+        }
+        if record.decision != Decision::Allow {
+            insert(&mut headers, "x-gauntlet-guardrail", record.decision.as_str());
+        }
+        headers
+    }
+
+    /// Where the time went: the whole, and the part spent waiting for the model.
+    fn server_timing(&self) -> HeaderValue {
+        let upstream: u64 = self.record.attempts.iter().map(|attempt| u64::from(attempt.took_us)).sum();
+        let own = self.record.latency_us.saturating_sub(upstream);
+        let text = format!("gauntlet;dur={:.3}, model;dur={:.3}", own as f64 / 1e3, upstream as f64 / 1e3);
+        HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+    }
+
+    /// The texts of the record: what was sent and what came back, redacted. Nothing where the route keeps none.
+    pub(crate) fn texts(&mut self) -> Texts {
+        if !self.route.record_bodies {
+            return Texts::default();
+        }
+        Texts { input: stage::record::input(self), output: std::mem::take(&mut self.output) }
+    }
+
+    pub(crate) fn door(&self) -> Door {
+        self.record.door
+    }
+}
+
+/// A call that ends without having been finished (a panic, a runtime shut down under it) is charged its hold and noted.
+impl Drop for Call {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        let fault = Fault::us(gauntlet_types::Code::Internal, "the call was dropped before its end");
+        self.refuse(&fault);
+        self.charge_hold = true;
+        stage::settle::run(self);
+        stage::record::run(self);
+    }
+}
+
+/// Values come from callers and providers too: what a header cannot hold is left out.
+fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}
+
+/// What the attempts at a model leave behind.
+impl Call {
+    /// An answer that may not be used: it was billed, and the next target is asked instead.
+    pub(crate) fn abandon_answer(&mut self) {
+        let usage = self.usage.take().unwrap_or_else(|| stage::settle::count(self));
+        if let Some(price) = self.plan.get(self.current).and_then(|planned| planned.price.as_ref()) {
+            self.billed = self.billed.plus(price.cost(&usage));
+        }
+        self.assembler = Assembler::new();
+        self.record.finish = None;
+        self.record.model_answered = None;
+        self.current += 1;
+    }
+
+    /// Notes in the last attempt how its stream ended badly.
+    pub(crate) fn note_broken(&mut self, stop: &crate::stream::Stop) {
+        if let Some(attempt) = self.record.attempts.last_mut() {
+            attempt.end = stop.end();
+            attempt.error = Some(stop.to_string());
+        }
+    }
+
+    /// The last attempt lasts as long as its stream.
+    pub(crate) fn end_last_attempt(&mut self) {
+        let now = self.elapsed_us();
+        if let Some(attempt) = self.record.attempts.last_mut() {
+            attempt.took_us = now.saturating_sub(attempt.start_us);
+        }
+    }
+}

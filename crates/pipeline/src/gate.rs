@@ -1,0 +1,85 @@
+//! What all calls share, and what belongs to one worker.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use arc_swap::ArcSwap;
+use gauntlet_guard::Scanner;
+use gauntlet_policy::{breaker::Breaker, limit::Limiter};
+use gauntlet_ports::{Clock, Observer, Spool, Upstream};
+use gauntlet_types::{Fault, Target};
+
+use crate::{detach::Tasks, ledger::Ledger, snapshot::Snapshot, stage::cache::Cache};
+
+/// What one worker needs to run calls: its own way upstream and its own spool, and what all workers share.
+pub struct Gate {
+    pub shared: Arc<Shared>,
+    pub upstream: Arc<dyn Upstream>,
+    pub spool: Arc<dyn Spool>,
+}
+
+/// The choices of whoever wires the program.
+pub struct SharedParts {
+    pub snapshot: Arc<Snapshot>,
+    pub clock: Arc<dyn Clock>,
+    pub ledger: Ledger,
+    pub scanner: Arc<Scanner>,
+    pub observers: Vec<Arc<dyn Observer>>,
+    /// Keys the hashes of found values, so that equal values join and none can be guessed.
+    pub hash_key: [u8; 32],
+    /// The status a fault is answered with; the server's table, noted in the record.
+    pub status_of: fn(&Fault) -> u16,
+}
+
+pub struct Shared {
+    pub snapshot: ArcSwap<Snapshot>,
+    pub clock: Arc<dyn Clock>,
+    pub ledger: Ledger,
+    pub tasks: Tasks,
+    pub(crate) limiter: Mutex<Limiter>,
+    pub(crate) slots: tokio::sync::Notify,
+    pub(crate) breakers: Mutex<HashMap<Target, Breaker>>,
+    pub(crate) cache: Cache,
+    pub(crate) scanner: Arc<Scanner>,
+    pub(crate) observers: Vec<Arc<dyn Observer>>,
+    pub(crate) hash_key: [u8; 32],
+    pub(crate) status_of: fn(&Fault) -> u16,
+}
+
+impl Shared {
+    pub fn new(parts: SharedParts) -> Shared {
+        Shared {
+            snapshot: ArcSwap::new(parts.snapshot),
+            clock: parts.clock,
+            ledger: parts.ledger,
+            tasks: Tasks::default(),
+            limiter: Mutex::new(Limiter::new()),
+            slots: tokio::sync::Notify::new(),
+            breakers: Mutex::new(HashMap::new()),
+            cache: Cache::new(),
+            scanner: parts.scanner,
+            observers: parts.observers,
+            hash_key: parts.hash_key,
+            status_of: parts.status_of,
+        }
+    }
+}
+
+impl Shared {
+    /// Housekeeping, now and then: holds of calls that nobody ended are charged in full, and limits that nobody uses
+    /// leave memory.
+    pub fn sweep(&self) {
+        let now = self.clock.mono();
+        for reaped in self.ledger.reap(now) {
+            tracing::error!(call = %reaped, "a hold outlived its call and was charged in full");
+        }
+        lock(&self.limiter).forget_idle(now);
+    }
+}
+
+/// What the pipeline locks is changed in one step each time, so a panic elsewhere leaves nothing half-done behind.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

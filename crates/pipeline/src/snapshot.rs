@@ -1,0 +1,127 @@
+//! One immutable state of the configuration, which a call reads to its end.
+
+use std::{collections::HashMap, sync::Arc};
+
+use gauntlet_guard::OutputSchema;
+use gauntlet_policy::config::{Policy, Provider};
+use gauntlet_ports::{Endpoint, EndpointKind, Sim};
+use gauntlet_prompts::Registry;
+use gauntlet_types::Name;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use thiserror::Error;
+
+pub struct Snapshot {
+    pub policy: Policy,
+    pub prompts: Arc<Registry>,
+    pub(crate) schemas: Arc<HashMap<Name, OutputSchema>>,
+    pub(crate) endpoints: Arc<HashMap<Name, Arc<Endpoint>>>,
+    /// Said at start and on every page: what a person must know about this gateway.
+    notice: Option<String>,
+}
+
+#[derive(Debug, Error)]
+pub enum SnapshotError {
+    #[error("provider `{provider}` has the URL `{url}`, which cannot be used")]
+    Url { provider: Name, url: Name, source: http::uri::InvalidUri },
+    #[error("provider `{provider}` has a key or header that cannot be sent (it holds control characters)")]
+    Header { provider: Name },
+    #[error("schema `{path}` cannot be used: {message}")]
+    Schema { path: Name, message: String },
+}
+
+impl Snapshot {
+    pub fn new(policy: Policy, prompts: Arc<Registry>) -> Result<Snapshot, SnapshotError> {
+        let mut schemas = HashMap::new();
+        let config = policy.config();
+        for route in config.routes.values().chain([&config.default_route]) {
+            let Some(schema) = &route.output.schema else { continue };
+            if schemas.contains_key(&schema.path) {
+                continue;
+            }
+            let compiled = OutputSchema::compile(&schema.value)
+                .map_err(|error| SnapshotError::Schema { path: schema.path.clone(), message: error.to_string() })?;
+            schemas.insert(schema.path.clone(), compiled);
+        }
+        let endpoints = Arc::new(endpoints(&policy)?);
+        let notice = policy.is_open().then(|| {
+            "no key exists yet, so any caller on this machine is taken as tenant `default`".to_owned()
+        });
+        Ok(Snapshot { policy, prompts, schemas: Arc::new(schemas), endpoints, notice })
+    }
+
+    pub fn notice(&self) -> Option<String> {
+        self.notice.clone()
+    }
+
+    /// A model to try first: an alias, else a real provider's small model, else the simulated one.
+    pub fn example_model(&self) -> String {
+        let config = self.policy.config();
+        let alias = config.models.keys().min();
+        let has = |provider: &str| self.endpoints.contains_key(provider);
+        match alias {
+            Some(alias) => alias.to_string(),
+            None if has("openai") => "gpt-4o-mini".to_owned(),
+            None => {
+                let sim = self.endpoints.values().find(|endpoint| matches!(endpoint.kind, EndpointKind::Sim(_)));
+                sim.map_or_else(|| "openai/gpt-4o-mini".to_owned(), |sim| format!("{}/hello", sim.provider))
+            }
+        }
+    }
+
+    /// Whether any model is simulated.
+    pub fn has_sim(&self) -> bool {
+        self.endpoints.values().any(|endpoint| matches!(endpoint.kind, EndpointKind::Sim(_)))
+    }
+}
+
+/// The providers as adapters need them.
+pub fn endpoints(policy: &Policy) -> Result<HashMap<Name, Arc<Endpoint>>, SnapshotError> {
+    policy.config().providers.values().map(|provider| Ok((provider.name.clone(), Arc::new(endpoint(provider)?)))).collect()
+}
+
+fn endpoint(provider: &Provider) -> Result<Endpoint, SnapshotError> {
+    let kind = match &provider.sim {
+        Some(settings) => EndpointKind::Sim(Sim {
+            latency: settings.latency,
+            chunk_delay: settings.chunk_delay,
+            tokens: settings.tokens,
+            fault_rate: settings.fault_rate,
+            seed: settings.seed,
+            answer: settings.answer.as_ref().map(ToString::to_string),
+        }),
+        None => {
+            let uri = |path: &str| {
+                format!("{}{path}", provider.url).parse::<Uri>().map_err(|source| SnapshotError::Url {
+                    provider: provider.name.clone(),
+                    url: provider.url.clone(),
+                    source,
+                })
+            };
+            EndpointKind::Http {
+                chat: uri("/chat/completions")?,
+                embeddings: uri("/embeddings")?,
+                models: uri("/models")?,
+                headers: headers(provider)?,
+            }
+        }
+    };
+    Ok(Endpoint { provider: provider.name.clone(), kind, connect_timeout: provider.connect_timeout })
+}
+
+fn headers(provider: &Provider) -> Result<HeaderMap, SnapshotError> {
+    let bad = || SnapshotError::Header { provider: provider.name.clone() };
+    let mut headers = HeaderMap::new();
+    let secret = |text: &str| {
+        let mut value = HeaderValue::from_str(text).map_err(|_| bad())?;
+        value.set_sensitive(true);
+        Ok(value)
+    };
+    if let Some(key) = &provider.key {
+        headers.insert(header::AUTHORIZATION, secret(&format!("Bearer {}", key.expose()))?);
+    }
+    for (name, value) in &provider.headers {
+        let name: HeaderName = name.parse().map_err(|_| bad())?;
+        headers.insert(name, secret(value.expose())?);
+    }
+    Ok(headers)
+}

@@ -1,0 +1,392 @@
+//! The only place that talks to a model: targets in order, retries with patience, fallback, and a canned answer at the end.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use gauntlet_policy::{
+    breaker::{BreakerEvent, BreakerPolicy},
+    retry::{self, RetryPolicy, Verdict},
+};
+use gauntlet_ports::{UpstreamAnswer, UpstreamError, UpstreamRequest};
+use gauntlet_types::{Attempt, AttemptEnd, Code, Door, Event, Fault, Finish, Outcome, Stage, Usage};
+use gauntlet_wire::{
+    openai::{answer, embeddings, error::ProviderError},
+    splice,
+};
+use http::{HeaderMap, HeaderName, header};
+use tokio::time::Instant;
+
+use crate::{
+    call::{Call, Request, Whole},
+    gate::lock,
+    stream::{Live, Reader, Stop},
+};
+
+/// A plain answer is held in memory whole; embeddings of a large batch come to some ten megabytes.
+const ANSWER_MAX: usize = 64 << 20;
+/// Of an error's body: enough to find its message in.
+const ERROR_MAX: usize = 64 << 10;
+/// An error's body must not hold the call up.
+const ERROR_WAIT: Duration = Duration::from_secs(5);
+/// Of what a provider says about a failure, in the record.
+const MESSAGE_MAX: usize = 300;
+
+/// What a model (or the canned answer in its stead) gave.
+pub(crate) enum Answered {
+    Plain { body: Bytes, texts: Vec<gauntlet_wire::Segment> },
+    Live(Box<Live>),
+    /// The operator's own words: no guard needed.
+    Canned(Whole),
+}
+
+/// Why an attempt failed.
+struct Failed {
+    end: AttemptEnd,
+    status: Option<u16>,
+    code: Option<String>,
+    /// For the record, and for the caller if the request itself is at fault.
+    message: String,
+    retry_after: Option<Duration>,
+}
+
+impl Failed {
+    fn new(end: AttemptEnd, message: impl Into<String>) -> Failed {
+        Failed { end, status: None, code: None, message: message.into(), retry_after: None }
+    }
+}
+
+impl From<Stop> for Failed {
+    fn from(stop: Stop) -> Failed {
+        let end = stop.end();
+        Failed::new(end, stop.to_string())
+    }
+}
+
+impl From<UpstreamError> for Failed {
+    fn from(error: UpstreamError) -> Failed {
+        Stop::from(error).into()
+    }
+}
+
+pub(crate) async fn run(call: &mut Call) -> Result<Answered, Fault> {
+    call.enter(Stage::Attempt);
+    let left = call.route.timeouts.total.saturating_sub(call.clock().mono().since(call.begun()));
+    let deadline = Instant::now() + left;
+    let mut last = None;
+    // `current` stands behind the targets whose answers the output guard has refused.
+    for index in call.current..call.plan.len() {
+        match at_target(call, index, deadline, &mut last).await {
+            Some(result) => return result,
+            None => continue,
+        }
+    }
+    give_up(call, last)
+}
+
+/// Tries one target as often as the route allows; none when the next one is to be tried.
+async fn at_target(
+    call: &mut Call,
+    index: usize,
+    deadline: Instant,
+    last: &mut Option<Failed>,
+) -> Option<Result<Answered, Fault>> {
+    let policy = RetryPolicy {
+        attempts: call.route.retry.attempts,
+        base: call.route.retry.base,
+        max: call.route.retry.max,
+    };
+    for attempt in 1.. {
+        if !allowed(call, index) {
+            let target = &call.plan[index].target;
+            last.get_or_insert_with(|| Failed::new(AttemptEnd::Connect, format!("{target} is left alone after failures")));
+            return None;
+        }
+        call.current = index;
+        call.record.target = Some(call.plan[index].target.clone());
+        let start_us = call.elapsed_us();
+        let result = once(call, index, deadline).await;
+        note(call, start_us, result.as_ref().err());
+        let failed = match result {
+            Ok(answered) => {
+                report(call, index, BreakerEvent::Ok);
+                return Some(Ok(answered));
+            }
+            Err(failed) => failed,
+        };
+        let verdict = retry::judge(failed.status, failed.end, failed.code.as_deref());
+        report(call, index, match verdict {
+            Verdict::Retry => BreakerEvent::Failed,
+            Verdict::NextTarget | Verdict::GiveUp => BreakerEvent::Abandoned,
+        });
+        match verdict {
+            Verdict::GiveUp => return Some(Err(refused(&failed, call))),
+            Verdict::NextTarget => {
+                *last = Some(failed);
+                return None;
+            }
+            Verdict::Retry => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let pause = policy.delay(attempt, call.clock().chance(), failed.retry_after, left);
+                *last = Some(failed);
+                match pause {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => return None,
+                }
+            }
+        }
+    }
+    None
+}
+
+/// One request to one target.
+async fn once(call: &mut Call, index: usize, deadline: Instant) -> Result<Answered, Failed> {
+    let deadline = deadline.min(Instant::now() + call.route.timeouts.attempt);
+    let is_streaming = call.request.is_streaming();
+    let request = request(call, index, is_streaming);
+    let first_token = Instant::now() + call.route.timeouts.first_token;
+    // A plain answer's headers come when it is finished, so that only the attempt's own limit holds for it.
+    let patience = if is_streaming { deadline.min(first_token) } else { deadline };
+    let sent = tokio::time::timeout_at(patience, call.gate.upstream.send(request)).await;
+    let answer = match sent {
+        Ok(answer) => answer?,
+        Err(_) if is_streaming && patience < deadline => return Err(Stop::FirstToken.into()),
+        Err(_) => return Err(Stop::Total.into()),
+    };
+    if !answer.status.is_success() {
+        return Err(status(call, answer).await);
+    }
+    let mut reader = Reader::new(answer.body, call.route.timeouts.idle, deadline);
+    if is_streaming {
+        return live(call, &answer.headers, reader, patience).await;
+    }
+    let body = collect(&mut reader, ANSWER_MAX).await?;
+    match call.door() {
+        Door::ChatCompletions => {
+            let read = answer::read_plain(&body)
+                .map_err(|bad| Failed::new(AttemptEnd::Malformed, format!("not an answer: {}", bad.message)))?;
+            if let Some(error) = read.error {
+                return Err(provider_error(call, error, AttemptEnd::StreamError, None));
+            }
+            read.events.iter().for_each(|event| call.take_note(event));
+            Ok(Answered::Plain { body, texts: read.texts.into_iter().map(|text| text.segment).collect() })
+        }
+        Door::Embeddings => {
+            let read = embeddings::read_answer(&body)
+                .map_err(|bad| Failed::new(AttemptEnd::Malformed, format!("not an answer: {}", bad.message)))?;
+            if let Some(error) = read.error {
+                return Err(provider_error(call, error, AttemptEnd::StreamError, None));
+            }
+            // Vectors are no text: the record says how many there were.
+            call.output = serde_json::json!({"object": "list", "embeddings": read.count, "model": read.model}).to_string().into();
+            read.model.into_iter().for_each(|model| call.take_note(&Event::Model(model)));
+            read.usage.into_iter().for_each(|usage| call.take_note(&Event::Usage(usage)));
+            Ok(Answered::Plain { body, texts: Vec::new() })
+        }
+    }
+}
+
+/// Reads a stream up to its first token, so that a failure before it can still be tried elsewhere.
+async fn live(call: &mut Call, headers: &HeaderMap, reader: Reader, patience: Instant) -> Result<Answered, Failed> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    if kind.starts_with("application/json") || kind.starts_with("text/html") {
+        let mut reader = reader;
+        let body = collect(&mut reader, ERROR_MAX).await?;
+        let error = gauntlet_wire::openai::error::read(&body);
+        return Err(provider_error(call, error, AttemptEnd::Malformed, None));
+    }
+    let mut live = Live::new(reader);
+    live.peek(call, patience).await.map_err(|stop| match stop {
+        Stop::Provider { code, message } => {
+            let error = ProviderError { message, code, ..ProviderError::default() };
+            provider_error(call, error, AttemptEnd::StreamError, None)
+        }
+        stop => stop.into(),
+    })?;
+    Ok(Answered::Live(Box::new(live)))
+}
+
+async fn collect(reader: &mut Reader, limit: usize) -> Result<Bytes, Failed> {
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(piece) = reader.next(None).await? {
+        if first.len() + all.len() + piece.len() > limit {
+            return Err(Failed::new(AttemptEnd::Malformed, format!("the answer is longer than {limit} bytes")));
+        }
+        if first.is_empty() && all.is_empty() {
+            first = piece;
+        } else {
+            all.extend_from_slice(&std::mem::take(&mut first));
+            all.extend_from_slice(&piece);
+        }
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+/// The body with all changes of the stages before, under the target's own model name.
+fn request(call: &Call, index: usize, is_streaming: bool) -> UpstreamRequest {
+    let planned = &call.plan[index];
+    let mut edits = call.edits.clone();
+    if *call.record.model_asked != *planned.target.model {
+        edits.push(match &call.request {
+            Request::Chat(chat) => chat.with_model(&planned.target.model),
+            Request::Embeddings(embeddings) => embeddings.with_model(&planned.target.model),
+            Request::None => unreachable!("a call without a request ends at `admit`"),
+        });
+    }
+    UpstreamRequest {
+        endpoint: planned.endpoint.clone(),
+        model: planned.target.model.clone(),
+        door: call.door(),
+        is_streaming,
+        headers: forwarded(&call.headers),
+        body: splice(&call.body, edits),
+    }
+}
+
+/// The caller's headers that travel on: all but those of this connection, its credentials, and what is meant for us.
+fn forwarded(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::with_capacity(headers.len() + 6);
+    for (name, value) in headers {
+        if travels(name) {
+            kept.append(name.clone(), value.clone());
+        }
+    }
+    kept
+}
+
+fn travels(name: &HeaderName) -> bool {
+    let stays = matches!(
+        name.as_str(),
+        "host" | "authorization" | "x-api-key" | "x-goog-api-key" | "api-key" | "cookie" | "connection" | "keep-alive"
+            | "te" | "trailer" | "transfer-encoding" | "upgrade" | "expect" | "content-length" | "content-type"
+            | "content-encoding" | "accept-encoding" | "forwarded" | "via" | "x-real-ip" | "origin" | "referer"
+            | "traceparent" | "tracestate" | "baggage"
+    );
+    let prefixes = ["x-gauntlet-", "x-forwarded-", "proxy-", "sec-", "cf-"];
+    !stays && !prefixes.iter().any(|prefix| name.as_str().starts_with(prefix))
+}
+
+/// What an error status says.
+async fn status(call: &mut Call, answer: UpstreamAnswer) -> Failed {
+    let wait = Instant::now() + ERROR_WAIT;
+    let mut reader = Reader::new(answer.body, ERROR_WAIT, wait);
+    // What cannot be read of it is left out; the status says enough to go on.
+    let body = collect(&mut reader, ERROR_MAX).await.unwrap_or_default();
+    let retry_after = retry::retry_after(
+        &|name| answer.headers.get(name).and_then(|value| value.to_str().ok()),
+        call.clock().now(),
+    );
+    let error = gauntlet_wire::openai::error::read(&body);
+    let status = answer.status.as_u16();
+    Failed { retry_after, ..provider_error(call, error, AttemptEnd::Status, Some(status)) }
+}
+
+/// A provider may quote the request in its error: what is private in it stays out of the record and the answer.
+fn provider_error(call: &Call, error: ProviderError, end: AttemptEnd, status: Option<u16>) -> Failed {
+    let mut found = Vec::new();
+    call.shared().scanner.scan(&error.message, gauntlet_guard::Kinds::ALL, &mut found);
+    let mut message = gauntlet_guard::redact(&error.message, &found);
+    if message.len() > MESSAGE_MAX {
+        let cut = (0..=MESSAGE_MAX).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
+        message.truncate(cut);
+    }
+    Failed { end, status, code: error.code.or(error.kind), message, retry_after: None }
+}
+
+fn note(call: &mut Call, start_us: u32, failed: Option<&Failed>) {
+    let took_us = call.elapsed_us() - start_us;
+    let target = call.plan[call.current].target.clone();
+    let (end, status, error) = match failed {
+        None => (AttemptEnd::Ok, Some(200), None),
+        Some(failed) => (failed.end, failed.status, Some(failed.message.clone())),
+    };
+    call.record.attempts.push(Attempt { target, start_us, took_us, end, status, error });
+}
+
+fn allowed(call: &Call, index: usize) -> bool {
+    let mut breakers = lock(&call.gate.shared.breakers);
+    match breakers.get_mut(&call.plan[index].target) {
+        // A target that never failed has none.
+        None => true,
+        Some(breaker) => breaker.allows(call.clock().mono(), &BreakerPolicy::default()),
+    }
+}
+
+fn report(call: &Call, index: usize, event: BreakerEvent) {
+    let mut breakers = lock(&call.gate.shared.breakers);
+    let target = &call.plan[index].target;
+    if event != BreakerEvent::Failed && !breakers.contains_key(target) {
+        return;
+    }
+    let breaker = breakers.entry(target.clone()).or_default();
+    *breaker = breaker.next(event, call.clock().mono(), &BreakerPolicy::default());
+}
+
+/// The request itself is at fault, so no target would take it. The caller learns why, in our shape.
+fn refused(failed: &Failed, call: &Call) -> Fault {
+    let target = &call.plan[call.current].target;
+    let message = format!("`{target}` refused the request: {}", failed.message);
+    let fault = Fault::caller(Code::UpstreamRefused, message);
+    match &failed.code {
+        Some(code) => fault.detail(serde_json::json!({"provider_code": code})),
+        None => fault,
+    }
+}
+
+/// Nothing answered: the route's canned answer, or a fault that shows nothing of the provider's.
+fn give_up(call: &mut Call, last: Option<Failed>) -> Result<Answered, Fault> {
+    if let Some(text) = call.route.fallback.clone() {
+        call.record.outcome = Outcome::Canned;
+        call.record.error = Some(Code::UpstreamFailed);
+        return Ok(Answered::Canned(canned(call, &text, Finish::Stop)));
+    }
+    let timed_out = last.as_ref().is_some_and(|failed| {
+        matches!(failed.end, AttemptEnd::FirstTokenTimeout | AttemptEnd::IdleTimeout | AttemptEnd::TotalTimeout)
+    });
+    let tried = call.record.attempts.len();
+    let message = format!(
+        "no model could answer ({tried} attempts); try again, or look at trace {} for what each said",
+        call.record.id
+    );
+    let fault = Fault::provider(if timed_out { Code::UpstreamTimeout } else { Code::UpstreamFailed }, message);
+    // A provider that said when to come back is passed on: the caller's own retry is then worth it.
+    Err(match last.and_then(|failed| failed.retry_after) {
+        Some(wait) => fault.retry_after(wait),
+        None => fault,
+    })
+}
+
+/// A text of the operator's as an answer of the caller's dialect, streamed if that was asked for.
+pub(crate) fn canned(call: &mut Call, text: &str, finish: Finish) -> Whole {
+    let id = format!("chatcmpl-{}", call.record.id.0.simple());
+    let created = call.record.started.0 / 1_000_000;
+    let model = call.record.model_asked.clone();
+    let plain = answer::plain_text_answer(&id, created, &model, text, finish);
+    call.output = plain.clone();
+    call.record.finish = Some(finish);
+    if call.request.is_streaming() {
+        let asked = call.request.chat().is_some_and(|chat| chat.include_usage);
+        let usage = asked.then(Usage::default);
+        let frames = answer::stream_text_answer(&id, created, &model, text, finish, usage.as_ref());
+        return Whole::events(frames.concat().into());
+    }
+    Whole::json(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_and_connection_headers_do_not_travel() {
+        let check = |name: &'static str, expected: bool| {
+            assert_eq!(travels(&HeaderName::from_static(name)), expected, "{name}");
+        };
+        for name in ["authorization", "x-api-key", "cookie", "host", "connection", "x-gauntlet-tenant", "x-forwarded-for", "baggage"] {
+            check(name, false);
+        }
+        for name in ["user-agent", "x-stainless-lang", "openai-beta", "anthropic-beta", "openai-organization", "accept", "idempotency-key"] {
+            check(name, true);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! One record, redacted, in the operating system's hands before the caller sees the last byte.
+
+use bytes::Bytes;
+use gauntlet_types::Stage;
+use gauntlet_wire::splice;
+
+use crate::call::Call;
+
+pub(crate) fn run(call: &mut Call) {
+    call.enter(Stage::Record);
+    let texts = call.texts();
+    call.close_timeline();
+    if let Err(error) = call.gate.spool.close(&call.record, &texts) {
+        // The spool keeps it in memory and takes no new calls until it is written: see `Spool::close`.
+        tracing::error!(error = &error as &dyn std::error::Error, "a record waits for the spool");
+    }
+    for observer in &call.gate.shared.observers {
+        observer.observe(&call.record);
+    }
+    call.mark_finished();
+}
+
+/// The request as it was sent on, less everything private; empty if it could not be read, since nothing then says what
+/// is private in it.
+pub(crate) fn input(call: &mut Call) -> Bytes {
+    if matches!(call.request, crate::call::Request::None) {
+        return Bytes::new();
+    }
+    let mut edits = std::mem::take(&mut call.edits);
+    edits.append(&mut call.record_edits);
+    if let Some(prompt) = call.record_prompt.take() {
+        edits.retain(|edit| edit.range != prompt.range);
+        edits.push(prompt);
+    }
+    splice(&call.body, edits)
+}

@@ -1,0 +1,102 @@
+//! What it really cost, into the ledger; on every way out of a call.
+
+use gauntlet_types::{Door, NanoUsd, Outcome, Stage, TokenCount, Usage};
+
+use gauntlet_wire::openai::answer::Assembled;
+
+use crate::call::{Call, Request};
+
+/// Tokens of a message's frame in OpenAI's counting: three and the role.
+const TOKENS_PER_MESSAGE: u32 = 4;
+
+pub(crate) fn run(call: &mut Call) {
+    call.enter(Stage::Settle);
+    let was_asked = call.record.target.is_some() && call.record.cache != gauntlet_types::CacheUse::Exact;
+    let usage = match call.usage {
+        Some(usage) => Some(usage),
+        // A cut or silent answer was billed all the same: counted here, and said so.
+        None if was_asked && has_answer(call) => Some(count(call)),
+        None => None,
+    };
+    if let Some(usage) = usage {
+        call.record.usage = usage;
+    }
+    let price = call.plan.get(call.current).and_then(|planned| planned.price.as_ref());
+    let cost = match (usage, price) {
+        _ if call.charge_hold => call.record.held,
+        (Some(usage), Some(price)) if was_asked => price.cost(&usage),
+        _ => NanoUsd::ZERO,
+    };
+    if was_asked && call.unread_chars > 0 {
+        call.record.wasted = wasted(call, cost);
+    }
+    let cost = cost.plus(call.billed);
+    call.record.cost = cost;
+    if let Some(hold) = call.hold.take() {
+        call.shared().ledger.settle(hold, cost);
+    }
+    if let Some(permit) = call.permit.take() {
+        let tokens = call.record.usage.total();
+        let now = call.clock().mono();
+        let shared = &call.gate.shared;
+        let wake = crate::gate::lock(&shared.limiter).release(permit, tokens.0, now);
+        if !wake.is_empty() {
+            shared.slots.notify_waiters();
+        }
+    }
+}
+
+fn has_answer(call: &Call) -> bool {
+    matches!(call.record.outcome, Outcome::Ok | Outcome::Cancelled | Outcome::Blocked)
+        || call.record.first_token_us.is_some()
+}
+
+/// Tokens of the input by the model's tokenizer where one is known; else a bound that is stated: one token a byte.
+pub(crate) fn count_input(call: &Call) -> TokenCount {
+    let texts: u32 = match &call.request {
+        Request::None => 0,
+        // Without a scan (all guards off) the texts are collected here.
+        _ if call.input.texts.is_empty() => count_text(&String::from_utf8_lossy(&call.body)),
+        _ => call.input.texts.iter().map(|(segment, _)| count_text(segment.as_str(&call.body))).sum(),
+    };
+    let added: u32 = call.edits.iter().map(|edit| count_text(&String::from_utf8_lossy(&edit.with))).sum();
+    let messages = call.request.chat().map_or(0, |chat| chat.message_count as u32);
+    TokenCount(texts.saturating_add(added).saturating_add(messages * TOKENS_PER_MESSAGE))
+}
+
+/// By OpenAI's newest encoding: exact for its models, near for others.
+pub(crate) fn count_text(text: &str) -> u32 {
+    bpe_openai::o200k_base().count(text) as u32
+}
+
+pub(crate) fn count(call: &Call) -> Usage {
+    let output = match call.door() {
+        Door::ChatCompletions => count_answer(call),
+        Door::Embeddings => 0,
+    };
+    Usage {
+        input_fresh: count_input(call),
+        output: TokenCount(output),
+        estimated: true,
+        ..Usage::default()
+    }
+}
+
+fn count_answer(call: &Call) -> u32 {
+    let choice = |choice: &Assembled| {
+        let calls: u32 = choice.tool_calls().map(|call| count_text(&call.name) + count_text(&call.arguments)).sum();
+        count_text(&choice.text) + count_text(&choice.refusal) + count_text(&choice.reasoning) + calls
+    };
+    call.assembler.choices().iter().map(choice).sum()
+}
+
+/// The share of the output that arrived after the caller had gone, at its price.
+fn wasted(call: &Call, cost: NanoUsd) -> NanoUsd {
+    let chars = |text: &str| text.chars().count();
+    let choices = call.assembler.choices().iter();
+    let all = choices.map(|one| chars(&one.text) + chars(&one.refusal) + chars(&one.reasoning)).sum::<usize>().max(1);
+    let output = call.record.usage.output_total();
+    let Some(price) = call.plan.get(call.current).and_then(|planned| planned.price.as_ref()) else { return cost };
+    let output_cost = price.cost(&Usage { output, ..Usage::default() });
+    NanoUsd((output_cost.0 as i128 * call.unread_chars as i128 / all as i128) as i64)
+}

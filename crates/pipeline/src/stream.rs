@@ -1,0 +1,507 @@
+//! A streamed answer on its way: read up to its first token by `attempt`, then guarded and passed on frame by frame,
+//! settled and recorded before its last byte.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    future::poll_fn,
+    pin::Pin,
+    task::Poll,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use gauntlet_guard::StreamRedactor;
+use gauntlet_policy::config::OnDisconnect;
+use gauntlet_ports::{UpstreamBody, UpstreamError};
+use gauntlet_types::{
+    Action, AttemptEnd, CallId, Code, Event, Fault, Finish, Outcome,
+};
+use gauntlet_wire::{
+    Edit,
+    json::escape,
+    openai::{
+        answer::{self, Channel, Chunk},
+        error,
+    },
+    sse::{Decoder, Frame},
+};
+use http::{HeaderValue, StatusCode, header};
+use thiserror::Error;
+use tokio::time::{Instant, Sleep};
+
+use crate::{
+    answer::{Answer, AnswerBody},
+    call::{Call, Whole},
+    detach::{DetachStream, Gone},
+    stage,
+};
+
+/// Frames read before the first token: role, empty deltas, content-filter preludes, comments while a model wakes up.
+const PEEK_FRAMES_MAX: usize = 256;
+/// All frames of a stream that is kept whole (for a schema or a cache).
+const KEPT_BYTES_MAX: usize = 16 << 20;
+
+/// Why reading an answer stopped before its end.
+#[derive(Debug, Error)]
+pub(crate) enum Stop {
+    #[error("no connection: {0}")]
+    Connect(String),
+    #[error("the answer broke off: {0}")]
+    Cut(String),
+    #[error("no first token in time")]
+    FirstToken,
+    #[error("silent for too long")]
+    Idle,
+    #[error("took too long")]
+    Total,
+    #[error("not an answer: {0}")]
+    Malformed(String),
+    #[error("an error within the stream: {message}")]
+    Provider { code: Option<String>, message: String },
+    #[error("the caller went away")]
+    Gone,
+}
+
+impl From<UpstreamError> for Stop {
+    fn from(error: UpstreamError) -> Stop {
+        // Causes name the address and the system's own words, which an operator needs and no caller sees.
+        let chain = |error: &dyn std::error::Error| {
+            let mut text = error.to_string();
+            let mut cause = error.source();
+            while let Some(inner) = cause {
+                text.push_str(&format!(": {inner}"));
+                cause = inner.source();
+            }
+            text
+        };
+        match &error {
+            UpstreamError::Connect { .. } => Stop::Connect(chain(&error)),
+            UpstreamError::Broken { .. } => Stop::Cut(chain(&error)),
+            UpstreamError::Encoding { .. } => Stop::Malformed(error.to_string()),
+        }
+    }
+}
+
+impl Stop {
+    pub(crate) fn end(&self) -> AttemptEnd {
+        match self {
+            Stop::Connect(_) => AttemptEnd::Connect,
+            Stop::Cut(_) => AttemptEnd::Cut,
+            Stop::FirstToken => AttemptEnd::FirstTokenTimeout,
+            Stop::Idle => AttemptEnd::IdleTimeout,
+            Stop::Total => AttemptEnd::TotalTimeout,
+            Stop::Malformed(_) => AttemptEnd::Malformed,
+            Stop::Provider { .. } => AttemptEnd::StreamError,
+            Stop::Gone => AttemptEnd::Abandoned,
+        }
+    }
+
+    pub(crate) fn fault(&self, id: CallId) -> Fault {
+        let code = match self {
+            Stop::Idle | Stop::Total | Stop::FirstToken => Code::UpstreamTimeout,
+            _ => Code::UpstreamFailed,
+        };
+        Fault::provider(code, format!("the model's answer broke off; try again, or look at trace {id} for why"))
+    }
+}
+
+/// Reads the pieces of an answer, with patience for each and for the whole.
+pub(crate) struct Reader {
+    body: UpstreamBody,
+    idle: Duration,
+    deadline: Instant,
+    /// Armed at or before the moment that matters, and put off when it rings too early: cheaper than moving it at
+    /// every piece.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Reader {
+    pub(crate) fn new(body: UpstreamBody, idle: Duration, deadline: Instant) -> Reader {
+        Reader { body, idle, deadline, timer: None }
+    }
+
+    /// The next piece; none at the end. `gone` stops the wait when the caller goes.
+    pub(crate) async fn next(&mut self, gone: Option<&Gone>) -> Result<Option<Bytes>, Stop> {
+        let mut until = None;
+        let (body, timer, idle, deadline) = (&mut self.body, &mut self.timer, self.idle, self.deadline);
+        poll_fn(|cx| {
+            if let Poll::Ready(piece) = body.as_mut().poll_next(cx) {
+                return Poll::Ready(piece.transpose().map_err(Stop::from));
+            }
+            if gone.is_some_and(Gone::is_set) {
+                return Poll::Ready(Err(Stop::Gone));
+            }
+            let until = *until.get_or_insert_with(|| deadline.min(Instant::now() + idle));
+            let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+            while timer.as_mut().poll(cx).is_ready() {
+                if Instant::now() >= until {
+                    return Poll::Ready(Err(if until >= deadline { Stop::Total } else { Stop::Idle }));
+                }
+                timer.as_mut().reset(until);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// A stream that has begun well.
+pub(crate) struct Live {
+    reader: Reader,
+    decoder: Decoder,
+    /// Read while looking for the first token.
+    ahead: VecDeque<(Frame, Option<Chunk>)>,
+    is_done: bool,
+}
+
+impl Live {
+    pub(crate) fn new(reader: Reader) -> Live {
+        Live { reader, decoder: Decoder::new(), ahead: VecDeque::new(), is_done: false }
+    }
+
+    /// Reads up to the first sign of an answer: a token, a tool call, or an end.
+    pub(crate) async fn peek(&mut self, call: &mut Call, patience: Instant) -> Result<(), Stop> {
+        let deadline = std::mem::replace(&mut self.reader.deadline, patience);
+        for _ in 0..PEEK_FRAMES_MAX {
+            let next = match self.read(None).await {
+                Err(Stop::Total) if patience < deadline => return Err(Stop::FirstToken),
+                read => read?,
+            };
+            let Some((frame, chunk)) = next else {
+                return Err(Stop::Cut("the stream ended before it began".into()));
+            };
+            let error = chunk.iter().flat_map(|chunk| &chunk.events).find_map(|event| match event {
+                Event::Error { code, message } => Some((code.clone(), message.clone())),
+                _ => None,
+            });
+            if let Some((code, message)) = error {
+                return Err(Stop::Provider { code, message });
+            }
+            let has_begun = chunk.iter().flat_map(|chunk| &chunk.events).any(is_sign);
+            if has_begun && call.record.first_token_us.is_none() {
+                call.record.first_token_us = Some(u64::from(call.elapsed_us()));
+            }
+            self.ahead.push_back((frame, chunk));
+            if has_begun {
+                self.reader.deadline = deadline;
+                return Ok(());
+            }
+        }
+        Err(Stop::Malformed(format!("{PEEK_FRAMES_MAX} frames without a token")))
+    }
+
+    /// Reads all that is left and notes it; for answers that must be seen whole before they may pass.
+    pub(crate) async fn collect(&mut self, call: &mut Call, frames: &mut Vec<Bytes>) -> Result<(), Stop> {
+        let mut bytes = 0;
+        while let Some((frame, chunk)) = self.next(None).await? {
+            if let Some(chunk) = &chunk {
+                for event in &chunk.events {
+                    if let Event::Error { code, message } = event {
+                        return Err(Stop::Provider { code: code.clone(), message: message.clone() });
+                    }
+                    call.take_note(event);
+                }
+            }
+            let is_ours = chunk.as_ref().is_some_and(|chunk| chunk.is_usage_only) && !asked_for_usage(call);
+            bytes += frame.raw.len();
+            if bytes > KEPT_BYTES_MAX {
+                return Err(Stop::Malformed(format!("the stream is longer than {KEPT_BYTES_MAX} bytes")));
+            }
+            if !is_ours {
+                frames.push(frame.raw.clone());
+            }
+        }
+        match call.record.finish.is_some() || self.is_done {
+            true => Ok(()),
+            false => Err(Stop::Cut("the stream ended without a finish".into())),
+        }
+    }
+
+    async fn next(&mut self, gone: Option<&Gone>) -> Result<Option<(Frame, Option<Chunk>)>, Stop> {
+        match self.ahead.pop_front() {
+            Some(ahead) => Ok(Some(ahead)),
+            None => self.read(gone).await,
+        }
+    }
+
+    /// The next frame with what it says; none at the end of the stream.
+    async fn read(&mut self, gone: Option<&Gone>) -> Result<Option<(Frame, Option<Chunk>)>, Stop> {
+        loop {
+            let frame = self.decoder.next().map_err(|_| Stop::Malformed("a frame without end".into()))?;
+            if let Some(frame) = frame {
+                let Some(data) = frame.data() else { return Ok(Some((frame, None))) };
+                let chunk = answer::read_chunk(data).map_err(|bad| Stop::Malformed(bad.message))?;
+                self.is_done |= chunk.is_done;
+                return Ok(Some((frame, Some(chunk))));
+            }
+            match self.reader.next(gone).await? {
+                Some(piece) => self.decoder.push(piece),
+                None => {
+                    let rest = self.decoder.rest();
+                    if rest.iter().any(|byte| !byte.is_ascii_whitespace()) {
+                        return Err(Stop::Cut("the stream ended within a frame".into()));
+                    }
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}
+
+fn asked_for_usage(call: &Call) -> bool {
+    call.request.chat().is_some_and(|chat| chat.include_usage)
+}
+
+fn is_sign(event: &Event) -> bool {
+    match event {
+        Event::Text { text, .. } | Event::Refusal { text, .. } | Event::Reasoning { text, .. } => !text.is_empty(),
+        Event::ToolCall { .. } | Event::Finish { .. } | Event::Done => true,
+        Event::Model(_) | Event::Usage(_) | Event::Error { .. } => false,
+    }
+}
+
+/// A stream under way to its caller. Owns its call, and ends it.
+pub(crate) struct LiveStream {
+    /// None once the call is settled and recorded.
+    call: Option<Call>,
+    live: Live,
+    redactors: Option<Redactors>,
+    /// Guarded frames, ready to go.
+    out: VecDeque<Bytes>,
+    /// Frames as they went out, for the cache; none when the route asks for no cache.
+    kept: Option<Vec<Bytes>>,
+    kept_bytes: usize,
+    drained_chars: usize,
+}
+
+/// One redactor for each text of each choice, and the last frame as a pattern for frames of our own.
+struct Redactors {
+    by_text: BTreeMap<(u32, Channel), StreamRedactor>,
+    pattern: Bytes,
+    blocks: [Action; 2],
+}
+
+impl LiveStream {
+    /// The answer whose body is this stream.
+    pub(crate) fn answer(call: Call, live: Live) -> Answer {
+        let mut headers = call.answer_headers();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        // Proxies in between shall pass each token on at once.
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        let (gone, tasks) = (call.gone.clone(), call.shared().tasks.clone());
+        let rules = &call.route.output;
+        let redactors = stage::guard_output::stream_kinds(rules).map(|_| Redactors {
+            by_text: BTreeMap::new(),
+            pattern: Bytes::new(),
+            blocks: [rules.pii, rules.secrets],
+        });
+        let kept = call.cache_key.map(|_| Vec::new());
+        let stream =
+            LiveStream { call: Some(call), live, redactors, out: VecDeque::new(), kept, kept_bytes: 0, drained_chars: 0 };
+        let frames = stream::unfold(stream, |mut stream| async { stream.next().await.map(|frame| (frame, stream)) });
+        let body: Pin<Box<dyn Stream<Item = Bytes> + Send>> = Box::pin(DetachStream::new(frames, gone, tasks));
+        Answer { status: StatusCode::OK, headers, body: AnswerBody::Stream(body) }
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(frame) = self.out.pop_front() {
+                return Some(frame);
+            }
+            let call = self.call.as_mut()?;
+            let stops = match call.route.on_disconnect {
+                OnDisconnect::Abort => true,
+                OnDisconnect::Drain => false,
+                OnDisconnect::DrainTokens(tokens) => self.drained_chars / 4 >= tokens.0 as usize,
+            };
+            let gone = call.gone.clone();
+            match self.live.next(stops.then_some(&gone)).await {
+                Ok(Some((frame, chunk))) => self.pass(frame, chunk),
+                Ok(None) => self.end(),
+                Err(stop) => self.break_off(&stop),
+            }
+        }
+    }
+
+    /// Notes what a frame says, guards it, and lets it go.
+    fn pass(&mut self, frame: Frame, chunk: Option<Chunk>) {
+        let Some(call) = self.call.as_mut() else { return };
+        let Some(chunk) = chunk else { return self.emit(frame.raw) };
+        for event in &chunk.events {
+            if let Event::Error { code, message } = event {
+                let stop = Stop::Provider { code: code.clone(), message: message.clone() };
+                return self.break_off(&stop);
+            }
+            if call.gone.is_set()
+                && let Event::Text { text, .. } = event
+            {
+                self.drained_chars += text.len();
+            }
+            call.take_note(event);
+        }
+        if chunk.is_done {
+            // The caller's last frame: not before the record is written.
+            return self.complete(Some(frame.raw));
+        }
+        if chunk.is_usage_only && !asked_for_usage(call) {
+            return;
+        }
+        if self.redactors.is_none() {
+            return self.emit(frame.raw);
+        }
+        self.pass_guarded(&frame, &chunk);
+    }
+
+    /// Puts the redactor's words in place of the frame's; what it holds back comes with a later frame.
+    fn pass_guarded(&mut self, frame: &Frame, chunk: &Chunk) {
+        let (Some(call), Some(redactors)) = (self.call.as_ref(), self.redactors.as_mut()) else { return };
+        let Some(data) = frame.data_bytes() else { return };
+        let mut edits = Vec::new();
+        for delta in &chunk.texts {
+            let text = gauntlet_wire::text::decode(&data, delta.raw.clone());
+            let key = (delta.choice, delta.channel);
+            let redactor = match redactors.by_text.get_mut(&key) {
+                Some(redactor) => redactor,
+                None => match stage::guard_output::redactor(call) {
+                    Some(redactor) => redactors.by_text.entry(key).or_insert(redactor),
+                    None => continue,
+                },
+            };
+            let shown = redactor.push(&text);
+            if shown != text {
+                edits.push(Edit { range: delta.raw.clone(), with: escape(&shown).into() });
+            }
+        }
+        redactors.pattern = data;
+        if redactors.must_stop() {
+            return self.block();
+        }
+        let ends: Vec<u32> = chunk
+            .events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Finish { choice, .. } => Some(*choice),
+                _ => None,
+            })
+            .collect();
+        let changed = frame.edited(edits);
+        if ends.is_empty() {
+            return self.emit(changed);
+        }
+        // What is still held back of a choice goes out before its finish.
+        for choice in ends {
+            self.flush(choice);
+        }
+        if self.redactors.as_ref().is_some_and(Redactors::must_stop) {
+            return self.block();
+        }
+        self.emit(changed);
+    }
+
+    fn flush(&mut self, choice: u32) {
+        let Some(redactors) = self.redactors.as_mut() else { return };
+        let mut frames = Vec::new();
+        for ((of, channel), redactor) in &mut redactors.by_text {
+            if *of == choice {
+                let rest = redactor.finish();
+                if !rest.is_empty() {
+                    frames.push(answer::channel_frame(&redactors.pattern, choice, *channel, &rest));
+                }
+            }
+        }
+        frames.into_iter().for_each(|frame| self.emit(frame));
+    }
+
+    /// A guard says stop: the route's own words and a native end take the place of the rest.
+    fn block(&mut self) {
+        let Some(call) = self.call.as_mut() else { return };
+        call.record.outcome = Outcome::Blocked;
+        call.record.error = Some(Code::GuardrailBlocked);
+        call.record.finish = Some(Finish::ContentFilter);
+        let text = call.route.fallback.as_deref().unwrap_or("").to_owned();
+        let pattern = self.redactors.as_ref().map(|redactors| redactors.pattern.clone()).unwrap_or_default();
+        self.kept = None;
+        self.out.push_back(answer::text_frame(&pattern, 0, &text, Some(Finish::ContentFilter)));
+        self.complete(Some(answer::frame(b"[DONE]")));
+    }
+
+    fn emit(&mut self, frame: Bytes) {
+        if let Some(kept) = &mut self.kept {
+            self.kept_bytes += frame.len();
+            kept.push(frame.clone());
+        }
+        if self.kept_bytes > KEPT_BYTES_MAX {
+            self.kept = None;
+        }
+        self.out.push_back(frame);
+    }
+
+    /// The provider closed the stream. Some send no `[DONE]`; a finish is enough then.
+    fn end(&mut self) {
+        let finished = self.call.as_ref().is_some_and(|call| call.record.finish.is_some());
+        if finished {
+            self.complete(None);
+        } else {
+            self.break_off(&Stop::Cut("the stream ended without a finish".into()));
+        }
+    }
+
+    /// Settles and records, then lets the last frame go.
+    fn complete(&mut self, last: Option<Bytes>) {
+        let choices: Vec<u32> =
+            self.redactors.iter().flat_map(|redactors| redactors.by_text.keys().map(|(choice, _)| *choice)).collect();
+        for choice in choices {
+            self.flush(choice);
+        }
+        let Some(mut call) = self.call.take() else { return };
+        if call.gone.is_set() && call.record.outcome == Outcome::Ok {
+            call.record.outcome = Outcome::Cancelled;
+            call.record.status = 499;
+        }
+        finish(&mut call);
+        if let (Some(mut kept), Some(last)) = (self.kept.take(), &last) {
+            kept.push(last.clone());
+            stage::cache::keep_whole(&call, &Whole::events(kept.concat().into()));
+        }
+        self.out.extend(last);
+    }
+
+    /// Ends a broken stream the way the dialect does: an error frame and no `[DONE]`.
+    fn break_off(&mut self, stop: &Stop) {
+        let Some(mut call) = self.call.take() else { return };
+        let fault = stop.fault(call.record.id);
+        if matches!(stop, Stop::Gone) {
+            call.record.outcome = Outcome::Cancelled;
+            // nginx's status for a caller that closed the connection.
+            call.record.status = 499;
+        } else {
+            call.refuse(&fault);
+        }
+        call.note_broken(stop);
+        finish(&mut call);
+        self.out.push_back(error::stream_frame(&fault));
+    }
+}
+
+fn finish(call: &mut Call) {
+    call.enter(gauntlet_types::Stage::GuardOutput);
+    let message = call.assembler.message_json();
+    stage::guard_output::note_output(call, &message, stage::guard_output::texts_of(&message));
+    call.end_last_attempt();
+    stage::settle::run(call);
+    stage::record::run(call);
+}
+
+impl Redactors {
+    fn must_stop(&self) -> bool {
+        let [pii, secrets] = self.blocks;
+        if pii != Action::Block && secrets != Action::Block {
+            return false;
+        }
+        self.by_text.values().flat_map(|redactor| redactor.findings()).any(|finding| {
+            crate::text::action_for(finding, pii, secrets) == Action::Block
+        })
+    }
+}

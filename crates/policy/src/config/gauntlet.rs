@@ -1,0 +1,292 @@
+//! `gauntlet.yml` as a whole, and the checks that span sections and files.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use gauntlet_types::{Environment, Name};
+
+use super::{
+    LoadOptions, Mistake, Source, Sources, alerts,
+    budgets::{self, BudgetFile},
+    keys::{self, Keys},
+    limits::{LimitRule, LimitScope, LimitsShape},
+    models,
+    node::{self, At, Node},
+    policy::{Config, LimitRules, Prices},
+    prices, providers,
+    read::{self, Fields, Report},
+    routes::{self, RouteShape},
+    scalar,
+    shape::{LogSink, Sampling, Secret, Server},
+    verify,
+};
+use crate::{keys::KeyTable, price::TABLE_VERSION};
+
+/// Bytes of a request body unless `max_body` says otherwise: room for a few images in a prompt.
+const BODY_MAX: usize = 10 * 1024 * 1024;
+
+const NO_FILE: &str = "gauntlet.yml";
+
+/// Reads every file and puts the configuration together; it may be used if no mistake is an error.
+pub(super) fn assemble(
+    sources: &Sources,
+    env: &dyn Fn(&str) -> Option<String>,
+    options: &LoadOptions,
+) -> (Config, Vec<Mistake>) {
+    let report_of =
+        |source: &Option<Source>, name: &str| Report::new(source.as_ref().map_or(name, |s| &s.file));
+    let mut main = report_of(&sources.gauntlet, NO_FILE);
+    let mut budget_report = report_of(&sources.budgets, "budgets.yml");
+    let mut price_report = report_of(&sources.prices, "prices.yml");
+
+    let budget_file = sources
+        .budgets
+        .as_ref()
+        .map(|source| budgets::read(source, env, &mut budget_report))
+        .unwrap_or_default();
+    let overrides = sources.prices.as_ref().and_then(|source| {
+        let root = node::parse(source, env, &mut price_report)?;
+        Some(prices::read(&root, &mut price_report))
+    });
+
+    let root = sources.gauntlet.as_ref().and_then(|source| node::parse(source, env, &mut main));
+    let empty = Node { at: At::default(), value: node::Value::Map(Vec::new()) };
+    let root = root.as_ref().unwrap_or(&empty);
+    let config = file(
+        root,
+        sources,
+        env,
+        options,
+        budget_file,
+        overrides.unwrap_or_default(),
+        [&mut main, &mut budget_report],
+    );
+    let mut mistakes = main.mistakes;
+    mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
+    for mut other in [budget_report.mistakes, price_report.mistakes] {
+        other.sort_by_key(|mistake| (mistake.line, mistake.column));
+        mistakes.append(&mut other);
+    }
+    (config, mistakes)
+}
+
+fn file(
+    root: &Node,
+    sources: &Sources,
+    env: &dyn Fn(&str) -> Option<String>,
+    options: &LoadOptions,
+    budget_file: BudgetFile,
+    overrides: HashMap<Name, Arc<crate::price::Price>>,
+    [report, budget_report]: [&mut Report; 2],
+) -> Config {
+    let schemas = sources.schemas.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let nothing = Node { at: root.at, value: node::Value::Map(Vec::new()) };
+    let mut fields = Fields::of(root, "", report).or_else(|| Fields::of(&nothing, "", report));
+    let mut get = |name| fields.as_mut().and_then(|fields: &mut Fields<'_>| fields.get(name));
+
+    let server = server(&mut get, report);
+    let providers = match get("providers") {
+        Some(node) => providers::read(node, report),
+        None if options.find_provider_keys => providers::found(env),
+        None => HashMap::new(),
+    };
+    let provider_names: HashSet<Name> = providers.keys().cloned().collect();
+    let (models, places) =
+        get("models").map(|node| models::read(node, &provider_names, report)).unwrap_or_default();
+    let default =
+        get("default").map(|node| routes::read_one(node, "`default`", &schemas, report)).unwrap_or_default();
+    let routes = get("routes").map(|node| routes::read_all(node, &schemas, report)).unwrap_or_default();
+    let keys = get("keys").map(|node| keys::read(node, report)).unwrap_or_default();
+    let limits = get("limits").map(|node| limits(node, report)).unwrap_or_default();
+    let mut alerts = get("alerts").map(|node| alerts::read(node, report)).unwrap_or_default();
+    if let Some(fields) = fields {
+        fields.finish(report);
+    }
+
+    alerts.extend(budget_file.alerts);
+    let rules = limit_rules(&routes, &default, &keys, &limits, &budget_file.limits);
+    let route_limits =
+        |name: &Name| rules.get(&LimitScope::Route(name.clone())).copied().unwrap_or_default().resolve();
+    let resolved = |shape: &RouteShape, name: Name| {
+        let limits = route_limits(&name);
+        let mut route = shape.clone().resolve(name, &default);
+        route.limits = limits;
+        Arc::new(route)
+    };
+    let config = Config {
+        version: version(sources),
+        price_version: match &sources.prices {
+            Some(prices) => format!("{TABLE_VERSION}+{}:{}", prices.file, short_hash(&prices.text)).into(),
+            None => TABLE_VERSION.into(),
+        },
+        server,
+        providers,
+        models,
+        routes: routes
+            .iter()
+            .map(|(label, shape)| {
+                let name = Name::from(label.text.as_str());
+                (name.clone(), resolved(shape, name))
+            })
+            .collect(),
+        default_route: resolved(&default, routes::DEFAULT.into()),
+        alerts,
+        limits: LimitRules::new(
+            rules
+                .iter()
+                .map(|(scope, shape)| LimitRule { scope: scope.clone(), limits: shape.resolve() })
+                .filter(|rule| !rule.limits.is_unlimited()),
+        ),
+        budgets: budget_file.budgets,
+        keys: KeyTable::new(keys.grants.iter().cloned()),
+        prices: Prices::new(overrides),
+        is_loopback: options.loopback,
+    };
+
+    let mut shapes = routes.iter().map(|(label, shape)| (label.text.as_str(), shape)).collect::<Vec<_>>();
+    shapes.push((routes::DEFAULT, &default));
+    verify::route_models(&config, &shapes, report);
+    verify::key_uses(&config, &keys, report);
+    verify::unpriced(&config, &places, &shapes, report);
+    for (scope, _, at) in &limits {
+        verify::subject(&config, &keys, scope, *at, "limit", report);
+    }
+    for (scope, at) in &budget_file.subjects {
+        verify::subject(&config, &keys, scope, *at, "budget", budget_report);
+    }
+    config
+}
+
+fn server<'a>(get: &mut impl FnMut(&'static str) -> Option<&'a Node>, report: &mut Report) -> Server {
+    let store = get("store").and_then(|node| {
+        let text = read::text(node, "store", report)?;
+        let known = text.text == "sqlite"
+            || ["postgres://", "postgresql://"].iter().any(|s| text.text.starts_with(s));
+        if !known {
+            let message = format!("`store: {}` is not a store", text.typed);
+            report.error(node.at, message, "write `sqlite`, or an address `postgres://…`");
+        }
+        Some(Secret::new(&text.text))
+    });
+    let listen = get("listen").and_then(|node| {
+        let text = read::text(node, "listen", report)?;
+        let port = text.text.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
+        if port.is_none_or(|port| port.parse::<u16>().is_err()) {
+            let message = format!("`listen: {}` is not an address and port", text.typed);
+            report.error(node.at, message, "write for example `127.0.0.1:8787`");
+            return None;
+        }
+        Some(text.text.as_str().into())
+    });
+    let body_max = get("max_body").and_then(|node| read::read(node, "max_body", report, scalar::SIZE));
+    let log = get("log").and_then(|node| {
+        let mut fields = Fields::of(node, "`log`", report)?;
+        let sink = fields.text("json", report).map(|(text, _)| match text {
+            "off" | "false" | "no" => LogSink::Off,
+            "stdout" => LogSink::Stdout,
+            "stderr" => LogSink::Stderr,
+            path => LogSink::File(path.into()),
+        });
+        fields.finish(report);
+        sink
+    });
+    let sampling = get("sampling").and_then(|node| {
+        let mut fields = Fields::of(node, "`sampling`", report)?;
+        let sampling = Sampling {
+            keep_percent: fields.read("keep", report, scalar::PERCENT).unwrap_or(100),
+            slow: fields.read("slow", report, scalar::DURATION),
+        };
+        fields.finish(report);
+        Some(sampling)
+    });
+    Server {
+        store: store.unwrap_or_else(|| Secret::new("sqlite")),
+        listen,
+        body_max: body_max.unwrap_or(BODY_MAX),
+        log: log.unwrap_or(LogSink::Off),
+        sampling: sampling.unwrap_or(Sampling { keep_percent: 100, slow: None }),
+    }
+}
+
+/// `limits:` — by kind of subject, then by name.
+fn limits(node: &Node, report: &mut Report) -> Vec<(LimitScope, LimitsShape, At)> {
+    let mut limits = Vec::new();
+    let Some(mut fields) = Fields::of(node, "`limits`", report) else { return limits };
+    type Section = (&'static str, fn(Name) -> LimitScope);
+    let sections: [Section; 6] = [
+        ("tenants", LimitScope::Tenant),
+        ("teams", LimitScope::Team),
+        ("keys", LimitScope::Key),
+        ("users", LimitScope::User),
+        ("routes", LimitScope::Route),
+        ("models", LimitScope::Model),
+    ];
+    for (section, scope) in sections {
+        let Some(node) = fields.get(section) else { continue };
+        for (label, node) in read::map(node, &format!("`limits.{section}`"), report).unwrap_or_default() {
+            let shape = LimitsShape::read(node, &format!("limit `{section}.{}`", label.text), report);
+            limits.push((scope(label.text.as_str().into()), shape, label.at));
+        }
+    }
+    if let Some(node) = fields.get("environments") {
+        for (label, node) in read::map(node, "`limits.environments`", report).unwrap_or_default() {
+            let shape = LimitsShape::read(node, &format!("limit `environments.{}`", label.text), report);
+            match Environment::parse(&label.text) {
+                Some(environment) => limits.push((LimitScope::Environment(environment), shape, label.at)),
+                None => {
+                    let message = format!("unknown environment `{}`", label.text);
+                    report.error(label.at, message, "write `prod`, `staging`, `dev` or `eval`");
+                }
+            }
+        }
+    }
+    fields.finish(report);
+    limits
+}
+
+/// The limits of each subject from every place that names it, the strictest of each kind.
+fn limit_rules(
+    routes: &[(&node::Label, RouteShape)],
+    default: &RouteShape,
+    keys: &Keys,
+    limits: &[(LimitScope, LimitsShape, At)],
+    budgets: &[(LimitScope, LimitsShape)],
+) -> HashMap<LimitScope, LimitsShape> {
+    let routes = routes.iter().map(|(label, shape)| (label.text.as_str(), shape.limits.or(default.limits)));
+    let routes = routes.chain([(routes::DEFAULT, default.limits)]);
+    let routes = routes.map(|(name, shape)| (LimitScope::Route(name.into()), shape));
+    let limits = limits.iter().map(|(scope, shape, _)| (scope.clone(), *shape));
+    let mut rules: HashMap<LimitScope, LimitsShape> = HashMap::new();
+    for (scope, shape) in
+        routes.chain(limits).chain(keys.limits.iter().cloned()).chain(budgets.iter().cloned())
+    {
+        let rule = rules.entry(scope).or_default();
+        *rule = rule.and(shape);
+    }
+    rules
+}
+
+/// The first 12 digits of the BLAKE3 of all texts; what variables hold is not part of it, since it may be secret.
+fn version(sources: &Sources) -> Name {
+    let mut hasher = blake3::Hasher::new();
+    let mut add = |name: &str, text: &str| {
+        // Lengths go in front, so that no two sets of files read the same.
+        for part in [name, text] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+    };
+    for source in [&sources.gauntlet, &sources.budgets, &sources.prices].into_iter().flatten() {
+        add(&source.file, &source.text);
+    }
+    for (path, text) in &sources.schemas {
+        add(path, text);
+    }
+    hasher.finalize().to_hex()[..12].into()
+}
+
+fn short_hash(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex()[..8].to_owned()
+}

@@ -1,0 +1,286 @@
+//! The configuration a call reads from its beginning to its end.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use gauntlet_types::{Caller, Charge, Day, Name, NanoUsd, Target, Timestamp};
+
+use super::{
+    alerts::Alert,
+    budgets::{BudgetRule, Budgets},
+    kill::Kills,
+    limits::{LimitRule, LimitScope},
+    models::Models,
+    providers::{Priced, Provider},
+    routes,
+    shape::{Route, Server},
+};
+use crate::{
+    keys::{KeyGrant, KeyTable},
+    price::{Price, Sheet},
+};
+
+/// What was read from the files; shared by every policy made from it.
+#[derive(Debug)]
+pub struct Config {
+    /// Tells configurations apart: the beginning of the BLAKE3 of their texts.
+    pub version: Name,
+    /// Where prices come from: `genai-prices-0.2.1`, and `+prices.yml:…` with the beginning of that file's hash.
+    pub price_version: Name,
+    pub server: Server,
+    pub providers: HashMap<Name, Arc<Provider>>,
+    /// A caller's name for a model, and its targets in fallback order.
+    pub models: Models,
+    pub routes: HashMap<Name, Arc<Route>>,
+    /// For calls that name no route; its name is `default`.
+    pub default_route: Arc<Route>,
+    pub alerts: Vec<Alert>,
+    pub(super) limits: LimitRules,
+    pub(super) budgets: Budgets,
+    pub(super) keys: KeyTable,
+    pub(super) prices: Prices,
+    pub(super) is_loopback: bool,
+}
+
+/// One immutable snapshot: configuration, keys, kill switches. Cloning shares everything.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    config: Arc<Config>,
+    keys: Arc<KeyTable>,
+    kills: Arc<Kills>,
+}
+
+impl Policy {
+    pub(super) fn new(config: Arc<Config>) -> Policy {
+        let keys = Arc::new(config.keys.clone());
+        Policy { config, keys, kills: Arc::default() }
+    }
+
+    /// The same with these keys of the control store beside the configuration's, in place of those given before. Give
+    /// revoked ones too: [`KeyTable::is_empty`] says why.
+    #[must_use]
+    pub fn with_keys(&self, stored: Vec<KeyGrant>) -> Policy {
+        Policy { keys: Arc::new(self.config.keys.with_stored(stored)), ..self.clone() }
+    }
+
+    /// The same with these kill switches, in place of those given before.
+    #[must_use]
+    pub fn with_kills(&self, kills: Kills) -> Policy {
+        Policy { kills: Arc::new(kills), ..self.clone() }
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub fn keys(&self) -> &KeyTable {
+        &self.keys
+    }
+
+    pub fn kills(&self) -> &Kills {
+        &self.kills
+    }
+
+    pub fn version(&self) -> &Name {
+        &self.config.version
+    }
+
+    pub fn price_version(&self) -> &Name {
+        &self.config.price_version
+    }
+
+    /// Any key is taken, as tenant `default`: no key exists and only this machine can call.
+    pub fn is_open(&self) -> bool {
+        self.config.is_loopback && self.keys.is_empty()
+    }
+
+    /// A route by name; `default` is the one for calls that name none.
+    pub fn route(&self, name: &str) -> Option<&Arc<Route>> {
+        if name == routes::DEFAULT { Some(&self.config.default_route) } else { self.config.routes.get(name) }
+    }
+
+    pub fn default_route(&self) -> &Arc<Route> {
+        &self.config.default_route
+    }
+
+    pub fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
+        self.config.providers.get(name)
+    }
+
+    /// The price of a model at a time; none when nobody knows it, and then the route's `unpriced` rule decides.
+    pub fn price(&self, target: &Target, at: Timestamp) -> Option<Arc<Price>> {
+        self.config.price(target, at)
+    }
+
+    /// Adds the charges that a call draws on, each with its cap, in the order model, route, tenant, team, key, user,
+    /// environment. `model` is the name that was asked for.
+    ///
+    /// A call without a user is charged to user `anonymous` where a route caps each user, and a call without a session
+    /// to its user's nameless conversation of the day where a route caps each conversation.
+    pub fn charges(
+        &self,
+        caller: &Caller,
+        route: &str,
+        model: &str,
+        target: &Target,
+        day: Day,
+        out: &mut Vec<(Charge, NanoUsd)>,
+    ) {
+        self.config.budgets.charges(caller, route, model, target, day, out);
+    }
+
+    /// Adds the rates and concurrencies that a call must keep to, in the order tenant, team, key, user, environment,
+    /// route, model. Without a `target` yet, models are matched by the name that was asked for.
+    pub fn limits<'a>(
+        &'a self,
+        caller: &Caller,
+        route: &str,
+        model: &str,
+        target: Option<&Target>,
+        out: &mut Vec<&'a LimitRule>,
+    ) {
+        self.config.limits.find(caller, route, model, target, out);
+    }
+
+    pub fn budget_rules(&self) -> &[BudgetRule] {
+        &self.config.budgets.rules
+    }
+
+    /// The cap of a charge under the rules of now; none if its rule is gone.
+    pub fn cap_of(&self, charge: &Charge) -> Option<NanoUsd> {
+        self.budget_rules().iter().find(|rule| rule.covers(charge)).map(|rule| rule.cap)
+    }
+
+    pub fn alerts(&self) -> &[Alert] {
+        &self.config.alerts
+    }
+}
+
+impl Config {
+    /// `prices.yml` for this provider, the provider's own word, `prices.yml` for the model, the built-in table.
+    pub fn price(&self, target: &Target, at: Timestamp) -> Option<Arc<Price>> {
+        self.prices.find(target, self.providers.get(&*target.provider)?, at)
+    }
+}
+
+/// Prices from `prices.yml`, and those of the built-in table that were asked for once.
+#[derive(Debug)]
+pub(super) struct Prices {
+    overrides: HashMap<Name, Arc<Price>>,
+    /// Whether one is for `provider/model`; else that name need not be written out for each call.
+    has_targets: bool,
+    free: Arc<Price>,
+    simulated: Arc<Price>,
+    /// The table is searched once per target, not once per call. A memo only: the same configuration always gives
+    /// the same answers.
+    found: RwLock<HashMap<Target, Option<Arc<Sheet>>>>,
+}
+
+/// Callers choose model names, so the memo has a bound; beyond it the table is searched again.
+const FOUND_MAX: usize = 4096;
+
+impl Prices {
+    pub(super) fn new(overrides: HashMap<Name, Arc<Price>>) -> Prices {
+        Prices {
+            has_targets: overrides.keys().any(|name| name.contains('/')),
+            overrides,
+            free: Arc::new(Price::free()),
+            simulated: Arc::new(Price::simulated()),
+            found: RwLock::default(),
+        }
+    }
+
+    fn find(&self, target: &Target, provider: &Provider, at: Timestamp) -> Option<Arc<Price>> {
+        if self.has_targets
+            && let Some(price) = self.overrides.get(target.to_string().as_str())
+        {
+            return Some(price.clone());
+        }
+        if provider.priced == Priced::Free {
+            return Some(self.free.clone());
+        }
+        if let Some(price) = self.overrides.get(&*target.model) {
+            return Some(price.clone());
+        }
+        match &provider.priced {
+            Priced::Free | Priced::Unknown => None,
+            Priced::Simulated => Some(self.simulated.clone()),
+            Priced::Table(vendor) => self.sheet(target, vendor)?.at(at),
+        }
+    }
+
+    fn sheet(&self, target: &Target, vendor: &str) -> Option<Arc<Sheet>> {
+        if let Some(found) = self.found.read().unwrap_or_else(PoisonError::into_inner).get(target) {
+            return found.clone();
+        }
+        let sheet = Sheet::find(vendor, &target.model).map(Arc::new);
+        let mut found = self.found.write().unwrap_or_else(PoisonError::into_inner);
+        if found.len() < FOUND_MAX {
+            found.insert(target.clone(), sheet.clone());
+        }
+        sheet
+    }
+}
+
+/// The limits by their subject.
+#[derive(Debug, Default)]
+pub(super) struct LimitRules {
+    tenants: HashMap<Name, LimitRule>,
+    teams: HashMap<Name, LimitRule>,
+    keys: HashMap<Name, LimitRule>,
+    users: HashMap<Name, LimitRule>,
+    environments: Vec<LimitRule>,
+    routes: HashMap<Name, LimitRule>,
+    models: HashMap<Name, LimitRule>,
+}
+
+impl LimitRules {
+    pub(super) fn new(rules: impl IntoIterator<Item = LimitRule>) -> LimitRules {
+        let mut all = LimitRules::default();
+        for rule in rules {
+            let (map, name) = match &rule.scope {
+                LimitScope::Tenant(name) => (&mut all.tenants, name.clone()),
+                LimitScope::Team(name) => (&mut all.teams, name.clone()),
+                LimitScope::Key(name) => (&mut all.keys, name.clone()),
+                LimitScope::User(name) => (&mut all.users, name.clone()),
+                LimitScope::Route(name) => (&mut all.routes, name.clone()),
+                LimitScope::Model(name) => (&mut all.models, name.clone()),
+                LimitScope::Environment(_) => {
+                    all.environments.push(rule);
+                    continue;
+                }
+            };
+            map.insert(name, rule);
+        }
+        all
+    }
+
+    fn find<'a>(
+        &'a self,
+        caller: &Caller,
+        route: &str,
+        model: &str,
+        target: Option<&Target>,
+        out: &mut Vec<&'a LimitRule>,
+    ) {
+        let of = |map: &'a HashMap<Name, LimitRule>, name: Option<&str>| name.and_then(|name| map.get(name));
+        out.extend(of(&self.tenants, Some(&caller.tenant)));
+        out.extend(of(&self.teams, caller.team.as_deref()));
+        out.extend(of(&self.keys, caller.key.as_deref()));
+        out.extend(of(&self.users, caller.user.as_deref()));
+        let here = LimitScope::Environment(caller.environment);
+        out.extend(self.environments.iter().filter(|rule| rule.scope == here));
+        out.extend(of(&self.routes, Some(route)));
+        if self.models.is_empty() {
+            return;
+        }
+        out.extend(of(&self.models, Some(model)));
+        if let Some(target) = target {
+            out.extend(of(&self.models, Some(&target.model)).filter(|_| *target.model != *model));
+            let full = target.to_string();
+            out.extend(of(&self.models, Some(&full)).filter(|_| *full != *model && *full != *target.model));
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! `routes:` and `default:` — how the calls of a feature are treated.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use gauntlet_types::{Action, Name, TokenCount};
+
+use super::{
+    limits::LimitsShape,
+    near::did_you_mean,
+    node::{At, Label, Node, Value},
+    read::{self, Fields, Report},
+    scalar,
+    shape::{
+        CachePolicy, InputRules, OnDisconnect, OnInvalid, OutputRules, PromptPin, Route, Schema, Timeouts,
+        Unpriced,
+    },
+};
+use crate::retry::RetryPolicy;
+
+/// The name under which calls without a route are recorded.
+pub(super) const DEFAULT: &str = "default";
+
+/// Output tokens assumed when nobody sets a bound: enough for nearly every answer, and small enough that holds stay
+/// near what calls cost.
+const MAX_TOKENS_DEFAULT: TokenCount = TokenCount(4096);
+
+/// A route as typed: what is unset comes from `default:`.
+#[derive(Clone, Default)]
+pub(super) struct RouteShape {
+    pub(super) model: Option<(Name, At)>,
+    prompt: Option<PromptPin>,
+    input: InputShape,
+    output: OutputShape,
+    fallback: Option<Arc<str>>,
+    /// The inner none is a written `off`.
+    cache: Option<Option<CachePolicy>>,
+    max_tokens: Option<TokenCount>,
+    max_tokens_default: Option<TokenCount>,
+    pub(super) unpriced: Option<Unpriced>,
+    retry: RetryShape,
+    timeouts: TimeoutsShape,
+    on_disconnect: Option<OnDisconnect>,
+    record_bodies: Option<bool>,
+    pub(super) limits: LimitsShape,
+}
+
+#[derive(Clone, Copy, Default)]
+struct InputShape {
+    pii: Option<Action>,
+    secrets: Option<Action>,
+    injection: Option<Action>,
+    size_max: Option<usize>,
+}
+
+#[derive(Clone, Default)]
+struct OutputShape {
+    pii: Option<Action>,
+    secrets: Option<Action>,
+    schema: Option<Option<Arc<Schema>>>,
+    on_invalid: Option<OnInvalid>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct RetryShape {
+    attempts: Option<u32>,
+    base: Option<Duration>,
+    max: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct TimeoutsShape {
+    connect: Option<Duration>,
+    first_token: Option<Duration>,
+    idle: Option<Duration>,
+    attempt: Option<Duration>,
+    total: Option<Duration>,
+}
+
+/// Schemas by the path that routes name.
+pub(super) type Schemas<'a> = HashMap<&'a str, &'a str>;
+
+pub(super) fn read_all<'a>(
+    node: &'a Node,
+    schemas: &Schemas<'_>,
+    report: &mut Report,
+) -> Vec<(&'a Label, RouteShape)> {
+    let mut routes = Vec::new();
+    for (label, node) in read::map(node, "`routes`", report).unwrap_or_default() {
+        if label.text == DEFAULT {
+            let message = "a route cannot be called `default`";
+            report.error(label.at, message, "move its fields to the top-level `default:`");
+            continue;
+        }
+        routes.push((label, read_one(node, &format!("route `{}`", label.text), schemas, report)));
+    }
+    routes
+}
+
+pub(super) fn read_one(node: &Node, what: &str, schemas: &Schemas<'_>, report: &mut Report) -> RouteShape {
+    let Some(mut fields) = Fields::of(node, what, report) else { return RouteShape::default() };
+    let shape = RouteShape {
+        model: fields.text("model", report).map(|(model, at)| (model.into(), at)),
+        prompt: fields.text("prompt", report).and_then(|(text, at)| prompt(text, at, report)),
+        input: fields.get("input").map(|node| input(node, what, report)).unwrap_or_default(),
+        output: fields.get("output").map(|node| output(node, what, schemas, report)).unwrap_or_default(),
+        fallback: fields.text("fallback", report).map(|(text, _)| text.into()),
+        cache: fields.get("cache").and_then(|node| cache(node, what, report)),
+        max_tokens: fields.read("max_tokens", report, scalar::TOKENS),
+        max_tokens_default: fields.read("default_max_tokens", report, scalar::TOKENS),
+        unpriced: fields.choice(
+            "unpriced",
+            report,
+            &[("block", Unpriced::Block), ("allow", Unpriced::Allow), ("cap_tokens", Unpriced::CapTokens)],
+        ),
+        retry: fields.get("retry").map(|node| retry(node, what, report)).unwrap_or_default(),
+        timeouts: fields.get("timeouts").map(|node| timeouts(node, what, report)).unwrap_or_default(),
+        on_disconnect: fields.get("on_disconnect").and_then(|node| on_disconnect(node, what, report)),
+        record_bodies: fields.get("record").and_then(|node| record(node, what, report)),
+        limits: fields.get("limits").map_or_else(LimitsShape::default, |node| {
+            LimitsShape::read(node, &format!("`limits` of {what}"), report)
+        }),
+    };
+    fields.finish(report);
+    shape
+}
+
+impl RouteShape {
+    /// The route with every default applied. A section such as `input:` inherits field by field.
+    pub(super) fn resolve(self, name: Name, default: &RouteShape) -> Route {
+        let (own, base) = (self, default);
+        let (retry, timeouts) = (RetryPolicy::default(), Timeouts::default());
+        Route {
+            name,
+            model: own.model.or_else(|| base.model.clone()).map(|(model, _)| model),
+            prompt: own.prompt.or_else(|| base.prompt.clone()),
+            input: InputRules {
+                pii: own.input.pii.or(base.input.pii).unwrap_or_default(),
+                secrets: own.input.secrets.or(base.input.secrets).unwrap_or_default(),
+                injection: own.input.injection.or(base.input.injection).unwrap_or_default(),
+                size_max: own.input.size_max.or(base.input.size_max),
+            },
+            output: OutputRules {
+                pii: own.output.pii.or(base.output.pii).unwrap_or_default(),
+                secrets: own.output.secrets.or(base.output.secrets).unwrap_or_default(),
+                schema: own.output.schema.or_else(|| base.output.schema.clone()).flatten(),
+                on_invalid: own.output.on_invalid.or(base.output.on_invalid).unwrap_or(OnInvalid::Block),
+            },
+            fallback: own.fallback.or_else(|| base.fallback.clone()),
+            cache: own.cache.or(base.cache).flatten(),
+            max_tokens: own.max_tokens.or(base.max_tokens),
+            max_tokens_default: own
+                .max_tokens_default
+                .or(base.max_tokens_default)
+                .unwrap_or(MAX_TOKENS_DEFAULT),
+            unpriced: own.unpriced.or(base.unpriced).unwrap_or(Unpriced::Block),
+            retry: RetryPolicy {
+                attempts: own.retry.attempts.or(base.retry.attempts).unwrap_or(retry.attempts),
+                base: own.retry.base.or(base.retry.base).unwrap_or(retry.base),
+                max: own.retry.max.or(base.retry.max).unwrap_or(retry.max),
+            },
+            timeouts: Timeouts {
+                connect: own.timeouts.connect.or(base.timeouts.connect).unwrap_or(timeouts.connect),
+                first_token: own
+                    .timeouts
+                    .first_token
+                    .or(base.timeouts.first_token)
+                    .unwrap_or(timeouts.first_token),
+                idle: own.timeouts.idle.or(base.timeouts.idle).unwrap_or(timeouts.idle),
+                attempt: own.timeouts.attempt.or(base.timeouts.attempt).unwrap_or(timeouts.attempt),
+                total: own.timeouts.total.or(base.timeouts.total).unwrap_or(timeouts.total),
+            },
+            on_disconnect: own.on_disconnect.or(base.on_disconnect).unwrap_or(OnDisconnect::Abort),
+            record_bodies: own.record_bodies.or(base.record_bodies).unwrap_or(true),
+            limits: own.limits.or(base.limits).resolve(),
+        }
+    }
+}
+
+fn prompt(text: &str, at: At, report: &mut Report) -> Option<PromptPin> {
+    let (name, pin) = text.split_once('@').unwrap_or((text, "production"));
+    if name.is_empty() || pin.is_empty() {
+        let cure = "write for example `support-agent@production` or `support-agent@1.2.0`";
+        report.error(at, format!("`prompt: {text}` names no prompt and label"), cure);
+        return None;
+    }
+    Some(PromptPin { name: name.into(), at: pin.into() })
+}
+
+fn input(node: &Node, what: &str, report: &mut Report) -> InputShape {
+    let Some(mut fields) = Fields::of(node, format!("`input` of {what}"), report) else {
+        return InputShape::default();
+    };
+    let shape = InputShape {
+        pii: fields.read("pii", report, scalar::ACTION),
+        secrets: fields.read("secrets", report, scalar::ACTION),
+        injection: fields.read("injection", report, scalar::HALF_ACTION),
+        size_max: fields.read("max_size", report, scalar::SIZE),
+    };
+    fields.finish(report);
+    shape
+}
+
+fn output(node: &Node, what: &str, schemas: &Schemas<'_>, report: &mut Report) -> OutputShape {
+    let Some(mut fields) = Fields::of(node, format!("`output` of {what}"), report) else {
+        return OutputShape::default();
+    };
+    let shape = OutputShape {
+        pii: fields.read("pii", report, scalar::ACTION),
+        secrets: fields.read("secrets", report, scalar::ACTION),
+        schema: fields.text("schema", report).and_then(|(path, at)| schema(path, at, what, schemas, report)),
+        on_invalid: fields.choice(
+            "on_invalid",
+            report,
+            &[("block", OnInvalid::Block), ("fallback", OnInvalid::Fallback), ("flag", OnInvalid::Flag)],
+        ),
+    };
+    fields.finish(report);
+    shape
+}
+
+/// `off` takes an inherited schema away.
+fn schema(
+    path: &str,
+    at: At,
+    what: &str,
+    schemas: &Schemas<'_>,
+    report: &mut Report,
+) -> Option<Option<Arc<Schema>>> {
+    if path == "off" {
+        return Some(None);
+    }
+    let Some(text) = schemas.get(path) else {
+        let cure = did_you_mean(path, schemas.keys().copied())
+            .unwrap_or_else(|| "the path is taken from the configuration folder".to_owned());
+        report.error(at, format!("schema `{path}` of {what} was not found"), cure);
+        return None;
+    };
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(value @ (serde_json::Value::Object(_) | serde_json::Value::Bool(_))) => {
+            Some(Some(Arc::new(Schema { path: path.into(), value })))
+        }
+        Ok(_) => {
+            report.error(
+                at,
+                format!("schema `{path}` of {what} is not a JSON object"),
+                "write a JSON schema",
+            );
+            None
+        }
+        Err(error) => {
+            let message = format!("schema `{path}` of {what} is not JSON: {error}");
+            report.error(at, message, "mend the schema file");
+            None
+        }
+    }
+}
+
+/// `10m`, `{ttl: 10m}`, or `off`.
+fn cache(node: &Node, what: &str, report: &mut Report) -> Option<Option<CachePolicy>> {
+    let ttl = match &node.value {
+        Value::Map(_) => {
+            let mut fields = Fields::of(node, format!("`cache` of {what}"), report)?;
+            let ttl = fields.read("ttl", report, scalar::DURATION);
+            if !fields.is_written("ttl") {
+                report.error(
+                    node.at,
+                    format!("`cache` of {what} has no `ttl`"),
+                    "write for example `cache: 10m`",
+                );
+            }
+            fields.finish(report);
+            ttl?
+        }
+        Value::Text(text) if matches!(text.text.as_str(), "off" | "false" | "no") => return Some(None),
+        _ => read::read(node, "cache", report, scalar::DURATION)?,
+    };
+    Some((!ttl.is_zero()).then_some(CachePolicy { ttl }))
+}
+
+fn retry(node: &Node, what: &str, report: &mut Report) -> RetryShape {
+    // `retry: off` is one attempt.
+    if let Value::Text(text) = &node.value
+        && matches!(text.text.as_str(), "off" | "false" | "no")
+    {
+        return RetryShape { attempts: Some(1), ..RetryShape::default() };
+    }
+    let Some(mut fields) = Fields::of(node, format!("`retry` of {what}"), report) else {
+        return RetryShape::default();
+    };
+    let shape = RetryShape {
+        attempts: fields.read("attempts", report, scalar::POSITIVE_SMALL),
+        base: fields.read("base", report, scalar::DURATION),
+        max: fields.read("max", report, scalar::DURATION),
+    };
+    // More tries of a sick provider make it sicker; the next target is the better answer.
+    if let Some(attempts) = shape.attempts.filter(|attempts| *attempts > 10) {
+        let message = format!("`attempts: {attempts}` of {what} is more than 10");
+        report.error(node.at, message, "write 10 or less, and add another target to the model");
+    }
+    fields.finish(report);
+    shape
+}
+
+fn timeouts(node: &Node, what: &str, report: &mut Report) -> TimeoutsShape {
+    let Some(mut fields) = Fields::of(node, format!("`timeouts` of {what}"), report) else {
+        return TimeoutsShape::default();
+    };
+    let mut positive = |name: &'static str| {
+        let value = fields.read(name, report, scalar::DURATION)?;
+        if value.is_zero() {
+            report.error(node.at, format!("`{name}` of {what} is zero"), "write a time, for example `30s`");
+            return None;
+        }
+        Some(value)
+    };
+    let shape = TimeoutsShape {
+        connect: positive("connect"),
+        first_token: positive("first_token"),
+        idle: positive("idle"),
+        attempt: positive("attempt"),
+        total: positive("total"),
+    };
+    fields.finish(report);
+    shape
+}
+
+fn on_disconnect(node: &Node, what: &str, report: &mut Report) -> Option<OnDisconnect> {
+    if let Value::Map(_) = node.value {
+        let mut fields = Fields::of(node, format!("`on_disconnect` of {what}"), report)?;
+        let tokens = fields.read("drain_tokens", report, scalar::TOKENS);
+        fields.finish(report);
+        return tokens.map(OnDisconnect::DrainTokens);
+    }
+    read::choice(
+        node,
+        "on_disconnect",
+        report,
+        &[("abort", OnDisconnect::Abort), ("drain", OnDisconnect::Drain)],
+    )
+}
+
+fn record(node: &Node, what: &str, report: &mut Report) -> Option<bool> {
+    let mut fields = Fields::of(node, format!("`record` of {what}"), report)?;
+    let bodies = fields.read("bodies", report, scalar::BOOL);
+    fields.finish(report);
+    bodies
+}

@@ -1,0 +1,201 @@
+//! What a checked configuration is made of: routes with every default applied, and the server's own settings.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use gauntlet_types::{Action, Name, TokenCount};
+use serde::{Serialize, Serializer};
+
+use super::limits::Limits;
+use crate::retry::RetryPolicy;
+
+/// A value that is never shown: `Debug`, `Display` and JSON give `***`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    pub fn new(value: &str) -> Secret {
+        Secret(value.into())
+    }
+
+    /// The value itself, for the request that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("***")
+    }
+}
+
+/// A prompt as a route names it: `name@label` or `name@1.2.0`; without `@…` the label `production`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PromptPin {
+    pub name: Name,
+    /// A label or a version.
+    pub at: Name,
+}
+
+/// What happens to a call's input, by kind of finding. Default: everything is flagged.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InputRules {
+    pub pii: Action,
+    pub secrets: Action,
+    pub injection: Action,
+    /// Bytes of the request body; none leaves only the server's `max_body`.
+    pub size_max: Option<usize>,
+}
+
+/// What happens to an answer. Default: everything is flagged and any shape goes.
+#[derive(Clone, Debug)]
+pub struct OutputRules {
+    pub pii: Action,
+    pub secrets: Action,
+    pub schema: Option<Arc<Schema>>,
+    pub on_invalid: OnInvalid,
+}
+
+/// A JSON schema that answers must fit.
+#[derive(Debug)]
+pub struct Schema {
+    /// As the route names it.
+    pub path: Name,
+    pub value: serde_json::Value,
+}
+
+/// What an answer that does not fit its schema becomes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnInvalid {
+    /// An error, `output_invalid` (default).
+    Block,
+    /// The next target, then the route's canned answer.
+    Fallback,
+    /// Goes out as it is and is noted.
+    Flag,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CachePolicy {
+    pub ttl: Duration,
+}
+
+/// What happens to a call of a model that has no price.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unpriced {
+    /// Refused with `unpriced_model` (default).
+    Block,
+    /// Let through, counted as 0 and flagged.
+    Allow,
+    /// Let through with its output held to the route's `max_tokens`; token limits count it.
+    CapTokens,
+}
+
+/// What happens to the upstream call when the caller hangs up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnDisconnect {
+    /// Stopped at once (default).
+    Abort,
+    /// Read to its end, so that the record is whole.
+    Drain,
+    /// Read for at most so many more tokens.
+    DrainTokens(TokenCount),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timeouts {
+    /// Default 5 s.
+    pub connect: Duration,
+    /// From the request to the first token of its answer. Default 30 s.
+    pub first_token: Duration,
+    /// Between two pieces of an answer. Default 30 s.
+    pub idle: Duration,
+    /// One attempt from begin to end. Default 120 s.
+    pub attempt: Duration,
+    /// The whole call, waits and fallbacks included. Default 300 s.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Timeouts {
+            connect: Duration::from_secs(5),
+            first_token: Duration::from_secs(30),
+            idle: Duration::from_secs(30),
+            attempt: Duration::from_secs(120),
+            total: Duration::from_secs(300),
+        }
+    }
+}
+
+/// How calls of one feature are treated. Unset fields came from `default:`, then from the defaults named here.
+#[derive(Clone, Debug)]
+pub struct Route {
+    pub name: Name,
+    /// Wins over what the caller asks for.
+    pub model: Option<Name>,
+    pub prompt: Option<PromptPin>,
+    pub input: InputRules,
+    pub output: OutputRules,
+    /// The canned answer when no model can give one.
+    pub fallback: Option<Arc<str>>,
+    /// None: off (default).
+    pub cache: Option<CachePolicy>,
+    /// Callers may ask for less, never for more.
+    pub max_tokens: Option<TokenCount>,
+    /// Output tokens taken for the estimate, and asked of the provider, when neither the caller nor `max_tokens` sets
+    /// a bound. Default 4096.
+    pub max_tokens_default: TokenCount,
+    pub unpriced: Unpriced,
+    /// Default: 3 attempts at one target, 250 ms doubling up to 8 s.
+    pub retry: RetryPolicy,
+    pub timeouts: Timeouts,
+    pub on_disconnect: OnDisconnect,
+    /// Whether redacted texts are kept beside the record. Default yes.
+    pub record_bodies: bool,
+    pub limits: Limits,
+}
+
+/// Settings of the server itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Server {
+    /// `sqlite` (default), or a `postgres://…` address.
+    pub store: Secret,
+    /// Default `127.0.0.1:8787`.
+    pub listen: Option<Name>,
+    /// Bytes of a request body. Default 10 MB.
+    pub body_max: usize,
+    pub log: LogSink,
+    pub sampling: Sampling,
+}
+
+/// Where the JSON line of each call goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LogSink {
+    /// Default.
+    Off,
+    Stdout,
+    Stderr,
+    File(Name),
+}
+
+/// Which calls keep their texts; costs and metrics are exact whatever stands here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sampling {
+    /// Percent of the ordinary calls. Default 100. Errors and blocked calls are always kept.
+    pub keep_percent: u32,
+    /// Calls that took at least so long are always kept.
+    pub slow: Option<Duration>,
+}

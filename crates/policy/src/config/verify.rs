@@ -1,0 +1,155 @@
+//! Checks that span sections and files: names that lead nowhere, models that nobody can pay for.
+
+use std::{collections::HashSet, sync::Arc};
+
+use gauntlet_types::{Name, Target, Timestamp};
+
+use super::{
+    keys::Keys,
+    limits::LimitScope,
+    near::did_you_mean,
+    node::At,
+    policy::Config,
+    read::Report,
+    routes::{self, RouteShape},
+    shape::{Route, Unpriced},
+};
+use crate::plan::{self, Resolved};
+
+/// Whether a caller may ask for a model of that name, or some alias leads to one.
+fn is_known_model(config: &Config, model: &str) -> bool {
+    !matches!(plan::resolve(config, model), Resolved::Unknown)
+        || config.models.values().flatten().any(|target| *target.model == *model)
+}
+
+/// Whether a cap on that model will probably be drawn on. A vendor's provider takes any bare name, so there the price
+/// table is asked too: `gpt-40` is a slip.
+fn is_plausible_model(config: &Config, model: &str) -> bool {
+    if config.models.contains_key(model)
+        || config
+            .models
+            .values()
+            .flatten()
+            .any(|target| *target.model == *model || *target.to_string() == *model)
+    {
+        return true;
+    }
+    let (Resolved::Targets(targets) | Resolved::Ambiguous(targets)) = plan::resolve(config, model) else {
+        return false;
+    };
+    targets.iter().any(|target| {
+        let is_stranger =
+            config.providers.get(&target.provider).is_some_and(|provider| provider.vendor.is_none());
+        is_stranger || config.price(target, Timestamp(0)).is_some()
+    })
+}
+
+pub(super) fn route_models(config: &Config, routes: &[(&str, &RouteShape)], report: &mut Report) {
+    for (route, shape) in routes {
+        let Some((model, at)) = &shape.model else { continue };
+        let owner =
+            if *route == routes::DEFAULT { "`default`".to_owned() } else { format!("route `{route}`") };
+        match plan::resolve(config, model) {
+            Resolved::Targets(_) => {}
+            Resolved::Ambiguous(targets) => {
+                let message = format!("{owner} names model `{model}`, which several providers could serve");
+                let choices =
+                    targets.iter().map(|target| format!("`{target}`")).collect::<Vec<_>>().join(" or ");
+                report.error(*at, message, format!("write {choices}"));
+            }
+            Resolved::Unknown => {
+                let cure = did_you_mean(model, config.models.keys().map(Name::as_str))
+                    .unwrap_or_else(|| "add it under `models`, or write `provider/model`".to_owned());
+                report.error(*at, format!("{owner} names the unknown model `{model}`"), cure);
+            }
+        }
+    }
+}
+
+pub(super) fn key_uses(config: &Config, keys: &Keys, report: &mut Report) {
+    let mut names: Vec<Name> = config.routes.keys().cloned().collect();
+    names.push(routes::DEFAULT.into());
+    for key in &keys.uses {
+        key.check(
+            &|route| names.iter().any(|name| **name == *route),
+            &|model| is_known_model(config, model),
+            &names,
+            report,
+        );
+    }
+}
+
+/// Warns of targets without a price while some route refuses such models: their calls will all be refused.
+pub(super) fn unpriced(
+    config: &Config,
+    places: &[(Target, At)],
+    routes: &[(&str, &RouteShape)],
+    report: &mut Report,
+) {
+    let is_blocking = |route: &Arc<Route>| route.unpriced == Unpriced::Block;
+    if !config.routes.values().chain([&config.default_route]).any(is_blocking) {
+        return;
+    }
+    // Route models that are targets themselves come without an entry in `models`.
+    let direct = routes.iter().filter_map(|(_, shape)| {
+        let (model, at) = shape.model.as_ref()?;
+        if config.models.contains_key(model) {
+            return None;
+        }
+        match plan::resolve(config, model) {
+            Resolved::Targets(targets) => Some((targets.into_iter().next()?, *at)),
+            Resolved::Ambiguous(_) | Resolved::Unknown => None,
+        }
+    });
+    let mut seen = HashSet::new();
+    for (target, at) in places.iter().cloned().chain(direct) {
+        // A price that holds at some time is enough; which one, the call's own time decides.
+        if config.price(&target, Timestamp(0)).is_some() || !seen.insert(target.clone()) {
+            continue;
+        }
+        let message = format!("`{target}` has no price, so its calls are refused (`unpriced: block`)");
+        let cure = format!(
+            "add `{target}: {{input: …, output: …}}` to prices.yml, or `price: free` to provider `{}`, or \
+             `unpriced: cap_tokens` to the route",
+            target.provider
+        );
+        report.warn(at, message, cure);
+    }
+}
+
+/// Warns of a cap that nothing draws on: probably a slip, and the cap that was meant is missing.
+pub(super) fn subject(
+    config: &Config,
+    keys: &Keys,
+    scope: &LimitScope,
+    at: At,
+    what: &str,
+    report: &mut Report,
+) {
+    let (kind, name, is_known, names): (_, _, _, Vec<&Name>) = match scope {
+        LimitScope::Model(name) => {
+            let targets = config.models.values().flatten().map(|target| &target.model);
+            ("model", name, is_plausible_model(config, name), config.models.keys().chain(targets).collect())
+        }
+        LimitScope::Route(name) => {
+            let is_known = **name == *routes::DEFAULT || config.routes.contains_key(name);
+            ("route", name, is_known, config.routes.keys().collect())
+        }
+        // Keys may also come from the control store, which is not at hand.
+        LimitScope::Key(name) if keys.grants.is_empty() => ("key", name, true, Vec::new()),
+        LimitScope::Key(name) => {
+            let names: Vec<&Name> = keys.grants.iter().map(|grant| &grant.name).collect();
+            ("key", name, names.contains(&name), names)
+        }
+        // Whatever callers say they are.
+        LimitScope::Tenant(_) | LimitScope::Team(_) | LimitScope::User(_) | LimitScope::Environment(_) => {
+            return;
+        }
+    };
+    if is_known {
+        return;
+    }
+    let cure = did_you_mean(name, names.into_iter().map(Name::as_str))
+        .unwrap_or_else(|| format!("it takes effect once such a {kind} is configured"));
+    report.warn(at, format!("{what} for the unknown {kind} `{name}`"), cure);
+}

@@ -1,0 +1,198 @@
+//! All prompts of a configuration, and which version a reference means.
+
+use std::{collections::{BTreeMap, HashMap}, sync::Arc};
+
+use gauntlet_types::{Code, Fault, Name};
+use semver::Version;
+
+use crate::{Prompt, PromptError, near};
+
+/// The label that a bare name means.
+const PRODUCTION: &str = "production";
+/// The label that is always there and that nobody can set.
+pub(crate) const LATEST: &str = "latest";
+
+/// Immutable; a label that moves makes a new one. Versions are shared, so that this costs little.
+#[derive(Default, Debug)]
+pub struct Registry {
+    entries: HashMap<Name, Entry>,
+}
+
+#[derive(Default, Debug)]
+struct Entry {
+    versions: BTreeMap<Version, Arc<Prompt>>,
+    /// To versions as written: a label may outlive the file it points to, and then says so when it is asked for.
+    labels: BTreeMap<Name, Name>,
+}
+
+impl Registry {
+    /// `labels` are (prompt, label, version) as somebody set them; they win over those that files propose.
+    ///
+    /// Errors: one name and version with two contents; a label that two versions of one prompt propose.
+    pub fn new(prompts: Vec<Prompt>, labels: Vec<(Name, Name, Name)>) -> Result<Registry, Vec<PromptError>> {
+        Registry::of(prompts.into_iter().map(Arc::new).collect(), labels)
+    }
+
+    /// As [`Registry::new`], of versions that another registry has too.
+    pub fn of(prompts: Vec<Arc<Prompt>>, labels: Vec<(Name, Name, Name)>) -> Result<Registry, Vec<PromptError>> {
+        let mut registry = Registry::default();
+        let mut mistakes = Vec::new();
+        for (prompt, label, version) in labels {
+            if &*label != LATEST {
+                registry.entries.entry(prompt).or_default().labels.insert(label, version);
+            }
+        }
+        for prompt in &prompts {
+            let versions = &mut registry.entries.entry(prompt.name.clone()).or_default().versions;
+            match versions.get(&prompt.version) {
+                Some(known) if known.hash != prompt.hash => mistakes.push(prompt.mistake(
+                    format!("prompt `{}@{}` stands in `{}` too, with another text", prompt.name, prompt.version, known.file),
+                    "raise the version of the newer one: versions never change".to_owned(),
+                )),
+                Some(_) => {}
+                None => {
+                    versions.insert(prompt.version.clone(), Arc::clone(prompt));
+                }
+            }
+        }
+        for entry in registry.entries.values_mut() {
+            let mut proposed: BTreeMap<Name, &Arc<Prompt>> = BTreeMap::new();
+            for prompt in entry.versions.values() {
+                for label in prompt.labels.iter().filter(|label| !entry.labels.contains_key(*label)) {
+                    let Some(other) = proposed.insert(label.clone(), prompt) else { continue };
+                    mistakes.push(prompt.mistake(
+                        format!("label `{label}` of prompt `{}` is proposed by version {} too (`{}`)", prompt.name, other.version, other.file),
+                        format!("keep `{label}` in one of the two files"),
+                    ));
+                }
+            }
+            let proposed: Vec<(Name, Name)> =
+                proposed.into_iter().map(|(label, prompt)| (label, prompt.version.to_string().into())).collect();
+            entry.labels.extend(proposed);
+        }
+        // The order of a map must not show in what people read.
+        mistakes.sort_by(|a, b| (&a.file, &a.message).cmp(&(&b.file, &b.message)));
+        if mistakes.is_empty() { Ok(registry) } else { Err(mistakes) }
+    }
+
+    /// Finds the version that a reference means, and the label it went by.
+    ///
+    /// `name@1.2.0` is that version; `name@label` the one the label points to; `name@latest` the highest
+    /// that is not a pre-release, or else the highest; a bare `name` its `production`, or, where
+    /// nobody has set that, its latest.
+    ///
+    /// Errors: `prompt_invalid`, naming what there is.
+    pub fn resolve(&self, reference: &str) -> Result<(Arc<Prompt>, Option<Name>), Fault> {
+        let reference = reference.trim();
+        let (name, wanted) = match reference.split_once('@') {
+            Some((name, wanted)) => (name, Some(wanted)),
+            None => (reference, None),
+        };
+        let Some(entry) = self.entries.get(name).filter(|entry| !entry.versions.is_empty()) else {
+            let known = self.prompts_names();
+            let cure = near::cure(name, known.iter().map(Name::as_str), "`gauntlet prompt list` shows those there are");
+            return Err(invalid(format!("there is no prompt `{}`: {cure}", shown(name))));
+        };
+        let label = match wanted {
+            Some(wanted) => match Version::parse(wanted) {
+                Ok(version) => {
+                    let prompt = entry.versions.get(&version).ok_or_else(|| entry.unknown(name, wanted))?;
+                    return Ok((Arc::clone(prompt), None));
+                }
+                Err(_) => wanted,
+            },
+            None if entry.labels.contains_key(PRODUCTION) => PRODUCTION,
+            None => LATEST,
+        };
+        if label == LATEST {
+            let prompt = entry.latest().ok_or_else(|| entry.unknown(name, label))?;
+            return Ok((Arc::clone(prompt), Some(LATEST.into())));
+        }
+        let (label, version) = entry.labels.get_key_value(label).ok_or_else(|| entry.unknown(name, label))?;
+        let prompt = Version::parse(version).ok().and_then(|version| entry.versions.get(&version));
+        match prompt {
+            Some(prompt) => Ok((Arc::clone(prompt), Some(label.clone()))),
+            None => Err(invalid(format!(
+                "label `{label}` of prompt `{name}` points to version {version}, which there is not: \
+                 add its file again or move the label ({})",
+                entry.choice()
+            ))),
+        }
+    }
+
+    /// All versions, by name and then version.
+    pub fn prompts(&self) -> impl Iterator<Item = &Arc<Prompt>> {
+        let mut names: Vec<_> = self.entries.iter().collect();
+        names.sort_by(|(a, _), (b, _)| a.cmp(b));
+        names.into_iter().flat_map(|(_, entry)| entry.versions.values())
+    }
+
+    /// (prompt, label, version) of every label in force, proposed ones included, `latest` not; sorted.
+    pub fn labels(&self) -> Vec<(Name, Name, Name)> {
+        let of = |(prompt, entry): (&Name, &Entry)| {
+            let prompt = prompt.clone();
+            entry.labels.iter().map(move |(label, version)| (prompt.clone(), label.clone(), version.clone())).collect::<Vec<_>>()
+        };
+        let mut labels: Vec<_> = self.entries.iter().flat_map(of).collect();
+        labels.sort();
+        labels
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.values().all(|entry| entry.versions.is_empty())
+    }
+
+    fn prompts_names(&self) -> Vec<Name> {
+        let mut names: Vec<Name> =
+            self.entries.iter().filter(|(_, entry)| !entry.versions.is_empty()).map(|(name, _)| name.clone()).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Entry {
+    fn latest(&self) -> Option<&Arc<Prompt>> {
+        let versions = || self.versions.iter().rev();
+        let released = versions().find(|(version, _)| version.pre.is_empty());
+        released.or_else(|| versions().next()).map(|(_, prompt)| prompt)
+    }
+
+    fn unknown(&self, name: &str, wanted: &str) -> Fault {
+        let labels = self.labels.keys().map(Name::as_str).chain([LATEST]);
+        let near = match near::nearest(wanted, labels) {
+            Some(near) => format!("did you mean `{name}@{near}`? "),
+            None => String::new(),
+        };
+        invalid(format!("prompt `{name}` has no version or label `{}`; {near}it has {}", shown(wanted), self.choice()))
+    }
+
+    /// What there is to choose from, newest first and not too much of it.
+    fn choice(&self) -> String {
+        const VERSIONS_SHOWN: usize = 5;
+        let mut versions: Vec<String> =
+            self.versions.keys().rev().take(VERSIONS_SHOWN).map(Version::to_string).collect();
+        if self.versions.len() > VERSIONS_SHOWN {
+            versions.push(format!("and {} older", self.versions.len() - VERSIONS_SHOWN));
+        }
+        let labels: Vec<&str> = self.labels.keys().map(Name::as_str).chain([LATEST]).collect();
+        format!("versions {}; labels {}", versions.join(", "), labels.join(", "))
+    }
+}
+
+impl Prompt {
+    fn mistake(&self, message: String, cure: String) -> PromptError {
+        PromptError { file: self.file.clone(), line: 0, column: 0, message, cure }
+    }
+}
+
+fn invalid(message: String) -> Fault {
+    Fault::caller(Code::PromptInvalid, message)
+}
+
+/// A caller's own words, cut short.
+fn shown(text: &str) -> String {
+    text.chars().take(64).collect()
+}
+
+#[cfg(test)]
+mod tests;

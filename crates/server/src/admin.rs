@@ -1,0 +1,309 @@
+//! What can be managed. The API, the console and the command line all end in these functions.
+
+use std::{ops::Deref, sync::Arc};
+
+use gauntlet_pipeline::{LedgerState, Shared, Snapshot};
+use gauntlet_ports::{
+    Clock, ControlError, ControlStore, Kill, KillKind, StoreError, StoredKey, TraceStore,
+};
+use gauntlet_types::{CallRecord, Charge, Code, Environment, Fault, Name, NanoUsd, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::auth::{Access, Token};
+
+/// What the running program lends to its management, and the command line working alone does not have.
+pub trait Runtime: Send + Sync {
+    /// Takes changed keys, switches and labels into the next call's snapshot. `reload` reads the configuration anew too.
+    fn refresh(&self, reload: bool) -> Result<(), String>;
+    /// Waits (briefly) until records of finished calls can be found in the store.
+    fn flush(&self);
+    fn metrics(&self) -> String;
+    /// What keeps the gateway from doing its work, in sentences; empty when it can serve.
+    fn problems(&self) -> Vec<String>;
+    /// Records as calls finish.
+    fn tail(&self) -> Option<tokio::sync::mpsc::Receiver<Arc<CallRecord>>>;
+}
+
+pub struct AdminParts {
+    pub traces: Arc<dyn TraceStore>,
+    pub control: Arc<dyn ControlStore>,
+    pub clock: Arc<dyn Clock>,
+    pub access: Access,
+    /// The live state; none when the command line works on the data folder alone.
+    pub shared: Option<Arc<Shared>>,
+    /// The configuration as loaded; in a live program the current snapshot is asked instead.
+    pub snapshot: Option<Arc<Snapshot>>,
+    pub runtime: Option<Arc<dyn Runtime>>,
+    pub version: &'static str,
+}
+
+/// Cheap to clone; the state of the router.
+#[derive(Clone)]
+pub struct Admin(Arc<AdminParts>);
+
+impl Deref for Admin {
+    type Target = AdminParts;
+    fn deref(&self) -> &AdminParts {
+        &self.0
+    }
+}
+
+/// What a new key shall be.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewKey {
+    pub name: String,
+    #[serde(default = "default_tenant")]
+    pub tenant: String,
+    #[serde(default)]
+    pub team: Option<String>,
+    #[serde(default)]
+    pub user: Option<String>,
+    #[serde(default)]
+    pub environment: Option<String>,
+    #[serde(default)]
+    pub routes: Vec<String>,
+    #[serde(default)]
+    pub models: Vec<String>,
+    /// Seconds from now.
+    #[serde(default)]
+    pub expires_in_s: Option<u64>,
+}
+
+fn default_tenant() -> String {
+    "default".to_owned()
+}
+
+/// A key just made; the only time its secret is seen.
+#[derive(Serialize)]
+pub struct CreatedKey {
+    pub secret: String,
+    #[serde(flatten)]
+    pub key: StoredKey,
+}
+
+/// One budget and its use.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BudgetLine {
+    pub scope: Name,
+    pub key: Name,
+    /// The day it counts for; none for one that never turns.
+    pub period: Option<String>,
+    /// When it turns, if it does.
+    pub resets: Option<Timestamp>,
+    pub cap_usd: Option<f64>,
+    pub spent_usd: f64,
+    pub held_usd: f64,
+    #[serde(skip)]
+    pub cap: Option<NanoUsd>,
+    #[serde(skip)]
+    pub spent: NanoUsd,
+    #[serde(skip)]
+    pub held: NanoUsd,
+}
+
+/// The books: every budget line, open holds, and whether records agree with the ledger.
+#[derive(Serialize)]
+pub struct Books {
+    pub open_holds: usize,
+    pub running_calls: usize,
+    pub lines: Vec<BudgetLine>,
+}
+
+/// Names stay readable in tables, headers and URLs.
+const NAME_MAX: usize = 128;
+
+impl Admin {
+    pub fn new(parts: AdminParts) -> Admin {
+        Admin(Arc::new(parts))
+    }
+
+    pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        match &self.shared {
+            Some(shared) => Some(shared.snapshot.load_full()),
+            None => self.snapshot.clone(),
+        }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub fn key_create(&self, new: &NewKey) -> Result<CreatedKey, Fault> {
+        let names = [Some(&new.name), Some(&new.tenant), new.team.as_ref(), new.user.as_ref()];
+        for name in names.into_iter().flatten().chain(&new.routes).chain(&new.models) {
+            if name.is_empty() || name.len() > NAME_MAX || name.chars().any(char::is_control) {
+                let message = format!("`{}` cannot be a name: 1 to {NAME_MAX} printable characters", name.escape_debug());
+                return Err(Fault::caller(Code::InvalidRequest, message));
+            }
+        }
+        let environment = match new.environment.as_deref() {
+            None => None,
+            Some(text) => Some(Environment::parse(text).ok_or_else(|| {
+                let message = format!("`{text}` is not an environment; use prod, staging, dev or eval");
+                Fault::caller(Code::InvalidRequest, message)
+            })?),
+        };
+        let mut random = [0; 32];
+        getrandom::fill(&mut random)
+            .map_err(|_| Fault::us(Code::Internal, "the operating system gives no random numbers"))?;
+        let secret = format!("gk_{}", base64url(&random));
+        let now = self.now();
+        let key = StoredKey {
+            name: new.name.as_str().into(),
+            hash: Token::hash(&secret),
+            hint: secret[secret.len() - 4..].to_owned(),
+            tenant: new.tenant.as_str().into(),
+            team: new.team.as_deref().map(Name::from),
+            user: new.user.as_deref().map(Name::from),
+            environment,
+            routes: new.routes.iter().map(|name| name.as_str().into()).collect(),
+            models: new.models.iter().map(|name| name.as_str().into()).collect(),
+            created: now,
+            expires: new.expires_in_s.map(|seconds| now.plus(std::time::Duration::from_secs(seconds))),
+            revoked: None,
+        };
+        self.control.key_insert(&key).map_err(control_fault)?;
+        self.refresh(false)?;
+        Ok(CreatedKey { secret, key })
+    }
+
+    pub fn key_list(&self) -> Result<Vec<StoredKey>, Fault> {
+        self.control.key_list().map_err(control_fault)
+    }
+
+    pub fn key_revoke(&self, name: &str) -> Result<(), Fault> {
+        self.control.key_revoke(name, self.now()).map_err(control_fault)?;
+        self.refresh(false)
+    }
+
+    pub fn kill(&self, kind: KillKind, name: &str, reason: &str) -> Result<Kill, Fault> {
+        if name.is_empty() {
+            return Err(Fault::caller(Code::InvalidRequest, format!("name the {} to kill", kind.as_str())));
+        }
+        let kill = Kill { kind, name: name.into(), reason: reason.to_owned(), since: self.now() };
+        self.control.kill_set(&kill).map_err(control_fault)?;
+        self.refresh(false)?;
+        Ok(kill)
+    }
+
+    pub fn kill_undo(&self, kind: KillKind, name: &str) -> Result<(), Fault> {
+        let was = self.control.kill_undo(kind, name).map_err(control_fault)?;
+        self.refresh(false)?;
+        if was {
+            return Ok(());
+        }
+        let message = format!("{} `{name}` is not killed; `gauntlet kill --list` shows what is", kind.as_str());
+        Err(Fault::caller(Code::NotFound, message))
+    }
+
+    pub fn kill_list(&self) -> Result<Vec<Kill>, Fault> {
+        self.control.kill_list().map_err(control_fault)
+    }
+
+    /// Points a label at a version: from the next call on, in every worker.
+    pub fn prompt_label(&self, name: &str, version: &str, label: &str) -> Result<(), Fault> {
+        self.control.label_set(name, label, version, self.now()).map_err(control_fault)?;
+        self.refresh(false)
+    }
+
+    /// Takes what changed into the snapshot of the next call.
+    pub fn refresh(&self, reload: bool) -> Result<(), Fault> {
+        match &self.runtime {
+            Some(runtime) => runtime.refresh(reload).map_err(|message| Fault::us(Code::Unavailable, message)),
+            None => Ok(()),
+        }
+    }
+
+    /// Spend against budgets: live from the ledger, or from the store when no gateway runs.
+    pub fn books(&self) -> Result<Books, Fault> {
+        let day = self.now().day();
+        let (state, running_calls) = match &self.shared {
+            Some(shared) => (shared.ledger.state(), shared.tasks.running()),
+            None => {
+                let spent = self.traces.budget_spent(day).map_err(store_fault)?;
+                let lines = spent.into_iter().map(|line| (line.charge, line.spent, NanoUsd::ZERO)).collect();
+                (LedgerState { lines, open_holds: 0 }, 0)
+            }
+        };
+        let snapshot = self.snapshot();
+        let cap = |charge: &Charge| snapshot.as_ref().and_then(|snapshot| snapshot.policy.cap_of(charge));
+        let mut lines: Vec<BudgetLine> = state
+            .lines
+            .iter()
+            .filter(|(charge, ..)| charge.period.is_none_or(|period| period >= day))
+            .map(|(charge, spent, held)| line(charge, cap(charge), *spent, *held))
+            .collect();
+        // A budget that nothing drew on yet is shown too: whoever set it wants to see that it is there.
+        for rule in snapshot.iter().flat_map(|snapshot| snapshot.policy.budget_rules()) {
+            let Some(charge) = rule.shared_charge(day) else { continue };
+            if !state.lines.iter().any(|(known, ..)| *known == charge) {
+                lines.push(line(&charge, Some(rule.cap), NanoUsd::ZERO, NanoUsd::ZERO));
+            }
+        }
+        lines.sort_by(|a, b| (&a.scope, &a.key, &a.period).cmp(&(&b.scope, &b.key, &b.period)));
+        Ok(Books { open_holds: state.open_holds, running_calls, lines })
+    }
+}
+
+fn line(charge: &Charge, cap: Option<NanoUsd>, spent: NanoUsd, held: NanoUsd) -> BudgetLine {
+    BudgetLine {
+        scope: charge.scope.clone(),
+        key: charge.key.clone(),
+        period: charge.period.map(|day| day.to_string()),
+        resets: charge.period.map(|day| day.next().start()),
+        cap_usd: cap.map(NanoUsd::as_usd),
+        spent_usd: spent.as_usd(),
+        held_usd: held.as_usd(),
+        cap,
+        spent,
+        held,
+    }
+}
+
+/// RFC 4648 §5 without padding: 32 bytes are 43 characters.
+fn base64url(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let bits = group.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
+        for place in 0..=group.len() {
+            text.push(char::from(DIGITS[(bits >> (18 - 6 * place)) as usize & 63]));
+        }
+    }
+    text
+}
+
+pub(crate) fn control_fault(error: ControlError) -> Fault {
+    match &error {
+        ControlError::KeyExists(_) | ControlError::PromptChanged { .. } => {
+            Fault::caller(Code::InvalidRequest, error.to_string())
+        }
+        ControlError::UnknownKey(_) | ControlError::UnknownPrompt { .. } => {
+            Fault::caller(Code::NotFound, error.to_string())
+        }
+        ControlError::Store { source, .. } => {
+            tracing::error!(%error, %source, "control store");
+            Fault::us(Code::Unavailable, error.to_string())
+        }
+    }
+}
+
+pub(crate) fn store_fault(error: StoreError) -> Fault {
+    tracing::error!(error = &error as &dyn std::error::Error, "trace store");
+    Fault::us(Code::Unavailable, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64url_as_in_the_rfc() {
+        for (bytes, text) in [("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg"), ("fooba", "Zm9vYmE")] {
+            assert_eq!(base64url(bytes.as_bytes()), text);
+        }
+        assert_eq!(base64url(&[0xfb, 0xff]), "-_8");
+        assert_eq!(base64url(&[7; 32]).len(), 43);
+    }
+}

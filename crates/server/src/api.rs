@@ -1,0 +1,339 @@
+//! The management API under `/api/v1`, and what monitors ask: `/metrics`, `/healthz`, `/readyz`.
+
+use axum::{
+    Json, Router,
+    extract::{Path, Query, State},
+    middleware,
+    response::{
+        IntoResponse, Response,
+        sse::{self, Sse},
+    },
+    routing::{delete, get, post},
+};
+use futures_util::StreamExt;
+use gauntlet_ports::{KillKind, SpendBy, SpendQuery, TraceFilter};
+use gauntlet_types::{CallId, Code, Day, Fault};
+use http::{StatusCode, header};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    admin::{Admin, NewKey, store_fault},
+    auth, error, pages,
+};
+
+/// Everything but the doors.
+pub fn router(admin: Admin) -> Router {
+    let guarded = Router::new()
+        .route("/api/v1/traces", get(traces))
+        .route("/api/v1/traces/tail", get(tail))
+        .route("/api/v1/traces/{id}", get(trace))
+        .route("/api/v1/spend", get(spend))
+        .route("/api/v1/overview", get(overview))
+        .route("/api/v1/budgets", get(budgets))
+        .route("/api/v1/keys", get(keys).post(key_create))
+        .route("/api/v1/keys/{name}", delete(key_revoke))
+        .route("/api/v1/kills", get(kills).post(kill))
+        .route("/api/v1/kills/{kind}/{*name}", delete(kill_undo))
+        .route("/api/v1/prompts", get(prompts))
+        .route("/api/v1/prompts/label", post(prompt_label))
+        .route("/api/v1/reload", post(reload))
+        .route("/metrics", get(metrics))
+        .merge(pages::guarded())
+        .layer(middleware::from_fn_with_state(admin.clone(), auth::guard));
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(readyz))
+        .merge(pages::public())
+        .merge(guarded)
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(admin)
+}
+
+/// A fault as the API answers it: the same shape as at the doors.
+pub(crate) fn fault(fault: &Fault) -> Response {
+    error::answer(fault).map(axum::body::Body::from)
+}
+
+/// Runs a question that may wait for a disk off the workers' threads, which serve calls.
+pub(crate) async fn blocking<T: Send + 'static>(
+    admin: &Admin,
+    work: impl FnOnce(&Admin) -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let admin = admin.clone();
+    match tokio::task::spawn_blocking(move || work(&admin)).await {
+        Ok(result) => result,
+        Err(_) => Err(Fault::us(Code::Internal, "the question failed; the log says more")),
+    }
+}
+
+async fn answer<T: Serialize + Send + 'static>(
+    admin: Admin,
+    work: impl FnOnce(&Admin) -> Result<T, Fault> + Send + 'static,
+) -> Response {
+    match blocking(&admin, work).await {
+        Ok(value) => Json(value).into_response(),
+        Err(why) => fault(&why),
+    }
+}
+
+async fn unknown_path(request: axum::extract::Request) -> Response {
+    let message = format!(
+        "there is nothing at {}; calls go to /v1/chat/completions, /v1/embeddings and /v1/models, management to /api/v1",
+        request.uri().path()
+    );
+    fault(&Fault::caller(Code::NotFound, message))
+}
+
+async fn wrong_method(request: axum::extract::Request) -> Response {
+    let message = format!("{} does not take {}", request.uri().path(), request.method());
+    fault(&Fault::caller(Code::MethodNotAllowed, message))
+}
+
+async fn readyz(State(admin): State<Admin>) -> Response {
+    let problems = admin.runtime.as_ref().map_or_else(Vec::new, |runtime| runtime.problems());
+    if problems.is_empty() {
+        return "ready\n".into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, problems.join("\n") + "\n").into_response()
+}
+
+async fn metrics(State(admin): State<Admin>) -> Response {
+    let text = admin.runtime.as_ref().map_or_else(String::new, |runtime| runtime.metrics());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+async fn traces(State(admin): State<Admin>, query: axum::extract::RawQuery) -> Response {
+    let filter = match filter(&admin, query.0.as_deref()) {
+        Ok(filter) => filter,
+        Err(why) => return fault(&why),
+    };
+    answer(admin, move |admin| {
+        flush(admin);
+        let rows = admin.traces.trace_find(&filter).map_err(store_fault)?;
+        Ok(json!({"traces": rows}))
+    })
+    .await
+}
+
+/// The console's query, but strict: a program must not take "everything" for an answer to a filter it misspelt.
+fn filter(admin: &Admin, query: Option<&str>) -> Result<TraceFilter, Fault> {
+    let read = gauntlet_console::filter_from_query(query.unwrap_or(""), admin.now());
+    if read.problems.is_empty() {
+        return Ok(read.filter);
+    }
+    Err(Fault::caller(Code::InvalidRequest, read.problems.join("; ")))
+}
+
+/// A trace just finished is to be found: what the drainer has not taken over yet is waited for, briefly.
+pub(crate) fn flush(admin: &Admin) {
+    if let Some(runtime) = &admin.runtime {
+        runtime.flush();
+    }
+}
+
+async fn trace(State(admin): State<Admin>, Path(id): Path<String>) -> Response {
+    answer(admin, move |admin| {
+        let call = trace_get(admin, &id)?;
+        let text = |bytes: &[u8]| match serde_json::from_slice::<serde_json::Value>(bytes) {
+            Ok(value) => value,
+            Err(_) if bytes.is_empty() => serde_json::Value::Null,
+            Err(_) => String::from_utf8_lossy(bytes).into(),
+        };
+        Ok(json!({"record": call.record, "input": text(&call.input), "output": text(&call.output)}))
+    })
+    .await
+}
+
+pub(crate) fn trace_get(admin: &Admin, id: &str) -> Result<gauntlet_ports::StoredCall, Fault> {
+    let call_id: CallId = id.parse().map_err(|_| {
+        let message = format!("`{id}` is not a request id; it looks like r_0197… (header x-gauntlet-request-id)");
+        Fault::caller(Code::InvalidRequest, message)
+    })?;
+    flush(admin);
+    let found = admin.traces.trace_get(call_id).map_err(store_fault)?;
+    found.ok_or_else(|| Fault::caller(Code::NotFound, format!("there is no trace {call_id}")))
+}
+
+async fn tail(State(admin): State<Admin>, query: axum::extract::RawQuery) -> Response {
+    let filter = match filter(&admin, query.0.as_deref()) {
+        Ok(filter) => filter,
+        Err(why) => return fault(&why),
+    };
+    let Some(records) = admin.runtime.as_ref().and_then(|runtime| runtime.tail()) else {
+        return fault(&Fault::us(Code::Unavailable, "no gateway runs on this data folder, so nothing can be followed"));
+    };
+    let lines = futures_util::stream::unfold(records, |mut records| async { records.recv().await.map(|one| (one, records)) })
+        .filter(move |record| std::future::ready(pages::matches(&filter, record)))
+        .map(|record| sse::Event::default().json_data(&*record));
+    Sse::new(lines).keep_alive(sse::KeepAlive::default()).into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SpendParams {
+    #[serde(default)]
+    by: Option<String>,
+    #[serde(default)]
+    from: Option<String>,
+    #[serde(default)]
+    to: Option<String>,
+    /// `2026-10`: the whole month.
+    #[serde(default)]
+    month: Option<String>,
+    #[serde(default)]
+    tenant: Option<String>,
+    #[serde(default)]
+    route: Option<String>,
+}
+
+async fn spend(State(admin): State<Admin>, params: Result<Query<SpendParams>, axum::extract::rejection::QueryRejection>) -> Response {
+    let params = match params {
+        Ok(Query(params)) => params,
+        Err(error) => return fault(&Fault::caller(Code::InvalidRequest, error.body_text())),
+    };
+    answer(admin, move |admin| {
+        let query = spend_query(&params, admin.now().day())?;
+        flush(admin);
+        let rows = admin.traces.spend(&query).map_err(store_fault)?;
+        Ok(json!({"by": query.by, "from": query.from.to_string(), "to": query.to.to_string(), "rows": rows}))
+    })
+    .await
+}
+
+fn spend_query(params: &SpendParams, today: Day) -> Result<SpendQuery, Fault> {
+    let bad = |message: String| Fault::caller(Code::InvalidRequest, message);
+    let by = params.by.as_deref().unwrap_or("route,model");
+    let by = by
+        .split(',')
+        .map(|word| {
+            serde_json::from_value::<SpendBy>(word.trim().into()).map_err(|_| {
+                bad(format!(
+                    "cannot add up by `{word}`; use tenant, team, route, model, provider, environment, prompt or day"
+                ))
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let day = |text: &str| Day::parse(text).ok_or_else(|| bad(format!("`{text}` is not a day; write it as 2026-11-21")));
+    let (from, to) = match &params.month {
+        Some(month) => {
+            let first = Day::parse(&format!("{month}-01"))
+                .ok_or_else(|| bad(format!("`{month}` is not a month; write it as 2026-11")))?;
+            // 31 days on is always in the next month; its first day ends this one.
+            let mut last = first;
+            while last.next().to_string().starts_with(month.as_str()) {
+                last = last.next();
+            }
+            (first, last)
+        }
+        None => (
+            params.from.as_deref().map_or(Ok(today), day)?,
+            params.to.as_deref().map_or(Ok(today), day)?,
+        ),
+    };
+    if from > to {
+        return Err(bad(format!("the span ends ({to}) before it begins ({from})")));
+    }
+    Ok(SpendQuery { by, from, to, tenant: params.tenant.clone(), route: params.route.clone() })
+}
+
+async fn overview(State(admin): State<Admin>) -> Response {
+    answer(admin, |admin| {
+        flush(admin);
+        let (today, week) = pages::overviews(admin)?;
+        Ok(json!({"today": today, "week": week}))
+    })
+    .await
+}
+
+async fn budgets(State(admin): State<Admin>) -> Response {
+    answer(admin, Admin::books).await
+}
+
+async fn keys(State(admin): State<Admin>) -> Response {
+    answer(admin, |admin| Ok(json!({"keys": admin.key_list()?}))).await
+}
+
+async fn key_create(State(admin): State<Admin>, body: String) -> Response {
+    let new: NewKey = match parse(&body) {
+        Ok(new) => new,
+        Err(why) => return fault(&why),
+    };
+    answer(admin, move |admin| admin.key_create(&new)).await
+}
+
+async fn key_revoke(State(admin): State<Admin>, Path(name): Path<String>) -> Response {
+    answer(admin, move |admin| admin.key_revoke(&name).map(|()| json!({"revoked": name}))).await
+}
+
+async fn kills(State(admin): State<Admin>) -> Response {
+    answer(admin, |admin| Ok(json!({"kills": admin.kill_list()?}))).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewKill {
+    kind: KillKind,
+    name: String,
+    #[serde(default)]
+    reason: String,
+}
+
+async fn kill(State(admin): State<Admin>, body: String) -> Response {
+    let new: NewKill = match parse(&body) {
+        Ok(new) => new,
+        Err(why) => return fault(&why),
+    };
+    answer(admin, move |admin| admin.kill(new.kind, &new.name, &new.reason)).await
+}
+
+async fn kill_undo(State(admin): State<Admin>, Path((kind, name)): Path<(String, String)>) -> Response {
+    let Some(kind) = KillKind::parse(&kind) else {
+        let message = format!("`{kind}` cannot be killed; use tenant, route, model or key");
+        return fault(&Fault::caller(Code::InvalidRequest, message));
+    };
+    answer(admin, move |admin| admin.kill_undo(kind, &name).map(|()| json!({"undone": name}))).await
+}
+
+async fn prompts(State(admin): State<Admin>) -> Response {
+    answer(admin, |admin| {
+        let failed = crate::admin::control_fault;
+        let versions = admin.control.prompt_list().map_err(failed)?;
+        let labels = admin.control.label_list().map_err(failed)?;
+        let labels: Vec<_> = labels
+            .into_iter()
+            .map(|(name, label, version)| json!({"name": name, "label": label, "version": version}))
+            .collect();
+        Ok(json!({"versions": versions, "labels": labels}))
+    })
+    .await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewLabel {
+    name: String,
+    version: String,
+    label: String,
+}
+
+async fn prompt_label(State(admin): State<Admin>, body: String) -> Response {
+    let new: NewLabel = match parse(&body) {
+        Ok(new) => new,
+        Err(why) => return fault(&why),
+    };
+    answer(admin, move |admin| {
+        admin.prompt_label(&new.name, &new.version, &new.label)?;
+        Ok(json!({"name": new.name, "label": new.label, "version": new.version}))
+    })
+    .await
+}
+
+async fn reload(State(admin): State<Admin>) -> Response {
+    answer(admin, |admin| admin.refresh(true).map(|()| json!({"reloaded": true}))).await
+}
+
+fn parse<T: serde::de::DeserializeOwned>(body: &str) -> Result<T, Fault> {
+    serde_json::from_str(body).map_err(|error| Fault::caller(Code::InvalidRequest, format!("the body does not fit: {error}")))
+}

@@ -1,0 +1,154 @@
+//! The doors: `/v1/…` as OpenAI's SDKs know them. Bare hyper, since every call passes here.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use gauntlet_pipeline::{Answer, AnswerBody, Detach, Gate, Gone};
+use gauntlet_types::{Code, Door, Fault};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use hyper::body::Incoming;
+
+use crate::{body, error};
+
+/// More headers than any SDK sends; beyond it, something is wrong with the caller.
+const HEADERS_MAX: usize = 128;
+const HEADER_BYTES_MAX: usize = 64 * 1024;
+
+/// Which door a request is for; none for everything that is not a call.
+pub(crate) fn find(path: &str) -> Option<Door> {
+    match path {
+        "/v1/chat/completions" => Some(Door::ChatCompletions),
+        "/v1/embeddings" => Some(Door::Embeddings),
+        _ => None,
+    }
+}
+
+pub(crate) async fn call(gate: Arc<Gate>, door: Door, request: Request<Incoming>) -> Response<DoorBody> {
+    let (parts, incoming) = request.into_parts();
+    if parts.method != Method::POST {
+        let message = format!("{} takes POST, not {}", parts.uri.path(), parts.method);
+        let fault = Fault::caller(Code::MethodNotAllowed, message);
+        return error::answer(&fault).map(|bytes| DoorBody::Whole(Full::new(bytes)));
+    }
+    let body = match headers_fit(&parts.headers) {
+        Ok(()) => body::read(incoming, gate.shared.snapshot.load().policy.config().server.body_max).await,
+        Err(fault) => Err(fault),
+    };
+    // What was not read of a refused body would be taken for the next request.
+    let must_close = body.is_err();
+    let headers = if must_close { trimmed(parts.headers) } else { parts.headers };
+    let gone = Gone::default();
+    let tasks = gate.shared.tasks.clone();
+    let incoming = gauntlet_pipeline::Incoming { door, headers, body };
+    let answer = Detach::new(gauntlet_pipeline::run(gate, incoming, gone.clone()), gone, tasks).await;
+    let mut response = respond(answer);
+    if must_close {
+        response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+    }
+    response
+}
+
+fn headers_fit(headers: &HeaderMap) -> Result<(), Fault> {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if headers.len() <= HEADERS_MAX && bytes <= HEADER_BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "the request has {} headers of {bytes} bytes; at most {HEADERS_MAX} headers and {HEADER_BYTES_MAX} bytes are taken",
+        headers.len()
+    );
+    Err(Fault::caller(Code::RequestTooLarge, message))
+}
+
+/// A flood of headers shall not travel on into the call.
+fn trimmed(headers: HeaderMap) -> HeaderMap {
+    headers.into_iter().take(HEADERS_MAX).filter_map(|(name, value)| Some((name?, value))).collect()
+}
+
+fn respond(answer: Answer) -> Response<DoorBody> {
+    let mut response = Response::new(match answer.body {
+        AnswerBody::Whole(bytes) => DoorBody::Whole(Full::new(bytes)),
+        AnswerBody::Stream(stream) => DoorBody::Stream(stream),
+    });
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    response
+}
+
+/// `GET /v1/models` and `/v1/models/{id}`: what the caller may ask for.
+pub(crate) fn models(gate: &Gate, request: &Request<Incoming>) -> Response<DoorBody> {
+    let answered = gauntlet_pipeline::Gate::models(gate, request.headers(), request.uri().path());
+    let response = match answered {
+        Ok(body) => {
+            let mut response = Response::new(body);
+            let json = http::HeaderValue::from_static("application/json");
+            response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+            response
+        }
+        Err(fault) => error::answer(&fault),
+    };
+    response.map(|bytes| DoorBody::Whole(Full::new(bytes)))
+}
+
+/// The body of any answer: whole, streamed by a call, or made by the management router.
+pub(crate) enum DoorBody {
+    Whole(Full<Bytes>),
+    Stream(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
+    Router(UnsyncBoxBody<Bytes, axum::Error>),
+}
+
+impl Body for DoorBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        match self.get_mut() {
+            DoorBody::Whole(full) => {
+                Pin::new(full).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(never)))
+            }
+            DoorBody::Stream(stream) => {
+                stream.as_mut().poll_next(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+            }
+            DoorBody::Router(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            DoorBody::Whole(full) => full.is_end_stream(),
+            DoorBody::Stream(_) => false,
+            DoorBody::Router(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            DoorBody::Whole(full) => full.size_hint(),
+            DoorBody::Stream(_) => SizeHint::default(),
+            DoorBody::Router(body) => body.size_hint(),
+        }
+    }
+}
+
+fn never(never: Infallible) -> axum::Error {
+    match never {}
+}
+
+pub(crate) fn from_router(response: axum::response::Response) -> Response<DoorBody> {
+    response.map(|body| DoorBody::Router(body.boxed_unsync()))
+}
+
+pub(crate) fn broken() -> Response<DoorBody> {
+    let fault = Fault::us(Code::Internal, "the gateway failed on this call; the log says more");
+    let mut response = error::answer(&fault).map(|bytes| DoorBody::Whole(Full::new(bytes)));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}

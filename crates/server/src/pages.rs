@@ -1,0 +1,285 @@
+//! The console's routes: fetch, show. What a page looks like is the console's affair.
+
+use axum::{
+    Form, Router,
+    extract::{Path, Query, RawQuery, State},
+    response::{Html, IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use gauntlet_console::{self as console, Facets, OverviewView, Shell, TraceView, TracesView};
+use gauntlet_ports::{Grain, KillKind, Overview, TraceFilter};
+use gauntlet_types::{CallRecord, Fault, Timestamp};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Deserialize;
+use std::time::Duration;
+
+use crate::{
+    admin::{Admin, store_fault},
+    api::{blocking, flush, trace_get},
+    auth::Token,
+    error,
+};
+
+/// Nothing from elsewhere, nothing inline: text of models and callers stays data even if escaping had a hole.
+const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
+                              form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+const WEEK: Duration = Duration::from_secs(7 * 86_400);
+
+pub(crate) fn guarded() -> Router<Admin> {
+    Router::new()
+        .route("/", get(overview))
+        .route("/traces", get(traces))
+        .route("/traces/{id}", get(trace))
+        .route("/kills/undo", post(kill_undo))
+        .route("/logout", post(logout))
+}
+
+pub(crate) fn public() -> Router<Admin> {
+    Router::new()
+        .route("/login", get(login).post(sign_in))
+        .route(&console::style_path(), get(style))
+        .route(&console::script_path(), get(script))
+        .route(&console::icon_path(), get(icon))
+}
+
+async fn style() -> Response {
+    asset("text/css; charset=utf-8", console::STYLE)
+}
+
+async fn script() -> Response {
+    asset("text/javascript; charset=utf-8", console::SCRIPT)
+}
+
+async fn icon() -> Response {
+    asset("image/svg+xml", console::ICON)
+}
+
+/// Its path names its content, so it may be kept for ever.
+fn asset(kind: &'static str, text: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")], text).into_response()
+}
+
+fn page(status: StatusCode, html: String) -> Response {
+    let mut response = (status, Html(html)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_POLICY));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// What every page says about the gateway itself.
+struct Frame {
+    admin: Admin,
+    notice: Option<String>,
+    signed_in: bool,
+}
+
+impl Frame {
+    fn new(admin: &Admin, headers: &HeaderMap) -> Frame {
+        let notice = admin.snapshot().and_then(|snapshot| snapshot.notice());
+        Frame { admin: admin.clone(), notice, signed_in: admin.access.is_signed_in(headers, admin.now()) }
+    }
+
+    fn shell(&self) -> Shell<'_> {
+        Shell {
+            version: self.admin.version,
+            now: self.admin.now(),
+            notice: self.notice.as_deref(),
+            signed_in: self.signed_in,
+            // Changes are guarded by Origin and SameSite (see `auth`); the console asks only whether to offer them.
+            csrf: Some(""),
+        }
+    }
+
+    fn fault(&self, fault: &Fault) -> Response {
+        let status = error::status(fault);
+        page(status, console::message(&self.shell(), "That did not work", &fault.message, status.as_u16()))
+    }
+}
+
+/// Today (UTC) by hour, and the last seven days by day.
+pub(crate) fn overviews(admin: &Admin) -> Result<(Overview, Overview), Fault> {
+    let now = admin.now();
+    let end = now.hour_start().plus(Duration::from_secs(3600));
+    let today = admin.traces.overview(now.day().start(), end, Grain::Hour).map_err(store_fault)?;
+    let from = Timestamp(now.day().start().0).minus(WEEK - Duration::from_secs(86_400));
+    let week = admin.traces.overview(from, end, Grain::Day).map_err(store_fault)?;
+    Ok((today, week))
+}
+
+async fn overview(State(admin): State<Admin>, headers: HeaderMap) -> Response {
+    let frame = Frame::new(&admin, &headers);
+    let fetched = blocking(&admin, |admin| {
+        flush(admin);
+        let (today, week) = overviews(admin)?;
+        let now = admin.now();
+        let day_ago = now.hour_start().minus(Duration::from_secs(23 * 3600));
+        let end = now.hour_start().plus(Duration::from_secs(3600));
+        let hours = admin.traces.overview(day_ago, end, Grain::Hour).map_err(store_fault)?.series;
+        Ok((today, week, hours, admin.books()?, admin.kill_list()?))
+    });
+    let (today, week, hours, books, kills) = match fetched.await {
+        Ok(fetched) => fetched,
+        Err(fault) => return frame.fault(&fault),
+    };
+    let budgets: Vec<_> = books
+        .lines
+        .into_iter()
+        // Without a cap there is no budget any more, only what was spent under it.
+        .filter_map(|line| {
+            Some(console::BudgetLine {
+                scope: line.scope.to_string(),
+                key: line.key.to_string(),
+                spent: line.spent,
+                held: line.held,
+                cap: line.cap?,
+                resets: line.resets,
+            })
+        })
+        .collect();
+    let warnings = admin.runtime.as_ref().map_or_else(Vec::new, |runtime| runtime.problems());
+    let sim = admin.snapshot().is_some_and(|snapshot| snapshot.has_sim());
+    let view = OverviewView { today: &today, hours: &hours, week: &week, budgets, kills: &kills, warnings, sim };
+    page(StatusCode::OK, console::overview(&frame.shell(), &view))
+}
+
+async fn traces(State(admin): State<Admin>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+    let frame = Frame::new(&admin, &headers);
+    let asked_for = console::filter_from_query(query.as_deref().unwrap_or(""), admin.now());
+    let filter = &asked_for.filter;
+    let asked = filter.clone();
+    let found = blocking(&admin, move |admin| {
+        flush(admin);
+        let rows = admin.traces.trace_find(&asked).map_err(store_fault)?;
+        let (_, week) = overviews(admin)?;
+        Ok((rows, week))
+    });
+    let (rows, week) = match found.await {
+        Ok(found) => found,
+        Err(fault) => return frame.fault(&fault),
+    };
+    let wanted = if filter.limit == 0 { 50 } else { filter.limit.min(1000) } as usize;
+    let names = |rows: &[gauntlet_ports::OverviewRow]| rows.iter().map(|row| row.name.clone()).collect::<Vec<_>>();
+    let (routes, models, tenants) = (names(&week.by_route), names(&week.by_model), names(&week.by_tenant));
+    let view = TracesView {
+        query: &asked_for,
+        rows: &rows,
+        next: rows.last().filter(|_| rows.len() >= wanted).map(|row| row.id),
+        facets: Facets { routes: &routes, models: &models, tenants: &tenants },
+    };
+    page(StatusCode::OK, console::traces(&frame.shell(), &view))
+}
+
+async fn trace(State(admin): State<Admin>, headers: HeaderMap, Path(id): Path<String>) -> Response {
+    let frame = Frame::new(&admin, &headers);
+    let found = blocking(&admin, move |admin| {
+        let call = trace_get(admin, &id)?;
+        let filter = TraceFilter { trace_id: Some(call.record.trace_id), ..TraceFilter::default() };
+        let related = admin.traces.trace_find(&filter).map_err(store_fault)?;
+        Ok((call, related))
+    });
+    match found.await {
+        Ok((call, related)) => {
+            page(StatusCode::OK, console::trace(&frame.shell(), &TraceView { call: &call, related: &related }))
+        }
+        Err(fault) => frame.fault(&fault),
+    }
+}
+
+#[derive(Deserialize)]
+struct UndoForm {
+    kind: String,
+    name: String,
+}
+
+async fn kill_undo(State(admin): State<Admin>, headers: HeaderMap, Form(form): Form<UndoForm>) -> Response {
+    let frame = Frame::new(&admin, &headers);
+    let Some(kind) = KillKind::parse(&form.kind) else {
+        return page(StatusCode::BAD_REQUEST, console::message(&frame.shell(), "No such switch", &form.kind, 400));
+    };
+    match blocking(&admin, move |admin| admin.kill_undo(kind, &form.name)).await {
+        Ok(()) => Redirect::to("/").into_response(),
+        Err(fault) => frame.fault(&fault),
+    }
+}
+
+#[derive(Deserialize)]
+struct Next {
+    #[serde(default)]
+    next: String,
+}
+
+async fn login(State(admin): State<Admin>, headers: HeaderMap, Query(query): Query<Next>) -> Response {
+    let frame = Frame::new(&admin, &headers);
+    page(StatusCode::OK, console::login(&frame.shell(), None, console::paths::local(&query.next)))
+}
+
+#[derive(Deserialize)]
+struct SignIn {
+    token: String,
+    #[serde(default)]
+    next: String,
+}
+
+async fn sign_in(State(admin): State<Admin>, headers: HeaderMap, Form(form): Form<SignIn>) -> Response {
+    let frame = Frame::new(&admin, &headers);
+    let next = console::paths::local(&form.next);
+    if !admin.access.knows(form.token.trim()) {
+        // Guessing 256 bits is hopeless; the pause keeps a script from filling the log.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let html = console::login(&frame.shell(), Some("That is not the operator's token."), next);
+        return page(StatusCode::UNAUTHORIZED, html);
+    }
+    let Ok(session) = Token::random() else {
+        return frame.fault(&Fault::us(gauntlet_types::Code::Internal, "the operating system gives no random numbers"));
+    };
+    let cookie = admin.access.sign_in(&session, admin.now());
+    ([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response()
+}
+
+async fn logout(State(admin): State<Admin>, headers: HeaderMap) -> Response {
+    ([(header::SET_COOKIE, admin.access.sign_out(&headers))], Redirect::to("/login")).into_response()
+}
+
+/// Percent-encodes what would end or change a query.
+pub(crate) fn escape_query(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect()
+}
+
+/// Whether a live record passes the filter of `trace tail`; times, costs and texts are the store's to search.
+pub(crate) fn matches(filter: &TraceFilter, record: &CallRecord) -> bool {
+    let is = |wanted: &Option<String>, have: Option<&str>| wanted.as_deref().is_none_or(|wanted| have == Some(wanted));
+    let caller = &record.caller;
+    let model = |wanted: &String| {
+        *record.model_asked == **wanted || record.target.as_ref().is_some_and(|target| *target.model == **wanted)
+    };
+    is(&filter.tenant, Some(&caller.tenant))
+        && is(&filter.team, caller.team.as_deref())
+        && is(&filter.user, caller.user.as_deref())
+        && is(&filter.session, caller.session.as_deref())
+        && is(&filter.key, caller.key.as_deref())
+        && is(&filter.route, Some(&record.route))
+        && is(&filter.environment, Some(caller.environment.as_str()))
+        && is(&filter.error, record.error.map(|code| code.as_str()))
+        && is(&filter.decision, Some(record.decision.as_str()))
+        && filter.model.as_ref().is_none_or(model)
+        && filter.outcome.is_none_or(|outcome| outcome == record.outcome)
+        && filter.trace_id.is_none_or(|id| id == record.trace_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_survives_in_a_query() {
+        assert_eq!(escape_query("/traces?a=b&c"), "/traces%3Fa%3Db%26c");
+    }
+}

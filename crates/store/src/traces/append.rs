@@ -1,0 +1,222 @@
+//! Adding a batch: rows, payload blocks, marks, roll-ups, spend and spool positions in one transaction.
+
+use std::fmt::Write as _;
+
+use gauntlet_ports::{SpoolPosition, StoreError, StoredCall};
+use gauntlet_types::CallRecord;
+use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior, params};
+
+use super::{
+    block::Packer,
+    marks, preview,
+    rollup::{Deltas, model_of},
+};
+use crate::{error::During, time::TimeWriter};
+
+/// The one connection that writes, with the buffers it uses again from batch to batch.
+pub(crate) struct Writer {
+    connection: Connection,
+    packer: Packer,
+    row: RowTexts,
+}
+
+impl Writer {
+    pub(crate) fn new(connection: Connection) -> std::io::Result<Writer> {
+        Ok(Writer { connection, packer: Packer::new()?, row: RowTexts::default() })
+    }
+
+    pub(crate) fn append(
+        &mut self,
+        batch: &[StoredCall],
+        positions: &[SpoolPosition],
+    ) -> Result<usize, StoreError> {
+        // An earlier batch may have stopped half-way.
+        self.packer.clear();
+        let tx = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .during("beginning a batch")?;
+        let mut payloads = Payloads { tx: &tx, packer: &mut self.packer, rid_first: 0, marks: Vec::new() };
+        let mut deltas = Deltas::default();
+        let mut added = 0;
+        {
+            let mut insert =
+                tx.prepare_cached(include_str!("sql/insert_trace.sql")).during("preparing a batch")?;
+            for call in batch {
+                // A call that is there already changes nothing else either.
+                if self.row.insert(&mut insert, call).during("adding a trace")? {
+                    added += 1;
+                    payloads.add(tx.last_insert_rowid(), call)?;
+                    deltas.add(&call.record);
+                }
+            }
+        }
+        payloads.finish()?;
+        deltas.write(&tx).during("adding to the roll-ups")?;
+        write_positions(&tx, positions).during("noting spool positions")?;
+        tx.commit().during("committing a batch")?;
+        Ok(added)
+    }
+}
+
+fn write_positions(tx: &Transaction<'_>, positions: &[SpoolPosition]) -> rusqlite::Result<()> {
+    let mut set = tx.prepare_cached(include_str!("sql/set_position.sql"))?;
+    for position in positions {
+        // SQLite's integers are signed; the bits survive the round trip.
+        set.execute(params![position.worker, position.segment as i64, position.offset as i64])?;
+    }
+    Ok(())
+}
+
+/// Blocks and marks of a batch. Both cover rids in a row, so the first rid and an index find a call.
+struct Payloads<'a> {
+    tx: &'a Transaction<'a>,
+    packer: &'a mut Packer,
+    rid_first: i64,
+    marks: Vec<(i64, Vec<u8>)>,
+}
+
+impl Payloads<'_> {
+    fn add(&mut self, rid: i64, call: &StoredCall) -> Result<(), StoreError> {
+        let is_next = rid == self.rid_first + self.packer.calls() as i64;
+        if self.packer.calls() > 0 && (self.packer.is_full() || !is_next) {
+            self.close_block()?;
+        }
+        if self.packer.calls() == 0 {
+            let continues = is_next && !self.marks.is_empty();
+            if !continues {
+                self.marks.push((rid, Vec::new()));
+            }
+            self.rid_first = rid;
+        }
+        if let Some((_, marks)) = self.marks.last_mut() {
+            marks::push(marks, &call.record);
+        }
+        self.packer.add(call).during("packing a payload")
+    }
+
+    fn close_block(&mut self) -> Result<(), StoreError> {
+        let count = self.packer.calls() as i64;
+        let body = self.packer.pack().during("packing a payload")?;
+        let mut insert = self
+            .tx
+            .prepare_cached("insert into payload (rid_first, enc, body) values (?1, 'zstd', ?2)")
+            .during("preparing a batch")?;
+        insert.execute(params![self.rid_first, body]).during("adding a payload")?;
+        self.packer.clear();
+        self.rid_first += count;
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<(), StoreError> {
+        if self.packer.calls() > 0 {
+            self.close_block()?;
+        }
+        let mut insert = self
+            .tx
+            .prepare_cached("insert into trace_marks (rid_first, marks) values (?1, ?2)")
+            .during("preparing a batch")?;
+        for (rid_first, marks) in &self.marks {
+            insert.execute(params![rid_first, marks]).during("adding marks")?;
+        }
+        Ok(())
+    }
+}
+
+/// Texts made for a row; kept, so that a row allocates nothing.
+#[derive(Default)]
+struct RowTexts {
+    time: TimeWriter,
+    started: String,
+    trace_id: String,
+    input: Vec<u8>,
+    output: Vec<u8>,
+}
+
+impl RowTexts {
+    /// Says whether the row was new.
+    fn insert(&mut self, insert: &mut CachedStatement<'_>, call: &StoredCall) -> rusqlite::Result<bool> {
+        let record = &call.record;
+        let caller = &record.caller;
+        let target = record.target.as_ref();
+        let prompt = record.prompt.as_ref();
+        let model = model_of(record);
+        let mut id = uuid::Uuid::encode_buffer();
+        self.time.instant(record.started, &mut self.started);
+        self.trace_id.clear();
+        // Writing to a string cannot fail.
+        let _ = write!(self.trace_id, "{}", record.trace_id);
+        self.previews(call);
+        let text = |bytes| std::str::from_utf8(bytes).ok().filter(|text| !text.is_empty());
+        let latency_us = i64::try_from(record.latency_us).unwrap_or(i64::MAX);
+        let changed = insert.execute(params![
+            &*record.id.0.hyphenated().encode_lower(&mut id),
+            self.started,
+            &*record.route,
+            model,
+            caller.app_sha.as_deref(),
+            caller.user.as_deref(),
+            prompt.map(|prompt| &*prompt.name),
+            record.usage.input_total().0,
+            record.usage.output_total().0,
+            latency_us.saturating_add(500) / 1000,
+            record.cost.as_usd(),
+            text(&self.input),
+            text(&self.output),
+            caller.eval_id.as_deref(),
+            &*caller.tenant,
+            caller.team.as_deref(),
+            caller.session.as_deref(),
+            caller.key.as_deref(),
+            caller.environment.as_str(),
+            target.map(|target| &*target.provider),
+            Some(&*record.model_asked).filter(|asked| *asked != model),
+            prompt.map(|prompt| &*prompt.version),
+            record.outcome.as_str(),
+            record.error.map(|code| code.as_str()),
+            record.decision.as_str(),
+            record.cache.as_str(),
+            record.is_streaming,
+            record.status,
+            self.trace_id,
+            record.usage.cache_read.0,
+            record.usage.estimated,
+            record.cost.0,
+            latency_us,
+            record.first_token_us.map(|us| i64::try_from(us).unwrap_or(i64::MAX)),
+        ])?;
+        Ok(changed == 1)
+    }
+
+    fn previews(&mut self, call: &StoredCall) {
+        self.input.clear();
+        self.output.clear();
+        if !call.input.is_empty() {
+            self.input.extend_from_slice(super::find::INPUT_PREFIX.as_bytes());
+            push_json(&mut self.input, &preview::of_input(&call.input));
+            self.input.push(b'}');
+        }
+        if !call.output.is_empty() {
+            let shown = preview::of_output(&call.output);
+            let shown = if shown.is_empty() { tools_asked(&call.record) } else { shown };
+            push_json(&mut self.output, &shown);
+        }
+    }
+}
+
+fn push_json(out: &mut Vec<u8>, text: &str) {
+    let before = out.len();
+    // A string always has a JSON form and a vector always takes it; an empty string is the honest answer otherwise.
+    if serde_json::to_writer(&mut *out, text).is_err() {
+        out.truncate(before);
+        out.extend_from_slice(b"\"\"");
+    }
+}
+
+/// Of an answer without text: the tools the model asks for.
+fn tools_asked(record: &CallRecord) -> String {
+    let calls: Vec<String> =
+        record.tool_calls.iter().map(|call| format!("{}({})", call.name, call.arguments)).collect();
+    preview::cut(&calls.join(" ")).to_owned()
+}
+

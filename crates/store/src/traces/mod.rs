@@ -1,0 +1,148 @@
+//! The trace store: calls, their texts, roll-ups and spend in one file, `gauntlet.db`.
+//!
+//! One connection writes, several read. A batch is one transaction, in which everything that follows from its calls is
+//! added up in memory first, so that 500 calls cost one insert each and few statements besides.
+
+mod append;
+mod block;
+mod figures;
+mod find;
+mod marks;
+mod preview;
+mod rollup;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use gauntlet_ports::{
+    BudgetSpent, Grain, Overview, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall, TraceFilter, TraceRow,
+    TraceStore,
+};
+use gauntlet_types::{CallId, Day, Timestamp};
+use rusqlite::Connection;
+
+use crate::{
+    error::{During, OpenError},
+    file::{self, Kind},
+    pool::Readers,
+};
+use append::Writer;
+
+static KIND: Kind = Kind {
+    application_id: 0x476e_7431,
+    migrations: &[include_str!("../../migrations/traces_001.sql")],
+    // A power cut may lose the last commits, never tear one; the spool keeps what is not yet certain.
+    synchronous: "normal",
+    cache_kib_writer: 8 * 1024,
+    cache_kib_reader: 4 * 1024,
+    // `checkpoint` is called off the write path; this is the stop where nobody calls it (64 MiB of log).
+    autocheckpoint: 16 * 1024,
+};
+
+/// Beyond this the write-ahead log is cut back to nothing, which must wait for readers.
+const WAL_LARGE: u64 = 64 * 1024 * 1024;
+/// How long cutting back may hold up a batch.
+const TRUNCATE_WAIT: Duration = Duration::from_millis(250);
+
+/// Traces in an SQLite file.
+pub struct SqliteTraces {
+    path: PathBuf,
+    writer: Mutex<Writer>,
+    readers: Readers,
+    checkpointer: Mutex<Connection>,
+}
+
+impl SqliteTraces {
+    /// Opens the file, making it and its folder (readable by their owner alone) where they are missing.
+    pub fn open(path: impl AsRef<Path>) -> Result<SqliteTraces, OpenError> {
+        let path = path.as_ref();
+        let connection = file::open_writer(path, &KIND)?;
+        let checkpointer = file::open_checkpointer(path, TRUNCATE_WAIT)?;
+        let writer = Writer::new(connection)
+            .map_err(|error| OpenError::Failed { path: path.to_owned(), source: error.into() })?;
+        Ok(SqliteTraces {
+            path: path.to_owned(),
+            writer: Mutex::new(writer),
+            readers: Readers::new(path.to_owned(), &KIND),
+            checkpointer: Mutex::new(checkpointer),
+        })
+    }
+
+    /// Moves the write-ahead log into the file. Batches and readers go on meanwhile; only a log that has grown large is
+    /// also cut back, which waits briefly for readers. Called every few seconds, off the write path.
+    pub fn checkpoint(&self) -> Result<(), StoreError> {
+        let connection = self.checkpointer.lock().unwrap_or_else(PoisonError::into_inner);
+        let run = |mode: &str| connection.query_row(&format!("pragma wal_checkpoint({mode})"), [], |_| Ok(()));
+        run("passive").during("checkpoint")?;
+        let log = std::fs::metadata(file::wal_of(&self.path)).map_or(0, |meta| meta.len());
+        if log > WAL_LARGE {
+            // A reader in its way is reported in the answer, not as an error; the next call tries again.
+            run("truncate").during("cutting back the write-ahead log")?;
+        }
+        Ok(())
+    }
+
+    fn read<T>(
+        &self,
+        what: &'static str,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.readers.read(read).during(what)
+    }
+}
+
+impl TraceStore for SqliteTraces {
+    fn append(&self, batch: &[StoredCall], positions: &[SpoolPosition]) -> Result<usize, StoreError> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.append(batch, positions)
+    }
+
+    fn spool_positions(&self) -> Result<Vec<SpoolPosition>, StoreError> {
+        self.read("reading spool positions", |connection| {
+            let mut statement =
+                connection.prepare_cached("select worker, segment, offset from spool_position order by worker")?;
+            let rows = statement.query_map([], |row| {
+                Ok(SpoolPosition {
+                    worker: row.get(0)?,
+                    segment: row.get::<_, i64>(1)? as u64,
+                    offset: row.get::<_, i64>(2)? as u64,
+                })
+            })?;
+            rows.collect()
+        })
+    }
+
+    fn trace_find(&self, filter: &TraceFilter) -> Result<Vec<TraceRow>, StoreError> {
+        self.read("finding traces", |connection| find::find(connection, filter))
+    }
+
+    fn trace_get(&self, id: CallId) -> Result<Option<StoredCall>, StoreError> {
+        let found = self.read("reading a trace", |connection| find::payload(connection, id))?;
+        found
+            .map(|payload| block::unpack(&payload.enc, &payload.body, payload.index))
+            .transpose()
+            .during("reading a trace's payload")
+    }
+
+    fn spend(&self, query: &SpendQuery) -> Result<Vec<SpendRow>, StoreError> {
+        self.read("adding up spend", |connection| figures::spend(connection, query))
+    }
+
+    /// The hours that `from` and the last instant before `to` fall in are taken whole.
+    fn overview(&self, from: Timestamp, to: Timestamp, series: Grain) -> Result<Overview, StoreError> {
+        self.read("adding up figures", |connection| figures::overview(connection, from, to, series))
+    }
+
+    fn budget_spent(&self, day: Day) -> Result<Vec<BudgetSpent>, StoreError> {
+        self.read("reading budgets", |connection| figures::budget_spent(connection, day))
+    }
+
+    fn ping(&self) -> Result<(), StoreError> {
+        self.read("a ping", |connection| {
+            connection.query_row("select count(*) from spool_position", [], |row| row.get::<_, i64>(0)).map(drop)
+        })
+    }
+}

@@ -1,0 +1,230 @@
+//! What follows from a batch, added up in memory before it touches the file: sums, latencies, spend.
+
+use std::collections::{BTreeMap, HashMap};
+
+use gauntlet_types::{CacheUse, CallRecord, Charge, Day, NanoUsd, Outcome, Timestamp, sketch};
+use rusqlite::{Connection, Result, Statement, params};
+
+use crate::time::{self, NEVER_TURNS};
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Key<'a> {
+    /// Start of the hour (in the first map) or of the day.
+    start: Timestamp,
+    tenant: &'a str,
+    route: &'a str,
+    model: &'a str,
+    provider: &'a str,
+    environment: &'a str,
+    team: &'a str,
+    prompt_name: &'a str,
+    prompt_version: &'a str,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct LatencyKey<'a> {
+    start: Timestamp,
+    tenant: &'a str,
+    route: &'a str,
+    model: &'a str,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    calls: i64,
+    errors: i64,
+    refused: i64,
+    cache_hits: i64,
+    tokens_in: i64,
+    tokens_cached: i64,
+    tokens_out: i64,
+    cost: NanoUsd,
+}
+
+impl Sums {
+    fn add(&mut self, other: &Sums) {
+        self.calls += other.calls;
+        self.errors += other.errors;
+        self.refused += other.refused;
+        self.cache_hits += other.cache_hits;
+        self.tokens_in += other.tokens_in;
+        self.tokens_cached += other.tokens_cached;
+        self.tokens_out += other.tokens_out;
+        self.cost = self.cost.plus(other.cost);
+    }
+
+    fn of(record: &CallRecord) -> Sums {
+        Sums {
+            calls: 1,
+            errors: record.outcome.is_error().into(),
+            refused: is_refused(record.outcome).into(),
+            cache_hits: matches!(record.cache, CacheUse::Exact).into(),
+            tokens_in: record.usage.input_total().0.into(),
+            tokens_cached: record.usage.cache_read.0.into(),
+            tokens_out: record.usage.output_total().0.into(),
+            cost: record.cost,
+        }
+    }
+}
+
+fn is_refused(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Refused | Outcome::Blocked)
+}
+
+/// Whether a call's duration says how fast an answer is. Refusals take microseconds and would hide slow models;
+/// of an interrupted call nobody knows.
+fn is_timed(outcome: Outcome) -> bool {
+    !is_refused(outcome) && outcome != Outcome::Interrupted
+}
+
+/// The model that a row and its roll-ups stand under: what answered or was tried, else what was asked for.
+pub(crate) fn model_of(record: &CallRecord) -> &str {
+    record.target.as_ref().map_or(&record.model_asked, |target| &target.model)
+}
+
+type Buckets = BTreeMap<u16, i64>;
+
+/// What a batch adds. Borrows the names from the records.
+#[derive(Default)]
+pub(crate) struct Deltas<'a> {
+    /// Sums, and where the latencies of the same route stand.
+    sums: HashMap<Key<'a>, (Sums, usize)>,
+    latency_places: HashMap<LatencyKey<'a>, usize>,
+    latencies: Vec<Buckets>,
+    spent: HashMap<&'a Charge, NanoUsd>,
+}
+
+impl<'a> Deltas<'a> {
+    pub(crate) fn add(&mut self, record: &'a CallRecord) {
+        let text = |name: &'a Option<gauntlet_types::Name>| name.as_deref().unwrap_or("");
+        let prompt = record.prompt.as_ref();
+        let key = Key {
+            start: record.started.hour_start(),
+            tenant: &record.caller.tenant,
+            route: &record.route,
+            model: model_of(record),
+            provider: record.target.as_ref().map_or("", |target| &target.provider),
+            environment: record.caller.environment.as_str(),
+            team: text(&record.caller.team),
+            prompt_name: prompt.map_or("", |prompt| &prompt.name),
+            prompt_version: prompt.map_or("", |prompt| &prompt.version),
+        };
+        let (places, latencies) = (&mut self.latency_places, &mut self.latencies);
+        let (sums, place) = self.sums.entry(key).or_insert_with(|| {
+            let Key { start, tenant, route, model, .. } = key;
+            let place = *places.entry(LatencyKey { start, tenant, route, model }).or_insert(latencies.len());
+            if place == latencies.len() {
+                latencies.push(Buckets::new());
+            }
+            (Sums::default(), place)
+        });
+        sums.add(&Sums::of(record));
+        if is_timed(record.outcome) {
+            *latencies[*place].entry(sketch::bucket_of(record.latency_us)).or_default() += 1;
+        }
+        if record.cost != NanoUsd::ZERO {
+            for charge in &record.charges {
+                let spent = self.spent.entry(charge).or_default();
+                *spent = spent.plus(record.cost);
+            }
+        }
+    }
+
+    /// Adds everything to the tables.
+    pub(crate) fn write(&self, connection: &Connection) -> Result<()> {
+        self.write_sums(connection)?;
+        self.write_latencies(connection)?;
+        let mut add = connection.prepare_cached(include_str!("sql/add_budget.sql"))?;
+        for (charge, spent) in &self.spent {
+            let period = charge.period.map_or_else(|| NEVER_TURNS.to_owned(), |day| day.to_string());
+            add.execute(params![&*charge.scope, &*charge.key, period, spent.0])?;
+        }
+        Ok(())
+    }
+
+    fn write_sums(&self, connection: &Connection) -> Result<()> {
+        let mut days: HashMap<Key<'_>, Sums> = HashMap::new();
+        let mut hour = Named::new(time::hour);
+        let mut add = connection.prepare_cached(include_str!("sql/add_rollup_hour.sql"))?;
+        for (key, (sums, _)) in &self.sums {
+            add_sums(&mut add, hour.of(key.start), key, sums)?;
+            days.entry(Key { start: key.start.day().start(), ..*key }).or_default().add(sums);
+        }
+        let mut day = Named::new(day_name);
+        let mut add = connection.prepare_cached(include_str!("sql/add_rollup_day.sql"))?;
+        for (key, sums) in &days {
+            add_sums(&mut add, day.of(key.start), key, sums)?;
+        }
+        Ok(())
+    }
+
+    fn write_latencies(&self, connection: &Connection) -> Result<()> {
+        let mut days: HashMap<LatencyKey<'_>, Buckets> = HashMap::new();
+        let mut hour = Named::new(time::hour);
+        let mut add = connection.prepare_cached(include_str!("sql/add_latency_hour.sql"))?;
+        for (key, place) in &self.latency_places {
+            let day = days.entry(LatencyKey { start: key.start.day().start(), ..*key }).or_default();
+            for (bucket, calls) in &self.latencies[*place] {
+                add.execute(params![hour.of(key.start), key.tenant, key.route, key.model, bucket, calls])?;
+                *day.entry(*bucket).or_default() += calls;
+            }
+        }
+        let mut day = Named::new(day_name);
+        let mut add = connection.prepare_cached(include_str!("sql/add_latency_day.sql"))?;
+        for (key, buckets) in &days {
+            for (bucket, calls) in buckets {
+                add.execute(params![day.of(key.start), key.tenant, key.route, key.model, bucket, calls])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn add_sums(add: &mut Statement<'_>, start: &str, key: &Key<'_>, sums: &Sums) -> Result<()> {
+    add.execute(params![
+        start,
+        key.tenant,
+        key.route,
+        key.model,
+        key.provider,
+        key.environment,
+        key.team,
+        key.prompt_name,
+        key.prompt_version,
+        sums.calls,
+        sums.errors,
+        sums.refused,
+        sums.cache_hits,
+        sums.tokens_in,
+        sums.tokens_cached,
+        sums.tokens_out,
+        sums.cost.0,
+    ])
+    .map(drop)
+}
+
+fn day_name(start: Timestamp) -> String {
+    let Day(day) = start.day();
+    // Before 1970 the hours are clamped as well.
+    Day(day.max(0)).to_string()
+}
+
+/// The text of a bucket's start; a batch has one or two.
+struct Named {
+    show: fn(Timestamp) -> String,
+    last: Option<(Timestamp, String)>,
+}
+
+impl Named {
+    fn new(show: fn(Timestamp) -> String) -> Named {
+        Named { show, last: None }
+    }
+
+    fn of(&mut self, start: Timestamp) -> &str {
+        let show = self.show;
+        if self.last.as_ref().is_none_or(|(shown, _)| *shown != start) {
+            self.last = None;
+        }
+        &self.last.get_or_insert_with(|| (start, show(start))).1
+    }
+}

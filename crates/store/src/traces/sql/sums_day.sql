@@ -1,0 +1,5 @@
+select day, tenant, route, model,
+    sum(calls), sum(errors), sum(refused), sum(cache_hits), sum(tokens_in), sum(tokens_out), sum(cost_nano)
+from rollup_day
+where day >= ?1 and day < ?2
+group by day, tenant, route, model

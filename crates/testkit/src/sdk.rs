@@ -1,0 +1,88 @@
+//! Conversations by the vendors' own SDKs, run as scripts in their own languages.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use crate::{binary::Running, parts, process};
+
+/// A small real model answers in seconds; a stuck SDK must not hold up a test run.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// What an SDK is told. The cases and what each prints are listed at the head of the scripts.
+#[derive(Clone, Debug)]
+pub struct Conversation {
+    pub base_url: String,
+    pub api_key: String,
+    pub model: String,
+    /// Further settings of the scripts: `PROMPT`, `MAX_TOKENS`, `EXTRA_HEADERS`, `EXTRA_BODY`.
+    pub settings: Vec<(String, String)>,
+}
+
+impl Conversation {
+    pub fn new(base_url: &str, api_key: &str, model: &str) -> Conversation {
+        Conversation {
+            base_url: base_url.to_owned(),
+            api_key: api_key.to_owned(),
+            model: model.to_owned(),
+            settings: Vec::new(),
+        }
+    }
+
+    pub fn setting(mut self, name: &str, value: &str) -> Conversation {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Speaks through the Python SDK: what was seen, by case. None if the part is left out.
+    pub fn python(&self, cases: &[&str]) -> Option<BTreeMap<String, Value>> {
+        let mut command = Command::new(parts::python()?);
+        command.arg("-I").arg(script("conversation.py"));
+        Some(self.run(command, cases))
+    }
+
+    /// Speaks through the Node SDK.
+    pub fn node(&self, cases: &[&str]) -> Option<BTreeMap<String, Value>> {
+        let modules = parts::node_modules()?;
+        let mut command = Command::new("node");
+        command.arg(script("conversation.mjs")).env("GAUNTLET_TEST_NODE_MODULES", modules);
+        Some(self.run(command, cases))
+    }
+
+    fn run(&self, mut command: Command, cases: &[&str]) -> BTreeMap<String, Value> {
+        command
+            .args(cases)
+            .env("BASE_URL", &self.base_url)
+            .env("API_KEY", &self.api_key)
+            .env("MODEL", &self.model);
+        command.env("NO_PROXY", "127.0.0.1,localhost").env("no_proxy", "127.0.0.1,localhost");
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        let mut running = Running::spawn(&mut command);
+        if process::wait(&mut running.child, LIMIT).is_none() {
+            let _ = running.child.kill();
+            panic!("the SDK did not end within {LIMIT:?}: {}", running.ended());
+        }
+        let ended = running.ended().expect_ok();
+        let seen: BTreeMap<String, Value> = ended
+            .stdout
+            .lines()
+            .map(|line| {
+                let seen: Value =
+                    serde_json::from_str(line).unwrap_or_else(|error| panic!("`{line}`: {error}"));
+                (seen["case"].as_str().expect("a line names its case").to_owned(), seen)
+            })
+            .collect();
+        let missing: Vec<_> = cases.iter().filter(|case| !seen.contains_key(**case)).collect();
+        assert!(missing.is_empty(), "no line for {missing:?}: {ended}");
+        seen
+    }
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../gauntlet/tests/sdk").join(name)
+}

@@ -1,0 +1,246 @@
+//! A record as a busy route writes it, and a store in memory that can be told to fail.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use gauntlet_ports::{
+    BudgetSpent, Grain, Overview, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall, Texts, TraceFilter,
+    TraceRow, TraceStore,
+};
+use gauntlet_types::{
+    Action, Attempt, AttemptEnd, CacheUse, CallId, CallRecord, Caller, Charge, Code, Day, Decision, Direction, Door,
+    Environment, Finish, GuardNote, NanoUsd, Outcome, PromptRef, SpanId, Stage, StageTime, Target, Timestamp,
+    TokenCount, TraceId, Usage,
+};
+use uuid::Uuid;
+
+pub const NOW: Timestamp = Timestamp(1_777_142_531_482_000);
+
+pub fn id(number: u64) -> CallId {
+    CallId(Uuid::from_u128(0x0196_6e5a_0000_7000_8000_0000_0000_0000 + u128::from(number)))
+}
+
+pub fn record(number: u64) -> CallRecord {
+    let stage = |(at, stage)| StageTime { stage, start_us: at as u32 * 11, took_us: 10 };
+    let stages = [
+        Stage::Admit,
+        Stage::Limit,
+        Stage::GuardInput,
+        Stage::Render,
+        Stage::Plan,
+        Stage::Reserve,
+        Stage::Cache,
+        Stage::Attempt,
+        Stage::GuardOutput,
+        Stage::Settle,
+    ];
+    let target = Target { provider: "openai".into(), model: "gpt-4o-mini".into() };
+    let charge = |scope: &str, key: &str, period| Charge { scope: scope.into(), key: key.into(), period };
+    CallRecord {
+        id: id(number),
+        trace_id: TraceId(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736),
+        span_id: SpanId(0x00f0_67aa_0ba9_02b7),
+        parent_span_id: None,
+        started: NOW,
+        latency_us: 812_345,
+        first_token_us: Some(312_000),
+        stages: stages.into_iter().enumerate().map(stage).collect(),
+        door: Door::ChatCompletions,
+        is_streaming: true,
+        caller: Caller {
+            tenant: "acme".into(),
+            team: Some("support".into()),
+            user: Some("ann".into()),
+            session: Some("conversation-81".into()),
+            key: Some("app".into()),
+            environment: Environment::Prod,
+            app_sha: Some("8a24305".into()),
+            eval_id: None,
+            tags: vec![],
+        },
+        route: "support_bot".into(),
+        model_asked: "support".into(),
+        target: Some(target.clone()),
+        model_answered: Some("gpt-4o-mini-2024-07-18".into()),
+        prompt: Some(PromptRef {
+            name: "support-agent".into(),
+            version: "3.2.0".into(),
+            label: Some("production".into()),
+            hash: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
+        }),
+        sdk: Some("openai-python/1.99.0".into()),
+        outcome: Outcome::Ok,
+        status: 200,
+        error: None,
+        error_message: None,
+        finish: Some(Finish::Stop),
+        decision: Decision::Redact,
+        guard: vec![GuardNote {
+            direction: Direction::Input,
+            kind: "pii".into(),
+            label: "EMAIL_ADDRESS".into(),
+            action: Action::Redact,
+            count: 1,
+            score: 1.0,
+            reason: "e-mail address in message 6".into(),
+            value_hash: None,
+        }],
+        cache: CacheUse::Miss,
+        attempts: vec![Attempt {
+            target,
+            start_us: 100,
+            took_us: 812_000,
+            end: AttemptEnd::Ok,
+            status: Some(200),
+            error: None,
+        }],
+        tool_calls: vec![],
+        usage: Usage {
+            input_fresh: TokenCount(323),
+            cache_read: TokenCount(3800),
+            output: TokenCount(487),
+            ..Usage::default()
+        },
+        cost: NanoUsd(8_400_000),
+        held: NanoUsd(20_000_000),
+        charges: vec![
+            charge("model_daily", "gpt-4o-mini", Some(NOW.day())),
+            charge("route_user_daily", "support_bot/ann", Some(NOW.day())),
+            charge("route_conversation", "support_bot/conversation-81", None),
+        ],
+        wasted: NanoUsd::ZERO,
+        price_version: "2026-04-01".into(),
+        config_version: "c0ffee12".into(),
+        dropped: vec![],
+        injected: vec!["stream_options".into()],
+        judge_score: None,
+    }
+}
+
+/// As `record` stands when a call is about to ask a model.
+pub fn opening(number: u64) -> CallRecord {
+    let record = record(number);
+    CallRecord {
+        outcome: Outcome::Interrupted,
+        error: Some(Code::Interrupted),
+        cost: record.held,
+        usage: Usage::default(),
+        attempts: vec![],
+        finish: None,
+        latency_us: 0,
+        first_token_us: None,
+        ..record
+    }
+}
+
+/// 2.1 KB in, 1.4 KB out: the shape of the load that the goals are measured with.
+pub fn texts() -> Texts {
+    let input = format!(r#"{{"model":"support","messages":[{{"role":"user","content":"{}"}}]}}"#, "lorem ipsum ".repeat(170));
+    let output = format!(r#"{{"choices":[{{"message":{{"content":"{}"}}}}]}}"#, "dolor sit amet ".repeat(90));
+    Texts { input: Bytes::from(input), output: Bytes::from(output) }
+}
+
+/// Keeps records by id, as the port asks; books are sums over `charges`.
+#[derive(Default)]
+pub struct MemoryStore {
+    pub is_failing: AtomicBool,
+    /// Appends that will still work before one fails; then all fail. For dying in the middle.
+    pub appends_left: Mutex<Option<usize>>,
+    pub appends: AtomicUsize,
+    calls: Mutex<Vec<StoredCall>>,
+    ids: Mutex<HashSet<CallId>>,
+    positions: Mutex<HashMap<String, (u64, u64)>>,
+}
+
+impl MemoryStore {
+    pub fn ids(&self) -> Vec<CallId> {
+        self.calls.lock().unwrap().iter().map(|call| call.record.id).collect()
+    }
+
+    pub fn get(&self, number: u64) -> Option<StoredCall> {
+        self.calls.lock().unwrap().iter().find(|call| call.record.id == id(number)).cloned()
+    }
+
+    pub fn count(&self) -> usize {
+        self.calls.lock().unwrap().len()
+    }
+
+    pub fn spent(&self) -> NanoUsd {
+        self.calls.lock().unwrap().iter().map(|call| call.record.cost).sum()
+    }
+
+    pub fn fail(&self, is_failing: bool) {
+        self.is_failing.store(is_failing, Ordering::SeqCst);
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        if self.is_failing.load(Ordering::SeqCst) {
+            return Err(StoreError::Failed { what: "append", source: "told to".into() });
+        }
+        Ok(())
+    }
+}
+
+impl TraceStore for MemoryStore {
+    fn append(&self, batch: &[StoredCall], positions: &[SpoolPosition]) -> Result<usize, StoreError> {
+        self.check()?;
+        if let Some(left) = &mut *self.appends_left.lock().unwrap() {
+            let Some(fewer) = left.checked_sub(1) else {
+                return Err(StoreError::Failed { what: "append", source: "died".into() });
+            };
+            *left = fewer;
+        }
+        self.appends.fetch_add(1, Ordering::SeqCst);
+        let mut ids = self.ids.lock().unwrap();
+        let new: Vec<StoredCall> = batch.iter().filter(|call| ids.insert(call.record.id)).cloned().collect();
+        let count = new.len();
+        self.calls.lock().unwrap().extend(new);
+        let mut known = self.positions.lock().unwrap();
+        for place in positions {
+            let old = known.insert(place.worker.clone(), (place.segment, place.offset));
+            assert!(old.is_none_or(|old| old <= (place.segment, place.offset)), "a position went back");
+        }
+        Ok(count)
+    }
+
+    fn spool_positions(&self) -> Result<Vec<SpoolPosition>, StoreError> {
+        self.check()?;
+        let known = self.positions.lock().unwrap();
+        let place = |(worker, (segment, offset)): (&String, &(u64, u64))| SpoolPosition {
+            worker: worker.clone(),
+            segment: *segment,
+            offset: *offset,
+        };
+        Ok(known.iter().map(place).collect())
+    }
+
+    fn trace_find(&self, _: &TraceFilter) -> Result<Vec<TraceRow>, StoreError> {
+        Ok(vec![])
+    }
+
+    fn trace_get(&self, id: CallId) -> Result<Option<StoredCall>, StoreError> {
+        Ok(self.calls.lock().unwrap().iter().find(|call| call.record.id == id).cloned())
+    }
+
+    fn spend(&self, _: &SpendQuery) -> Result<Vec<SpendRow>, StoreError> {
+        Ok(vec![])
+    }
+
+    fn overview(&self, _: Timestamp, _: Timestamp, _: Grain) -> Result<Overview, StoreError> {
+        Ok(Overview::default())
+    }
+
+    fn budget_spent(&self, _: Day) -> Result<Vec<BudgetSpent>, StoreError> {
+        Ok(vec![])
+    }
+
+    fn ping(&self) -> Result<(), StoreError> {
+        self.check()
+    }
+}

