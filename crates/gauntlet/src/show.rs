@@ -15,7 +15,7 @@ pub fn table(columns: &[Column], rows: Vec<Vec<String>>, none: &str) {
         return;
     }
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     if std::env::var_os("COLUMNS").is_none() && !table.is_tty() {
         table.set_width(160);
     }

@@ -16,7 +16,7 @@ use gauntlet_policy::{
     keys::{KeyGrant, KeyHash, KeySource},
 };
 use gauntlet_ports::{Clock, ControlStore, KillKind, Observer, StoredKey, TraceStore};
-use gauntlet_prompts::Registry;
+use gauntlet_prompts::{Prompt, Registry};
 use gauntlet_server::{Access, Admin, AdminParts, Token, admin::Runtime, error};
 use gauntlet_store::{SqliteControl, SqliteTraces};
 use gauntlet_trace::{DrainerHandle, LineSink, LineTarget, Metrics, Recovered};
@@ -60,7 +60,7 @@ impl Stores {
 /// A configuration that was read and found good, before the control store's keys, switches and labels join it.
 pub struct Loaded {
     pub policy: Policy,
-    pub prompts: Vec<gauntlet_prompts::Prompt>,
+    pub prompts: Vec<Arc<Prompt>>,
     pub warnings: Vec<Mistake>,
 }
 
@@ -73,11 +73,11 @@ pub fn load(dir: &ConfigDir, loopback: bool) -> Result<Loaded, Vec<Mistake>> {
     let mut prompts = Vec::new();
     for (file, text) in &dir.prompts {
         match gauntlet_prompts::parse(file, text) {
-            Ok(prompt) => prompts.push(prompt),
+            Ok(prompt) => prompts.push(Arc::new(prompt)),
             Err(error) => mistakes.push(prompt_mistake(error)),
         }
     }
-    if let Err(errors) = Registry::new(prompts.clone(), Vec::new()) {
+    if let Err(errors) = Registry::of(prompts.clone(), Vec::new()) {
         mistakes.extend(errors.into_iter().map(prompt_mistake));
     }
     match loaded {
@@ -122,10 +122,12 @@ pub fn snapshot(loaded: &Loaded, control: &dyn ControlStore, now: Timestamp) -> 
     for stored in control.prompt_list()? {
         let is_known = prompts.iter().any(|prompt| prompt.name == stored.name && *prompt.version.to_string() == *stored.version);
         if !is_known {
-            prompts.push(gauntlet_prompts::from_stored(&stored).map_err(|error| anyhow!("{error}"))?);
+            // The canonical form is itself a prompt file.
+            let kept = gauntlet_prompts::parse(&format!("{}@{} (kept)", stored.name, stored.version), &stored.source);
+            prompts.push(Arc::new(kept.map_err(|error| anyhow!("{error}"))?));
         }
     }
-    let registry = Registry::new(prompts, control.label_list()?)
+    let registry = Registry::of(prompts, control.label_list()?)
         .map_err(|errors| anyhow!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
     Ok(Snapshot::new(policy, Arc::new(registry))?)
 }
@@ -397,7 +399,7 @@ pub fn late_mistakes(loaded: &Loaded) -> Vec<Mistake> {
             severity: config::Severity::Error,
         });
     };
-    let registry = Registry::new(loaded.prompts.clone(), Vec::new()).map(Arc::new);
+    let registry = Registry::of(loaded.prompts.clone(), Vec::new()).map(Arc::new);
     if let Ok(registry) = registry {
         for route in loaded.policy.config().routes.values() {
             let Some(pin) = &route.prompt else { continue };

@@ -53,8 +53,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (name, kinds) in [("clean pii", pii), ("clean secrets", secrets), ("clean injection", injection)] {
         flagged(&scanner, name, &clean, kinds, shows("clean"), true);
     }
-    flagged(&scanner, "attacks", &read(&dir.join("injection_attacks.jsonl"))?, injection, shows("attacks"), false);
-    flagged(&scanner, "benign", &read(&dir.join("overdefense_benign.jsonl"))?, injection, shows("benign"), true);
+    flagged(
+        &scanner,
+        "attacks",
+        &read(&dir.join("injection_attacks.jsonl"))?,
+        injection,
+        shows("attacks"),
+        false,
+    );
+    flagged(
+        &scanner,
+        "benign",
+        &read(&dir.join("overdefense_benign.jsonl"))?,
+        injection,
+        shows("benign"),
+        true,
+    );
     Ok(())
 }
 
@@ -95,7 +109,8 @@ fn spans(scanner: &Scanner, name: &str, cases: &[Case], kinds: Kinds, is_listed:
         let spans: Vec<(Range<usize>, &Finding)> =
             findings.iter().map(|finding| (code_points(&case.text, finding.span.clone()), finding)).collect();
         let fits = |gold: &Gold, span: &Range<usize>| {
-            overlap(&gold.span, span) >= 0.5 || gold.wider.as_ref().is_some_and(|wider| overlap(wider, span) >= 0.5)
+            overlap(&gold.span, span) >= 0.5
+                || gold.wider.as_ref().is_some_and(|wider| overlap(wider, span) >= 0.5)
         };
         for (span, finding) in &spans {
             if case.gold.iter().any(|gold| gold.is_pattern && fits(gold, span)) {
@@ -104,7 +119,12 @@ fn spans(scanner: &Scanner, name: &str, cases: &[Case], kinds: Kinds, is_listed:
             } else if !case.gold.iter().any(|gold| !gold.is_pattern && overlap(&gold.span, span) > 0.0) {
                 found += 1;
                 if is_listed {
-                    println!("  too much {} `{}` in {:?}", finding.label, &case.text[finding.span.clone()], head(&case.text));
+                    println!(
+                        "  too much {} `{}` in {:?}",
+                        finding.label,
+                        &case.text[finding.span.clone()],
+                        head(&case.text)
+                    );
                 }
             }
         }
@@ -123,7 +143,8 @@ fn spans(scanner: &Scanner, name: &str, cases: &[Case], kinds: Kinds, is_listed:
             if spans.iter().any(|(span, finding)| finding.label == gold.label && fits(gold, span)) {
                 typed += 1;
             } else if is_listed {
-                let as_what: Vec<_> = spans.iter().filter(|(span, _)| fits(gold, span)).map(|(_, f)| f.label).collect();
+                let as_what: Vec<_> =
+                    spans.iter().filter(|(span, _)| fits(gold, span)).map(|(_, f)| f.label).collect();
                 if !as_what.is_empty() {
                     println!("  mistaken {} for {as_what:?} `{}`", gold.label, gold.value);
                 }
@@ -134,8 +155,11 @@ fn spans(scanner: &Scanner, name: &str, cases: &[Case], kinds: Kinds, is_listed:
     let recall = f64::from(recalled) / f64::from(gold_count.max(1));
     let f1 = 2.0 * precision * recall / (precision + recall).max(1e-9);
     let typed = f64::from(typed) / f64::from(gold_count.max(1));
-    println!("{name}: P {precision:.4} R {recall:.4} F1 {f1:.4} typed recall {typed:.4} ({gold_count} spans)");
-    let worst: Vec<String> = missed.iter().filter(|(_, (m, _))| *m > 0).map(|(l, (m, n))| format!("{l} {m}/{n}")).collect();
+    println!(
+        "{name}: P {precision:.4} R {recall:.4} F1 {f1:.4} typed recall {typed:.4} ({gold_count} spans)"
+    );
+    let worst: Vec<String> =
+        missed.iter().filter(|(_, (m, _))| *m > 0).map(|(l, (m, n))| format!("{l} {m}/{n}")).collect();
     if !worst.is_empty() && worst.len() < 60 {
         println!("  missed: {}", worst.join(", "));
     }
@@ -162,7 +186,11 @@ fn flagged(scanner: &Scanner, name: &str, cases: &[Case], kinds: Kinds, is_liste
             println!("  {what:?} in {:?}", head(&case.text));
         }
     }
-    println!("{name}: {hits} of {} rows flagged ({:.2} %) {by_label:?}", cases.len(), 100.0 * hits as f64 / cases.len() as f64);
+    println!(
+        "{name}: {hits} of {} rows flagged ({:.2} %) {by_label:?}",
+        cases.len(),
+        100.0 * hits as f64 / cases.len() as f64
+    );
     if by_slice.len() > 1 {
         println!("  {by_slice:?}");
     }

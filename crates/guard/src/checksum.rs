@@ -8,12 +8,20 @@ fn value(byte: u8) -> u32 {
 
 /// The value of a base-36 digit: `0`–`9`, then `A`–`Z` from 10.
 fn value36(byte: u8) -> u32 {
-    if byte.is_ascii_digit() { value(byte) } else { u32::from(byte.to_ascii_uppercase().wrapping_sub(b'A')) + 10 }
+    if byte.is_ascii_digit() {
+        value(byte)
+    } else {
+        u32::from(byte.to_ascii_uppercase().wrapping_sub(b'A')) + 10
+    }
 }
 
 /// Sum of digit × weight. Weights beyond the digits are ignored.
 pub(crate) fn weighted(digits: &[u8], weights: &[u32]) -> u32 {
-    digits.iter().zip(weights).map(|(digit, weight)| value(*digit).wrapping_mul(*weight)).fold(0, u32::wrapping_add)
+    digits
+        .iter()
+        .zip(weights)
+        .map(|(digit, weight)| value(*digit).wrapping_mul(*weight))
+        .fold(0, u32::wrapping_add)
 }
 
 /// ISO/IEC 7812-1, annex B: cards, IMEI and many national numbers.

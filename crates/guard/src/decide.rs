@@ -185,7 +185,8 @@ mod tests {
             let (decision, notes) = decide(Direction::Input, &rules, &findings, &KEY);
             assert_eq!((decision, notes.len()), expected, "{rules:?} {kind}");
         };
-        let rules = Rules { pii: Action::Redact, secrets: Action::Block, injection: Action::Redact, max_bytes: None };
+        let rules =
+            Rules { pii: Action::Redact, secrets: Action::Block, injection: Action::Redact, max_bytes: None };
         check(rules, PII, (Decision::Redact, 1));
         check(rules, SECRETS, (Decision::Block, 1));
         check(rules, INJECTION, (Decision::Flag, 1));
@@ -197,7 +198,9 @@ mod tests {
     #[test]
     fn findings_are_grouped_and_their_values_hashed() {
         let one = |place| (place, "123-45-6789", vec![found("123-45-6789", PII, "US_SSN")]);
-        let findings = [Where::Message(0), Where::Message(2), Where::Message(2), Where::Part(4, 1), Where::System].map(one);
+        let findings =
+            [Where::Message(0), Where::Message(2), Where::Message(2), Where::Part(4, 1), Where::System]
+                .map(one);
         let rules = Rules { pii: Action::Flag, ..Rules::default() };
         let (_, notes) = decide(Direction::Output, &rules, &findings, &KEY);
         assert_eq!(notes.len(), 1);

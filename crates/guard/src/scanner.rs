@@ -78,7 +78,13 @@ impl Scanner {
 
     /// Collects the candidates that triggers at or after `from` give. Returns the position before which every
     /// candidate is known, whatever text may follow.
-    pub(crate) fn collect(&self, window: &Window, from: usize, kinds: Kinds, out: &mut Vec<Candidate>) -> usize {
+    pub(crate) fn collect(
+        &self,
+        window: &Window,
+        from: usize,
+        kinds: Kinds,
+        out: &mut Vec<Candidate>,
+    ) -> usize {
         let bytes = window.bytes();
         let mut known = frontier(window);
         window.take_touched();

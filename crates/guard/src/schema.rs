@@ -45,7 +45,8 @@ impl OutputSchema {
 
     /// Checks an answer. Errors: up to five messages `at /path: …`, each cut short.
     pub fn check(&self, text: &str) -> Result<(), Vec<String>> {
-        let value: Value = serde_json::from_str(text.trim()).map_err(|error| vec![format!("at /: not JSON: {}", cut(&error.to_string()))])?;
+        let value: Value = serde_json::from_str(text.trim())
+            .map_err(|error| vec![format!("at /: not JSON: {}", cut(&error.to_string()))])?;
         if self.validator.is_valid(&value) {
             return Ok(());
         }
@@ -117,21 +118,35 @@ mod tests {
         check(r#"{"answer": 7, "sources": [], "mood": "odd"}"#, &["at /answer: ", "at /mood: "]);
         check("Sure! Here is the JSON", &["at /: not JSON: "]);
         check(r#"{"answer": "yes"}"#, &["at /: "]);
-        check(r#"{"answer": "a", "sources": ["a","b","c","d","e","f","g"]}"#, &["at /sources/0"; 1].repeat(1).iter().copied().chain(["at /sources/1", "at /sources/2", "at /sources/3", "at /sources/4"]).collect::<Vec<_>>());
+        check(
+            r#"{"answer": "a", "sources": ["a","b","c","d","e","f","g"]}"#,
+            &["at /sources/0"; 1]
+                .repeat(1)
+                .iter()
+                .copied()
+                .chain(["at /sources/1", "at /sources/2", "at /sources/3", "at /sources/4"])
+                .collect::<Vec<_>>(),
+        );
     }
 
     #[test]
     fn messages_do_not_quote_the_answer() {
         let long = format!(r#"{{"answer": "{}", "sources": []}}"#, "secret ".repeat(500));
         let messages = reply().check(&long).unwrap_err();
-        assert!(messages.iter().all(|message| message.len() < 500 && !message.contains("secret")), "{messages:?}");
+        assert!(
+            messages.iter().all(|message| message.len() < 500 && !message.contains("secret")),
+            "{messages:?}"
+        );
     }
 
     #[test]
     fn remote_references_are_refused() {
         let schema = json!({"properties": {"a": {"$ref": "https://example.com/a.json"}}});
         let error = OutputSchema::compile(&schema).unwrap_err();
-        assert!(matches!(&error, SchemaError::RemoteReference(to) if to == "https://example.com/a.json"), "{error}");
+        assert!(
+            matches!(&error, SchemaError::RemoteReference(to) if to == "https://example.com/a.json"),
+            "{error}"
+        );
         let indirect = json!({"$id": "https://example.com/base/", "$ref": "other.json"});
         assert!(OutputSchema::compile(&indirect).is_err());
         assert!(OutputSchema::compile(&json!({"type": "no such type"})).is_err());

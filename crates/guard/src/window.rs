@@ -76,10 +76,6 @@ impl<'a> Window<'a> {
         literal.iter().enumerate().all(|(k, byte)| self.at(i + k) == *byte)
     }
 
-    pub(crate) fn starts_with_ignore_case(&self, i: usize, literal: &[u8]) -> bool {
-        literal.iter().enumerate().all(|(k, byte)| self.at(i + k).eq_ignore_ascii_case(byte))
-    }
-
     /// The end of the run of bytes in `set` that starts at `i`, at most `max` bytes on.
     #[inline]
     pub(crate) fn run(&self, i: usize, max: usize, set: fn(u8) -> bool) -> usize {
@@ -160,7 +156,7 @@ impl<'a> Window<'a> {
         let mut near = [0u8; LABEL_LEFT];
         let near = fold(&self.bytes[floor..start], &mut near);
         let before = self.before(floor);
-        labels.iter().any(|label| find_word(near, label.as_bytes(), before).is_some())
+        find_word(near, before, labels).next().is_some()
     }
 
     fn has_label_right(&self, end: usize, labels: &[&str]) -> bool {
@@ -169,17 +165,15 @@ impl<'a> Window<'a> {
         let stop = (end + LABEL_RIGHT).min(self.len());
         let mut near = [0u8; LABEL_RIGHT];
         let near = fold(&self.bytes[end..stop], &mut near);
-        labels.iter().any(|label| match find_word(near, label.as_bytes(), self.before(end)) {
-            // `iban: 123, phone: 456`: a label with a colon belongs to what follows it.
-            Some(at) => !matches!(self.at(end + at + label.len()), b':' | b'=' | b'"'),
-            None => false,
-        })
+        // `iban: 123, phone: 456`: a label with a colon belongs to what follows it.
+        find_word(near, self.before(end), labels).any(|to| !matches!(self.at(end + to), b':' | b'=' | b'"'))
     }
 }
 
 /// Bytes of which a value may consist to the left of its trigger; at any other byte a new value starts.
 pub(crate) fn is_value_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+' | b'%' | b'/' | b':' | b'(' | b')' | b'@')
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'-' | b'_' | b'.' | b'+' | b'%' | b'/' | b':' | b'(' | b')' | b'@')
         || matches!(byte, b'!' | b'#' | b'$' | b'&' | b'*' | b'=' | b'?' | b'^' | b'~')
 }
 
@@ -206,16 +200,27 @@ fn fold<'b>(from: &[u8], into: &'b mut [u8]) -> &'b [u8] {
     &into[..from.len()]
 }
 
-/// Finds `word` in folded text where no letter or digit touches either side of it (a plural `s` may).
-fn find_word(text: &[u8], word: &[u8], before: u8) -> Option<usize> {
-    let (first, last) = (*word.first()?, text.len().checked_sub(word.len())?);
-    (0..=last).find(|&i| {
-        text[i] == first && &text[i..i + word.len()] == word && {
-            let left = if i == 0 { before } else { text[i - 1] };
-            let right = text.get(i + word.len()).copied().unwrap_or(0);
-            !left.is_ascii_alphanumeric() && (!right.is_ascii_alphanumeric() || right == b's' || right.is_ascii_digit())
-        }
-    })
+/// The ends of those `words` in folded text that stand as words (a plural `s` or a number may follow).
+///
+/// Asks at the starts of words only: there are a dozen in reach, while labels and places are many.
+fn find_word<'b>(text: &'b [u8], before: u8, words: &'b [&'b str]) -> impl Iterator<Item = usize> + 'b {
+    let is_start = move |i: usize| {
+        let left = if i == 0 { before } else { text[i - 1] };
+        !left.is_ascii_alphanumeric()
+    };
+    let is_end = |i: usize| match text.get(i) {
+        Some(right) => !right.is_ascii_alphabetic() || *right == b's',
+        None => true,
+    };
+    (0..text.len())
+        .filter(move |i| is_start(*i))
+        .flat_map(move |i| {
+            words
+                .iter()
+                .filter(move |word| word.as_bytes().first() == Some(&text[i]) && text[i..].starts_with(word.as_bytes()))
+                .map(move |word| i + word.len())
+        })
+        .filter(move |end| is_end(*end))
 }
 
 #[cfg(test)]

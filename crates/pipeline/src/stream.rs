@@ -153,11 +153,12 @@ pub(crate) struct Live {
     /// Read while looking for the first token.
     ahead: VecDeque<(Frame, Option<Chunk>)>,
     is_done: bool,
+    is_closed: bool,
 }
 
 impl Live {
     pub(crate) fn new(reader: Reader) -> Live {
-        Live { reader, decoder: Decoder::new(), ahead: VecDeque::new(), is_done: false }
+        Live { reader, decoder: Decoder::new(), ahead: VecDeque::new(), is_done: false, is_closed: false }
     }
 
     /// Reads up to the first sign of an answer: a token, a tool call, or an end.
@@ -230,22 +231,36 @@ impl Live {
         loop {
             let frame = self.decoder.next().map_err(|_| Stop::Malformed("a frame without end".into()))?;
             if let Some(frame) = frame {
-                let Some(data) = frame.data() else { return Ok(Some((frame, None))) };
-                let chunk = answer::read_chunk(data).map_err(|bad| Stop::Malformed(bad.message))?;
-                self.is_done |= chunk.is_done;
-                return Ok(Some((frame, Some(chunk))));
+                return self.understand(frame).map(Some);
+            }
+            if self.is_closed {
+                return Ok(None);
             }
             match self.reader.next(gone).await? {
                 Some(piece) => self.decoder.push(piece),
                 None => {
-                    let rest = self.decoder.rest();
-                    if rest.iter().any(|byte| !byte.is_ascii_whitespace()) {
-                        return Err(Stop::Cut("the stream ended within a frame".into()));
+                    self.is_closed = true;
+                    self.decoder.close();
+                    // What is left is a frame without its blank line, whole or cut.
+                    if let Some(frame) = self.decoder.next().map_err(|_| Stop::Malformed("a frame without end".into()))? {
+                        return self.understand(frame).map(Some);
                     }
-                    return Ok(None);
+                    let rest = self.decoder.rest();
+                    if rest.iter().all(u8::is_ascii_whitespace) {
+                        return Ok(None);
+                    }
+                    let cut = |_| Stop::Cut("the stream ended within a frame".into());
+                    return self.understand(Frame::parse(rest)).map(Some).map_err(cut);
                 }
             }
         }
+    }
+
+    fn understand(&mut self, frame: Frame) -> Result<(Frame, Option<Chunk>), Stop> {
+        let Some(data) = frame.data() else { return Ok((frame, None)) };
+        let chunk = answer::read_chunk(data).map_err(|bad| Stop::Malformed(bad.message))?;
+        self.is_done |= chunk.is_done;
+        Ok((frame, Some(chunk)))
     }
 }
 

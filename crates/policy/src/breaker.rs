@@ -94,7 +94,11 @@ impl Breaker {
             (Breaker::Closed { .. }, BreakerEvent::Ok) => Breaker::Closed { failures: 0 },
             (Breaker::Closed { failures }, BreakerEvent::Failed) => {
                 let failures = failures.saturating_add(1);
-                if policy.failures > 0 && failures >= policy.failures { open } else { Breaker::Closed { failures } }
+                if policy.failures > 0 && failures >= policy.failures {
+                    open
+                } else {
+                    Breaker::Closed { failures }
+                }
             }
             (Breaker::HalfOpen { .. }, BreakerEvent::Ok) => Breaker::Closed { failures: 0 },
             (Breaker::HalfOpen { .. }, BreakerEvent::Failed) => open,

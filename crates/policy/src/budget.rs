@@ -226,7 +226,10 @@ impl Book {
     pub fn settle(&mut self, hold: Hold, actual: NanoUsd) -> Vec<Crossed> {
         // A negative cost would hand out money.
         let actual = actual.max(NanoUsd::ZERO);
-        let is_open = self.holds.get(hold.slot as usize).is_some_and(|slot| slot.turn == hold.turn && slot.open.is_some());
+        let is_open = self
+            .holds
+            .get(hold.slot as usize)
+            .is_some_and(|slot| slot.turn == hold.turn && slot.open.is_some());
         if is_open {
             return self.close(hold.slot, actual);
         }
@@ -244,8 +247,13 @@ impl Book {
 
     /// The calls whose deadline has come, oldest first.
     pub fn overdue(&self, now: Mono) -> Vec<CallId> {
-        let mut ids: Vec<CallId> =
-            self.holds.iter().filter_map(|slot| slot.open.as_ref()).filter(|open| open.deadline <= now).map(|open| open.id).collect();
+        let mut ids: Vec<CallId> = self
+            .holds
+            .iter()
+            .filter_map(|slot| slot.open.as_ref())
+            .filter(|open| open.deadline <= now)
+            .map(|open| open.id)
+            .collect();
         ids.sort_unstable();
         ids
     }
@@ -265,7 +273,10 @@ impl Book {
 
     /// What the tightest of these budgets has left; negative in debt. None if no budget applies.
     pub fn room(&self, charges: &[(Charge, NanoUsd)]) -> Option<NanoUsd> {
-        charges.iter().map(|(charge, cap)| self.get(charge).map_or(*cap, |a| cap.minus(a.spent).minus(a.held))).min()
+        charges
+            .iter()
+            .map(|(charge, cap)| self.get(charge).map_or(*cap, |a| cap.minus(a.spent).minus(a.held)))
+            .min()
     }
 
     /// Spent and held of one budget.
@@ -290,7 +301,8 @@ impl Book {
     /// Drops the budgets of days before `day`, but for those that a call in flight still draws on.
     pub fn forget_before(&mut self, day: Day) {
         for (place, account) in self.accounts.iter_mut().enumerate() {
-            let is_past = account.as_ref().is_some_and(|a| a.holds == 0 && a.charge.period.is_some_and(|p| p < day));
+            let is_past =
+                account.as_ref().is_some_and(|a| a.holds == 0 && a.charge.period.is_some_and(|p| p < day));
             if !is_past {
                 continue;
             }
@@ -332,7 +344,13 @@ impl Book {
         place
     }
 
-    fn refusal(&mut self, place: Option<u32>, charge: &Charge, cap: NanoUsd, wanted: NanoUsd) -> Option<Refused> {
+    fn refusal(
+        &mut self,
+        place: Option<u32>,
+        charge: &Charge,
+        cap: NanoUsd,
+        wanted: NanoUsd,
+    ) -> Option<Refused> {
         let account = place.and_then(|place| self.accounts[place as usize].as_mut());
         let (spent, held) = account.as_ref().map_or((NanoUsd::ZERO, NanoUsd::ZERO), |a| (a.spent, a.held));
         // Wide enough for any three amounts, so that no overflow can look like room.

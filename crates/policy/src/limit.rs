@@ -299,7 +299,8 @@ impl Limiter {
     fn open(&mut self, now: Mono, wanted: &[(LimitScope, Name, Limits)]) -> Vec<u32> {
         let mut gates: Vec<u32> = Vec::with_capacity(wanted.len());
         for scope in LimitScope::ALL {
-            for (_, name, limits) in wanted.iter().filter(|(of, _, limits)| *of == scope && !limits.is_none()) {
+            for (_, name, limits) in wanted.iter().filter(|(of, _, limits)| *of == scope && !limits.is_none())
+            {
                 let at = match self.index[scope as usize].get(name) {
                     Some(at) => *at,
                     None => self.open_new(now, scope, name, limits),
@@ -396,7 +397,8 @@ impl Limiter {
     }
 }
 
-const PINNED: &str = "a gate is dropped only when it is idle, and a call that knows its place keeps it from being so";
+const PINNED: &str =
+    "a gate is dropped only when it is idle, and a call that knows its place keeps it from being so";
 
 impl Limited {
     /// What the caller is told. A busy limit has no known end, so that a second is a guess, and says nothing false.

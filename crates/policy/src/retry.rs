@@ -109,15 +109,36 @@ fn judge_code(code: &str, status: Option<u16>) -> Option<Verdict> {
     let is_status = |wanted| status.is_none_or(|status| status == wanted || status == 200);
     Some(match code {
         // OpenAI answers 429 both for haste and for an empty account; only the code tells them apart.
-        "insufficient_quota" | "billing_hard_limit_reached" | "billing_not_active" | "access_terminated"
-        | "account_deactivated" | "billing_error" | "insufficient_balance" => Verdict::NextTarget,
-        "model_not_found" | "DeploymentNotFound" | "not_found_error" | "model_not_available" => Verdict::NextTarget,
+        "insufficient_quota"
+        | "billing_hard_limit_reached"
+        | "billing_not_active"
+        | "access_terminated"
+        | "account_deactivated"
+        | "billing_error"
+        | "insufficient_balance" => Verdict::NextTarget,
+        "model_not_found" | "DeploymentNotFound" | "not_found_error" | "model_not_available" => {
+            Verdict::NextTarget
+        }
         // Gemini answers 400 for a wrong key.
-        "invalid_api_key" | "API_KEY_INVALID" | "authentication_error" | "permission_error" | "PERMISSION_DENIED"
+        "invalid_api_key"
+        | "API_KEY_INVALID"
+        | "authentication_error"
+        | "permission_error"
+        | "PERMISSION_DENIED"
         | "UNAUTHENTICATED" => Verdict::NextTarget,
-        "rate_limit_exceeded" | "rate_limit_error" | "overloaded_error" | "RESOURCE_EXHAUSTED" | "UNAVAILABLE"
-        | "server_error" | "api_error" | "timeout_error" | "engine_overloaded" => Verdict::Retry,
-        "context_length_exceeded" | "content_filter" | "content_policy_violation" | "string_above_max_length"
+        "rate_limit_exceeded"
+        | "rate_limit_error"
+        | "overloaded_error"
+        | "RESOURCE_EXHAUSTED"
+        | "UNAVAILABLE"
+        | "server_error"
+        | "api_error"
+        | "timeout_error"
+        | "engine_overloaded" => Verdict::Retry,
+        "context_length_exceeded"
+        | "content_filter"
+        | "content_policy_violation"
+        | "string_above_max_length"
         | "request_too_large" => Verdict::GiveUp,
         // Used loosely by providers beside other statuses, so it counts only where the status agrees or is absent.
         "invalid_request_error" | "INVALID_ARGUMENT" if is_status(400) => Verdict::GiveUp,

@@ -42,12 +42,22 @@ template: |
 
 fn setting(text: &str) -> (Prompt, Map<String, Value>) {
     let prompt = parse("bench.yaml", text).expect("the prompts of this bench are well formed");
-    let values = json!({"question": "Where is my parcel?", "context": "passage ".repeat(500), "persona": "clerk"});
+    let values =
+        json!({"question": "Where is my parcel?", "context": "passage ".repeat(500), "persona": "clerk"});
     (prompt, values.as_object().cloned().unwrap_or_default())
 }
 
-#[divan::bench(args = [DOLLARS, BRACES])]
 fn render(bencher: Bencher, text: &str) {
     let (prompt, values) = setting(text);
     bencher.bench(|| prompt.render(black_box(&values)));
+}
+
+#[divan::bench]
+fn string(bencher: Bencher) {
+    render(bencher, DOLLARS);
+}
+
+#[divan::bench]
+fn jinja(bencher: Bencher) {
+    render(bencher, BRACES);
 }

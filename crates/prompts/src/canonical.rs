@@ -16,8 +16,11 @@ use sha2::{Digest, Sha256};
 use crate::{Kind, Prompt};
 
 pub(crate) fn text(prompt: &Prompt) -> String {
-    let messages: Vec<Value> =
-        prompt.messages.iter().map(|message| json!({"content": message.content, "role": message.role})).collect();
+    let messages: Vec<Value> = prompt
+        .messages
+        .iter()
+        .map(|message| json!({"content": message.content, "role": message.role}))
+        .collect();
     let variables = prompt.variables.iter().map(|(name, variable)| {
         let mut fields = Map::new();
         if variable.kind != Kind::Any {

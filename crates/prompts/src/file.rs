@@ -85,14 +85,19 @@ pub fn parse(file: &str, text: &str) -> Result<Prompt, PromptError> {
         return Err(page.at(Location::UNKNOWN, message, format!("a prompt has at most {FILE_BYTES_MAX}")));
     }
     let options = serde_saphyr::options! { with_snippet: false };
-    let read: File = serde_saphyr::from_str_with_options(text, options).map_err(|error| page.unreadable(&error))?;
+    let read: File =
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| page.unreadable(&error))?;
 
     let name = page.named(&read.name, "the prompt")?;
     let version = page.version(&read.version)?;
     let labels = read.labels.iter().map(|label| page.label(label)).collect::<Result<_, _>>()?;
     let model = match &read.model {
         Some(model) if model.value.trim().is_empty() => {
-            return Err(page.at(model.referenced, "`model` is empty".into(), "name a target or alias, or leave the line out".into()));
+            return Err(page.at(
+                model.referenced,
+                "`model` is empty".into(),
+                "name a target or alias, or leave the line out".into(),
+            ));
         }
         Some(model) => Some(Name::from(model.value.as_str())),
         None => None,
@@ -128,7 +133,8 @@ pub fn parse(file: &str, text: &str) -> Result<Prompt, PromptError> {
 }
 
 fn engine_of(messages: &[Message]) -> Engine {
-    let has_tags = messages.iter().any(|message| message.content.contains("{{") || message.content.contains("{%"));
+    let has_tags =
+        messages.iter().any(|message| message.content.contains("{{") || message.content.contains("{%"));
     if has_tags { Engine::Jinja } else { Engine::String }
 }
 
@@ -171,7 +177,9 @@ impl Page<'_> {
 
     fn named(&self, name: &Spanned<String>, what: &str) -> Result<Name, PromptError> {
         let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
-        let is_good = !name.value.is_empty() && name.value.len() <= NAME_LETTERS_MAX && name.value.bytes().all(is_letter);
+        let is_good = !name.value.is_empty()
+            && name.value.len() <= NAME_LETTERS_MAX
+            && name.value.bytes().all(is_letter);
         if is_good {
             return Ok(name.value.as_str().into());
         }
@@ -184,7 +192,9 @@ impl Page<'_> {
         let text = &version.value;
         Version::parse(text).map_err(|_| {
             let dots = text.matches('.').count();
-            let is_short = dots < 2 && !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+            let is_short = dots < 2
+                && !text.is_empty()
+                && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
             let cure = if is_short {
                 format!("write `{text}{}`", ".0".repeat(2 - dots))
             } else {
@@ -197,7 +207,11 @@ impl Page<'_> {
     fn label(&self, label: &Spanned<String>) -> Result<Name, PromptError> {
         if label.value == LATEST {
             let message = format!("`{LATEST}` is no label to set");
-            return Err(self.at(label.referenced, message, "it is always the highest version: leave it out".into()));
+            return Err(self.at(
+                label.referenced,
+                message,
+                "it is always the highest version: leave it out".into(),
+            ));
         }
         if Version::parse(&label.value).is_ok() {
             let message = format!("label `{}` looks like a version", label.value);
@@ -246,13 +260,22 @@ impl Page<'_> {
     }
 
     /// Without `required` said anywhere, a variable is required unless it has a default.
-    fn typed(&self, name: &str, given: &Declared, listed: Option<bool>, place: Location) -> Result<Variable, PromptError> {
+    fn typed(
+        &self,
+        name: &str,
+        given: &Declared,
+        listed: Option<bool>,
+        place: Location,
+    ) -> Result<Variable, PromptError> {
         let bad = |message: String, cure: &str| Err(self.at(place, message, cure.to_owned()));
         if let (Some(said), Some(listed)) = (given.required, listed)
             && said != listed
         {
             let list = if listed { "required_vars" } else { "optional_vars" };
-            return bad(format!("variable `{name}` is in `{list}` and says `required: {said}`"), "make the two agree");
+            return bad(
+                format!("variable `{name}` is in `{list}` and says `required: {said}`"),
+                "make the two agree",
+            );
         }
         let required = given.required.or(listed).unwrap_or(given.default.is_none());
         let default = given.default.clone().filter(|value| !value.is_null());
@@ -264,15 +287,21 @@ impl Page<'_> {
             default,
         };
         if variable.max_length.is_some() && !matches!(variable.kind, Kind::Any | Kind::String | Kind::Array) {
-            let message = format!("variable `{name}` has a `max_length` and is of type {}", variable.kind.as_str());
+            let message =
+                format!("variable `{name}` has a `max_length` and is of type {}", variable.kind.as_str());
             return bad(message, "only strings and arrays have a length: leave it out");
         }
         let Some(default) = &variable.default else { return Ok(variable) };
         if required {
-            return bad(format!("variable `{name}` is required and has a default"), "leave one of the two out");
+            return bad(
+                format!("variable `{name}` is required and has a default"),
+                "leave one of the two out",
+            );
         }
         match variable.mistake(default) {
-            Some(mistake) => bad(format!("the default of variable `{name}` {mistake}"), "make the default fit the type"),
+            Some(mistake) => {
+                bad(format!("the default of variable `{name}` {mistake}"), "make the default fit the type")
+            }
             None => Ok(variable),
         }
     }
@@ -290,25 +319,44 @@ impl Page<'_> {
             (None, Some(messages)) if !messages.value.is_empty() => {
                 let role = |said: &Said| {
                     ROLES.into_iter().find(|role| *role == said.role.value).ok_or_else(|| {
-                        let cure = near::cure(&said.role.value, ROLES, &format!("there are {}", ROLES.join(", ")));
-                        self.at(said.role.referenced, format!("unknown role `{}`", said.role.value.escape_debug()), cure)
+                        let cure =
+                            near::cure(&said.role.value, ROLES, &format!("there are {}", ROLES.join(", ")));
+                        self.at(
+                            said.role.referenced,
+                            format!("unknown role `{}`", said.role.value.escape_debug()),
+                            cure,
+                        )
                     })
                 };
                 let roles = messages.value.iter().map(role).collect::<Result<Vec<_>, _>>()?;
-                let contents = messages.value.into_iter().map(|said| (said.content.value, said.content.referenced));
-                roles.into_iter().zip(contents).map(|(role, (content, place))| (Message { role, content }, place)).unzip()
+                let contents =
+                    messages.value.into_iter().map(|said| (said.content.value, said.content.referenced));
+                roles
+                    .into_iter()
+                    .zip(contents)
+                    .map(|(role, (content, place))| (Message { role, content }, place))
+                    .unzip()
             }
             (None, Some(messages)) => {
                 let cure = "add a message, such as `- {role: system, content: …}`".to_owned();
                 return Err(self.at(messages.referenced, "`messages` is empty".into(), cure));
             }
             (Some(_), Some(messages)) => {
-                let cure = "put the template into a message of role `system`, or leave `messages` out".to_owned();
-                return Err(self.at(messages.referenced, "there are both `template` and `messages`".into(), cure));
+                let cure =
+                    "put the template into a message of role `system`, or leave `messages` out".to_owned();
+                return Err(self.at(
+                    messages.referenced,
+                    "there are both `template` and `messages`".into(),
+                    cure,
+                ));
             }
             (None, None) => {
                 let message = "there is neither `template` nor `messages`".to_owned();
-                return Err(self.at(Location::UNKNOWN, message, "add `template: |` and the text below it".into()));
+                return Err(self.at(
+                    Location::UNKNOWN,
+                    message,
+                    "add `template: |` and the text below it".into(),
+                ));
             }
         };
         match messages.0.iter().position(|message| message.content.trim().is_empty()) {
@@ -341,19 +389,26 @@ impl Source<'_> {
                 // Not an error: a dollar may well be meant as one (`$HOME`), and stays as it is.
                 let cure = "declare it, or write `$$` for a dollar".to_owned();
                 let cure = near::cure(found.name, self.names(), &cure);
-                let text = format!("the text names `{}`, which no variable is called", &message.content[found.span.clone()]);
+                let text = format!(
+                    "the text names `{}`, which no variable is called",
+                    &message.content[found.span.clone()]
+                );
                 warnings.push(self.inside(at, found.span.start, text, cure));
             }
         }
         self.check_use(|name| used.contains(&name), "$", "", &mut warnings)?;
         for (name, (variable, place)) in self.declared {
             if !variable.required && variable.default.is_none() && used.contains(&name.as_str()) {
-                let message = format!("optional variable `{name}` has no default: where it is not given, `${name}` stays in the text");
+                let message = format!(
+                    "optional variable `{name}` has no default: where it is not given, `${name}` stays in the text"
+                );
                 let cure = format!("give it one under `variables`: `{name}: {{default: …}}`");
                 warnings.push(self.page.at(*place, message, cure));
             }
         }
-        let cut = |message: &Message| StringTemplate::new(&message.content, |name| self.declared.contains_key(name));
+        let cut = |message: &Message| {
+            StringTemplate::new(&message.content, |name| self.declared.contains_key(name))
+        };
         Ok((Compiled::String(self.messages.iter().map(cut).collect()), warnings))
     }
 
@@ -361,16 +416,27 @@ impl Source<'_> {
         let contents = self.messages.iter().map(|message| message.content.as_str());
         let templates = jinja::Templates::new(contents).map_err(|mistake| {
             let content = &self.messages[mistake.message_at].content;
-            let start = content.split_inclusive('\n').take(mistake.line.saturating_sub(1)).map(str::len).sum();
+            let start =
+                content.split_inclusive('\n').take(mistake.line.saturating_sub(1)).map(str::len).sum();
             let cure = "put the template right, or say `engine: string` if `{{` is meant as text".to_owned();
-            self.inside(mistake.message_at, start, format!("the template cannot be read: {}", mistake.what), cure)
+            self.inside(
+                mistake.message_at,
+                start,
+                format!("the template cannot be read: {}", mistake.what),
+                cure,
+            )
         })?;
         let used = templates.variables();
         for (name, at) in &used {
             if !self.declared.contains_key(name) {
                 let cure = near::cure(name, self.names(), "declare it under `variables`");
                 let start = self.messages[*at].content.find(name.as_str()).unwrap_or_default();
-                return Err(self.inside(*at, start, format!("the template uses `{name}`, which is not declared"), cure));
+                return Err(self.inside(
+                    *at,
+                    start,
+                    format!("the template uses `{name}`, which is not declared"),
+                    cure,
+                ));
             }
         }
         let mut warnings = Vec::new();
@@ -396,7 +462,11 @@ impl Source<'_> {
             }
             let kind = if variable.required { "required" } else { "optional" };
             let message = format!("{kind} variable `{name}` is not used in the text");
-            let error = self.page.at(*place, message, format!("write `{open}{name}{close}` where it belongs, or leave it out"));
+            let error = self.page.at(
+                *place,
+                message,
+                format!("write `{open}{name}{close}` where it belongs, or leave it out"),
+            );
             if variable.required {
                 return Err(error);
             }

@@ -41,7 +41,9 @@ impl Templates {
                 what: error.detail().map_or_else(|| error.kind().to_string(), str::to_owned),
             };
             if let Some(line) = multiplication(text) {
-                let what = "`*` is not available in prompts, since it repeats texts: pass the product as a variable".to_owned();
+                let what =
+                    "`*` is not available in prompts, since it repeats texts: pass the product as a variable"
+                        .to_owned();
                 return Err(Mistake { message_at: count, line, what });
             }
             environment.add_template_owned(count.to_string(), text.to_owned()).map_err(bad)?;

@@ -2,7 +2,13 @@
 
 /// Gives the candidate nearest to `word`, if it is near: a third of the letters may differ, at least one.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = (word.chars().count() / 3).max(1);
+    // Nobody mistypes a page, and the table below stays small whatever a caller sends.
+    const LETTERS_MAX: usize = 64;
+    let letters = word.chars().take(LETTERS_MAX + 1).count();
+    if letters > LETTERS_MAX {
+        return None;
+    }
+    let allowed = (letters / 3).max(1);
     let measured = candidates.into_iter().map(|candidate| (distance(word, candidate), candidate));
     measured.filter(|(far, _)| *far <= allowed).min().map(|(_, candidate)| candidate)
 }
@@ -17,9 +23,7 @@ pub(crate) fn cure<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>
 
 /// Letters to add, drop, change or swap with their neighbour (optimal string alignment), in any case.
 fn distance(a: &str, b: &str) -> usize {
-    // Nobody mistypes a page; the table stays small whatever a caller sends.
-    const LETTERS_MAX: usize = 64;
-    let letters = |text: &str| text.chars().take(LETTERS_MAX).flat_map(char::to_lowercase).collect::<Vec<_>>();
+    let letters = |text: &str| text.chars().flat_map(char::to_lowercase).collect::<Vec<_>>();
     let (a, b) = (letters(a), letters(b));
     let mut table = vec![vec![0; b.len() + 1]; a.len() + 1];
     for i in 0..=a.len() {

@@ -97,8 +97,11 @@ impl Prompt {
         };
         let contents = match &self.compiled {
             Compiled::String(templates) => {
-                let texts: Vec<(&str, Cow<'_, str>)> =
-                    self.variables.keys().filter_map(|name| Some((name.as_str(), text_of(value(name)?)))).collect();
+                let texts: Vec<(&str, Cow<'_, str>)> = self
+                    .variables
+                    .keys()
+                    .filter_map(|name| Some((name.as_str(), text_of(value(name)?))))
+                    .collect();
                 let text = |wanted: &str| {
                     let at = texts.binary_search_by_key(&wanted, |(name, _)| *name).ok()?;
                     Some(&*texts[at].1)
@@ -113,12 +116,13 @@ impl Prompt {
                 contents
             }
             Compiled::Jinja(templates) => {
-                let context: minijinja::Value = self
+                let values = self
                     .variables
                     .keys()
-                    .filter_map(|name| Some((name.clone(), minijinja::Value::from(Serde(value(name)?)))))
-                    .collect();
-                templates.render(&context).map_err(|mistake| self.unrenderable(&mistake, variables))?
+                    .filter_map(|name| Some((name.as_str(), minijinja::Value::from(Serde(value(name)?)))));
+                templates
+                    .render(&minijinja::Value::from_pairs(values))
+                    .map_err(|mistake| self.unrenderable(&mistake, variables))?
             }
         };
         let roles = self.messages.iter().map(|message| message.role);
@@ -178,7 +182,8 @@ impl Prompt {
             .filter(|(name, variable)| variable.default.is_none() && !variables.contains_key(*name))
             .map(|(name, _)| format!("`{name}`"))
             .collect();
-        let hint = if missing.is_empty() { String::new() } else { format!("; not given: {}", missing.join(", ")) };
+        let hint =
+            if missing.is_empty() { String::new() } else { format!("; not given: {}", missing.join(", ")) };
         let message = format!(
             "prompt `{}@{}` cannot be rendered: {} in line {} of message {}{hint}",
             self.name,
@@ -216,11 +221,17 @@ impl Prompt {
     }
 
     pub fn required(&self) -> impl Iterator<Item = (&str, &Variable)> {
-        self.variables.iter().filter(|(_, variable)| variable.required).map(|(name, variable)| (name.as_str(), variable))
+        self.variables
+            .iter()
+            .filter(|(_, variable)| variable.required)
+            .map(|(name, variable)| (name.as_str(), variable))
     }
 
     pub fn optional(&self) -> impl Iterator<Item = (&str, &Variable)> {
-        self.variables.iter().filter(|(_, variable)| !variable.required).map(|(name, variable)| (name.as_str(), variable))
+        self.variables
+            .iter()
+            .filter(|(_, variable)| !variable.required)
+            .map(|(name, variable)| (name.as_str(), variable))
     }
 
     pub(crate) fn seal(&mut self) {

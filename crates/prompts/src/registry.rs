@@ -1,6 +1,9 @@
 //! All prompts of a configuration, and which version a reference means.
 
-use std::{collections::{BTreeMap, HashMap}, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use gauntlet_types::{Code, Fault, Name};
 use semver::Version;
@@ -34,7 +37,10 @@ impl Registry {
     }
 
     /// As [`Registry::new`], of versions that another registry has too.
-    pub fn of(prompts: Vec<Arc<Prompt>>, labels: Vec<(Name, Name, Name)>) -> Result<Registry, Vec<PromptError>> {
+    pub fn of(
+        prompts: Vec<Arc<Prompt>>,
+        labels: Vec<(Name, Name, Name)>,
+    ) -> Result<Registry, Vec<PromptError>> {
         let mut registry = Registry::default();
         let mut mistakes = Vec::new();
         for (prompt, label, version) in labels {
@@ -46,7 +52,10 @@ impl Registry {
             let versions = &mut registry.entries.entry(prompt.name.clone()).or_default().versions;
             match versions.get(&prompt.version) {
                 Some(known) if known.hash != prompt.hash => mistakes.push(prompt.mistake(
-                    format!("prompt `{}@{}` stands in `{}` too, with another text", prompt.name, prompt.version, known.file),
+                    format!(
+                        "prompt `{}@{}` stands in `{}` too, with another text",
+                        prompt.name, prompt.version, known.file
+                    ),
                     "raise the version of the newer one: versions never change".to_owned(),
                 )),
                 Some(_) => {}
@@ -61,13 +70,18 @@ impl Registry {
                 for label in prompt.labels.iter().filter(|label| !entry.labels.contains_key(*label)) {
                     let Some(other) = proposed.insert(label.clone(), prompt) else { continue };
                     mistakes.push(prompt.mistake(
-                        format!("label `{label}` of prompt `{}` is proposed by version {} too (`{}`)", prompt.name, other.version, other.file),
+                        format!(
+                            "label `{label}` of prompt `{}` is proposed by version {} too (`{}`)",
+                            prompt.name, other.version, other.file
+                        ),
                         format!("keep `{label}` in one of the two files"),
                     ));
                 }
             }
-            let proposed: Vec<(Name, Name)> =
-                proposed.into_iter().map(|(label, prompt)| (label, prompt.version.to_string().into())).collect();
+            let proposed: Vec<(Name, Name)> = proposed
+                .into_iter()
+                .map(|(label, prompt)| (label, prompt.version.to_string().into()))
+                .collect();
             entry.labels.extend(proposed);
         }
         // The order of a map must not show in what people read.
@@ -90,7 +104,11 @@ impl Registry {
         };
         let Some(entry) = self.entries.get(name).filter(|entry| !entry.versions.is_empty()) else {
             let known = self.prompts_names();
-            let cure = near::cure(name, known.iter().map(Name::as_str), "`gauntlet prompt list` shows those there are");
+            let cure = near::cure(
+                name,
+                known.iter().map(Name::as_str),
+                "`gauntlet prompt list` shows those there are",
+            );
             return Err(invalid(format!("there is no prompt `{}`: {cure}", shown(name))));
         };
         let label = match wanted {
@@ -123,7 +141,7 @@ impl Registry {
     /// All versions, by name and then version.
     pub fn prompts(&self) -> impl Iterator<Item = &Arc<Prompt>> {
         let mut names: Vec<_> = self.entries.iter().collect();
-        names.sort_by(|(a, _), (b, _)| a.cmp(b));
+        names.sort_by_key(|(name, _)| *name);
         names.into_iter().flat_map(|(_, entry)| entry.versions.values())
     }
 
@@ -131,7 +149,11 @@ impl Registry {
     pub fn labels(&self) -> Vec<(Name, Name, Name)> {
         let of = |(prompt, entry): (&Name, &Entry)| {
             let prompt = prompt.clone();
-            entry.labels.iter().map(move |(label, version)| (prompt.clone(), label.clone(), version.clone())).collect::<Vec<_>>()
+            entry
+                .labels
+                .iter()
+                .map(move |(label, version)| (prompt.clone(), label.clone(), version.clone()))
+                .collect::<Vec<_>>()
         };
         let mut labels: Vec<_> = self.entries.iter().flat_map(of).collect();
         labels.sort();
@@ -143,8 +165,12 @@ impl Registry {
     }
 
     fn prompts_names(&self) -> Vec<Name> {
-        let mut names: Vec<Name> =
-            self.entries.iter().filter(|(_, entry)| !entry.versions.is_empty()).map(|(name, _)| name.clone()).collect();
+        let mut names: Vec<Name> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| !entry.versions.is_empty())
+            .map(|(name, _)| name.clone())
+            .collect();
         names.sort();
         names
     }
@@ -163,7 +189,11 @@ impl Entry {
             Some(near) => format!("did you mean `{name}@{near}`? "),
             None => String::new(),
         };
-        invalid(format!("prompt `{name}` has no version or label `{}`; {near}it has {}", shown(wanted), self.choice()))
+        invalid(format!(
+            "prompt `{name}` has no version or label `{}`; {near}it has {}",
+            shown(wanted),
+            self.choice()
+        ))
     }
 
     /// What there is to choose from, newest first and not too much of it.

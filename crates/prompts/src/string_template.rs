@@ -14,7 +14,10 @@ pub(crate) struct StringTemplate {
 enum Piece {
     Text(String),
     /// `as_written` is put back when there is no value.
-    Variable { name: String, as_written: String },
+    Variable {
+        name: String,
+        as_written: String,
+    },
 }
 
 /// A variable where it stands in a template, in bytes.
@@ -58,7 +61,11 @@ impl StringTemplate {
     }
 
     /// Fills the template in; none if it would be longer than `bytes_max`.
-    pub(crate) fn render<'v>(&self, value: impl Fn(&str) -> Option<&'v str>, bytes_max: usize) -> Option<String> {
+    pub(crate) fn render<'v>(
+        &self,
+        value: impl Fn(&str) -> Option<&'v str>,
+        bytes_max: usize,
+    ) -> Option<String> {
         let parts = || {
             self.pieces.iter().map(|piece| match piece {
                 Piece::Text(text) => text.as_str(),
@@ -115,7 +122,9 @@ fn find(template: &str) -> impl Iterator<Item = Found<'_>> {
 }
 
 fn name_length(text: &str) -> usize {
-    let is_name = |(i, byte): &(usize, u8)| byte.is_ascii_alphabetic() || *byte == b'_' || (*i > 0 && byte.is_ascii_digit());
+    let is_name = |(i, byte): &(usize, u8)| {
+        byte.is_ascii_alphabetic() || *byte == b'_' || (*i > 0 && byte.is_ascii_digit())
+    };
     text.bytes().enumerate().take_while(is_name).count()
 }
 
@@ -147,7 +156,10 @@ mod tests {
         check("${b_2} and $b_2.", "$a and $a.");
         check("$e|${e}", "|");
         check("$$a $$$a $$$$", "$a $1 $$");
-        check("$unknown ${unknown} $undeclared ${undeclared}", "$unknown ${unknown} $undeclared ${undeclared}");
+        check(
+            "$unknown ${unknown} $undeclared ${undeclared}",
+            "$unknown ${unknown} $undeclared ${undeclared}",
+        );
         check("$5 $ $-a ${a ${5} ${} ${a-b} $", "$5 $ $-a ${a ${5} ${} ${a-b} $");
         check("${$a}", "${1}");
         check("$é ${é} é$a€", "$é ${é} é1€");
@@ -159,5 +171,18 @@ mod tests {
         let cut = StringTemplate::new("$a$a", |_| true);
         assert_eq!(cut.render(|_| Some("12345"), 10).as_deref(), Some("1234512345"));
         assert_eq!(cut.render(|_| Some("123456"), 10), None);
+    }
+
+    proptest::proptest! {
+        /// Whatever a text holds, doubled dollars bring it through, and a value comes through as it is.
+        #[test]
+        fn texts_and_values_come_through(text in "[$a{} é]{0,20}", value in "[$a{}]{0,9}") {
+            let template = format!("{}${{a}}$", text.replace('$', "$$"));
+            let rendered = StringTemplate::new(&template, |name| name == "a").render(|_| Some(&value), 1_000);
+            proptest::prop_assert_eq!(rendered, Some(format!("{text}{value}$")));
+            // Without a variable only doubled dollars change.
+            let plain = StringTemplate::new(&text, |_| false).render(|_| None, 1_000);
+            proptest::prop_assert_eq!(plain, Some(text.replace("$$", "$")));
+        }
     }
 }

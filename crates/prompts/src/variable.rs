@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn every_type_takes_its_own() {
-        let values = [json!("a"), json!(1), json!(1.5), json!(true), json!([1]), json!({"a": 1}), json!(null)];
+        let values =
+            [json!("a"), json!(1), json!(1.5), json!(true), json!([1]), json!({"a": 1}), json!(null)];
         let check = |kind: Kind, wanted: [bool; 7]| {
             let fits: Vec<bool> = values.iter().map(|value| kind.fits(value)).collect();
             assert_eq!(fits, wanted, "{kind:?}");

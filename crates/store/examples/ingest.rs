@@ -1,1 +1,272 @@
-fn main() {}
+//! Measures the trace store: rate and CPU of appends, size on disk, time of the usual questions.
+//!
+//! `cargo run --release -p gauntlet-store --example ingest -- [calls] [batch]`, 200,000 and 500 unless told. The texts are
+//! varied English-like chat bodies (2.1 KB in, 1.4 KB out), made before the clock starts; CPU time is this thread's, from
+//! `/proc/thread-self/schedstat`, so it leaves out what the kernel does elsewhere (write-back), and checkpoints are run
+//! and counted on this thread as well.
+
+use std::{
+    fmt::Write,
+    fs,
+    time::{Duration, Instant},
+};
+
+use gauntlet_ports::{Grain, SpendBy, SpendQuery, SpoolPosition, StoredCall, TraceFilter, TraceStore};
+use gauntlet_store::SqliteTraces;
+use gauntlet_types::{
+    Attempt, AttemptEnd, CacheUse, CallId, CallRecord, Caller, Charge, Decision, Door, Environment, Finish, Name,
+    NanoUsd, Outcome, PromptRef, SpanId, Stage, StageTime, Target, Timestamp, TokenCount, TraceId, Usage,
+};
+use serde_json::json;
+
+const START: i64 = 1_777_142_531_000_000;
+/// Between two calls: a gateway at 200 calls a second.
+const APART_US: i64 = 5_000;
+const SYLLABLES: [&str; 20] = [
+    "an", "ber", "co", "de", "el", "fin", "ga", "hi", "in", "ka", "lo", "mar", "ne", "or", "pre", "qui", "re", "st", "ti", "un",
+];
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).map(|text| text.parse().expect("a number"));
+    let calls: usize = arguments.next().unwrap_or(200_000);
+    let batch: usize = arguments.next().unwrap_or(500);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("gauntlet.db");
+    let store = SqliteTraces::open(&path).expect("a store");
+    let mut maker = Maker::new();
+    let (mut wall, mut cpu, mut slowest, mut raw) = (Duration::ZERO, 0, Duration::ZERO, 0usize);
+    let (mut checkpoint_cpu, mut done) = (0, 0);
+    while done < calls {
+        let records: Vec<StoredCall> = (0..batch.min(calls - done)).map(|n| maker.call(done + n)).collect();
+        raw += records.iter().map(|call| call.input.len() + call.output.len()).sum::<usize>();
+        done += records.len();
+        let positions = [SpoolPosition { worker: "0".to_owned(), segment: 1, offset: done as u64 }];
+        let (began, cpu_began) = (Instant::now(), cpu_ns());
+        store.append(&records, &positions).expect("appended");
+        let took = began.elapsed();
+        (wall, cpu, slowest) = (wall + took, cpu + cpu_ns() - cpu_began, slowest.max(took));
+        if (done / batch).is_multiple_of(20) {
+            let cpu_began = cpu_ns();
+            store.checkpoint().expect("checkpoint");
+            checkpoint_cpu += cpu_ns() - cpu_began;
+        }
+    }
+    let size = fs::metadata(&path).map_or(0, |meta| meta.len());
+    println!("{calls} calls in batches of {batch}, {} bytes of texts each", raw / calls);
+    println!("  {:.0} calls/s, slowest batch {:.1} ms", calls as f64 / wall.as_secs_f64(), ms(slowest));
+    println!("  {:.2} µs CPU a call, and {:.2} µs for checkpoints", us(cpu, calls), us(checkpoint_cpu, calls));
+    println!("  {} bytes a call on disk; resident {} KiB", size as usize / calls, resident_kib());
+    questions(&store, &maker);
+    println!("  resident after questions {} KiB", resident_kib());
+}
+
+fn questions(store: &SqliteTraces, maker: &Maker) {
+    let find = |what: &str, filter: TraceFilter| {
+        time(what, || store.trace_find(&filter).expect("found").len());
+    };
+    let none = TraceFilter::default;
+    find("newest 50", none());
+    find("newest 50 of a route", TraceFilter { route: Some("route-3".into()), ..none() });
+    find("a user", TraceFilter { user: Some("user-77".into()), ..none() });
+    find("a session", TraceFilter { session: Some("session-900".into()), ..none() });
+    find("a trace id", TraceFilter { trace_id: Some(maker.a_trace), ..none() });
+    find("failed", TraceFilter { outcome: Some(Outcome::Failed), ..none() });
+    find("dearer than any", TraceFilter { cost_min: Some(NanoUsd(i64::MAX)), ..none() });
+    find("a text that is nowhere", TraceFilter { text: Some("xyzzy plugh".into()), ..none() });
+    find("before a call", TraceFilter { before: Some(maker.a_call), ..none() });
+    find("after a call", TraceFilter { after: Some(maker.a_call), ..none() });
+    time("one whole call", || usize::from(store.trace_get(maker.a_call).expect("read").is_some()));
+    let (from, to) = (Timestamp(START), Timestamp(maker.latest));
+    let query = |by: &[SpendBy]| SpendQuery {
+        by: by.to_vec(),
+        from: from.day(),
+        to: to.day(),
+        tenant: None,
+        route: None,
+    };
+    time("spend by route and model", || store.spend(&query(&[SpendBy::Route, SpendBy::Model])).expect("sum").len());
+    time("spend by day", || store.spend(&query(&[SpendBy::Day])).expect("sum").len());
+    time("overview, hours", || store.overview(from, to, Grain::Hour).expect("figures").series.len());
+    time("overview, days", || store.overview(from, to, Grain::Day).expect("figures").series.len());
+    time("budgets of a day", || store.budget_spent(to.day()).expect("budgets").len());
+}
+
+fn time(what: &str, question: impl Fn() -> usize) {
+    let mut best = Duration::MAX;
+    let mut rows = 0;
+    for _ in 0..3 {
+        let began = Instant::now();
+        rows = question();
+        best = best.min(began.elapsed());
+    }
+    println!("  {what:<26} {:>8.2} ms  {rows} rows", ms(best));
+}
+
+struct Maker {
+    rng: fastrand::Rng,
+    words: Vec<String>,
+    a_call: CallId,
+    a_trace: TraceId,
+    latest: i64,
+}
+
+impl Maker {
+    fn new() -> Maker {
+        let mut rng = fastrand::Rng::with_seed(7);
+        let syllable = |rng: &mut fastrand::Rng| SYLLABLES[rng.usize(..SYLLABLES.len())];
+        let words = (0..3000).map(|_| (0..rng.usize(1..5)).map(|_| syllable(&mut rng)).collect()).collect();
+        Maker {
+            rng,
+            words,
+            a_call: CallId(uuid::Uuid::nil()),
+            a_trace: TraceId(0),
+            latest: 0,
+        }
+    }
+
+    fn prose(&mut self, bytes: usize) -> String {
+        let mut text = String::with_capacity(bytes + 16);
+        while text.len() < bytes {
+            // Frequent words first, as in any language; a number now and then, which does not repeat.
+            let share = self.rng.f64();
+            let word = (share * share * self.words.len() as f64) as usize;
+            if self.rng.u8(..) < 8 {
+                let _ = write!(text, "{} ", self.rng.u32(..));
+            }
+            text.push_str(&self.words[word]);
+            text.push_str(if self.rng.u8(..) < 20 { ". " } else { " " });
+        }
+        text
+    }
+
+    fn call(&mut self, number: usize) -> StoredCall {
+        let started = Timestamp(START + number as i64 * APART_US + self.rng.i64(0..2000));
+        self.latest = self.latest.max(started.0);
+        let model = ["gpt-4o-mini", "gpt-4o", "claude-haiku-4-5", "gemini-2.5-flash"][self.rng.usize(..4)];
+        let route = format!("route-{}", self.rng.usize(..10));
+        let user = format!("user-{}", self.rng.usize(..20_000));
+        let (system, question, answer) = (self.prose(700), self.prose(1200), self.prose(1150));
+        let input = json!({
+            "model": model,
+            "messages": [{"role": "system", "content": system}, {"role": "user", "content": question}],
+            "temperature": 0.2, "max_tokens": 500, "user": user,
+        });
+        let output = json!({
+            "id": format!("chatcmpl-{:x}", self.rng.u128(..)), "object": "chat.completion", "created": started.0 / 1_000_000,
+            "model": model,
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 480, "completion_tokens": 260, "total_tokens": 740},
+        });
+        let record = self.record(number, started, model, &route, &user);
+        if number % 50_000 == 777 {
+            (self.a_call, self.a_trace) = (record.id, record.trace_id);
+        }
+        StoredCall { record, input: input.to_string().into(), output: output.to_string().into() }
+    }
+
+    fn record(&mut self, number: usize, started: Timestamp, model: &str, route: &str, user: &str) -> CallRecord {
+        let latency_us = 400_000 + self.rng.u64(..3_000_000);
+        let has_failed = self.rng.u8(..) == 0;
+        let millis = (started.0 / 1000) as u64;
+        let mut random = [0; 10];
+        self.rng.fill(&mut random);
+        let stages = [Stage::Admit, Stage::Limit, Stage::GuardInput, Stage::Render, Stage::Plan, Stage::Reserve];
+        let name = |text: String| Name::from(text);
+        let charge = |scope: &str, key: String| Charge {
+            scope: scope.into(),
+            key: key.into(),
+            period: Some(started.day()),
+        };
+        CallRecord {
+            id: CallId(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()),
+            trace_id: TraceId(self.rng.u128(..)),
+            span_id: SpanId(self.rng.u64(..)),
+            parent_span_id: None,
+            started,
+            latency_us,
+            first_token_us: Some(latency_us / 3),
+            stages: stages
+                .into_iter()
+                .map(|stage| StageTime { stage, start_us: self.rng.u32(..500), took_us: self.rng.u32(..90) })
+                .collect(),
+            door: Door::ChatCompletions,
+            is_streaming: number % 2 == 0,
+            caller: Caller {
+                tenant: name(format!("tenant-{}", self.rng.usize(..5))),
+                team: Some(name(format!("team-{}", self.rng.usize(..3)))),
+                user: Some(user.into()),
+                session: Some(name(format!("session-{}", number / 5))),
+                key: Some("app".into()),
+                environment: Environment::Prod,
+                app_sha: Some("9f8c1d2".into()),
+                eval_id: None,
+                tags: Vec::new(),
+            },
+            route: route.into(),
+            model_asked: "support".into(),
+            target: Some(Target { provider: "openai".into(), model: model.into() }),
+            model_answered: Some(model.into()),
+            prompt: Some(PromptRef {
+                name: "support-agent".into(),
+                version: "2.1.0".into(),
+                label: Some("production".into()),
+                hash: "5f2ab8c1d2e3f40516273849a0b1c2d3e4f5061728394a5b6c7d8e9fa0b1c2d3".into(),
+            }),
+            sdk: Some("openai-python/1.99".into()),
+            outcome: if has_failed { Outcome::Failed } else { Outcome::Ok },
+            status: 200,
+            error: None,
+            error_message: None,
+            finish: Some(Finish::Stop),
+            decision: Decision::Allow,
+            guard: Vec::new(),
+            cache: CacheUse::Miss,
+            attempts: vec![Attempt {
+                target: Target { provider: "openai".into(), model: model.into() },
+                start_us: 310,
+                took_us: latency_us as u32 - 400,
+                end: AttemptEnd::Ok,
+                status: Some(200),
+                error: None,
+            }],
+            tool_calls: Vec::new(),
+            usage: Usage {
+                input_fresh: TokenCount(self.rng.u32(300..700)),
+                output: TokenCount(self.rng.u32(100..400)),
+                ..Usage::default()
+            },
+            cost: NanoUsd(self.rng.i64(50_000..900_000)),
+            held: NanoUsd(1_200_000),
+            charges: vec![
+                charge("model_daily", model.to_owned()),
+                charge("route_daily", route.to_owned()),
+                charge("route_user_daily", format!("{route}/{user}")),
+            ],
+            wasted: NanoUsd::ZERO,
+            price_version: "2026-11-01".into(),
+            config_version: "c0ffee12".into(),
+            dropped: Vec::new(),
+            injected: Vec::new(),
+            judge_score: None,
+        }
+    }
+}
+
+fn cpu_ns() -> u64 {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+fn resident_kib() -> u64 {
+    let text = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = text.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok());
+    pages.map_or(0, |pages| pages * 4)
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+fn us(nanos: u64, calls: usize) -> f64 {
+    nanos as f64 / 1e3 / calls as f64
+}

@@ -57,7 +57,7 @@ create table settings (
 -- Every change made through this store, in the transaction that made it.
 create table audit (
     seq     integer primary key autoincrement,
-    ts      text not null,
+    ts      text not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
     actor   text not null default 'operator',
     action  text not null,
     subject text not null,

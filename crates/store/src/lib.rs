@@ -2,7 +2,8 @@
 //!
 //! `gauntlet.db` ([`SqliteTraces`]) holds calls, their texts, roll-ups and spend; `control.db` ([`SqliteControl`]) holds
 //! keys, kill switches, prompts and the audit log. Both are plain SQLite files that `sqlite3` can read while the gateway
-//! runs. No clock is read but for the audit log's time, and nothing here is async: callers bring blocking threads.
+//! runs. Nothing here is async and no clock is read (the audit log's time is SQLite's own): callers bring blocking
+//! threads.
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -10,6 +11,8 @@ mod control;
 mod error;
 mod file;
 mod pool;
+#[cfg(test)]
+mod tests;
 mod time;
 mod traces;
 

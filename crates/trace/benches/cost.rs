@@ -7,7 +7,7 @@ mod support;
 
 use divan::{Bencher, black_box};
 use gauntlet_ports::{Spool, Texts};
-use gauntlet_trace::{FileSpool, LineSink, LineTarget, Metrics, SpoolLimits, line};
+use gauntlet_trace::{FileSpool, LineSink, LineTarget, Metrics, SpoolLimits, line, segment};
 
 fn main() {
     divan::main();
@@ -50,20 +50,21 @@ fn close_35000_bytes(bencher: Bencher) {
 }
 
 #[divan::bench]
-fn json_alone(bencher: Bencher) {
+fn record_alone(bencher: Bencher) {
     let record = support::record(1);
     let mut out = Vec::new();
     bencher.bench_local(|| {
         out.clear();
-        serde_json::to_writer(&mut out, black_box(&record)).expect("a vector takes everything");
+        segment::push_record(black_box(&record), &mut out).expect("a vector takes everything");
         out.len()
     });
 }
 
 #[divan::bench]
 fn record_read_back(bencher: Bencher) {
-    let json = serde_json::to_vec(&support::record(1)).expect("a record is JSON");
-    bencher.bench_local(|| serde_json::from_slice::<gauntlet_types::CallRecord>(black_box(&json)).is_ok());
+    let mut bytes = Vec::new();
+    segment::push_record(&support::record(1), &mut bytes).expect("a vector takes everything");
+    bencher.bench_local(|| segment::read_record(black_box(&bytes)));
 }
 
 #[divan::bench]

@@ -7,29 +7,27 @@
 //! Segments may be removed out of order (a long call keeps the one it was opened in). If the process then dies, recovery
 //! finds that call's `open`, perhaps without the `close` that was stored and removed; here too the store knows its id.
 
+mod handle;
+
 use std::{
     collections::{BTreeMap, HashMap},
     io,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
-    },
-    thread::{self, JoinHandle, Thread},
+    sync::{Arc, atomic::Ordering, mpsc::TrySendError},
+    thread,
     time::Duration,
 };
 
 use gauntlet_ports::{SpoolPosition, StoreError, TraceStore};
-use gauntlet_types::CallRecord;
 
 use crate::{
     error::TraceError,
     follow::{Batch, Damage, Follower},
-    prometheus::Gauge,
     segment,
-    spool::{FileSpool, Tail},
 };
+
+pub use handle::{DrainerHandle, DrainerStats};
+use handle::{Shared, lock};
 
 #[derive(Clone, Copy, Debug)]
 pub struct DrainerConfig {
@@ -63,41 +61,6 @@ impl Default for DrainerConfig {
 
 /// Unregistered spools (none in a normal process) are looked for this many polls apart: about once a second.
 const POLLS_PER_SCAN: u32 = 50;
-const SUBSCRIBERS_MAX: usize = 64;
-
-/// Figures since the start, for metrics and `doctor`.
-#[derive(Clone, Default, Debug)]
-pub struct DrainerStats {
-    /// Records that were new to the store.
-    pub records_stored: u64,
-    pub batches: u64,
-    /// In the spool, not in the store.
-    pub spool_bytes_waiting: u64,
-    pub segments: u64,
-    pub store_failing: bool,
-    pub store_failures: u64,
-    pub last_error: Option<String>,
-    pub damaged_bytes: u64,
-    pub torn: u64,
-    pub unreadable: u64,
-    /// Records that subscribers were too slow for.
-    pub tail_dropped: u64,
-}
-
-impl DrainerStats {
-    pub fn gauges(&self) -> Vec<Gauge<'static>> {
-        let gauge = |name, help, value: u64| Gauge { name, help, labels: &[], value: value as f64 };
-        vec![
-            gauge("gauntlet_spool_bytes_waiting", "Bytes in the spool that are not in the trace store yet.", self.spool_bytes_waiting),
-            gauge("gauntlet_spool_segments", "Spool segments on disk.", self.segments),
-            gauge("gauntlet_spool_damaged_bytes", "Bytes of the spool that could not be read.", self.damaged_bytes),
-            gauge("gauntlet_store_failing", "1 while the trace store refuses records.", u64::from(self.store_failing)),
-            gauge("gauntlet_store_failures", "Batches that the trace store refused since the start.", self.store_failures),
-            gauge("gauntlet_records_stored", "Records stored since the start.", self.records_stored),
-            gauge("gauntlet_tail_records_dropped", "Records that a slow live tail missed since the start.", self.tail_dropped),
-        ]
-    }
-}
 
 /// Moves records into a store; see the module.
 pub struct Drainer {
@@ -106,7 +69,10 @@ pub struct Drainer {
     config: DrainerConfig,
     shared: Arc<Shared>,
     followers: BTreeMap<String, Follower>,
+    /// Where the store stood when this began.
     starts: HashMap<String, (u64, u64)>,
+    /// How many of the registered spools are followed already.
+    tails_seen: usize,
     batch: Batch,
     /// How long the oldest record of the batch has waited, in time slept.
     waited: Duration,
@@ -115,33 +81,6 @@ pub struct Drainer {
     is_blocked: bool,
     backoff: Duration,
     damage: Damage,
-}
-
-#[derive(Default)]
-struct Shared {
-    wishes: Mutex<Wishes>,
-    flushed: Condvar,
-    is_abandoned: AtomicBool,
-    bytes_waiting: AtomicU64,
-    stats: Mutex<DrainerStats>,
-    subscribers: Mutex<Vec<SyncSender<Arc<CallRecord>>>>,
-    tail_dropped: AtomicU64,
-}
-
-#[derive(Default)]
-struct Wishes {
-    tails: Vec<Arc<Tail>>,
-    flush_asked: u64,
-    flush_done: u64,
-    is_stopping: bool,
-}
-
-/// The running drainer. Dropped without [`DrainerHandle::stop`], the thread ends and leaves the rest in the spool.
-pub struct DrainerHandle {
-    shared: Arc<Shared>,
-    subscriber_records: usize,
-    thread: Thread,
-    join: Option<JoinHandle<()>>,
 }
 
 impl Drainer {
@@ -159,7 +98,12 @@ impl Drainer {
             shared: Arc::clone(&shared),
             followers: BTreeMap::new(),
             starts: HashMap::new(),
-            batch: Batch { records_max: config.batch_records, bytes_max: config.batch_bytes, ..Batch::default() },
+            tails_seen: 0,
+            batch: Batch {
+                records_max: config.batch_records,
+                bytes_max: config.batch_bytes,
+                ..Batch::default()
+            },
             waited: Duration::ZERO,
             polls: 0,
             is_blocked: false,
@@ -205,7 +149,9 @@ impl Drainer {
                     }
                 }
             }
-            if let Some(asked) = flush.take_if(|flush| (!is_more && !self.is_blocked) || flush.is_reached(&self.followers)) {
+            if let Some(asked) =
+                flush.take_if(|flush| (!is_more && !self.is_blocked) || flush.is_reached(&self.followers))
+            {
                 self.report();
                 let mut wishes = lock(&self.shared.wishes);
                 wishes.flush_done = wishes.flush_done.max(asked.number);
@@ -226,14 +172,15 @@ impl Drainer {
     /// Picks up new spools, a flush that was asked for, and whether to stop.
     fn hear_wishes(&mut self, flush: &mut Option<Flush>) -> bool {
         let wishes = lock(&self.shared.wishes);
-        for tail in &wishes.tails {
+        for tail in &wishes.tails[self.tails_seen..] {
             let start = self.starts.get(&tail.worker).copied();
-            let follower =
-                self.followers.entry(tail.worker.clone()).or_insert_with(|| Follower::new(&tail.worker, start));
-            if !follower.tail.as_ref().is_some_and(|known| Arc::ptr_eq(known, tail)) {
-                follower.tail = Some(Arc::clone(tail));
-            }
+            let follower = self
+                .followers
+                .entry(tail.worker.clone())
+                .or_insert_with(|| Follower::new(&tail.worker, start));
+            follower.tail = Some(Arc::clone(tail));
         }
+        self.tails_seen = wishes.tails.len();
         if flush.is_none() && wishes.flush_asked > wishes.flush_done {
             let ends = wishes.tails.iter().map(|tail| (tail.worker.clone(), tail.read())).collect();
             *flush = Some(Flush { number: wishes.flush_asked, ends });
@@ -244,8 +191,10 @@ impl Drainer {
     fn learn_positions(&mut self) -> bool {
         match self.store.spool_positions() {
             Ok(positions) => {
-                self.starts =
-                    positions.into_iter().map(|place| (place.worker, (place.segment, place.offset))).collect();
+                self.starts = positions
+                    .into_iter()
+                    .map(|place| (place.worker, (place.segment, place.offset)))
+                    .collect();
                 for follower in self.followers.values_mut() {
                     follower.start_at(self.starts.get(&follower.worker).copied());
                 }
@@ -270,14 +219,17 @@ impl Drainer {
         self.polls -= 1;
         let before = self.damage;
         let mut is_more = false;
-        self.is_blocked = false;
+        let was_blocked = std::mem::take(&mut self.is_blocked);
         for follower in self.followers.values_mut() {
             follower.look();
             match follower.read(&mut self.batch, &mut self.damage) {
                 Ok(is_cut) => is_more |= is_cut,
                 Err(error) => {
                     self.is_blocked = true;
-                    tracing::warn!(worker = follower.worker, %error, "cannot read a spool segment");
+                    // Said once, not with every look.
+                    if !was_blocked {
+                        tracing::error!(worker = follower.worker, %error, "cannot read a spool segment; trying on");
+                    }
                 }
             }
         }
@@ -291,8 +243,10 @@ impl Drainer {
     fn scan(&mut self) -> io::Result<()> {
         for name in segment::list(&self.dir)? {
             let start = self.starts.get(&name.worker).copied();
-            let follower =
-                self.followers.entry(name.worker.clone()).or_insert_with(|| Follower::new(&name.worker, start));
+            let follower = self
+                .followers
+                .entry(name.worker.clone())
+                .or_insert_with(|| Follower::new(&name.worker, start));
             follower.add(&self.dir, &name);
         }
         self.followers.retain(|_, follower| !follower.is_empty());
@@ -388,73 +342,10 @@ struct Flush {
 
 impl Flush {
     fn is_reached(&self, followers: &BTreeMap<String, Follower>) -> bool {
-        self.ends.iter().all(|(worker, end)| followers.get(worker).is_none_or(|follower| follower.read_to() >= *end))
+        self.ends
+            .iter()
+            .all(|(worker, end)| followers.get(worker).is_none_or(|follower| follower.read_to() >= *end))
     }
-}
-
-impl DrainerHandle {
-    /// Registers a spool of this process, so that it is read without looking at the file system.
-    pub fn follow(&self, spool: &FileSpool) {
-        lock(&self.shared.wishes).tails.push(spool.tail());
-        self.thread.unpark();
-    }
-
-    /// Waits until everything written before this call is in the store.
-    pub fn flush(&self, timeout: Duration) -> Result<(), TraceError> {
-        let mut wishes = lock(&self.shared.wishes);
-        wishes.flush_asked += 1;
-        let mine = wishes.flush_asked;
-        self.thread.unpark();
-        let (wishes, _) = self
-            .shared
-            .flushed
-            .wait_timeout_while(wishes, timeout, |wishes| wishes.flush_done < mine)
-            .unwrap_or_else(PoisonError::into_inner);
-        if wishes.flush_done >= mine {
-            return Ok(());
-        }
-        Err(TraceError::NotDrained { waiting_bytes: self.shared.bytes_waiting.load(Ordering::Relaxed) })
-    }
-
-    /// Stores what is there, once, and ends the thread. What the store does not take stays in the spool.
-    pub fn stop(mut self) -> Result<(), TraceError> {
-        lock(&self.shared.wishes).is_stopping = true;
-        self.thread.unpark();
-        let ended = self.join.take().is_none_or(|join| join.join().is_ok());
-        let stats = self.stats();
-        if ended && !stats.store_failing {
-            return Ok(());
-        }
-        Err(TraceError::NotDrained { waiting_bytes: stats.spool_bytes_waiting })
-    }
-
-    pub fn stats(&self) -> DrainerStats {
-        let tail_dropped = self.shared.tail_dropped.load(Ordering::Relaxed);
-        DrainerStats { tail_dropped, ..lock(&self.shared.stats).clone() }
-    }
-
-    /// Every record from now on, as it is stored; one that does not keep up misses some. None when too many listen.
-    pub fn subscribe(&self) -> Option<Receiver<Arc<CallRecord>>> {
-        let mut subscribers = lock(&self.shared.subscribers);
-        if subscribers.len() >= SUBSCRIBERS_MAX {
-            return None;
-        }
-        let (sender, receiver) = sync_channel(self.subscriber_records);
-        subscribers.push(sender);
-        Some(receiver)
-    }
-}
-
-impl Drop for DrainerHandle {
-    fn drop(&mut self) {
-        self.shared.is_abandoned.store(true, Ordering::Release);
-        self.thread.unpark();
-    }
-}
-
-/// Nothing here is left half done by a panic: plain values, replaced whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

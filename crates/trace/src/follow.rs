@@ -56,6 +56,8 @@ struct Followed {
     end: u64,
     is_sealed: bool,
     is_damaged: bool,
+    /// Could not be removed.
+    is_stuck: bool,
     calls_in_flight: usize,
 }
 
@@ -105,6 +107,7 @@ impl Follower {
             end: 0,
             is_sealed: false,
             is_damaged: false,
+            is_stuck: false,
             calls_in_flight: 0,
         });
     }
@@ -144,7 +147,11 @@ impl Follower {
     pub(crate) fn position(&self) -> Option<SpoolPosition> {
         let (segment, offset) = self.read_to();
         let is_further = self.start.is_none_or(|start| (segment, offset) > start);
-        (self.position_pending && is_further).then(|| SpoolPosition { worker: self.worker.clone(), segment, offset })
+        (self.position_pending && is_further).then(|| SpoolPosition {
+            worker: self.worker.clone(),
+            segment,
+            offset,
+        })
     }
 
     /// Reads until the batch is full or there is nothing more; true if the batch stopped it.
@@ -234,7 +241,7 @@ impl Follower {
                 if self.start.is_some_and(|stored| place <= stored) {
                     return;
                 }
-                match serde_json::from_slice(&entry.record) {
+                match entry.read_record() {
                     Ok(record) => {
                         batch.bytes += entry.len() - HEADER_BYTES;
                         batch.calls.push(StoredCall { record, input: entry.input, output: entry.output });
@@ -256,7 +263,10 @@ impl Follower {
             segment.stored = segment.read;
             let is_needed = !segment.is_sealed || segment.stored < segment.end || segment.calls_in_flight > 0;
             if !is_needed && let Err(error) = segment::retire(&segment.path, segment.is_damaged) {
-                tracing::warn!(path = %segment.path.display(), %error, "cannot remove a spool segment that is stored");
+                if !std::mem::replace(&mut segment.is_stuck, true) {
+                    let path = segment.path.display();
+                    tracing::warn!(%path, %error, "cannot remove a spool segment that is stored; trying on");
+                }
                 return true;
             }
             is_needed

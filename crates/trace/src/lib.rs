@@ -7,18 +7,18 @@
 //! Plain threads, no async: everything here either takes microseconds or runs on a thread of its own. What it does not
 //! do: decide what is recorded, redact, or read the clock.
 
-pub mod segment;
-pub mod spool;
 pub mod disk;
 pub mod drain;
+pub mod error;
 mod follow;
-pub mod recover;
 pub mod line;
-pub mod sink;
 pub mod metrics;
 mod prometheus;
+pub mod recover;
+pub mod segment;
 mod series;
-pub mod error;
+pub mod sink;
+pub mod spool;
 
 pub use disk::{Disk, RealDisk, SegmentFile};
 pub use drain::{Drainer, DrainerConfig, DrainerHandle, DrainerStats};

@@ -71,12 +71,24 @@ fn histograms(text: &mut Text, totals: &Totals) {
     const DURATION: &str = "gauntlet_request_duration_seconds";
     text.family(DURATION, "histogram", "From the first byte of a request to the last byte of its answer.");
     for ([route, model], series) in &routes {
-        text.histogram(DURATION, &[("route", *route), ("model", model)], &series.duration, &DURATION_US, MICRO);
+        text.histogram(
+            DURATION,
+            &[("route", *route), ("model", model)],
+            &series.duration,
+            &DURATION_US,
+            MICRO,
+        );
     }
     const FIRST: &str = "gauntlet_first_token_seconds";
     text.family(FIRST, "histogram", "From the first byte of a request to the first token of its answer.");
     for ([route, model], series) in routes.iter().filter(|(_, series)| series.first_token.count() > 0) {
-        text.histogram(FIRST, &[("route", *route), ("model", model)], &series.first_token, &DURATION_US, MICRO);
+        text.histogram(
+            FIRST,
+            &[("route", *route), ("model", model)],
+            &series.first_token,
+            &DURATION_US,
+            MICRO,
+        );
     }
 }
 

@@ -41,7 +41,8 @@ pub fn recover(dir: &Path, store: &dyn TraceStore, now: Timestamp) -> Result<Rec
     if !dir.exists() {
         return Ok(Recovered::default());
     }
-    let names = segment::list(dir).map_err(|source| TraceError::io("read the spool's folder", dir, source))?;
+    let names =
+        segment::list(dir).map_err(|source| TraceError::io("read the spool's folder", dir, source))?;
     if names.is_empty() {
         return Ok(Recovered::default());
     }
@@ -140,7 +141,10 @@ impl Recovery<'_> {
     }
 
     fn append(&mut self, positions: &[SpoolPosition]) -> Result<usize, TraceError> {
-        let new = self.store.append(&self.batch.calls, positions).map_err(|source| store_error(self.dir, source))?;
+        let new = self
+            .store
+            .append(&self.batch.calls, positions)
+            .map_err(|source| store_error(self.dir, source))?;
         self.batch.calls.clear();
         self.batch.bytes = 0;
         Ok(new)
@@ -152,7 +156,11 @@ impl Recovery<'_> {
         left.sort();
         for (_, (at, record)) in left {
             if let Some(record) = read_record(&record) {
-                let call = StoredCall { record: interrupted(record, now), input: Bytes::new(), output: Bytes::new() };
+                let call = StoredCall {
+                    record: interrupted(record, now),
+                    input: Bytes::new(),
+                    output: Bytes::new(),
+                };
                 self.batch.calls.push(call);
             } else {
                 self.damaged[at] = true;
@@ -173,16 +181,20 @@ fn interrupted(record: CallRecord, now: Timestamp) -> CallRecord {
     CallRecord {
         outcome: Outcome::Interrupted,
         error: Some(Code::Interrupted),
-        error_message: Some("the gateway ended while this call was in flight; charged what it held".to_owned()),
+        error_message: Some(
+            "the gateway ended while this call was in flight; charged what it held".to_owned(),
+        ),
         cost: record.held,
         latency_us: elapsed.min(INTERRUPTED_LATENCY_MAX.as_micros() as u64),
         ..record
     }
 }
 
-fn read_record(json: &[u8]) -> Option<CallRecord> {
-    serde_json::from_slice(json)
-        .inspect_err(|error| tracing::error!(%error, "a record in the spool cannot be read; its segment is kept"))
+fn read_record(bytes: &[u8]) -> Option<CallRecord> {
+    segment::read_record(bytes)
+        .inspect_err(
+            |error| tracing::error!(%error, "a record in the spool cannot be read; its segment is kept"),
+        )
         .ok()
 }
 

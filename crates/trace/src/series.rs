@@ -5,17 +5,33 @@ use std::{
     hash::{BuildHasherDefault, Hasher},
 };
 
-use gauntlet_types::{Action, AttemptEnd, CacheUse, CallRecord, Code, Direction, Door, Name, NanoUsd, Outcome};
+use gauntlet_types::{
+    Action, AttemptEnd, CacheUse, CallRecord, Code, Direction, Door, Name, NanoUsd, Outcome,
+};
 
 /// Seconds, in microseconds: from refusals and cache hits to the slowest answers.
 pub(crate) const DURATION_US: [u64; 16] = [
-    1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
-    10_000_000, 30_000_000, 60_000_000, 120_000_000,
+    1_000,
+    2_500,
+    5_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    30_000_000,
+    60_000_000,
+    120_000_000,
 ];
 /// OpenTelemetry GenAI conventions, `gen_ai.client.operation.duration`: 10 ms, doubling.
 pub(crate) const OPERATION_US: [u64; 14] = [
-    10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 640_000, 1_280_000, 2_560_000, 5_120_000, 10_240_000, 20_480_000,
-    40_960_000, 81_920_000,
+    10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 640_000, 1_280_000, 2_560_000, 5_120_000, 10_240_000,
+    20_480_000, 40_960_000, 81_920_000,
 ];
 /// OpenTelemetry GenAI conventions, `gen_ai.client.token.usage`: powers of four.
 pub(crate) const TOKENS: [u64; 14] =
@@ -84,8 +100,14 @@ impl<'a> Labels<'a> {
         let is_vetted = !matches!(
             record.error,
             Some(
-                Code::UnknownModel | Code::UnknownRoute | Code::Unauthorized | Code::Forbidden | Code::InvalidRequest
-                    | Code::RequestTooLarge | Code::NotFound | Code::MethodNotAllowed
+                Code::UnknownModel
+                    | Code::UnknownRoute
+                    | Code::Unauthorized
+                    | Code::Forbidden
+                    | Code::InvalidRequest
+                    | Code::RequestTooLarge
+                    | Code::NotFound
+                    | Code::MethodNotAllowed
             )
         ) || target.is_some();
         Labels {
@@ -192,8 +214,11 @@ impl Series {
         self.requests += 1;
         self.cost = self.cost.plus(record.cost);
         let written = u64::from(usage.cache_write_5m.0) + u64::from(usage.cache_write_1h.0);
-        let counts = [usage.input_fresh, usage.cache_read, usage.output, usage.reasoning].map(|count| u64::from(count.0));
-        for (total, count) in self.tokens.iter_mut().zip([counts[0], counts[1], written, counts[2], counts[3]]) {
+        let counts = [usage.input_fresh, usage.cache_read, usage.output, usage.reasoning]
+            .map(|count| u64::from(count.0));
+        for (total, count) in
+            self.tokens.iter_mut().zip([counts[0], counts[1], written, counts[2], counts[3]])
+        {
             *total += count;
         }
         self.duration.observe(&DURATION_US, record.latency_us);
@@ -223,10 +248,13 @@ impl Series {
     }
 }
 
+/// By the hash of their labels.
+type SeriesTable = HashMap<u64, Vec<(Key, Box<Series>)>, BuildHasherDefault<Ready>>;
+
 /// One shard: threads that share none never wait for each other.
 #[derive(Default)]
 pub(crate) struct Shard {
-    series: HashMap<u64, Vec<(Key, Box<Series>)>, BuildHasherDefault<Ready>>,
+    series: SeriesTable,
     pub codes: [u64; Code::ALL.len()],
     pub cache: [u64; 3],
     pub guard: Vec<((Direction, Name, Action), u64)>,
@@ -268,7 +296,12 @@ impl Shard {
         for attempt in &record.attempts {
             let provider = &attempt.target.provider;
             let is_same = |key: &(Name, AttemptEnd)| key.1 == attempt.end && key.0 == *provider.as_str();
-            tally(&mut self.attempts, is_same, || (provider.clone(), attempt.end), || (OTHER.into(), attempt.end));
+            tally(
+                &mut self.attempts,
+                is_same,
+                || (provider.clone(), attempt.end),
+                || (OTHER.into(), attempt.end),
+            );
         }
     }
 }

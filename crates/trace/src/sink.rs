@@ -88,10 +88,15 @@ impl LineSink {
             done: Condvar::new(),
             dropped: AtomicU64::new(0),
         });
-        let writer = LineWriter { shared: Arc::clone(&shared), out, path, shown: shown.clone(), is_failing: false };
-        let join = thread::Builder::new().name("log-lines".into()).spawn(move || writer.run()).map_err(|source| {
-            TraceError::Io { what: "start the thread that writes log lines to", path: shown.clone(), source }
-        })?;
+        let writer =
+            LineWriter { shared: Arc::clone(&shared), out, path, shown: shown.clone(), is_failing: false };
+        let join = thread::Builder::new().name("log-lines".into()).spawn(move || writer.run()).map_err(
+            |source| TraceError::Io {
+                what: "start the thread that writes log lines to",
+                path: shown.clone(),
+                source,
+            },
+        )?;
         Ok(LineSink { shared, shown, join: Some(join) })
     }
 
@@ -180,7 +185,9 @@ impl LineWriter {
             let queue = shared.lock();
             let idle = |queue: &mut Queue| !queue.has_work() && !queue.is_stopping;
             let queue = shared.wake.wait_while(queue, idle).unwrap_or_else(PoisonError::into_inner);
-            let few = |queue: &mut Queue| queue.lines.len() < WRITE_BYTES && !queue.is_pressed && !queue.is_stopping;
+            let few = |queue: &mut Queue| {
+                queue.lines.len() < WRITE_BYTES && !queue.is_pressed && !queue.is_stopping
+            };
             let (mut queue, _) =
                 shared.wake.wait_timeout_while(queue, LINGER, few).unwrap_or_else(PoisonError::into_inner);
             std::mem::swap(&mut queue.lines, &mut lines);
@@ -207,18 +214,30 @@ impl LineWriter {
         let Some(path) = &self.path else { return };
         match open(path) {
             Ok(file) => self.out = Box::new(file),
-            Err(error) => tracing::error!(path = self.shown, %error, "cannot reopen the log file; the old one stays"),
+            Err(error) => {
+                tracing::error!(path = self.shown, %error, "cannot reopen the log file; the old one stays")
+            }
         }
     }
 
     fn write(&mut self, lines: &mut Vec<u8>, dropped: u64) {
         if dropped > 0 {
-            tracing::warn!(to = self.shown, dropped, "log lines were dropped: whoever reads them is too slow");
-            lines.extend_from_slice(format!("{{\"event\":\"lines_dropped\",\"lines\":{dropped}}}\n").as_bytes());
+            tracing::warn!(
+                to = self.shown,
+                dropped,
+                "log lines were dropped: whoever reads them is too slow"
+            );
+            lines.extend_from_slice(
+                format!("{{\"event\":\"lines_dropped\",\"lines\":{dropped}}}\n").as_bytes(),
+            );
         }
         // After a failure the last line may be half there; the empty line ends it.
         let start: &[u8] = if self.is_failing { b"\n" } else { b"" };
-        let written = self.out.write_all(start).and_then(|()| self.out.write_all(lines)).and_then(|()| self.out.flush());
+        let written = self
+            .out
+            .write_all(start)
+            .and_then(|()| self.out.write_all(lines))
+            .and_then(|()| self.out.flush());
         match written {
             Ok(()) => self.is_failing = false,
             Err(error) => {

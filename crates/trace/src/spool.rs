@@ -41,7 +41,11 @@ pub struct SpoolLimits {
 
 impl Default for SpoolLimits {
     fn default() -> Self {
-        SpoolLimits { segment_bytes: SEGMENT_BYTES, entry_bytes: ENTRY_BYTES_MAX, backlog_bytes: BACKLOG_BYTES }
+        SpoolLimits {
+            segment_bytes: SEGMENT_BYTES,
+            entry_bytes: ENTRY_BYTES_MAX,
+            backlog_bytes: BACKLOG_BYTES,
+        }
     }
 }
 
@@ -140,8 +144,10 @@ impl FileSpool {
             return Err(TraceError::WorkerName(worker.to_owned()));
         }
         fs::create_dir_all(dir).map_err(|source| TraceError::io("create the spool's folder", dir, source))?;
-        let found = segment::list(dir).map_err(|source| TraceError::io("read the spool's folder", dir, source))?;
-        let floor = found.iter().filter(|name| name.worker == worker).map(|name| name.number).max().unwrap_or(0);
+        let found =
+            segment::list(dir).map_err(|source| TraceError::io("read the spool's folder", dir, source))?;
+        let floor =
+            found.iter().filter(|name| name.worker == worker).map(|name| name.number).max().unwrap_or(0);
         let limits = SpoolLimits { entry_bytes: limits.entry_bytes.min(ENTRY_BYTES_MAX), ..limits };
         Ok(FileSpool {
             dir: dir.to_owned(),
@@ -234,7 +240,7 @@ impl FileSpool {
         }
         scratch.clear();
         scratch.resize(HEADER_BYTES, 0);
-        serde_json::to_writer(&mut *scratch, record).map_err(|error| self.write_error(error.into()))?;
+        segment::push_record(record, scratch).map_err(|error| self.write_error(io::Error::other(error)))?;
         let bytes = scratch.len().saturating_add(texts.input.len()).saturating_add(texts.output.len());
         if bytes > self.limits.entry_bytes {
             return Err(SpoolError::TooLarge { bytes, limit: self.limits.entry_bytes });

@@ -15,7 +15,8 @@ fn main() {
     divan::main();
 }
 
-const WORDS: &str = "The customer writes that the parcel has not come, and asks when it will.\\nPlease answer kindly. ";
+const WORDS: &str =
+    "The customer writes that the parcel has not come, and asks when it will.\\nPlease answer kindly. ";
 
 /// A chat of some length: a system message, turns of a few hundred bytes, a tool, the usual fields.
 fn request(bytes: usize) -> Bytes {

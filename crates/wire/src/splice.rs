@@ -100,7 +100,8 @@ mod tests {
     #[test]
     fn inserts_keep_their_order_and_stand_before_a_replacement() {
         let body = Bytes::from_static(b"abc");
-        let edits = vec![Edit::new(1..2, "B"), Edit::insert(1, "1"), Edit::insert(1, "2"), Edit::insert(3, "!")];
+        let edits =
+            vec![Edit::new(1..2, "B"), Edit::insert(1, "1"), Edit::insert(1, "2"), Edit::insert(3, "!")];
         assert_eq!(splice(&body, edits), "a12Bc!");
     }
 

@@ -110,8 +110,9 @@ impl Frame {
         match &self.data {
             Data::None => self.raw.clone(),
             Data::One(range) => {
-                let shift = |edit: Edit| {
-                    Edit { range: edit.range.start + range.start..edit.range.end + range.start, with: edit.with }
+                let shift = |edit: Edit| Edit {
+                    range: edit.range.start + range.start..edit.range.end + range.start,
+                    with: edit.with,
                 };
                 splice(&self.raw, edits.into_iter().map(shift).collect())
             }
@@ -225,7 +226,10 @@ impl Decoder {
             return Err(TooLong);
         }
         let raw = if is_carried { self.carry.split_to(length).freeze() } else { self.chunk.split_to(length) };
-        let is_simple = self.lines == 1 && raw.starts_with(b"data: {") && raw.ends_with(b"\n\n") && raw[raw.len() - 3] != b'\r';
+        let is_simple = self.lines == 1
+            && raw.starts_with(b"data: {")
+            && raw.ends_with(b"\n\n")
+            && raw[raw.len() - 3] != b'\r';
         (self.scanned, self.line, self.lines, self.is_started) = (0, 0, 0, true);
         if is_simple {
             let data = Data::One(6..raw.len() - 2);

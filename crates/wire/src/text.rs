@@ -3,7 +3,7 @@
 use std::{fmt, ops::Range};
 
 use crate::{
-    json::{Cursor, Literal, Piece, escape, pieces},
+    json::{Cursor, Literal, Piece, Scan, ValueKind, escape, pieces},
     splice::Edit,
 };
 
@@ -48,24 +48,56 @@ pub enum Kind {
 /// Where a text stands, shown as a path (`messages[3].content[0].text`) only when displayed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Place {
-    Content { message: u32 },
-    Part { message: u32, part: u32 },
+    Content {
+        message: u32,
+    },
+    Part {
+        message: u32,
+        part: u32,
+    },
     /// In a content part, but not in its `text`.
-    PartOther { message: u32, part: u32 },
-    MessageRefusal { message: u32 },
-    MessageReasoning { message: u32 },
-    Arguments { message: u32, call: u32 },
-    FunctionCall { message: u32 },
-    Tool { tool: u32 },
-    Function { function: u32 },
+    PartOther {
+        message: u32,
+        part: u32,
+    },
+    MessageRefusal {
+        message: u32,
+    },
+    MessageReasoning {
+        message: u32,
+    },
+    Arguments {
+        message: u32,
+        call: u32,
+    },
+    FunctionCall {
+        message: u32,
+    },
+    Tool {
+        tool: u32,
+    },
+    Function {
+        function: u32,
+    },
     ResponseFormat,
     Prediction,
     /// `input` of an embeddings request; `item` when it is a list.
-    Input { item: Option<u32> },
-    AnswerContent { choice: u32 },
-    AnswerRefusal { choice: u32 },
-    AnswerReasoning { choice: u32 },
-    AnswerArguments { choice: u32, call: u32 },
+    Input {
+        item: Option<u32>,
+    },
+    AnswerContent {
+        choice: u32,
+    },
+    AnswerRefusal {
+        choice: u32,
+    },
+    AnswerReasoning {
+        choice: u32,
+    },
+    AnswerArguments {
+        choice: u32,
+        call: u32,
+    },
 }
 
 impl fmt::Display for Place {
@@ -192,9 +224,7 @@ impl Segment {
     }
 }
 
-/// The text between two quotes, in a JSON string literal that stands alone.
-///
-/// For stream chunks, whose spans come without a `Segment`.
+/// The text that a literal's content spells; for stream chunks, whose spans come without a `Segment`.
 pub fn decode(data: &[u8], raw: Range<usize>) -> String {
     crate::json::unescape(in_body(data, &raw))
 }
@@ -272,8 +302,7 @@ fn border(text: &str, at: usize, side: Side) -> usize {
 }
 
 /// Collects every string within the value that follows, whatever its shape.
-pub(crate) fn all_strings(cursor: &mut Cursor<'_>, see: &mut dyn FnMut(Literal)) -> crate::json::Scan<()> {
-    use crate::json::ValueKind;
+pub(crate) fn all_strings(cursor: &mut Cursor<'_>, see: &mut dyn FnMut(Literal)) -> Scan<()> {
     match cursor.kind()? {
         ValueKind::String => see(cursor.literal()?),
         ValueKind::Object => {
@@ -288,18 +317,13 @@ pub(crate) fn all_strings(cursor: &mut Cursor<'_>, see: &mut dyn FnMut(Literal))
                 all_strings(cursor, see)?;
             }
         }
-        ValueKind::Number | ValueKind::True | ValueKind::False | ValueKind::Null => drop(cursor.skip()?),
+        ValueKind::Number | ValueKind::True | ValueKind::False | ValueKind::Null => cursor.skip()?,
     }
     Ok(())
 }
 
 /// Collects the strings under `key` at any depth of the value that follows.
-pub(crate) fn strings_named(
-    cursor: &mut Cursor<'_>,
-    key: &str,
-    see: &mut dyn FnMut(Literal),
-) -> crate::json::Scan<()> {
-    use crate::json::ValueKind;
+pub(crate) fn strings_named(cursor: &mut Cursor<'_>, key: &str, see: &mut dyn FnMut(Literal)) -> Scan<()> {
     match cursor.kind()? {
         ValueKind::Object => {
             let mut object = cursor.enter()?;
@@ -318,7 +342,7 @@ pub(crate) fn strings_named(
             }
         }
         ValueKind::String | ValueKind::Number | ValueKind::True | ValueKind::False | ValueKind::Null => {
-            drop(cursor.skip()?);
+            cursor.skip()?;
         }
     }
     Ok(())

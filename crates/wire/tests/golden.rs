@@ -1,5 +1,7 @@
 //! Golden files: bytes as providers send them, and a snapshot of what we make of them. A new case is a new file.
 
+#![allow(clippy::unwrap_used)] // All of it is tests; the lint exempts only functions marked so.
+
 use std::{fmt::Write, fs, path::PathBuf};
 
 use bytes::Bytes;
@@ -17,7 +19,9 @@ fn cases(extension: &str, prefix: &str) -> Vec<(String, Bytes)> {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|found| found == extension))
-        .map(|path| (path.file_stem().unwrap().to_string_lossy().into_owned(), Bytes::from(fs::read(&path).unwrap())))
+        .map(|path| {
+            (path.file_stem().unwrap().to_string_lossy().into_owned(), Bytes::from(fs::read(&path).unwrap()))
+        })
         .filter(|(name, _)| name.starts_with(prefix))
         .collect();
     cases.sort();

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 
 use anyhow::Result;
-use gauntlet_types::{CallRecord, Timestamp};
+use gauntlet_types::CallRecord;
 use serde_json::Value;
 
 use crate::{
@@ -239,7 +239,6 @@ fn sum(usage: &Value, fields: &[&str]) -> u64 {
     fields.iter().filter_map(|field| usage[*field].as_u64()).sum()
 }
 
-/// Where a relative time ends up depends on the clock; that it is one does not.
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,7 +247,6 @@ mod tests {
     fn a_time_ago_becomes_an_instant() {
         assert!(instant("15m").ends_with('Z'));
         assert_eq!(instant("2026-11-21"), "2026-11-21");
-        assert_eq!(Timestamp(0).to_string().get(5..19), Some("01-01T00:00:00"));
     }
 
     #[test]

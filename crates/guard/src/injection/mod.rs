@@ -15,7 +15,7 @@ use gauntlet_types::Finding;
 use crate::candidate::INJECTION;
 use table::{ANCHORS, Anchor, Rule};
 use view::View;
-use words::{ALL, EARLIER, EVERYTHING, INNER, MODEL, NOT, ORDERS, SAID, SHOW, Words, YOUR};
+use words::{ALL, EARLIER, EVERYTHING, INNER, MODEL, NOT, ORDERS, SAID, SHOW, Words, YOU, YOUR};
 
 /// Words that a rule looks ahead or back.
 const REACH_WORDS: usize = 9;
@@ -58,11 +58,13 @@ fn pair(first: u8, second: u8) -> usize {
 /// How often a pair of letters stands in a million pairs of English, roughly; good enough to choose among an anchor's.
 fn frequency(first: u8, second: u8) -> u32 {
     const COMMON: &[u8] = b"thheinerananreonatndenesstofteedisitortialarthngseaslehavecomedehirironeearacelichllbemasiomurntiotousnoecuteiwiwhloutnsctadmo";
-    const LETTERS: [u32; 26] = [82, 15, 28, 43, 127, 22, 20, 61, 70, 2, 8, 40, 24, 67, 75, 19, 1, 60, 63, 91, 28, 10, 24, 2, 20, 1];
+    const LETTERS: [u32; 26] =
+        [82, 15, 28, 43, 127, 22, 20, 61, 70, 2, 8, 40, 24, 67, 75, 19, 1, 60, 63, 91, 28, 10, 24, 2, 20, 1];
     if COMMON.as_chunks::<2>().0.contains(&[first, second]) {
         return 20_000;
     }
-    let of = |byte: u8| byte.checked_sub(b'a').and_then(|i| LETTERS.get(usize::from(i))).copied().unwrap_or(1);
+    let of =
+        |byte: u8| byte.checked_sub(b'a').and_then(|i| LETTERS.get(usize::from(i))).copied().unwrap_or(1);
     of(first) * of(second)
 }
 
@@ -71,8 +73,11 @@ impl Detectors {
         let mut pairs = Box::new([false; CLASSES * CLASSES]);
         let mut anchors = vec![Vec::new(); CLASSES * CLASSES];
         for (index, anchor) in ANCHORS.iter().enumerate() {
-            // The pair must lie in the first word: after a space of any width its place is not fixed.
-            let word = anchor.text.as_bytes().split(|byte| *byte == b' ').next().unwrap_or_default();
+            // The pair lies in the first word, since after a space of any width its place is not fixed. Short first
+            // words have no rare pair; then a single space is asked for.
+            let text = anchor.text.as_bytes();
+            let first = text.split(|byte| *byte == b' ').next().unwrap_or_default();
+            let word = if first.len() > 4 || text[0] == b'<' || text[0] == b'[' { first } else { text };
             let rarest = word
                 .windows(2)
                 .enumerate()
@@ -94,14 +99,16 @@ impl Detectors {
         }
     }
 
-    fn scan_bytes(&self, bytes: &[u8], original: impl Fn(usize, usize) -> (usize, usize), out: &mut Vec<Finding>) {
+    fn scan_bytes(
+        &self,
+        bytes: &[u8],
+        original: impl Fn(usize, usize) -> (usize, usize),
+        out: &mut Vec<Finding>,
+    ) {
         let first = out.len();
-        let mut class = 0;
-        for (i, byte) in bytes.iter().enumerate() {
-            class = (class * CLASSES + usize::from(CLASS[usize::from(*byte)])) % (CLASSES * CLASSES);
-            if !self.pairs[class] || i == 0 {
-                continue;
-            }
+        let mut from = 0;
+        while let Some((i, class)) = self.next_pair(bytes, from) {
+            from = i;
             for &(index, at) in &self.anchors[class] {
                 let anchor = &ANCHORS[usize::from(index)];
                 let Some(start) = (i - 1).checked_sub(usize::from(at)) else { continue };
@@ -120,6 +127,29 @@ impl Detectors {
         out[first..].sort_by_key(|finding| finding.span.start);
     }
 
+    /// The next place at which a pair of an anchor ends, after `from`.
+    #[inline]
+    fn next_pair(&self, bytes: &[u8], from: usize) -> Option<(usize, usize)> {
+        const STEP: usize = 8;
+        let mut at = from;
+        // Eight pairs and one branch.
+        while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<{ STEP + 1 }>()) {
+            let classes = block.map(|byte| CLASS[usize::from(byte)]);
+            let mut any = false;
+            for i in 0..STEP {
+                any |= self.pairs[usize::from(classes[i]) * CLASSES + usize::from(classes[i + 1])];
+            }
+            if any {
+                break;
+            }
+            at += STEP;
+        }
+        bytes.get(at..)?.windows(2).enumerate().find_map(|(i, two)| {
+            let pair = pair(two[0], two[1]);
+            self.pairs[pair].then_some((at + i + 1, pair))
+        })
+    }
+
     /// What the rule makes of the anchor at `start..end`: the whole span and its score.
     fn apply(&self, bytes: &[u8], start: usize, end: usize, anchor: &Anchor) -> Option<(usize, usize, f32)> {
         match anchor.rule {
@@ -134,13 +164,26 @@ impl Detectors {
                 let folded = bytes[end..(end + 60).min(bytes.len())].to_ascii_lowercase();
                 let has = |part: &[u8]| folded.windows(part.len()).any(|window| window == part);
                 let before = bytes[start.saturating_sub(30)..start].to_ascii_lowercase();
-                let is_entered = [&b"enable"[..], b"enter", b"activate", b"you are", b"in "].iter().any(|verb| before.windows(verb.len()).any(|w| w == *verb));
-                let is_on = [&b"enabled"[..], b"output", b"activated", b"policy", b"no rest", b"ignore", b"response"].iter().any(|part| has(part));
-                is_on.then_some((start, end, anchor.score)).filter(|_| is_entered || has(b"output") || has(b"enabled"))
+                let is_entered = [&b"enable"[..], b"enter", b"activate", b"you are", b"in "]
+                    .iter()
+                    .any(|verb| before.windows(verb.len()).any(|w| w == *verb));
+                let is_on =
+                    [&b"enabled"[..], b"output", b"activated", b"policy", b"no rest", b"ignore", b"response"]
+                        .iter()
+                        .any(|part| has(part));
+                is_on
+                    .then_some((start, end, anchor.score))
+                    .filter(|_| is_entered || has(b"output") || has(b"enabled"))
             }
-            Rule::Dan => (bytes[start..end] == *b"DAN").then_some((start, end, anchor.score)).filter(|_| self.is_persona(bytes, start, end)),
+            Rule::Dan => (bytes[start..end] == *b"DAN")
+                .then_some((start, end, anchor.score))
+                .filter(|_| self.is_persona(bytes, start, end)),
             Rule::Role => {
-                let is_line_start = bytes[..start].iter().rev().take_while(|byte| **byte != b'\n').all(|byte| b" \t\"*#".contains(byte));
+                let is_line_start = bytes[..start]
+                    .iter()
+                    .rev()
+                    .take_while(|byte| **byte != b'\n')
+                    .all(|byte| b" \t\"*#".contains(byte));
                 let commands = self.ahead(bytes, end, 12).any(|(meaning, _)| meaning.has(ORDERS | YOUR));
                 (is_line_start && start > 0 && commands).then_some((start, end, anchor.score))
             }
@@ -164,7 +207,8 @@ impl Detectors {
                     seen if seen & (ALL | INNER) != 0 => score - 0.15,
                     _ => {
                         // `ignore the instructions above`
-                        let (_, after) = self.ahead(bytes, word_end, 3).find(|(meaning, _)| meaning.has(EARLIER))?;
+                        let (_, after) =
+                            self.ahead(bytes, word_end, 3).find(|(meaning, _)| meaning.has(EARLIER))?;
                         return Some((start, after, score));
                     }
                 };
@@ -187,7 +231,11 @@ impl Detectors {
                 };
                 if is_wanted {
                     let is_certain = is_inner && seen & YOUR != 0;
-                    return (!self.is_denied(bytes, word_start)).then_some((word_start, end, if is_certain { score } else { score - 0.1 }));
+                    return (!self.is_denied(bytes, word_start)).then_some((
+                        word_start,
+                        end,
+                        if is_certain { score } else { score - 0.1 },
+                    ));
                 }
             }
             seen |= meaning.0;
@@ -197,7 +245,8 @@ impl Detectors {
 
     /// `DAN` near talk of a model, so that it is not a person's name.
     fn is_persona(&self, bytes: &[u8], start: usize, end: usize) -> bool {
-        self.back(bytes, start, 5).any(|(meaning, _)| meaning.has(YOUR | MODEL)) || self.ahead(bytes, end, 5).any(|(meaning, _)| meaning.has(MODEL))
+        self.back(bytes, start, 5).any(|(meaning, _)| meaning.has(YOU | MODEL))
+            || self.ahead(bytes, end, 5).any(|(meaning, _)| meaning.has(MODEL))
     }
 
     /// `do not ignore …`, `never reveal …`.
@@ -206,13 +255,20 @@ impl Detectors {
     }
 
     /// The meanings of the next words of the sentence, each with its end.
-    fn ahead<'b>(&'b self, bytes: &'b [u8], from: usize, count: usize) -> impl Iterator<Item = (words::Meaning, usize)> + 'b {
+    fn ahead<'b>(
+        &'b self,
+        bytes: &'b [u8],
+        from: usize,
+        count: usize,
+    ) -> impl Iterator<Item = (words::Meaning, usize)> + 'b {
         let limit = (from + REACH_BYTES).min(bytes.len());
         let mut at = from;
         (0..count).map_while(move |_| {
             while at < limit && !is_word(bytes[at]) {
                 // A sentence ends at a full stop before white space.
-                if matches!(bytes[at], b'.' | b'!' | b'?') && bytes.get(at + 1).is_none_or(u8::is_ascii_whitespace) {
+                if matches!(bytes[at], b'.' | b'!' | b'?')
+                    && bytes.get(at + 1).is_none_or(u8::is_ascii_whitespace)
+                {
                     return None;
                 }
                 at += 1;
@@ -226,12 +282,19 @@ impl Detectors {
     }
 
     /// The meanings of the words before, nearest first, each with its start.
-    fn back<'b>(&'b self, bytes: &'b [u8], from: usize, count: usize) -> impl Iterator<Item = (words::Meaning, usize)> + 'b {
+    fn back<'b>(
+        &'b self,
+        bytes: &'b [u8],
+        from: usize,
+        count: usize,
+    ) -> impl Iterator<Item = (words::Meaning, usize)> + 'b {
         let limit = from.saturating_sub(REACH_BYTES);
         let mut at = from;
         (0..count).map_while(move |_| {
             while at > limit && !is_word(bytes[at - 1]) {
-                if matches!(bytes[at - 1], b'.' | b'!' | b'?') && bytes.get(at).is_none_or(u8::is_ascii_whitespace) {
+                if matches!(bytes[at - 1], b'.' | b'!' | b'?')
+                    && bytes.get(at).is_none_or(u8::is_ascii_whitespace)
+                {
                     return None;
                 }
                 at -= 1;
@@ -255,7 +318,11 @@ fn match_anchor(bytes: &[u8], start: usize, anchor: &[u8]) -> Option<usize> {
     for expected in anchor {
         if *expected == b' ' {
             let from = at;
-            while at < from + 4 && bytes.get(at).is_some_and(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'-' | b'_')) {
+            while at < from + 4
+                && bytes
+                    .get(at)
+                    .is_some_and(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'-' | b'_'))
+            {
                 at += 1;
             }
             if at == from {
@@ -268,8 +335,12 @@ fn match_anchor(bytes: &[u8], start: usize, anchor: &[u8]) -> Option<usize> {
             at += 1;
         }
     }
-    let is_word_at = |i: Option<usize>| i.and_then(|i| bytes.get(i)).is_some_and(|byte| byte.is_ascii_alphanumeric());
-    let starts_in_word = anchor.first().is_some_and(u8::is_ascii_alphanumeric) && is_word_at(start.checked_sub(1));
-    let ends_in_word = anchor.last().is_some_and(u8::is_ascii_alphanumeric) && is_word_at(Some(at)) && !anchor.ends_with(b"polic");
+    let is_word_at =
+        |i: Option<usize>| i.and_then(|i| bytes.get(i)).is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let starts_in_word =
+        anchor.first().is_some_and(u8::is_ascii_alphanumeric) && is_word_at(start.checked_sub(1));
+    let ends_in_word = anchor.last().is_some_and(u8::is_ascii_alphanumeric)
+        && is_word_at(Some(at))
+        && !anchor.ends_with(b"polic");
     (!starts_in_word && !ends_in_word).then_some(at)
 }

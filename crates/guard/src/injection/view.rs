@@ -15,7 +15,8 @@ impl View {
         if text.is_ascii() || u32::try_from(text.len()).is_err() || !text.chars().any(is_suspicious) {
             return None;
         }
-        let mut view = View { bytes: Vec::with_capacity(text.len()), starts: Vec::with_capacity(text.len() + 1) };
+        let mut view =
+            View { bytes: Vec::with_capacity(text.len()), starts: Vec::with_capacity(text.len() + 1) };
         for (start, c) in text.char_indices() {
             if c.is_ascii() {
                 view.push(start, c);
@@ -65,7 +66,10 @@ fn is_invisible(c: char) -> bool {
 fn is_suspicious(c: char) -> bool {
     match c {
         '\0'..='\u{AC}' => false,
-        '\u{250}'..='\u{2AF}' | '\u{1D00}'..='\u{1DBF}' | '\u{2100}'..='\u{214F}' | '\u{2460}'..='\u{24FF}' => true,
+        '\u{250}'..='\u{2AF}'
+        | '\u{1D00}'..='\u{1DBF}'
+        | '\u{2100}'..='\u{214F}'
+        | '\u{2460}'..='\u{24FF}' => true,
         '\u{FF01}'..='\u{FF5E}' | '\u{1D400}'..='\u{1D7FF}' | '\u{1F100}'..='\u{1F1FF}' => true,
         c => is_invisible(c) || is_tag(c) || latin(c) != c,
     }
@@ -113,7 +117,10 @@ mod tests {
         let check = |text: &str, expected: &str| {
             let view = View::of(text).unwrap();
             assert_eq!(String::from_utf8(view.bytes.clone()).unwrap(), expected);
-            assert_eq!(view.original(0, view.bytes.len()), (text.find(|c| !is_invisible(c) || is_tag(c)).unwrap(), text.len()));
+            assert_eq!(
+                view.original(0, view.bytes.len()),
+                (text.find(|c| !is_invisible(c) || is_tag(c)).unwrap(), text.len())
+            );
         };
         check("i\u{200b}g\u{200b}n", "ign");
         check("ｉｇｎ", "ign");

@@ -25,6 +25,9 @@ pub(super) const EVERYTHING: u16 = 1 << 8;
 /// What was said or learnt before.
 pub(super) const SAID: u16 = 1 << 9;
 
+/// Speaks to the model about its part.
+pub(super) const YOU: u16 = 1 << 10;
+
 #[rustfmt::skip]
 const WORDS: &[(&str, u16)] = &[
     ("instruction", ORDERS), ("instructions", ORDERS), ("instruct", ORDERS), ("prompt", ORDERS), ("prompts", ORDERS), ("rule", ORDERS), ("rules", ORDERS),
@@ -40,7 +43,7 @@ const WORDS: &[(&str, u16)] = &[
     ("all", ALL), ("any", ALL), ("every", ALL), ("other", ALL), ("toutes", ALL), ("tous", ALL), ("todas", ALL), ("todos", ALL), ("alle", ALL), ("tutte", ALL), ("tutti", ALL),
     ("everything", EVERYTHING), ("anything", EVERYTHING), ("alles", EVERYTHING), ("todo", EVERYTHING), ("tout", EVERYTHING), ("tutto", EVERYTHING), ("whatever", EVERYTHING),
     ("said", SAID), ("told", SAID), ("know", SAID), ("instructed", SAID), ("learned", SAID), ("programmed", SAID), ("trained", SAID), ("wrote", SAID), ("gesagt", SAID), ("given", SAID),
-    ("your", YOUR), ("you", YOUR), ("these", YOUR), ("those", YOUR), ("its", YOUR), ("own", YOUR), ("my", YOUR), ("tus", YOUR), ("vos", YOUR), ("deine", YOUR), ("ihre", YOUR), ("tu", YOUR), ("suas", YOUR), ("openai", YOUR),
+    ("your", YOUR), ("you", YOUR | YOU), ("act", YOU), ("acting", YOU), ("these", YOUR), ("those", YOUR), ("its", YOUR), ("own", YOUR), ("my", YOUR), ("tus", YOUR), ("vos", YOUR), ("deine", YOUR), ("ihre", YOUR), ("tu", YOUR), ("suas", YOUR), ("openai", YOUR),
     ("system", INNER), ("hidden", INNER), ("internal", INNER), ("secret", INNER), ("exact", INNER), ("entire", INNER), ("full", INNER), ("complete", INNER), ("starting", INNER), ("developer", INNER), ("confidential", INNER), ("underlying", INNER), ("core", INNER), ("verbatim", INNER), ("pre", INNER), ("security", INNER), ("content", INNER), ("ethical", INNER),
     ("reveal", SHOW), ("show", SHOW), ("print", SHOW), ("output", SHOW), ("repeat", SHOW), ("display", SHOW), ("tell", SHOW), ("give", SHOW), ("leak", SHOW), ("dump", SHOW), ("expose", SHOW), ("share", SHOW), ("disclose", SHOW), ("recite", SHOW), ("reproduce", SHOW), ("list", SHOW), ("return", SHOW), ("echo", SHOW), ("write", SHOW), ("summarize", SHOW), ("translate", SHOW), ("encode", SHOW), ("describe", SHOW), ("provide", SHOW), ("what", SHOW), ("copy", SHOW), ("send", SHOW), ("state", SHOW), ("paste", SHOW), ("extract", SHOW),
     ("not", NOT), ("never", NOT), ("don't", NOT), ("cannot", NOT), ("can't", NOT), ("won't", NOT), ("shouldn't", NOT), ("doesn't", NOT), ("didn't", NOT), ("couldn't", NOT), ("why", NOT),

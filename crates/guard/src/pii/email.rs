@@ -26,7 +26,9 @@ pub(super) fn at(window: &Window, i: usize, out: &mut Vec<Candidate>) {
     }
     let Some(end) = domain_end(window, i + 1) else { return };
     // `postgres://user:word@host` is a credential and not an address.
-    if window.before(start) == b':' && window.slice(start.saturating_sub(LOOKBACK), start).windows(3).any(|w| w == b"://") {
+    if window.before(start) == b':'
+        && window.slice(start.saturating_sub(LOOKBACK), start).windows(3).any(|w| w == b"://")
+    {
         return;
     }
     out.push(Candidate { start, end, kind: PII, label: "EMAIL_ADDRESS", score: 1.0, proof: Proof::Checked });
@@ -34,7 +36,8 @@ pub(super) fn at(window: &Window, i: usize, out: &mut Vec<Candidate>) {
 
 /// The end of a domain with at least two parts, the last of letters.
 fn domain_end(window: &Window, start: usize) -> Option<usize> {
-    let run = window.run(start, DOMAIN_MAX, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));
+    let run =
+        window.run(start, DOMAIN_MAX, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));
     if run - start == DOMAIN_MAX {
         return None;
     }
@@ -55,7 +58,10 @@ fn domain_end(window: &Window, start: usize) -> Option<usize> {
 
 /// `icon@2x.png` and `pkg@1.0.tar` name files.
 fn is_file_ending(top: &[u8]) -> bool {
-    const ENDINGS: &[&[u8]] = &[b"png", b"jpg", b"jpeg", b"gif", b"svg", b"webp", b"js", b"ts", b"css", b"html", b"json", b"tgz", b"tar", b"gz"];
+    const ENDINGS: &[&[u8]] = &[
+        b"png", b"jpg", b"jpeg", b"gif", b"svg", b"webp", b"js", b"ts", b"css", b"html", b"json", b"tgz",
+        b"tar", b"gz",
+    ];
     ENDINGS.iter().any(|ending| top.eq_ignore_ascii_case(ending))
 }
 

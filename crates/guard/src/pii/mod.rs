@@ -21,8 +21,29 @@ const LEAD_MAX: usize = 20;
 
 /// Words that say a number is something else; they stand close to the left of it.
 const OTHER_NUMBERS: &[&str] = &[
-    "order", "invoice", "inv", "isbn", "tracking", "version", "ticket", "ref", "timestamp", "build", "issue", "commit",
-    "port", "rows", "serial", "sku", "part", "batch", "lot", "epoch", "bytes", "pid", "request",
+    "order",
+    "invoice",
+    "inv",
+    "isbn",
+    "tracking",
+    "version",
+    "ticket",
+    "ref",
+    "timestamp",
+    "build",
+    "issue",
+    "commit",
+    "port",
+    "rows",
+    "serial",
+    "sku",
+    "part",
+    "batch",
+    "lot",
+    "epoch",
+    "bytes",
+    "pid",
+    "request",
 ];
 
 /// How far back such a word counts, in bytes: nearer than a label does.
@@ -40,7 +61,9 @@ impl Detectors {
     pub(crate) fn new() -> Detectors {
         let mut shapes: Vec<(usize, Shape)> = Vec::new();
         for (row, entry) in ROWS.iter().enumerate() {
-            shapes.extend(entry.shapes.iter().flat_map(|pattern| Shape::expand(pattern)).map(|shape| (row, shape)));
+            shapes.extend(
+                entry.shapes.iter().flat_map(|pattern| Shape::expand(pattern)).map(|shape| (row, shape)),
+            );
         }
         let mut by_digits = vec![Vec::new(); LEAD_MAX + 1];
         let mut by_letters = vec![Vec::new(); LEAD_MAX + 1];
@@ -98,7 +121,11 @@ impl Detectors {
 
     /// A letter and a dash before digits: "Z-0032796-A". Such an identifier starts before the dash.
     pub(crate) fn at_dash(&self, window: &Window, i: usize, out: &mut Vec<Candidate>) {
-        if i >= 1 && window.before(i).is_ascii_alphabetic() && starts_at(window, i - 1) && window.at(i + 1).is_ascii_digit() {
+        if i >= 1
+            && window.before(i).is_ascii_alphabetic()
+            && starts_at(window, i - 1)
+            && window.at(i + 1).is_ascii_digit()
+        {
             self.identifiers(window, i - 1, self.by_letters.get(1), out);
         }
         network::mac(window, i, out);
@@ -113,7 +140,13 @@ impl Detectors {
         email::at(window, i, out);
     }
 
-    fn identifiers(&self, window: &Window, start: usize, shapes: Option<&Vec<u16>>, out: &mut Vec<Candidate>) {
+    fn identifiers(
+        &self,
+        window: &Window,
+        start: usize,
+        shapes: Option<&Vec<u16>>,
+        out: &mut Vec<Candidate>,
+    ) {
         let first = out.len();
         for &index in shapes.into_iter().flatten() {
             let (row, shape) = &self.shapes[usize::from(index)];

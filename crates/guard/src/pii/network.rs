@@ -52,7 +52,11 @@ pub(super) fn ipv4(window: &Window, start: usize, digits: usize, out: &mut Vec<C
 pub(super) fn ipv6(window: &Window, i: usize, out: &mut Vec<Candidate>) {
     let start = window.run_back(i, 5, is_hex);
     let before = window.before(start);
-    if i - start > 4 || before == b':' || before.is_ascii_alphanumeric() || matches!(before, b'_' | b'.' | b'-') {
+    if i - start > 4
+        || before == b':'
+        || before.is_ascii_alphanumeric()
+        || matches!(before, b'_' | b'.' | b'-')
+    {
         return;
     }
     let mut groups = 0;
@@ -89,7 +93,12 @@ pub(super) fn ipv6(window: &Window, i: usize, out: &mut Vec<Candidate>) {
     let is_whole = if has_gap { groups < 8 && groups >= 2 } else { groups == 8 };
     let has_digit = text.iter().any(u8::is_ascii_digit);
     let next = window.at(end);
-    if is_whole && has_digit && !next.is_ascii_alphanumeric() && !matches!(next, b'_' | b':') && text.len() >= 6 {
+    if is_whole
+        && has_digit
+        && !next.is_ascii_alphanumeric()
+        && !matches!(next, b'_' | b':')
+        && text.len() >= 6
+    {
         push(start, end, "IP_ADDRESS", 0.95, out);
     }
 }

@@ -170,7 +170,8 @@ fn is_npi(d: &[u8]) -> bool {
 
 fn is_dea(id: &[u8]) -> bool {
     let d = &id[2..];
-    (n(d[0]) + n(d[2]) + n(d[4]) + 2 * (n(d[1]) + n(d[3]) + n(d[5]))) % 10 == n(d[6]) && b"ABCDEFGHJKLMNPRSTUX".contains(&id[0])
+    (n(d[0]) + n(d[2]) + n(d[4]) + 2 * (n(d[1]) + n(d[3]) + n(d[5]))) % 10 == n(d[6])
+        && b"ABCDEFGHJKLMNPRSTUX".contains(&id[0])
 }
 
 fn is_aba(d: &[u8]) -> bool {
@@ -206,7 +207,8 @@ fn is_rvnr(id: &[u8]) -> bool {
     digits[9] = b'0' + (letter % 10) as u8;
     digits[10..].copy_from_slice(&id[9..11]);
     let weights = [2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1];
-    let sum: u32 = digits.iter().zip(weights).map(|(digit, weight)| n(*digit) * weight).map(|p| p / 10 + p % 10).sum();
+    let sum: u32 =
+        digits.iter().zip(weights).map(|(digit, weight)| n(*digit) * weight).map(|p| p / 10 + p % 10).sum();
     sum % 10 == n(id[11])
 }
 
@@ -331,7 +333,9 @@ fn is_nric(id: &[u8]) -> bool {
 
 fn is_cn_id(id: &[u8]) -> bool {
     let sum = weighted(&id[..17], &[7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2]);
-    matches!(&id[6..8], b"19" | b"20") && is_month_day(&id[10..14]) && b"10X98765432"[(sum % 11) as usize] == id[17]
+    matches!(&id[6..8], b"19" | b"20")
+        && is_month_day(&id[10..14])
+        && b"10X98765432"[(sum % 11) as usize] == id[17]
 }
 
 /// Numbers given out since October 2020 have no check digit, so that dates and sex digit must do.
@@ -375,7 +379,8 @@ fn is_au_medicare(d: &[u8]) -> bool {
 
 fn is_cpf(d: &[u8]) -> bool {
     let check = |count: usize| {
-        let sum: u32 = d[..count].iter().enumerate().map(|(i, digit)| n(*digit) * (count + 1 - i) as u32).sum();
+        let sum: u32 =
+            d[..count].iter().enumerate().map(|(i, digit)| n(*digit) * (count + 1 - i) as u32).sum();
         sum * 10 % 11 % 10 == n(d[count])
     };
     d.iter().any(|digit| *digit != d[0]) && check(9) && check(10)
@@ -403,7 +408,8 @@ fn is_curp(id: &[u8]) -> bool {
 }
 
 fn is_clabe(d: &[u8]) -> bool {
-    let sum: u32 = d[..17].iter().zip([3, 7, 1].iter().cycle()).map(|(digit, weight)| n(*digit) * weight % 10).sum();
+    let sum: u32 =
+        d[..17].iter().zip([3, 7, 1].iter().cycle()).map(|(digit, weight)| n(*digit) * weight % 10).sum();
     (10 - sum % 10) % 10 == n(d[17])
 }
 

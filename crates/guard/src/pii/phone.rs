@@ -11,14 +11,37 @@ const DIGITS_MAX: usize = 15;
 const GROUPS_MAX: usize = 7;
 
 const LABELS: &[&str] = &[
-    "phone", "telephone", "tel", "mobile", "cell", "cellphone", "fax", "call", "whatsapp", "sms", "contact", "ring", "dial", "hotline",
-    "telefon", "handy", "mobil", "téléphone", "portable", "teléfono", "móvil", "telefono", "cellulare", "phones", "text",
+    "phone",
+    "telephone",
+    "tel",
+    "mobile",
+    "cell",
+    "cellphone",
+    "fax",
+    "call",
+    "whatsapp",
+    "sms",
+    "contact",
+    "ring",
+    "dial",
+    "hotline",
+    "telefon",
+    "handy",
+    "mobil",
+    "téléphone",
+    "portable",
+    "teléfono",
+    "móvil",
+    "telefono",
+    "cellulare",
+    "phones",
+    "text",
 ];
 
 /// Country calling codes of two digits; 1 and 7 have one, all others three (ITU-T E.164 list).
 const TWO_DIGIT_CODES: &[u8] = &[
-    20, 27, 30, 31, 32, 33, 34, 36, 39, 40, 41, 43, 44, 45, 46, 47, 48, 49, 51, 52, 53, 54, 55, 56, 57, 58, 60, 61, 62,
-    63, 64, 65, 66, 81, 82, 84, 86, 90, 91, 92, 93, 94, 95, 98,
+    20, 27, 30, 31, 32, 33, 34, 36, 39, 40, 41, 43, 44, 45, 46, 47, 48, 49, 51, 52, 53, 54, 55, 56, 57, 58,
+    60, 61, 62, 63, 64, 65, 66, 81, 82, 84, 86, 90, 91, 92, 93, 94, 95, 98,
 ];
 
 /// A number as it is written: its digits and how they are grouped.
@@ -56,7 +79,13 @@ fn international(window: &Window, i: usize, out: &mut Vec<Candidate>) {
     let Some(written) = read(window, i) else { return };
     let d = &written.digits[..written.count];
     let two = (d[0] - b'0') * 10 + d.get(1).map_or(0, |digit| digit - b'0');
-    let is_code = d[0] != b'0' && (matches!(d[0], b'1' | b'7') || TWO_DIGIT_CODES.contains(&two) || matches!(two, 21..=29 | 35 | 37 | 38 | 42 | 50 | 59 | 67 | 68 | 69 | 80 | 85 | 87 | 88 | 96 | 97 | 99));
+    let is_code = d[0] != b'0'
+        && (matches!(d[0], b'1' | b'7')
+            || TWO_DIGIT_CODES.contains(&two)
+            || matches!(
+                two,
+                21..=29 | 35 | 37 | 38 | 42 | 50 | 59 | 67 | 68 | 69 | 80 | 85 | 87 | 88 | 96 | 97 | 99
+            ));
     let is_length = if d[0] == b'1' { d.len() == 11 } else { (8..=DIGITS_MAX).contains(&d.len()) };
     if is_code && is_length {
         push(window, i - 1, written.ends[written.group_count - 1], 0.95, Proof::Checked, out);
@@ -75,7 +104,8 @@ fn national(window: &Window, start: usize, i: usize, out: &mut Vec<Candidate>) {
         _ => false,
     };
     // France 0D DD DD DD DD; Britain and Germany 0 + area + number in two or three groups.
-    let is_trunk = d[0] == b'0' && d.get(1).is_some_and(|digit| *digit != b'0') && !written.has_mixed_separators;
+    let is_trunk =
+        d[0] == b'0' && d.get(1).is_some_and(|digit| *digit != b'0') && !written.has_mixed_separators;
     let is_european = is_trunk
         && match groups {
             [2, 2, 2, 2, 2] => true,
@@ -92,8 +122,15 @@ fn national(window: &Window, start: usize, i: usize, out: &mut Vec<Candidate>) {
     }
     let is_plausible = match groups {
         [7] | [8] | [9] => false,
-        [10] | [11] => is_trunk || nanp(d) || (d.len() == 11 && d[0] == b'1' && nanp(&d[1..])) || d[0] >= b'6',
-        _ => (7..=13).contains(&d.len()) && groups.len() >= 2 && groups.iter().all(|group| *group >= 2) && !is_date(groups),
+        [10] | [11] => {
+            is_trunk || nanp(d) || (d.len() == 11 && d[0] == b'1' && nanp(&d[1..])) || d[0] >= b'6'
+        }
+        _ => {
+            (7..=13).contains(&d.len())
+                && groups.len() >= 2
+                && groups.iter().all(|group| *group >= 2)
+                && !is_date(groups)
+        }
     };
     if is_plausible && window.has_label(start, end, LABELS) && !is_other_number(window, start) {
         push(window, start, end, 0.7, Proof::Labelled, out);

@@ -58,7 +58,12 @@ impl Shape {
         let first = steps.first().copied().unwrap_or(b'X');
         let lead = steps.iter().take_while(|step| **step == first).count();
         let lead_is_open = first == b'X' || steps.get(lead) == Some(&b'X');
-        Shape { lead: if first == b'X' { 0 } else { lead }, starts_with_letter: first == b'L', lead_is_open, steps }
+        Shape {
+            lead: if first == b'X' { 0 } else { lead },
+            starts_with_letter: first == b'L',
+            lead_is_open,
+            steps,
+        }
     }
 
     /// The end of the match at `start`, if there is one that is not part of something longer.
@@ -116,5 +121,7 @@ pub(crate) fn starts_at(window: &Window, i: usize) -> bool {
     if before.is_ascii_alphanumeric() || before == b'_' {
         return false;
     }
-    !(matches!(before, b'-' | b'.' | b'/' | b'@' | b'#') && i >= 2 && window.before(i - 1).is_ascii_alphanumeric())
+    !(matches!(before, b'-' | b'.' | b'/' | b'@' | b'#')
+        && i >= 2
+        && window.before(i - 1).is_ascii_alphanumeric())
 }

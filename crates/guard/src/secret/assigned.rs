@@ -28,7 +28,9 @@ pub(super) fn at(window: &Window, i: usize, out: &mut Vec<Candidate>) {
     }
     // `"name": `, `name = `, `env['name'] = `
     let name_end = window.run_back(i, 4, |byte| matches!(byte, b' ' | b'"' | b'\'' | b']' | b'`'));
-    let name_start = window.run_back(name_end, NAME_MAX, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+    let name_start = window.run_back(name_end, NAME_MAX, |byte| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+    });
     let name = window.slice(name_start, name_end);
     let Some(named) = kind_of(name) else { return };
 
@@ -46,7 +48,10 @@ pub(super) fn at(window: &Window, i: usize, out: &mut Vec<Candidate>) {
     let start = at + usize::from(is_quoted);
     let stop = if is_quoted {
         let mut stop = start;
-        while stop < start + VALUE_MAX && !matches!(window.at(stop), 0 | b'\n' | b' ') && window.at(stop) != quote {
+        while stop < start + VALUE_MAX
+            && !matches!(window.at(stop), 0 | b'\n' | b' ')
+            && window.at(stop) != quote
+        {
             stop += 1;
         }
         stop
@@ -76,19 +81,52 @@ fn kind_of(name: &[u8]) -> Option<Named> {
     let name = &folded[..len];
     let has = |part: &[u8]| name.windows(part.len()).any(|window| window == part);
     let ends = |parts: &[&[u8]]| parts.iter().any(|part| name.ends_with(part));
-    if ends(&[b"tokens", b"name", b"path", b"file", b"count", b"length", b"type", b"url", b"uri", b"policy", b"hash", b"limit"]) {
+    if ends(&[
+        b"tokens", b"name", b"path", b"file", b"count", b"length", b"type", b"url", b"uri", b"policy",
+        b"hash", b"limit",
+    ]) {
         return None;
     }
     if ends(&[b"authorization"]) {
         return Some(Named::Authorization);
     }
-    if has(b"password") || has(b"passwd") || has(b"passphrase") || ends(&[b"pwd", b"pass", b"dbpass", b"passwort"]) {
+    if has(b"password")
+        || has(b"passwd")
+        || has(b"passphrase")
+        || ends(&[b"pwd", b"pass", b"dbpass", b"passwort"])
+    {
         return Some(Named::Password);
     }
-    let is_token = [&b"apikey"[..], b"accesskey", b"secret", b"privatekey", b"authkey", b"accountkey", b"bearer", b"credential", b"signingkey", b"encryptionkey", b"masterkey", b"subscriptionkey", b"accesstoken", b"servicekey"]
-        .iter()
-        .any(|part| has(part))
-        || ends(&[b"token", b"auth", b"apitoken", b"key"]) && name != b"key" && !ends(&[b"publickey", b"primarykey", b"foreignkey", b"cachekey", b"monkey", b"turkey", b"sortkey", b"partitionkey"]);
+    let is_token = [
+        &b"apikey"[..],
+        b"accesskey",
+        b"secret",
+        b"privatekey",
+        b"authkey",
+        b"accountkey",
+        b"bearer",
+        b"credential",
+        b"signingkey",
+        b"encryptionkey",
+        b"masterkey",
+        b"subscriptionkey",
+        b"accesstoken",
+        b"servicekey",
+    ]
+    .iter()
+    .any(|part| has(part))
+        || ends(&[b"token", b"auth", b"apitoken", b"key"])
+            && name != b"key"
+            && !ends(&[
+                b"publickey",
+                b"primarykey",
+                b"foreignkey",
+                b"cachekey",
+                b"monkey",
+                b"turkey",
+                b"sortkey",
+                b"partitionkey",
+            ]);
     is_token.then_some(Named::Token)
 }
 
@@ -111,8 +149,15 @@ fn judge(named: Named, name: &[u8], value: &[u8], is_quoted: bool) -> Option<(&'
         };
         return is_likely.then_some(("password", 0.8));
     }
-    let is_plain = value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_./+=~:!@#$%^*|".contains(byte));
-    if !is_plain || value.len() < 16 || digits == 0 || upper + lower == 0 || entropy(value) < 3.0 || is_slug(value) {
+    let is_plain =
+        value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_./+=~:!@#$%^*|".contains(byte));
+    if !is_plain
+        || value.len() < 16
+        || digits == 0
+        || upper + lower == 0
+        || entropy(value) < 3.0
+        || is_slug(value)
+    {
         return None;
     }
     // Prose and paths have few digits; random text has one symbol in six or so, or both cases.
@@ -157,5 +202,10 @@ fn entropy(value: &[u8]) -> f64 {
     let mut counts = [0u32; 256];
     value.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
     let total = value.len() as f64;
-    counts.iter().filter(|count| **count > 0).map(|count| f64::from(*count) / total).map(|p| -p * p.log2()).sum()
+    counts
+        .iter()
+        .filter(|count| **count > 0)
+        .map(|count| f64::from(*count) / total)
+        .map(|p| -p * p.log2())
+        .sum()
 }

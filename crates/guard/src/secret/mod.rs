@@ -27,7 +27,8 @@ pub(crate) struct Detectors {
 
 impl Detectors {
     pub(crate) fn new() -> Detectors {
-        let mut new = Detectors { by_byte: vec![Vec::new(); 256], leading: vec![Vec::new(); 256], bare: Vec::new() };
+        let mut new =
+            Detectors { by_byte: vec![Vec::new(); 256], leading: vec![Vec::new(); 256], bare: Vec::new() };
         for (index, row) in ROWS.iter().enumerate() {
             let (index, prefix) = (index as u16, row.prefix.as_bytes());
             match prefix.iter().position(|byte| is_trigger(*byte)) {
@@ -120,11 +121,16 @@ fn prefixed(window: &Window, start: usize, row: &Row, first: usize, out: &mut Ve
         end -= 1;
     }
     let text = window.slice(body, end);
-    if text.len() < row.min || window.at(end).is_ascii_alphanumeric() || !(row.is_valid)(text) || is_placeholder(text) {
+    if text.len() < row.min
+        || window.at(end).is_ascii_alphanumeric()
+        || !(row.is_valid)(text)
+        || is_placeholder(text)
+    {
         return;
     }
     let score = if is_github_sum(row.prefix, text) { 1.0 } else { 0.95 };
-    let candidate = Candidate { start, end, kind: SECRETS, label: row.label, score, proof: Proof::CheckedAndLabelled };
+    let candidate =
+        Candidate { start, end, kind: SECRETS, label: row.label, score, proof: Proof::CheckedAndLabelled };
     if !out[first..].iter().any(|other| other.start == start && other.kind == SECRETS) {
         out.push(candidate);
     }
@@ -148,13 +154,49 @@ fn is_github_sum(prefix: &str, body: &[u8]) -> bool {
 /// Text that stands where a credential would: `your-key-here`, `xxxx`, `EXAMPLE`, one symbol over and over.
 fn is_placeholder(text: &[u8]) -> bool {
     const WORDS: &[&[u8]] = &[
-        b"example", b"your-", b"your_", b"yourkey", b"xxxx", b"....", b"****", b"placeholder", b"redacted", b"changeme",
-        b"dummy", b"insert", b"replace", b"todo", b"secret-key-here", b"123456789abcdef", b"abcdefghij", b"0123456789",
-        b"key-here", b"key_here", b"<", b"${", b"{{",
+        b"example",
+        b"your-",
+        b"your_",
+        b"yourkey",
+        b"xxxx",
+        b"....",
+        b"****",
+        b"placeholder",
+        b"redacted",
+        b"changeme",
+        b"dummy",
+        b"insert",
+        b"replace",
+        b"todo",
+        b"secret-key-here",
+        b"123456789abcdef",
+        b"abcdefghij",
+        b"0123456789",
+        b"key-here",
+        b"key_here",
+        b"<",
+        b"${",
+        b"{{",
     ];
+    // First letters of the words, so that most places cost one lookup.
+    const FIRST: [bool; 256] = {
+        let mut first = [false; 256];
+        let mut i = 0;
+        while i < WORDS.len() {
+            first[WORDS[i][0] as usize] = true;
+            first[WORDS[i][0].to_ascii_uppercase() as usize] = true;
+            i += 1;
+        }
+        first
+    };
     let mut seen = [false; 256];
     text.iter().for_each(|byte| seen[usize::from(*byte)] = true);
     let distinct = seen.iter().filter(|is| **is).count();
+    let has_word = |i: usize| {
+        WORDS
+            .iter()
+            .any(|word| text.get(i..i + word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word)))
+    };
     distinct < (text.len() / 4).clamp(3, 7)
-        || WORDS.iter().any(|word| text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word)))
+        || (0..text.len()).any(|i| FIRST[usize::from(text[i])] && has_word(i))
 }

@@ -81,7 +81,8 @@ pub(super) fn pem(window: &Window, i: usize, out: &mut Vec<Candidate>) {
         return;
     }
     let name = i + 11;
-    let name_end = window.run(name, PEM_NAME_MAX, |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b' ');
+    let name_end = window
+        .run(name, PEM_NAME_MAX, |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b' ');
     let text = window.slice(name, name_end);
     let is_private = text.ends_with(b"PRIVATE KEY") || text.ends_with(b"PRIVATE KEY BLOCK");
     if !is_private || !window.starts_with(name_end, b"-----") {
@@ -94,7 +95,9 @@ pub(super) fn pem(window: &Window, i: usize, out: &mut Vec<Candidate>) {
     while at < limit {
         let next = skip_breaks(window, at, limit);
         if window.starts_with(next, b"-----END ") {
-            let stop = window.run(next + 9, PEM_NAME_MAX, |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b' ');
+            let stop = window.run(next + 9, PEM_NAME_MAX, |byte| {
+                byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b' '
+            });
             end = if window.starts_with(stop, b"-----") { stop + 5 } else { stop };
             has_body = true;
             break;
@@ -143,7 +146,8 @@ pub(super) fn url(window: &Window, i: usize, out: &mut Vec<Candidate>) {
         return;
     }
     let start = i + 3;
-    let stop = window.run(start, AUTHORITY_MAX, |byte| byte > b' ' && byte < 0x7F && !b"/\"'<>`\\".contains(&byte));
+    let stop =
+        window.run(start, AUTHORITY_MAX, |byte| byte > b' ' && byte < 0x7F && !b"/\"'<>`\\".contains(&byte));
     let authority = window.slice(start, stop);
     let Some(at) = authority.iter().rposition(|byte| *byte == b'@') else { return };
     let user = &authority[..at.min(USER_MAX)];
@@ -165,9 +169,20 @@ pub(super) fn url(window: &Window, i: usize, out: &mut Vec<Candidate>) {
 
 /// What examples write for a password.
 fn is_word(password: &[u8]) -> bool {
-    const WORDS: &[&[u8]] =
-        &[b"password", b"pass", b"passwd", b"secret", b"pwd", b"user", b"token", b"mypassword", b"pw", b"host"];
-    WORDS.iter().any(|word| password.eq_ignore_ascii_case(word)) || matches!(password.first(), Some(b'$' | b'{' | b'<' | b'['))
+    const WORDS: &[&[u8]] = &[
+        b"password",
+        b"pass",
+        b"passwd",
+        b"secret",
+        b"pwd",
+        b"user",
+        b"token",
+        b"mypassword",
+        b"pw",
+        b"host",
+    ];
+    WORDS.iter().any(|word| password.eq_ignore_ascii_case(word))
+        || matches!(password.first(), Some(b'$' | b'{' | b'<' | b'['))
 }
 
 /// `i` is the colon of a Telegram bot token: 8–10 digits, colon, 35 symbols that begin with `AA`.
@@ -189,7 +204,11 @@ pub(super) fn mailchimp(window: &Window, i: usize, out: &mut Vec<Candidate>) {
     }
     let start = window.run_back(i, 33, is_hex);
     let end = window.run(i + 3, 3, is_digit);
-    if i - start == 32 && (1..=2).contains(&(end - i - 3)) && !window.before(start).is_ascii_alphanumeric() && !window.at(end).is_ascii_alphanumeric() {
+    if i - start == 32
+        && (1..=2).contains(&(end - i - 3))
+        && !window.before(start).is_ascii_alphanumeric()
+        && !window.at(end).is_ascii_alphanumeric()
+    {
         push(start, end, "mailchimp", 1.0, out);
     }
 }
@@ -208,7 +227,10 @@ pub(super) fn dotted(window: &Window, i: usize, out: &mut Vec<Candidate>) {
     if matches!(window.at(start), b'M' | b'N' | b'O') && (23..=28).contains(&head) {
         let middle = window.run(i + 1, 8, is_url_symbol);
         let end = window.run(middle + 1, 60, is_url_symbol);
-        if matches!(middle - i - 1, 6 | 7) && window.at(middle) == b'.' && (25..=45).contains(&(end - middle - 1)) {
+        if matches!(middle - i - 1, 6 | 7)
+            && window.at(middle) == b'.'
+            && (25..=45).contains(&(end - middle - 1))
+        {
             push(start, end, "discord", 0.95, out);
         }
     }
@@ -231,7 +253,10 @@ pub(super) fn azure_client_secret(window: &Window, i: usize, out: &mut Vec<Candi
     let set = |byte| is_url_symbol(byte) || matches!(byte, b'~' | b'.');
     let Some(start) = i.checked_sub(3) else { return };
     let end = window.run(i + 3, 36, set);
-    if window.slice(start, i).iter().all(|byte| set(*byte)) && !is_alnum(window.before(start)) && (31..=35).contains(&(end - i - 3)) {
+    if window.slice(start, i).iter().all(|byte| set(*byte))
+        && !is_alnum(window.before(start))
+        && (31..=35).contains(&(end - i - 3))
+    {
         push(start, end, "azure_client_secret", 0.95, out);
     }
 }

@@ -41,7 +41,7 @@ fn credentials_with_a_prefix_are_found_whole() {
     check_one("mailgun", hex("key-", 32));
     check_one("digitalocean", hex("dop_v1_", 64));
     check_one("vault", of("hvs.", 90));
-    check_one("sendgrid", format!("{}.{}", of("SG.", 22), &RANDOM[..43]));
+    check_one("sendgrid", format!("{}.{}", of("SG.", 22), of("", 43)));
     check_one("mailchimp", hex("", 32) + "-us12");
     check_one("telegram", of("5073895597:AA", 33));
     check_one("slack_webhook", of("https://hooks.slack.com/services/T6AWORVWG/BGI2TQX08/", 24));
@@ -93,7 +93,9 @@ fn tokens_and_keys_are_known_by_their_structure() {
     check(SECRETS, "eyJub3QiOiJhIGhlYWRlciJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVm", &[]);
     let line = &RANDOM.repeat(2)[..64];
     for brk in ["\n", "\\n"] {
-        let pem = format!("-----BEGIN RSA PRIVATE KEY-----{brk}{line}{brk}{line}{brk}abc={brk}-----END RSA PRIVATE KEY-----");
+        let pem = format!(
+            "-----BEGIN RSA PRIVATE KEY-----{brk}{line}{brk}{line}{brk}abc={brk}-----END RSA PRIVATE KEY-----"
+        );
         check(SECRETS, &format!("see {pem} here"), &[&format!("rsa_pem={pem}")]);
     }
     let cut = format!("-----BEGIN PRIVATE KEY-----\n{line}\n{line}");

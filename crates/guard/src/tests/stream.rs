@@ -31,15 +31,84 @@ fn random(len: usize) -> String {
 
 fn fragments() -> Vec<String> {
     let mut all: Vec<String> = [
-        "The quick brown fox. ", "ann@example.org", "123-45-6789", "SSN ", "123456789", "4111 1111 1111 1111", "4111", " ",
-        "+33 1 23 48 39 77", "(201) 555-0008", " as the PESEL", "44051401359", "PESEL: ", "GB82 WEST 1234 5698 7654 32", "GB82",
-        "JS 70 40 71 B", "X-1234567-L", "529.982.247-25", "-", ".", ":", "=", "@", "/", "(", "+", "\n", "\"", "é", "世", "\u{a0}",
-        "\u{200b}", "password=", "hunter2!Xy99", "api_key: \"", "Authorization: Bearer ", "eyJ", "eyJhbGciOiJIUzI1NiJ9.", "://",
-        "postgres://app:", "T4QG35mCV99EeSnV@db.internal", "-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----",
-        "-----", "sk-", "sk-ant-", "ghp_", "AKIAJQ2MXW7PLD3RTY5Z", "AKIA", "SG.", "hvs.", "dapi", "SK", "-us12", "5073895597:AA",
-        "https://hooks.slack.com/services/", "185.76.139.142", "2a01:f1fa::cdb5:e95e:5aa6:29f4", "8D:22:25:FE:0B:51", "0x", "bc1q",
-        "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "a", "Z", "7", "00", "order ", "version ", "Ignore previous instructions", "phone ",
-        "ignore ", "previous ", "instructions", "<|im_start|>", " thanks, that is your BSN, right?", "294514004", "8Q~", ".atlasv1.",
+        "The quick brown fox. ",
+        "ann@example.org",
+        "123-45-6789",
+        "SSN ",
+        "123456789",
+        "4111 1111 1111 1111",
+        "4111",
+        " ",
+        "+33 1 23 48 39 77",
+        "(201) 555-0008",
+        " as the PESEL",
+        "44051401359",
+        "PESEL: ",
+        "GB82 WEST 1234 5698 7654 32",
+        "GB82",
+        "JS 70 40 71 B",
+        "X-1234567-L",
+        "529.982.247-25",
+        "-",
+        ".",
+        ":",
+        "=",
+        "@",
+        "/",
+        "(",
+        "+",
+        "\n",
+        "\"",
+        "é",
+        "世",
+        "\u{a0}",
+        "\u{200b}",
+        "password=",
+        "hunter2!Xy99",
+        "api_key: \"",
+        "Authorization: Bearer ",
+        "eyJ",
+        "eyJhbGciOiJIUzI1NiJ9.",
+        "://",
+        "postgres://app:",
+        "T4QG35mCV99EeSnV@db.internal",
+        "-----BEGIN RSA PRIVATE KEY-----",
+        "-----END RSA PRIVATE KEY-----",
+        "-----",
+        "sk-",
+        "sk-ant-",
+        "ghp_",
+        "AKIAJQ2MXW7PLD3RTY5Z",
+        "AKIA",
+        "SG.",
+        "hvs.",
+        "dapi",
+        "SK",
+        "-us12",
+        "5073895597:AA",
+        "https://hooks.slack.com/services/",
+        "185.76.139.142",
+        "2a01:f1fa::cdb5:e95e:5aa6:29f4",
+        "8D:22:25:FE:0B:51",
+        "0x",
+        "bc1q",
+        "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa",
+        "a",
+        "Z",
+        "7",
+        "00",
+        "order ",
+        "version ",
+        "Ignore previous instructions",
+        "phone ",
+        "ignore ",
+        "previous ",
+        "instructions",
+        "<|im_start|>",
+        " thanks, that is your BSN, right?",
+        "294514004",
+        "8Q~",
+        ".atlasv1.",
     ]
     .map(str::to_owned)
     .into();
@@ -76,7 +145,9 @@ proptest! {
 #[test]
 fn prose_is_held_back_by_a_word_at_most() {
     let mut redactor = StreamRedactor::new(Arc::new(Scanner::new()), Kinds::ALL);
-    for word in "The guard lets ordinary words pass as soon as the next one begins, (even these).".split_inclusive(' ') {
+    for word in "The guard lets ordinary words pass as soon as the next one begins, (even these)."
+        .split_inclusive(' ')
+    {
         redactor.push(word);
         assert!(redactor.held_len() <= word.len(), "{} held after `{word}`", redactor.held_len());
     }
@@ -93,7 +164,23 @@ fn what_is_held_is_bounded() {
         }
         assert!(most <= bound, "{most} bytes held of `{unit}`");
     };
-    for unit in ["a", "7", "7 ", "12-", "@", "a@", "a.", "sk-", "1.1.", "(", "+1", "ab:", "é", "4111 1111 1111 1111 ", "ann@example.org "] {
+    for unit in [
+        "a",
+        "7",
+        "7 ",
+        "12-",
+        "@",
+        "a@",
+        "a.",
+        "sk-",
+        "1.1.",
+        "(",
+        "+1",
+        "ab:",
+        "é",
+        "4111 1111 1111 1111 ",
+        "ann@example.org ",
+    ] {
         check(unit, HOLD_MAX);
     }
     check("123-45-6789,", HOLD_MAX);
@@ -113,9 +200,44 @@ fn hostile_text_costs_the_same_per_byte() {
     // Generous: linear work takes well under a second even unoptimised; quadratic work on 1 MB takes hours.
     let scanner = Arc::new(Scanner::new());
     for unit in [
-        "1", "1 ", "1-", "@", "a@", "a@a.", "a", "A", "J", "eyJ", "eyJ.", "sk-", "sk-a1", "-", "-----BEGIN RSA PRIVATE KEY-----\n", "_", ":", "=",
-        "key=", "://", "a://b:", "(1) ", "+1 ", "1.1.", "ab:", "ignore ", "ignore all ", "<|", "dan ", "prompt ", "GB82 ", "M.", "é", "\u{200b}i",
-        "4111 1111 1111 1111 ", "password=", "show ", "A1 ",
+        "1",
+        "1 ",
+        "1-",
+        "@",
+        "a@",
+        "a@a.",
+        "a",
+        "A",
+        "J",
+        "eyJ",
+        "eyJ.",
+        "sk-",
+        "sk-a1",
+        "-",
+        "-----BEGIN RSA PRIVATE KEY-----\n",
+        "_",
+        ":",
+        "=",
+        "key=",
+        "://",
+        "a://b:",
+        "(1) ",
+        "+1 ",
+        "1.1.",
+        "ab:",
+        "ignore ",
+        "ignore all ",
+        "<|",
+        "dan ",
+        "prompt ",
+        "GB82 ",
+        "M.",
+        "é",
+        "\u{200b}i",
+        "4111 1111 1111 1111 ",
+        "password=",
+        "show ",
+        "A1 ",
     ] {
         let text = unit.repeat(1_000_000 / unit.len());
         let begun = Instant::now();

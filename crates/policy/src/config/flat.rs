@@ -15,13 +15,18 @@
 
 use super::node::{At, Label, Node, Text, Value};
 
-/// Whether the file is in this form.
+/// Whether the file is in this form. Braces and brackets are only known to YAML, which will name the line at fault.
 pub(super) fn is_flat(text: &str, fields: &[&str]) -> bool {
-    text.lines().any(|line| {
-        let mut words = line.split_whitespace();
-        words.next().is_some_and(|word| fields.contains(&word))
-            && words.next().is_some_and(|word| !word.starts_with(':'))
-    })
+    let mut is_flat = false;
+    for (index, line) in text.lines().enumerate() {
+        let words = words(line, index + 1);
+        if words.iter().any(|word| word.text.contains(['{', '}', '[', ']'])) {
+            return false;
+        }
+        is_flat |= words.first().is_some_and(|word| fields.contains(&word.text.as_str()))
+            && words.get(1).is_some_and(|word| !word.text.starts_with(':'));
+    }
+    is_flat
 }
 
 /// The tree that the proper form of the file would give, every value at its place.
@@ -48,7 +53,7 @@ pub(super) fn parse(text: &str, sections: &[&str], fields: &[&str]) -> Node {
     Node { at, value: Value::Map(root.sections) }
 }
 
-/// The words of a line with their places; a comment ends it.
+/// The words of a line with their places; a comment ends it, and the dash of a list item is left out.
 fn words(line: &str, number: usize) -> Vec<Label> {
     let mut words: Vec<Label> = Vec::new();
     let mut within = false;
@@ -66,6 +71,7 @@ fn words(line: &str, number: usize) -> Vec<Label> {
             words.push(Label { text: c.to_string(), at: At { line: number, column: column + 1 } });
         }
     }
+    words.retain(|word| word.text != "-");
     words
 }
 

@@ -82,7 +82,8 @@ pub enum Severity {
     Warning,
 }
 
-/// Something wrong in the configuration. Holds no secret: replaced `${…}` values are shown as they were typed.
+/// Something wrong in the configuration. Keys and headers are never shown in it, and an address as it was typed, with
+/// its `${…}`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Mistake {
     pub file: String,

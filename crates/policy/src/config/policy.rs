@@ -178,7 +178,7 @@ pub(super) struct Prices {
     found: RwLock<HashMap<Target, Option<Arc<Sheet>>>>,
 }
 
-/// Callers choose model names, so the memo has a bound; beyond it the table is searched again.
+/// Callers choose model names, so the memo has a bound; beyond it, it begins afresh.
 const FOUND_MAX: usize = 4096;
 
 impl Prices {
@@ -217,9 +217,10 @@ impl Prices {
         }
         let sheet = Sheet::find(vendor, &target.model).map(Arc::new);
         let mut found = self.found.write().unwrap_or_else(PoisonError::into_inner);
-        if found.len() < FOUND_MAX {
-            found.insert(target.clone(), sheet.clone());
+        if found.len() >= FOUND_MAX {
+            found.clear();
         }
+        found.insert(target.clone(), sheet.clone());
         sheet
     }
 }

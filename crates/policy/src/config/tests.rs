@@ -283,6 +283,9 @@ routes:
     assert_eq!((also.unpriced, plain.unpriced), (Unpriced::CapTokens, Unpriced::Block));
     assert_eq!(default.fallback.as_deref(), Some("sorry"));
     assert_eq!((plain.limits.rpm, own.limits.rpm, own.limits.queue), (Some(60), Some(90), 5));
+    let text = "routes:\n  a: &a {cache: 10m, max_tokens: 5}\n  b: {<<: *a, max_tokens: 7}\n";
+    let merged = super::tests::policy(&gauntlet(text)).route("b").unwrap().clone();
+    assert_eq!((merged.cache.is_some(), merged.max_tokens), (true, Some(gauntlet_types::TokenCount(7))));
     assert_eq!(policy.route("nope").map(|route| route.name.clone()), None);
 }
 
@@ -449,6 +452,14 @@ fn the_founding_budgets_load_in_every_form() {
     check_budgets(
         "models:\ngpt-4o:\ndaily_usd 5\ndayly_usd 5\n",
         &["budgets.yml:4:1: unknown field `dayly_usd`"],
+    );
+    check_budgets(
+        "models:\n  gpt-4o:\n    daily_usd 5\n    rpm: 7 # a comment\nalerts:\n  - notify_over 5%\n",
+        &[],
+    );
+    check_budgets(
+        "models: {gpt-4o: {rpm: 7}}\nroutes:\n  support_bot:\n    daily_usd 5\n",
+        &["budgets.yml:4:5: budget `routes.support_bot` must be a map of fields"],
     );
     check_budgets("daily_usd 5\n", &["budgets.yml:1:1: unknown field `daily_usd`"]);
 }

@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn the_wait_it_names_is_enough_and_not_too_much() {
-        for (limit, amount) in [(7, 3), (1, 1), (120_000, 999), (3, 3), (u32::MAX, u32::MAX), (1_000_003, 17)] {
+        for (limit, amount) in [(7, 3), (1, 1), (120_000, 999), (3, 3), (u32::MAX, u32::MAX), (1_000_003, 17)]
+        {
             let mut bucket = Bucket::new(at(0), limit);
             bucket.take(at(0), limit).unwrap();
             let wait = bucket.take(at(0), amount).unwrap_err();

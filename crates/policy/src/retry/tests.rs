@@ -59,7 +59,10 @@ fn the_pause_doubles_is_jittered_and_bounded() {
     check(4, 0.5, 2.5);
     check(8, 1.0, 5.0);
     check(1, f64::NAN, 0.5);
-    assert_eq!(RetryPolicy { attempts: u32::MAX, ..policy }.delay(4_000, 1.0, None, MINUTE), Some(policy.max));
+    assert_eq!(
+        RetryPolicy { attempts: u32::MAX, ..policy }.delay(4_000, 1.0, None, MINUTE),
+        Some(policy.max)
+    );
 }
 
 #[test]
@@ -110,8 +113,15 @@ fn every_failure_has_its_verdict() {
     check(500, "invalid_request_error", Retry);
     check(529, "overloaded_error", Retry);
 
-    let passing =
-        [End::Connect, End::FirstTokenTimeout, End::IdleTimeout, End::TotalTimeout, End::Malformed, End::Cut, End::StreamError];
+    let passing = [
+        End::Connect,
+        End::FirstTokenTimeout,
+        End::IdleTimeout,
+        End::TotalTimeout,
+        End::Malformed,
+        End::Cut,
+        End::StreamError,
+    ];
     for end in passing {
         assert_eq!(judge(None, end, None), Retry, "{end:?}");
         assert_eq!(judge(Some(200), end, None), Retry, "{end:?}");

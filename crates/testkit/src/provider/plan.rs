@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Pieces that were split apart on purpose need a moment between them, or the system sends them as one.
-const SPLIT_PAUSE: Duration = Duration::from_millis(1);
+const SPLIT_PAUSE: Duration = Duration::from_micros(300);
 
 #[derive(Debug)]
 pub(super) enum Plan {

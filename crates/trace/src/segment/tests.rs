@@ -47,7 +47,10 @@ fn an_entry_reads_back_with_all_its_parts() {
     let bytes = encode(Kind::Close, 7, b"{}", b"in", b"out");
     let [Step::Entry(entry)] = &steps(bytes, Reach::WholeSegment)[..] else { panic!("one entry") };
     assert_eq!((entry.kind, entry.id.0.as_u128()), (Kind::Close, 7));
-    assert_eq!((&entry.record[..], &entry.input[..], &entry.output[..]), (&b"{}"[..], &b"in"[..], &b"out"[..]));
+    assert_eq!(
+        (&entry.record[..], &entry.input[..], &entry.output[..]),
+        (&b"{}"[..], &b"in"[..], &b"out"[..])
+    );
     assert_eq!(entry.len(), HEADER_BYTES + 7);
 }
 
@@ -68,7 +71,8 @@ fn a_tail_torn_at_any_byte_is_left_out_and_nothing_else() {
 
 #[test]
 fn a_bad_body_costs_one_entry_and_a_bad_header_too() {
-    let entries: Vec<Vec<u8>> = (1..=3).map(|n| encode(Kind::Close, n, b"{\"n\":1}", b"in", b"out")).collect();
+    let entries: Vec<Vec<u8>> =
+        (1..=3).map(|n| encode(Kind::Close, n, b"{\"n\":1}", b"in", b"out")).collect();
     let length = entries[0].len();
     for at in length..2 * length {
         let mut bytes = entries.concat();
@@ -92,10 +96,15 @@ fn a_header_with_lengths_beyond_the_limit_is_no_header() {
 #[test]
 fn only_segments_are_listed_by_worker_and_number() {
     let dir = tempfile::tempdir().unwrap();
-    for file in ["w1-2.seg", "w1-10.seg", "w0-3.seg", "w0-3.seg.damaged", "lock", "w0-x.seg", "noworker.seg"] {
+    for file in ["w1-2.seg", "w1-10.seg", "w0-3.seg", "w0-3.seg.damaged", "lock", "w0-x.seg", "noworker.seg"]
+    {
         fs::write(dir.path().join(file), b"").unwrap();
     }
-    let shown: Vec<_> = list(dir.path()).unwrap().into_iter().map(|name| format!("{}/{}", name.worker, name.number)).collect();
+    let shown: Vec<_> = list(dir.path())
+        .unwrap()
+        .into_iter()
+        .map(|name| format!("{}/{}", name.worker, name.number))
+        .collect();
     assert_eq!(shown, ["w0/3", "w1/2", "w1/10"]);
 }
 

@@ -78,7 +78,10 @@ fn a_full_disk_keeps_final_records_and_refuses_new_calls() {
     disk.make_room(100);
     for n in [1, 2] {
         let kept = spool.close(&support::record(n), &support::texts());
-        assert!(matches!(kept, Err(SpoolError::Behind { waiting_bytes, .. }) if waiting_bytes > 3_500), "{kept:?}");
+        assert!(
+            matches!(kept, Err(SpoolError::Behind { waiting_bytes, .. }) if waiting_bytes > 3_500),
+            "{kept:?}"
+        );
     }
     assert_eq!(entries(dir.path()).len(), 2, "the short write was undone");
     let refused = spool.open(&support::opening(3));
@@ -125,7 +128,13 @@ fn a_full_backlog_says_that_the_record_is_lost() {
     let limits = SpoolLimits { backlog_bytes: 12_000, ..SpoolLimits::default() };
     let spool = FileSpool::open_on(Box::new(FullDisk::with_room(0)), dir.path(), "w0", limits).unwrap();
     let ends: Vec<_> = (0..3).map(|n| spool.close(&support::record(n), &support::texts())).collect();
-    assert!(matches!(ends[..], [Err(SpoolError::Behind { .. }), Err(SpoolError::Behind { .. }), Err(SpoolError::Write { .. })]), "{ends:?}");
+    assert!(
+        matches!(
+            ends[..],
+            [Err(SpoolError::Behind { .. }), Err(SpoolError::Behind { .. }), Err(SpoolError::Write { .. })]
+        ),
+        "{ends:?}"
+    );
     assert_eq!(spool.records_lost(), 1);
 }
 

@@ -7,17 +7,26 @@ use std::{
 };
 
 use gauntlet_ports::{Spool, Texts};
-use gauntlet_trace::{Drainer, DrainerConfig, DrainerHandle, FileSpool, SpoolLimits, TraceError, recover, segment};
+use gauntlet_trace::{
+    Drainer, DrainerConfig, DrainerHandle, FileSpool, SpoolLimits, TraceError, recover, segment,
+};
 use gauntlet_types::Outcome;
 
-use crate::support::{self, MemoryStore};
+use crate::{memory_store::MemoryStore, support};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-const SMALL: SpoolLimits = SpoolLimits { segment_bytes: 20_000, entry_bytes: 4 << 20, backlog_bytes: 1 << 20 };
+const SMALL: SpoolLimits =
+    SpoolLimits { segment_bytes: 20_000, entry_bytes: 4 << 20, backlog_bytes: 1 << 20 };
 
 fn config() -> DrainerConfig {
     let ms = Duration::from_millis;
-    DrainerConfig { linger: ms(10), poll: ms(5), backoff_min: ms(5), backoff_max: ms(40), ..DrainerConfig::default() }
+    DrainerConfig {
+        linger: ms(10),
+        poll: ms(5),
+        backoff_min: ms(5),
+        backoff_max: ms(40),
+        ..DrainerConfig::default()
+    }
 }
 
 fn start(dir: &Path, store: &Arc<MemoryStore>) -> DrainerHandle {
@@ -108,7 +117,9 @@ fn a_store_that_fails_for_a_while_loses_nothing() {
     assert!(!drainer.stats().store_failing);
     store.fail(true);
     write(20..120);
-    soon("said to fail", || drainer.stats().store_failing && drainer.stats().spool_bytes_waiting > 100 * 3_500);
+    soon("said to fail", || {
+        drainer.stats().store_failing && drainer.stats().spool_bytes_waiting > 100 * 3_500
+    });
     assert!(drainer.stats().last_error.unwrap().contains("told to"));
     assert!(matches!(drainer.flush(Duration::from_millis(50)), Err(TraceError::NotDrained { .. })));
     assert!(segment::list(dir.path()).unwrap().len() > 10, "segments wait on disk");
@@ -161,7 +172,8 @@ fn death_at_any_time_and_recovery_leave_the_books_right() {
         drop(spool);
         recover(dir.path(), &*store, support::NOW).unwrap();
         assert_eq!(store.count(), 100, "round {round}");
-        let cost = |n: u64| if n.is_multiple_of(10) { support::record(n).held } else { support::record(n).cost };
+        let cost =
+            |n: u64| if n.is_multiple_of(10) { support::record(n).held } else { support::record(n).cost };
         assert_eq!(store.spent(), (0..100).map(cost).sum());
         assert!(segment::list(dir.path()).unwrap().is_empty());
     }

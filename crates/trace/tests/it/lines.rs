@@ -72,7 +72,10 @@ fn a_refusal_has_a_line_too_and_names_cannot_break_it() {
     assert!(!text.contains('\u{1b}'), "a name must not steer a terminal");
     let line: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(line["model"], json!(&*record.model_asked));
-    assert_eq!((&line["error"], &line["status"], &line["cost_usd"]), (&json!("budget_exceeded"), &json!(429), &json!(0)));
+    assert_eq!(
+        (&line["error"], &line["status"], &line["cost_usd"]),
+        (&json!("budget_exceeded"), &json!(429), &json!(0))
+    );
     assert!(line["provider"].is_null() && line["user_id"].is_null() && line["prompt_hash"].is_null());
 }
 
@@ -95,12 +98,18 @@ fn lines_reach_the_file_and_go_on_after_rotation() {
 
 /// A reader that takes nothing until it is let go.
 #[derive(Clone, Default)]
-struct Stalled(Arc<(Mutex<(bool, Vec<u8>)>, Condvar)>);
+struct Stalled(Arc<Gate>);
+
+#[derive(Default)]
+struct Gate {
+    state: Mutex<(bool, Vec<u8>)>,
+    changed: Condvar,
+}
 
 impl Write for Stalled {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let (state, changed) = &*self.0;
-        let mut state = changed.wait_while(state.lock().unwrap(), |state| !state.0).unwrap();
+        let gate = &self.0;
+        let mut state = gate.changed.wait_while(gate.state.lock().unwrap(), |state| !state.0).unwrap();
         state.1.extend_from_slice(bytes);
         Ok(bytes.len())
     }
@@ -118,11 +127,11 @@ fn a_reader_that_stalls_costs_lines_and_never_a_call() {
     (0..count).for_each(|_| sink.write(&support::record(1)));
     let dropped = sink.dropped();
     assert!(dropped > 0);
-    stalled.0.0.lock().unwrap().0 = true;
-    stalled.0.1.notify_all();
+    stalled.0.state.lock().unwrap().0 = true;
+    stalled.0.changed.notify_all();
     sink.flush(PATIENCE).unwrap();
     sink.stop();
-    let text = String::from_utf8(stalled.0.0.lock().unwrap().1.clone()).unwrap();
+    let text = String::from_utf8(stalled.0.state.lock().unwrap().1.clone()).unwrap();
     let (said, lines): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.contains("lines_dropped"));
     assert_eq!(lines.len() as u64 + dropped, count as u64);
     assert_eq!(said, [format!("{{\"event\":\"lines_dropped\",\"lines\":{dropped}}}")]);

@@ -10,7 +10,9 @@ type Labels = BTreeMap<String, String>;
 /// A reader of the text format that believes nothing: names, escapes, families in one piece, histograms that add up.
 fn parse(text: &str) -> HashMap<(String, Labels), f64> {
     let is_name = |name: &str| {
-        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_ascii_digit())
+        !name.is_empty()
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            && !name.starts_with(|c: char| c.is_ascii_digit())
     };
     assert!(text.ends_with('\n'));
     let mut samples = HashMap::new();
@@ -36,7 +38,8 @@ fn parse(text: &str) -> HashMap<(String, Labels), f64> {
             None => (series, Labels::new()),
         };
         assert!(is_name(name) && labels.keys().all(|label| is_name(label)), "{line}");
-        let suffixes: &[&str] = if families[&current] == "histogram" { &["_bucket", "_sum", "_count"] } else { &[""] };
+        let suffixes: &[&str] =
+            if families[&current] == "histogram" { &["_bucket", "_sum", "_count"] } else { &[""] };
         assert!(suffixes.iter().any(|suffix| name == format!("{current}{suffix}")), "{line} under {current}");
         let value: f64 = value.replace("+Inf", "inf").parse().unwrap();
         assert!(samples.insert((name.to_owned(), labels), value).is_none(), "twice: {line}");
@@ -124,14 +127,22 @@ fn a_call_is_counted_everywhere_it_should_be() {
     let route = ("route", "support_bot");
     let (model, provider) = (("model", "gpt-4o-mini"), ("provider", "openai"));
     check("gauntlet_requests_total", &[route, model, provider, ("outcome", "ok")], 2.0);
-    check("gauntlet_requests_total", &[route, ("model", "support"), ("provider", "none"), ("outcome", "refused")], 1.0);
+    check(
+        "gauntlet_requests_total",
+        &[route, ("model", "support"), ("provider", "none"), ("outcome", "refused")],
+        1.0,
+    );
     check("gauntlet_cost_usd_total", &[route, model, provider], 0.0168);
     check("gauntlet_tokens_total", &[route, model, provider, ("type", "cache_read")], 7600.0);
     check("gauntlet_request_duration_seconds_count", &[route, model], 2.0);
     check("gauntlet_request_duration_seconds_bucket", &[route, model, ("le", "1")], 1.0);
     check("gauntlet_request_duration_seconds_sum", &[route, model], 40.812345);
     check("gauntlet_first_token_seconds_bucket", &[route, model, ("le", "0.5")], 2.0);
-    check("gauntlet_guardrail_decisions_total", &[("direction", "input"), ("kind", "pii"), ("action", "redact")], 3.0);
+    check(
+        "gauntlet_guardrail_decisions_total",
+        &[("direction", "input"), ("kind", "pii"), ("action", "redact")],
+        3.0,
+    );
     check("gauntlet_errors_total", &[("code", "budget_exceeded")], 1.0);
     check("gauntlet_errors_total", &[("code", "internal")], 0.0);
     check("gauntlet_cache_total", &[("result", "miss")], 2.0);

@@ -4,7 +4,7 @@ use gauntlet_ports::{Spool, Texts, TraceStore};
 use gauntlet_trace::{FileSpool, Recovered, SpoolLimits, recover, recover::INTERRUPTED_LATENCY_MAX, segment};
 use gauntlet_types::{CallRecord, Code, Outcome, Timestamp};
 
-use crate::support::{self, MemoryStore};
+use crate::{memory_store::MemoryStore, support};
 
 const LATER: Timestamp = Timestamp(support::NOW.0 + 5_000_000);
 const SMALL: SpoolLimits =
@@ -126,7 +126,7 @@ fn a_damaged_segment_gives_what_it_can_and_is_put_aside() {
 fn a_record_of_another_version_is_put_aside_not_dropped() {
     let dir = tempfile::tempdir().unwrap();
     let mut bytes = vec![0; segment::HEADER_BYTES];
-    bytes.extend_from_slice(b"{\"from\":\"the future\"}");
+    bytes.extend_from_slice(b"\x81\xa4from\xa6future");
     segment::seal(&mut bytes, segment::Kind::Open, support::id(1), b"", b"");
     let path = dir.path().join("w0-1.seg");
     fs::write(&path, &bytes).unwrap();

@@ -1,22 +1,11 @@
-//! A record as a busy route writes it, and a store in memory that can be told to fail.
-
-use std::{
-    collections::{HashMap, HashSet},
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-};
+//! Records as a busy route writes them. Shared with the benches, so it unwraps nothing.
 
 use bytes::Bytes;
-use gauntlet_ports::{
-    BudgetSpent, Grain, Overview, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall, Texts, TraceFilter,
-    TraceRow, TraceStore,
-};
+use gauntlet_ports::Texts;
 use gauntlet_types::{
-    Action, Attempt, AttemptEnd, CacheUse, CallId, CallRecord, Caller, Charge, Code, Day, Decision, Direction, Door,
-    Environment, Finish, GuardNote, NanoUsd, Outcome, PromptRef, SpanId, Stage, StageTime, Target, Timestamp,
-    TokenCount, TraceId, Usage,
+    Action, Attempt, AttemptEnd, CacheUse, CallId, CallRecord, Caller, Charge, Code, Decision, Direction,
+    Door, Environment, Finish, GuardNote, NanoUsd, Outcome, PromptRef, SpanId, Stage, StageTime, Target,
+    Timestamp, TokenCount, TraceId, Usage,
 };
 use uuid::Uuid;
 
@@ -141,106 +130,10 @@ pub fn opening(number: u64) -> CallRecord {
 
 /// 2.1 KB in, 1.4 KB out: the shape of the load that the goals are measured with.
 pub fn texts() -> Texts {
-    let input = format!(r#"{{"model":"support","messages":[{{"role":"user","content":"{}"}}]}}"#, "lorem ipsum ".repeat(170));
+    let input = format!(
+        r#"{{"model":"support","messages":[{{"role":"user","content":"{}"}}]}}"#,
+        "lorem ipsum ".repeat(170)
+    );
     let output = format!(r#"{{"choices":[{{"message":{{"content":"{}"}}}}]}}"#, "dolor sit amet ".repeat(90));
     Texts { input: Bytes::from(input), output: Bytes::from(output) }
-}
-
-/// Keeps records by id, as the port asks; books are sums over `charges`.
-#[derive(Default)]
-pub struct MemoryStore {
-    pub is_failing: AtomicBool,
-    /// Appends that will still work before one fails; then all fail. For dying in the middle.
-    pub appends_left: Mutex<Option<usize>>,
-    pub appends: AtomicUsize,
-    calls: Mutex<Vec<StoredCall>>,
-    ids: Mutex<HashSet<CallId>>,
-    positions: Mutex<HashMap<String, (u64, u64)>>,
-}
-
-impl MemoryStore {
-    pub fn ids(&self) -> Vec<CallId> {
-        self.calls.lock().unwrap().iter().map(|call| call.record.id).collect()
-    }
-
-    pub fn get(&self, number: u64) -> Option<StoredCall> {
-        self.calls.lock().unwrap().iter().find(|call| call.record.id == id(number)).cloned()
-    }
-
-    pub fn count(&self) -> usize {
-        self.calls.lock().unwrap().len()
-    }
-
-    pub fn spent(&self) -> NanoUsd {
-        self.calls.lock().unwrap().iter().map(|call| call.record.cost).sum()
-    }
-
-    pub fn fail(&self, is_failing: bool) {
-        self.is_failing.store(is_failing, Ordering::SeqCst);
-    }
-
-    fn check(&self) -> Result<(), StoreError> {
-        if self.is_failing.load(Ordering::SeqCst) {
-            return Err(StoreError::Failed { what: "append", source: "told to".into() });
-        }
-        Ok(())
-    }
-}
-
-impl TraceStore for MemoryStore {
-    fn append(&self, batch: &[StoredCall], positions: &[SpoolPosition]) -> Result<usize, StoreError> {
-        self.check()?;
-        if let Some(left) = &mut *self.appends_left.lock().unwrap() {
-            let Some(fewer) = left.checked_sub(1) else {
-                return Err(StoreError::Failed { what: "append", source: "died".into() });
-            };
-            *left = fewer;
-        }
-        self.appends.fetch_add(1, Ordering::SeqCst);
-        let mut ids = self.ids.lock().unwrap();
-        let new: Vec<StoredCall> = batch.iter().filter(|call| ids.insert(call.record.id)).cloned().collect();
-        let count = new.len();
-        self.calls.lock().unwrap().extend(new);
-        let mut known = self.positions.lock().unwrap();
-        for place in positions {
-            let old = known.insert(place.worker.clone(), (place.segment, place.offset));
-            assert!(old.is_none_or(|old| old <= (place.segment, place.offset)), "a position went back");
-        }
-        Ok(count)
-    }
-
-    fn spool_positions(&self) -> Result<Vec<SpoolPosition>, StoreError> {
-        self.check()?;
-        let known = self.positions.lock().unwrap();
-        let place = |(worker, (segment, offset)): (&String, &(u64, u64))| SpoolPosition {
-            worker: worker.clone(),
-            segment: *segment,
-            offset: *offset,
-        };
-        Ok(known.iter().map(place).collect())
-    }
-
-    fn trace_find(&self, _: &TraceFilter) -> Result<Vec<TraceRow>, StoreError> {
-        Ok(vec![])
-    }
-
-    fn trace_get(&self, id: CallId) -> Result<Option<StoredCall>, StoreError> {
-        Ok(self.calls.lock().unwrap().iter().find(|call| call.record.id == id).cloned())
-    }
-
-    fn spend(&self, _: &SpendQuery) -> Result<Vec<SpendRow>, StoreError> {
-        Ok(vec![])
-    }
-
-    fn overview(&self, _: Timestamp, _: Timestamp, _: Grain) -> Result<Overview, StoreError> {
-        Ok(Overview::default())
-    }
-
-    fn budget_spent(&self, _: Day) -> Result<Vec<BudgetSpent>, StoreError> {
-        Ok(vec![])
-    }
-
-    fn ping(&self) -> Result<(), StoreError> {
-        self.check()
-    }
 }

@@ -233,7 +233,9 @@ impl<'a> Cursor<'a> {
         let bytes = self.text.as_bytes();
         match bytes.get(at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
-            Some(b'u') if bytes.get(at + 2..at + 6).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) => {
+            Some(b'u')
+                if bytes.get(at + 2..at + 6).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) =>
+            {
                 Ok(at + 6)
             }
             _ => Err(Fail::new(at, "invalid escape in a string")),
@@ -288,12 +290,22 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes one value of any kind and gives its span.
-    pub(crate) fn skip(&mut self) -> Scan<Range<usize>> {
-        let kind = self.kind()?;
+    pub(crate) fn span(&mut self) -> Scan<Range<usize>> {
+        self.kind()?;
         let start = self.at;
-        match kind {
-            ValueKind::String => drop(self.literal()?),
-            ValueKind::Number => drop(self.number()?),
+        self.skip()?;
+        Ok(start..self.at)
+    }
+
+    /// Passes one value of any kind.
+    pub(crate) fn skip(&mut self) -> Scan<()> {
+        match self.kind()? {
+            ValueKind::String => {
+                self.literal()?;
+            }
+            ValueKind::Number => {
+                self.number()?;
+            }
             ValueKind::True => self.word("true")?,
             ValueKind::False => self.word("false")?,
             ValueKind::Null => self.word("null")?,
@@ -310,7 +322,7 @@ impl<'a> Cursor<'a> {
                 }
             }
         }
-        Ok(start..self.at)
+        Ok(())
     }
 
     /// Passes the white space after the document; anything else is an error.
@@ -369,7 +381,11 @@ impl<'a> Cursor<'a> {
     }
 
     /// A whole number without fraction or exponent.
-    pub(crate) fn expect_whole<T: std::str::FromStr>(&mut self, param: impl fmt::Display, range: &str) -> Scan<T> {
+    pub(crate) fn expect_whole<T: std::str::FromStr>(
+        &mut self,
+        param: impl fmt::Display,
+        range: &str,
+    ) -> Scan<T> {
         match self.kind()? {
             ValueKind::Number => {
                 let span = self.number()?;

@@ -4,7 +4,10 @@
 pub(crate) enum Piece<'a> {
     Plain(&'a str),
     /// An escape of `raw` bytes that stands for one character.
-    Escape { raw: usize, decoded: char },
+    Escape {
+        raw: usize,
+        decoded: char,
+    },
 }
 
 /// Splits the content of a literal that the cursor has validated. A surrogate without its partner stands for U+FFFD:
@@ -54,7 +57,8 @@ fn escape_at(raw: &[u8]) -> (usize, char) {
 fn unicode_at(raw: &[u8]) -> (usize, char) {
     let Some(first) = hex_at(raw) else { return (2, char::REPLACEMENT_CHARACTER) };
     if let 0xD800..0xDC00 = first
-        && let Some(second @ 0xDC00..0xE000) = raw.get(6..).filter(|rest| rest.starts_with(b"\\u")).and_then(hex_at)
+        && let Some(second @ 0xDC00..0xE000) =
+            raw.get(6..).filter(|rest| rest.starts_with(b"\\u")).and_then(hex_at)
     {
         let joined = 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
         return (12, char::from_u32(joined).unwrap_or(char::REPLACEMENT_CHARACTER));

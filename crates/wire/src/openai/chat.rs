@@ -107,7 +107,10 @@ pub(crate) enum StreamOptions {
     Absent,
     Null(Range<usize>),
     /// An object without `include_usage`: just behind its brace, and whether it is empty.
-    Without { at: usize, is_empty: bool },
+    Without {
+        at: usize,
+        is_empty: bool,
+    },
     /// The value of `include_usage`.
     With(Range<usize>),
 }
@@ -136,8 +139,12 @@ impl ChatRequest {
                 Edit::insert(self.layout.first_member, &br#""stream_options":{"include_usage":true},"#[..])
             }
             StreamOptions::Null(span) => Edit::new(span.clone(), OPTIONS),
-            StreamOptions::Without { at, is_empty: true } => Edit::insert(*at, &br#""include_usage":true"#[..]),
-            StreamOptions::Without { at, is_empty: false } => Edit::insert(*at, &br#""include_usage":true,"#[..]),
+            StreamOptions::Without { at, is_empty: true } => {
+                Edit::insert(*at, &br#""include_usage":true"#[..])
+            }
+            StreamOptions::Without { at, is_empty: false } => {
+                Edit::insert(*at, &br#""include_usage":true,"#[..])
+            }
             StreamOptions::With(span) => Edit::new(span.clone(), &b"true"[..]),
         })
     }
@@ -163,7 +170,9 @@ impl ChatRequest {
             if index > 0 {
                 all.push(b',');
             }
-            all.extend_from_slice(format!(r#"{{"role":"{role}","content":"#).as_bytes());
+            all.extend_from_slice(b"{\"role\":");
+            all.extend_from_slice(&quote(role));
+            all.extend_from_slice(b",\"content\":");
             all.extend_from_slice(&quote(text));
             all.push(b'}');
         }

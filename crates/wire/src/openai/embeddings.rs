@@ -65,7 +65,8 @@ fn read(body: &[u8]) -> Scan<EmbeddingsRequest> {
     if cursor.kind()? != ValueKind::Object {
         return Err(Fail::new(cursor.at(), "the body must be a JSON object"));
     }
-    let (mut model, mut user, mut dimensions, mut encoding_format, mut input) = (None, None, None, None, None);
+    let (mut model, mut user, mut dimensions, mut encoding_format, mut input) =
+        (None, None, None, None, None);
     let mut pairs = Vec::new();
     let mut seen = super::chat::Seen::default();
     let mut object = cursor.enter()?;
@@ -128,7 +129,11 @@ fn read_input(cursor: &mut Cursor<'_>) -> Scan<Input> {
                 let mut tokens = cursor.enter()?;
                 while cursor.item(&mut tokens)? {
                     if cursor.kind()? != ValueKind::Number {
-                        return Err(Fail::field(cursor.at(), format_args!("input[{index}]"), "must hold tokens only"));
+                        return Err(Fail::field(
+                            cursor.at(),
+                            format_args!("input[{index}]"),
+                            "must hold tokens only",
+                        ));
                     }
                     cursor.number()?;
                     input.tokens += 1;
@@ -200,11 +205,11 @@ fn answer(body: &[u8]) -> Scan<EmbeddingsAnswer> {
                 }
             }
             ("error", ValueKind::Object | ValueKind::String) => {
-                let span = cursor.skip()?;
+                let span = cursor.span()?;
                 let value = serde_json::from_str(cursor.slice(span)).unwrap_or_default();
                 answer.error = Some(from_value(&value).unwrap_or_default());
             }
-            _ => drop(cursor.skip()?),
+            _ => cursor.skip()?,
         }
     }
     cursor.finish()?;
@@ -258,7 +263,10 @@ mod tests {
             br#"{"object":"list","data":[{"embedding":[0.1,-2e-3],"index":0}],"model":"e","usage":{"prompt_tokens":8,"total_tokens":8}}"#,
         );
         let answer = read_answer(&body).unwrap();
-        assert_eq!((answer.count, answer.model.as_deref(), answer.usage.unwrap().total().0), (1, Some("e"), 8));
+        assert_eq!(
+            (answer.count, answer.model.as_deref(), answer.usage.unwrap().total().0),
+            (1, Some("e"), 8)
+        );
         let failed = read_answer(&Bytes::from_static(br#"{"error":{"message":"no"}}"#)).unwrap();
         assert_eq!(failed.error.unwrap().message, "no");
         assert!(read_answer(&Bytes::from_static(b"<html>")).is_err());

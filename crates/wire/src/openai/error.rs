@@ -25,6 +25,7 @@ fn native_type(code: Code) -> &'static str {
         | Code::GuardrailBlocked
         | Code::NotFound
         | Code::MethodNotAllowed => "invalid_request_error",
+        // OpenAI names the unit that ran out (`requests`, `tokens`); ours may be others, so the detail names it.
         Code::RateLimited => "rate_limit_error",
         Code::BudgetExceeded => "insufficient_quota",
         Code::Killed
@@ -94,7 +95,8 @@ pub fn read(body: &[u8]) -> ProviderError {
         true => html_text(&text),
         false => fold(&text),
     };
-    let message = if message.is_empty() { "the provider sent an error without a body".to_owned() } else { message };
+    let message =
+        if message.is_empty() { "the provider sent an error without a body".to_owned() } else { message };
     ProviderError { message, ..ProviderError::default() }
 }
 
@@ -134,7 +136,9 @@ fn from_members(members: &Map<String, Value>) -> Option<ProviderError> {
     let code = scalar("code");
     // Google writes the HTTP status as `code` and the word as `status`.
     let code = match scalar("status") {
-        Some(status) if code.as_ref().is_none_or(|code| code.bytes().all(|byte| byte.is_ascii_digit())) => Some(status),
+        Some(status) if code.as_ref().is_none_or(|code| code.bytes().all(|byte| byte.is_ascii_digit())) => {
+            Some(status)
+        }
         _ => code,
     };
     let (kind, param) = (scalar("type"), scalar("param"));
@@ -215,12 +219,31 @@ mod tests {
     fn provider_errors_are_read_whatever_their_shape() {
         let check = |body: &str, message: &str, kind: Option<&str>, code: Option<&str>| {
             let error = read(body.as_bytes());
-            assert_eq!((error.message.as_str(), error.kind.as_deref(), error.code.as_deref()), (message, kind, code), "{body}");
+            assert_eq!(
+                (error.message.as_str(), error.kind.as_deref(), error.code.as_deref()),
+                (message, kind, code),
+                "{body}"
+            );
         };
-        check(r#"{"error":{"message":"bad\n key","type":"t","code":"c","param":null}}"#, "bad key", Some("t"), Some("c"));
+        check(
+            r#"{"error":{"message":"bad\n key","type":"t","code":"c","param":null}}"#,
+            "bad key",
+            Some("t"),
+            Some("c"),
+        );
         check(r#"{"error":"model not found"}"#, "model not found", None, None);
-        check(r#"{"object":"error","message":"too long","type":"BadRequestError","code":400}"#, "too long", Some("BadRequestError"), Some("400"));
-        check(r#"[{"error":{"code":429,"message":"slow","status":"RESOURCE_EXHAUSTED"}}]"#, "slow", None, Some("RESOURCE_EXHAUSTED"));
+        check(
+            r#"{"object":"error","message":"too long","type":"BadRequestError","code":400}"#,
+            "too long",
+            Some("BadRequestError"),
+            Some("400"),
+        );
+        check(
+            r#"[{"error":{"code":429,"message":"slow","status":"RESOURCE_EXHAUSTED"}}]"#,
+            "slow",
+            None,
+            Some("RESOURCE_EXHAUSTED"),
+        );
         check(r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#, "field required", None, None);
         check(r#"{"detail":"Unauthorized"}"#, "Unauthorized", None, None);
         check("<html><head><title>502 Bad Gateway</title></head></html>", "502 Bad Gateway", None, None);

@@ -33,9 +33,11 @@ pub(crate) fn read(cursor: &mut Cursor<'_>) -> Scan<Option<Usage>> {
             "completion_tokens" => counts.completion = count(cursor)?,
             "total_tokens" => counts.total = count(cursor)?,
             // DeepSeek, and Moonshot.
-            "prompt_cache_hit_tokens" | "cached_tokens" => counts.cached = counts.cached.max(count(cursor)?.unwrap_or(0)),
+            "prompt_cache_hit_tokens" | "cached_tokens" => {
+                counts.cached = counts.cached.max(count(cursor)?.unwrap_or(0))
+            }
             "prompt_tokens_details" | "completion_tokens_details" => details(cursor, &mut counts)?,
-            _ => drop(cursor.skip()?),
+            _ => cursor.skip()?,
         }
     }
     Ok(counts.usage())
@@ -51,10 +53,12 @@ fn details(cursor: &mut Cursor<'_>, counts: &mut Counts) -> Scan<()> {
         match &*key {
             "cached_tokens" => counts.cached = counts.cached.max(count(cursor)?.unwrap_or(0)),
             // OpenRouter and LiteLLM, for Anthropic's models.
-            "cache_write_tokens" | "cache_creation_tokens" => counts.cache_written = count(cursor)?.unwrap_or(0),
+            "cache_write_tokens" | "cache_creation_tokens" => {
+                counts.cache_written = count(cursor)?.unwrap_or(0)
+            }
             "reasoning_tokens" => counts.reasoning = count(cursor)?.unwrap_or(0),
             // Audio, image, prediction tokens are parts of the two sums and have no field of their own.
-            _ => drop(cursor.skip()?),
+            _ => cursor.skip()?,
         }
     }
     Ok(())

@@ -22,7 +22,8 @@ fn decode<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Frame>, Bytes)
 #[track_caller]
 fn check(stream: &str, data: &[Option<&str>], rest: &str) {
     let (frames, left) = decode([stream.as_bytes()]);
-    let got: Vec<_> = frames.iter().map(|frame| frame.data().map(|data| std::str::from_utf8(data).unwrap())).collect();
+    let got: Vec<_> =
+        frames.iter().map(|frame| frame.data().map(|data| std::str::from_utf8(data).unwrap())).collect();
     assert_eq!(got, data, "{stream:?}");
     assert_eq!(left, rest, "{stream:?}");
 }

@@ -56,7 +56,9 @@ fn overlapping_redactions_are_joined() {
 
 fn literals() -> impl Strategy<Value = (String, String)> {
     let one = prop_oneof![
-        any::<char>().prop_filter("must be escaped", |c| *c >= ' ' && !"\"\\".contains(*c)).prop_map(|c| (c.to_string(), c)),
+        any::<char>()
+            .prop_filter("must be escaped", |c| *c >= ' ' && !"\"\\".contains(*c))
+            .prop_map(|c| (c.to_string(), c)),
         any::<char>().prop_map(|c| {
             let mut units = [0; 2];
             (c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")).collect(), c)

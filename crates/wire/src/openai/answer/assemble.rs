@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use gauntlet_types::{Event, Finish, ToolCall, Usage};
 
-use super::finish_word;
 use crate::{json::quote, openai::usage};
 
 /// Bytes of text that are kept of one stream. The longest outputs sold (128 thousand tokens) have about half a megabyte;
@@ -234,9 +233,10 @@ fn optional(body: &mut Vec<u8>, text: Option<&str>) {
 }
 
 fn write_choice(body: &mut Vec<u8>, choice: &Assembled) {
-    let filled = |text: &'_ str| -> Option<usize> { (!text.is_empty()).then_some(text.len()) };
-    body.extend_from_slice(format!(r#"{{"index":{},"message":{{"role":"assistant","content":"#, choice.index).as_bytes());
-    optional(body, filled(&choice.text).map(|_| choice.text.as_str()));
+    body.extend_from_slice(
+        format!(r#"{{"index":{},"message":{{"role":"assistant","content":"#, choice.index).as_bytes(),
+    );
+    optional(body, Some(choice.text.as_str()).filter(|text| !text.is_empty()));
     for (key, text) in [("refusal", &choice.refusal), ("reasoning_content", &choice.reasoning)] {
         if !text.is_empty() {
             body.extend_from_slice(format!(r#","{key}":"#).as_bytes());
@@ -244,7 +244,8 @@ fn write_choice(body: &mut Vec<u8>, choice: &Assembled) {
         }
     }
     for (position, call) in choice.tool_calls().enumerate() {
-        body.extend_from_slice(if position == 0 { br#","tool_calls":["# } else { b"," });
+        let before = if position == 0 { r#","tool_calls":["# } else { "," };
+        body.extend_from_slice(before.as_bytes());
         body.extend_from_slice(br#"{"id":"#);
         body.extend_from_slice(&quote(&call.id));
         body.extend_from_slice(br#","type":"function","function":{"name":"#);
@@ -257,6 +258,7 @@ fn write_choice(body: &mut Vec<u8>, choice: &Assembled) {
         body.push(b']');
     }
     body.extend_from_slice(br#"},"finish_reason":"#);
-    optional(body, choice.finish.map(finish_word));
+    // For the record, so in our own words: what ended in an unknown way is not written as `stop`.
+    optional(body, choice.finish.map(Finish::as_str));
     body.push(b'}');
 }

@@ -90,10 +90,10 @@ impl Reading {
                 "error" => self.error(cursor)?,
                 // vLLM and others write the error without an envelope.
                 "object" => {
-                    let span = cursor.skip()?;
+                    let span = cursor.span()?;
                     is_error_object = cursor.slice(span) == "\"error\"";
                 }
-                _ => drop(cursor.skip()?),
+                _ => cursor.skip()?,
             }
         }
         cursor.finish()?;
@@ -109,7 +109,7 @@ impl Reading {
 
     fn error(&mut self, cursor: &mut Cursor<'_>) -> Scan<()> {
         let kind = cursor.kind()?;
-        let span = cursor.skip()?;
+        let span = cursor.span()?;
         match kind {
             ValueKind::Null | ValueKind::False => {}
             _ => {
@@ -136,7 +136,7 @@ impl Reading {
             match &*key {
                 "usage" => counted = usage::read(cursor)?,
                 "error" => self.error(cursor)?,
-                _ => drop(cursor.skip()?),
+                _ => cursor.skip()?,
             }
         }
         Ok(counted)
@@ -177,9 +177,13 @@ impl Reading {
                         ending = Some(finish(&cursor.text(literal)));
                     }
                 }
-                ("message", ValueKind::Object) if self.shape == Shape::Plain => self.message(cursor, position)?,
-                ("delta", ValueKind::Object) if self.shape == Shape::Chunk => self.message(cursor, position)?,
-                _ => drop(cursor.skip()?),
+                ("message", ValueKind::Object) if self.shape == Shape::Plain => {
+                    self.message(cursor, position)?
+                }
+                ("delta", ValueKind::Object) if self.shape == Shape::Chunk => {
+                    self.message(cursor, position)?
+                }
+                _ => cursor.skip()?,
             }
         }
         if choice != position {
@@ -242,7 +246,7 @@ impl Reading {
                 }
                 (_, ValueKind::Null) => cursor.word("null")?,
                 _ => {
-                    let span = cursor.skip()?;
+                    let span = cursor.span()?;
                     // `audio`, `annotations` …: the caller may want them, unless they are empty.
                     self.has_substance |= !matches!(cursor.slice(span), "\"\"" | "[]" | "{}");
                 }
@@ -271,13 +275,13 @@ impl Reading {
                             "text" => self.words(cursor, choice, channel)?,
                             "refusal" => self.words(cursor, choice, Channel::Refusal)?,
                             "thinking" => self.words(cursor, choice, Channel::Reasoning)?,
-                            _ => drop(cursor.skip()?),
+                            _ => cursor.skip()?,
                         }
                     }
                 }
             }
             ValueKind::Object | ValueKind::Number | ValueKind::True | ValueKind::False | ValueKind::Null => {
-                drop(cursor.skip()?);
+                cursor.skip()?;
             }
         }
         Ok(())
@@ -292,7 +296,9 @@ impl Reading {
         let text = cursor.text(literal).into_owned();
         let (event, place, kind) = match channel {
             Channel::Content => (Event::Text { choice, text }, Place::AnswerContent { choice }, Kind::Words),
-            Channel::Refusal => (Event::Refusal { choice, text }, Place::AnswerRefusal { choice }, Kind::Refusal),
+            Channel::Refusal => {
+                (Event::Refusal { choice, text }, Place::AnswerRefusal { choice }, Kind::Refusal)
+            }
             Channel::Reasoning => {
                 (Event::Reasoning { choice, text }, Place::AnswerReasoning { choice }, Kind::Reasoning)
             }
@@ -321,8 +327,10 @@ impl Reading {
                         index = cursor.slice(span).parse().unwrap_or(position);
                     }
                     ("id", ValueKind::String) => id = filled(cursor)?,
-                    ("function" | "custom", ValueKind::Object) => function = self.function(cursor, choice, position)?,
-                    _ => drop(cursor.skip()?),
+                    ("function" | "custom", ValueKind::Object) => {
+                        function = self.function(cursor, choice, position)?
+                    }
+                    _ => cursor.skip()?,
                 }
             }
             self.tool_call(choice, index, id, function.0, function.1);
@@ -331,13 +339,25 @@ impl Reading {
         Ok(())
     }
 
-    fn tool_call(&mut self, choice: u32, index: u32, id: Option<String>, name: Option<String>, arguments: String) {
+    fn tool_call(
+        &mut self,
+        choice: u32,
+        index: u32,
+        id: Option<String>,
+        name: Option<String>,
+        arguments: String,
+    ) {
         self.has_substance = true;
         self.events.push(Event::ToolCall { choice, index, id, name, arguments });
     }
 
     /// Name and arguments. Arguments that come as an object instead of a string are taken as they are written.
-    fn function(&mut self, cursor: &mut Cursor<'_>, choice: u32, call: u32) -> Scan<(Option<String>, String)> {
+    fn function(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        choice: u32,
+        call: u32,
+    ) -> Scan<(Option<String>, String)> {
         let (mut name, mut arguments) = (None, String::new());
         let mut object = cursor.enter()?;
         while let Some(key) = cursor.member(&mut object)? {
@@ -348,14 +368,19 @@ impl Reading {
                     arguments = cursor.text(literal).into_owned();
                     if self.shape == Shape::Plain && !literal.is_empty() {
                         let place = Place::AnswerArguments { choice, call };
-                        self.texts.push(Found { place, role: Role::Assistant, kind: Kind::Arguments, literal });
+                        self.texts.push(Found {
+                            place,
+                            role: Role::Assistant,
+                            kind: Kind::Arguments,
+                            literal,
+                        });
                     }
                 }
                 ("arguments" | "input", ValueKind::Object) => {
-                    let span = cursor.skip()?;
+                    let span = cursor.span()?;
                     arguments = cursor.slice(span).to_owned();
                 }
-                _ => drop(cursor.skip()?),
+                _ => cursor.skip()?,
             }
         }
         Ok((name, arguments))

@@ -15,7 +15,8 @@ fn text(choice: u32, text: &str) -> Event {
 
 #[test]
 fn a_chunk_tells_its_text_and_where_it_stands() {
-    let data = r#"{"id":"c","model":"m","choices":[{"delta":{"content":"a\n\"b"},"index":3,"finish_reason":null}]}"#;
+    let data =
+        r#"{"id":"c","model":"m","choices":[{"delta":{"content":"a\n\"b"},"index":3,"finish_reason":null}]}"#;
     let chunk = chunk(data);
     assert_eq!(chunk.events, [Event::Model("m".into()), text(3, "a\n\"b")]);
     assert_eq!(chunk.texts.len(), 1);
@@ -37,7 +38,12 @@ fn a_chunk_with_usage_alone_is_told_from_one_with_more() {
     check(&format!(r#""choices":[],{usage}"#), true);
     check(usage, true);
     check(&format!(r#""choices":[{{"index":0,"delta":{{}}}}],{usage}"#), true);
-    check(&format!(r#""choices":[{{"index":0,"delta":{{"content":"","tool_calls":null}},"finish_reason":null}}],{usage}"#), true);
+    check(
+        &format!(
+            r#""choices":[{{"index":0,"delta":{{"content":"","tool_calls":null}},"finish_reason":null}}],{usage}"#
+        ),
+        true,
+    );
     check(&format!(r#""choices":[{{"index":0,"delta":{{"content":"x"}}}}],{usage}"#), false);
     check(&format!(r#""choices":[{{"index":0,"delta":{{"role":"assistant"}}}}],{usage}"#), false);
     check(&format!(r#""choices":[{{"index":0,"delta":{{}},"finish_reason":"stop"}}],{usage}"#), false);
@@ -114,7 +120,8 @@ fn tool_call_pieces_are_joined_by_index() {
     ] {
         assembler.feed(&event);
     }
-    let calls: Vec<_> = assembler.tool_calls().into_iter().map(|call| (call.id, call.name, call.arguments)).collect();
+    let calls: Vec<_> =
+        assembler.tool_calls().into_iter().map(|call| (call.id, call.name, call.arguments)).collect();
     let wanted = [("a", "f", "{\"x\":1}"), ("b", "g", ""), ("c", "h", "{}")];
     assert_eq!(calls, wanted.map(|(id, name, arguments)| (id.into(), name.into(), arguments.into())));
 }
@@ -147,7 +154,8 @@ fn our_own_answers_read_back() {
     let plain = plain_text_answer("chatcmpl-1", 7, "m", "sorry \"you\"\n", Finish::ContentFilter);
     let answer = read_plain(&plain).unwrap();
     let finish = Event::Finish { choice: 0, why: Finish::ContentFilter };
-    let wanted = [Event::Model("m".into()), text(0, "sorry \"you\"\n"), finish, Event::Usage(Usage::default())];
+    let wanted =
+        [Event::Model("m".into()), text(0, "sorry \"you\"\n"), finish, Event::Usage(Usage::default())];
     assert_eq!(answer.events, wanted);
 
     let usage = Usage { input_fresh: TokenCount(4), output: TokenCount(2), ..Usage::default() };
@@ -157,7 +165,10 @@ fn our_own_answers_read_back() {
         let frame = Frame::parse(bytes.clone());
         read_chunk(frame.data().unwrap()).unwrap().events.iter().for_each(|event| assembler.feed(event));
     }
-    assert_eq!((assembler.text(0), assembler.finish(), assembler.usage()), ("hi", Some(Finish::Stop), Some(&usage)));
+    assert_eq!(
+        (assembler.text(0), assembler.finish(), assembler.usage()),
+        ("hi", Some(Finish::Stop), Some(&usage))
+    );
     assert!(assembler.is_done());
     assert_eq!(stream_text_answer("c", 7, "m", "hi", Finish::Stop, None).len(), 3);
 }
@@ -193,7 +204,15 @@ fn plain_texts_can_be_spliced() {
     let shown: Vec<_> = answer
         .texts
         .iter()
-        .map(|text| format!("{} {} {:?} {}", text.choice, text.segment.place, text.segment.kind, text.segment.as_str(&body)))
+        .map(|text| {
+            format!(
+                "{} {} {:?} {}",
+                text.choice,
+                text.segment.place,
+                text.segment.kind,
+                text.segment.as_str(&body)
+            )
+        })
         .collect();
     assert_eq!(
         shown,

@@ -45,8 +45,13 @@ pub fn stream_text_answer(
 ) -> Vec<Bytes> {
     let head = head(id, "chat.completion.chunk", created, model);
     let chunk = |rest: &[u8]| frame(&[&head[..], rest].concat());
-    let words = [br#""choices":[{"index":0,"delta":{"role":"assistant","content":"#, &quote(text)[..], br#"},"finish_reason":null}]}"#];
-    let ending = format!(r#""choices":[{{"index":0,"delta":{{}},"finish_reason":"{}"}}]}}"#, finish_word(finish));
+    let words = [
+        br#""choices":[{"index":0,"delta":{"role":"assistant","content":"#,
+        &quote(text)[..],
+        br#"},"finish_reason":null}]}"#,
+    ];
+    let ending =
+        format!(r#""choices":[{{"index":0,"delta":{{}},"finish_reason":"{}"}}]}}"#, finish_word(finish));
     let mut frames = vec![chunk(&words.concat()), chunk(ending.as_bytes())];
     if let Some(usage) = usage {
         frames.push(chunk(format!(r#""choices":[],"usage":{}}}"#, usage::json(usage)).as_bytes()));
@@ -96,7 +101,9 @@ fn delta_frame(like: &[u8], choice: u32, field: &str, text: &str, finish: Option
         data.extend_from_slice(&quote(text));
     }
     match finish {
-        Some(finish) => data.extend_from_slice(format!(r#"}},"finish_reason":"{}"}}]}}"#, finish_word(finish)).as_bytes()),
+        Some(finish) => {
+            data.extend_from_slice(format!(r#"}},"finish_reason":"{}"}}]}}"#, finish_word(finish)).as_bytes())
+        }
         None => data.extend_from_slice(br#"},"finish_reason":null}]}"#),
     }
     frame(&data)
@@ -111,7 +118,7 @@ fn kept_members(like: &[u8]) -> Scan<Vec<u8>> {
     let mut object = cursor.enter()?;
     while let Some(key) = cursor.member(&mut object)? {
         let kind = cursor.kind()?;
-        let value = cursor.skip()?;
+        let value = cursor.span()?;
         // Scalars only: they hold no line ends.
         let is_scalar = !matches!(kind, ValueKind::Object | ValueKind::Array);
         if is_scalar && matches!(&*key, "id" | "object" | "created" | "model" | "system_fingerprint") {

@@ -7,7 +7,7 @@ use super::{
     read::{Seen, refuse_case_variant},
 };
 use crate::{
-    json::{Cursor, Fail, Inside, Literal, Scan, ValueKind},
+    json::{Cursor, Fail, Literal, Scan, ValueKind},
     text::{Found, Kind, Place, Role, all_strings, strings_named},
 };
 
@@ -25,7 +25,11 @@ pub(super) fn read(cursor: &mut Cursor<'_>, texts: &mut Vec<Found>) -> Scan<Mess
     let mut messages = Messages::default();
     while cursor.item(&mut array)? {
         if messages.count == MESSAGES_MAX {
-            return Err(Fail::field(cursor.at(), "messages", format_args!("has more than {MESSAGES_MAX} items")));
+            return Err(Fail::field(
+                cursor.at(),
+                "messages",
+                format_args!("has more than {MESSAGES_MAX} items"),
+            ));
         }
         let mut reader = Message { index: messages.count as u32, texts, media_count: 0 };
         reader.read(cursor)?;
@@ -116,9 +120,9 @@ impl Message<'_> {
                 }
             }
             kind => {
-                let message = format_args!("messages[{message}].content");
+                let param = format_args!("messages[{message}].content");
                 let wanted = format_args!("must be a string or an array, not {}", kind.name());
-                return Err(Fail::field(cursor.at(), message, wanted));
+                return Err(Fail::field(cursor.at(), param, wanted));
             }
         }
         Ok(())
@@ -140,7 +144,8 @@ impl Message<'_> {
             }
             match &*key {
                 "text" => {
-                    let literal = cursor.expect_string(format_args!("messages[{message}].content[{part}].text"))?;
+                    let literal =
+                        cursor.expect_string(format_args!("messages[{message}].content[{part}].text"))?;
                     self.see(Place::Part { message, part }, Kind::Words, literal);
                 }
                 // Not words: bytes of media, and marks that providers check.
@@ -148,7 +153,7 @@ impl Message<'_> {
                     self.media_count = self.media_count.saturating_add(1);
                     cursor.skip()?;
                 }
-                "type" | "id" | "cache_control" | "signature" | "data" => drop(cursor.skip()?),
+                "type" | "id" | "cache_control" | "signature" | "data" => cursor.skip()?,
                 // Words of a kind we do not know by name (`refusal`, `thinking`, `title` …) still reach the model.
                 _ => {
                     refuse_case_variant(&key, PART_KEYS, object.key)?;
@@ -172,7 +177,7 @@ impl Message<'_> {
             while let Some(key) = cursor.member(&mut object)? {
                 match &*key {
                     "function" | "custom" => self.call(cursor, Place::Arguments { message, call })?,
-                    _ => drop(cursor.skip()?),
+                    _ => cursor.skip()?,
                 }
             }
             call += 1;
@@ -190,8 +195,10 @@ impl Message<'_> {
         while let Some(key) = cursor.member(&mut object)? {
             match &*key {
                 // Usually one string; some servers take the object itself.
-                "arguments" | "input" => all_strings(cursor, &mut |literal| self.see(place, Kind::Arguments, literal))?,
-                _ => drop(cursor.skip()?),
+                "arguments" | "input" => {
+                    all_strings(cursor, &mut |literal| self.see(place, Kind::Arguments, literal))?
+                }
+                _ => cursor.skip()?,
             }
         }
         Ok(())
@@ -206,12 +213,16 @@ fn push(texts: &mut Vec<Found>, place: Place, role: Role, kind: Kind, literal: L
 
 /// Descriptions at any depth of the value that follows.
 pub(super) fn definitions(cursor: &mut Cursor<'_>, place: Place, texts: &mut Vec<Found>) -> Scan<()> {
-    strings_named(cursor, "description", &mut |literal| push(texts, place, Role::Other, Kind::Definition, literal))
+    strings_named(cursor, "description", &mut |literal| {
+        push(texts, place, Role::Other, Kind::Definition, literal)
+    })
 }
 
-/// The `text` of parts, or the plain string.
-pub(super) fn any_text(cursor: &mut Cursor<'_>, place: Place, role: Role, texts: &mut Vec<Found>) -> Scan<()> {
-    let mut object: Inside = cursor.expect_object("prediction")?;
+/// The value of `prediction`: a plain string, or the `text` of its parts.
+pub(super) fn prediction(cursor: &mut Cursor<'_>, texts: &mut Vec<Found>) -> Scan<()> {
+    // It is the answer that the caller expects, so the assistant's words.
+    let (place, role) = (Place::Prediction, Role::Assistant);
+    let mut object = cursor.expect_object("prediction")?;
     while let Some(key) = cursor.member(&mut object)? {
         if key != "content" {
             cursor.skip()?;

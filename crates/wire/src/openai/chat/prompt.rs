@@ -38,7 +38,7 @@ impl Form {
 /// Reads the member's value, which is an object.
 pub(super) fn read(cursor: &mut Cursor<'_>, object: &Inside, form: Form) -> Scan<GauntletField> {
     let key = form.key();
-    let span = cursor.skip()?;
+    let span = cursor.span()?;
     let (start, end) = (span.start, span.end);
     // A tree is right here: the variables are values for a template, and the member never goes upstream.
     let mut rest: Map<String, Value> = serde_json::from_str(cursor.slice(span))
@@ -74,7 +74,9 @@ pub(super) fn read(cursor: &mut Cursor<'_>, object: &Inside, form: Form) -> Scan
 fn member_cut(cursor: &Cursor<'_>, object: &Inside, end: usize) -> Range<usize> {
     let behind = cursor.slice(end..cursor.len()).bytes().position(|byte| !byte.is_ascii_whitespace());
     match behind {
-        Some(space) if cursor.slice(end..cursor.len()).as_bytes()[space] == b',' => object.key..end + space + 1,
+        Some(space) if cursor.slice(end..cursor.len()).as_bytes()[space] == b',' => {
+            object.key..end + space + 1
+        }
         _ => object.comma.unwrap_or(object.key)..end,
     }
 }

@@ -10,13 +10,13 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::{
-    CHOICES_MAX, ChatRequest, GauntletField, Layout, LimitField, METADATA_MAX, Spanned, StreamOptions, message,
+    CHOICES_MAX, ChatRequest, GauntletField, Layout, LimitField, METADATA_MAX, Spanned, StreamOptions,
+    message::{self, Messages},
     prompt::{self, Form},
 };
 use crate::{
     json::{Cursor, Fail, Malformed, Scan, ValueKind},
-    openai::chat::message::Messages,
-    text::{Found, Place, Role},
+    text::{Found, Place},
 };
 
 macro_rules! fields {
@@ -123,7 +123,11 @@ fn read(body: &[u8]) -> Scan<ChatRequest> {
                 return Err(Fail::field(cursor.at(), "gauntlet", "must be an object"));
             }
             if draft.gauntlet.is_some() {
-                return Err(Fail::field(object.key, key, "is a second prompt beside `gauntlet` or `prompt`: one is enough"));
+                return Err(Fail::field(
+                    object.key,
+                    key,
+                    "is a second prompt beside `gauntlet` or `prompt`: one is enough",
+                ));
             }
             draft.gauntlet = Some(prompt::read(&mut cursor, &object, form)?);
             continue;
@@ -150,7 +154,8 @@ impl Draft {
                 if literal.is_empty() {
                     return Err(Fail::field(literal.start, "model", "is empty"));
                 }
-                self.model = Some(Spanned { value: cursor.text(literal).into_owned(), span: literal.quoted() });
+                self.model =
+                    Some(Spanned { value: cursor.text(literal).into_owned(), span: literal.quoted() });
             }
             Field::Messages => self.messages = Some(message::read(cursor, &mut self.texts)?),
             Field::Stream => self.stream = cursor.expect_bool("stream")?,
@@ -169,17 +174,12 @@ impl Draft {
                 message::definitions(cursor, Place::ResponseFormat, &mut self.texts)?;
                 self.response_format = Some(start..cursor.at());
             }
-            Field::Prediction => message::any_text(
-                cursor,
-                Place::Prediction,
-                Role::Assistant,
-                &mut self.texts,
-            )?,
+            Field::Prediction => message::prediction(cursor, &mut self.texts)?,
             Field::StreamOptions
             | Field::MaxTokens
             | Field::MaxCompletionTokens
             | Field::Gauntlet
-            | Field::Prompt => drop(cursor.skip()?),
+            | Field::Prompt => cursor.skip()?,
         }
         Ok(())
     }
@@ -245,7 +245,11 @@ impl Draft {
         let mut index = 0;
         while cursor.item(&mut array)? {
             self.has_tools = true;
-            let place = if param == "tools" { Place::Tool { tool: index } } else { Place::Function { function: index } };
+            let place = if param == "tools" {
+                Place::Tool { tool: index }
+            } else {
+                Place::Function { function: index }
+            };
             message::tool(cursor, place, &mut self.tools, &mut self.texts)?;
             index += 1;
         }
@@ -314,7 +318,7 @@ pub(crate) fn metadata(cursor: &mut Cursor<'_>) -> Scan<Vec<(String, String)>> {
                 Some(cursor.text(literal))
             }
             ValueKind::Number | ValueKind::True | ValueKind::False => {
-                let span = cursor.skip()?;
+                let span = cursor.span()?;
                 Some(cursor.slice(span).into())
             }
             ValueKind::Object | ValueKind::Array | ValueKind::Null => {

@@ -39,7 +39,10 @@ fn fields_are_read() {
     assert_eq!(&body[request.model.span.clone()], br#""gpt-4o\u002dmini""#);
     assert!(request.stream && request.include_usage && request.has_tools);
     assert_eq!(request.max_tokens.as_ref().map(|limit| limit.value), Some(50));
-    assert_eq!((request.n, request.seed, request.temperature, request.top_p), (2, Some(-7), Some(0.5), Some(1.0)));
+    assert_eq!(
+        (request.n, request.seed, request.temperature, request.top_p),
+        (2, Some(-7), Some(0.5), Some(1.0))
+    );
     assert_eq!(request.metadata, [("team".into(), "a".into()), ("count".into(), "3".into())]);
     assert_eq!(request.tools, ["f", "g"]);
     assert_eq!(&body[request.messages.clone()], br#"[{"role":"user","content":"hi"}]"#);
@@ -168,8 +171,14 @@ fn usage_is_asked_for_beside_other_stream_options() {
     };
     check("", r#""stream_options":{"include_usage":true},"#);
     check(r#","stream_options":{}"#, r#","stream_options":{"include_usage":true}"#);
-    check(r#","stream_options":{ "x":{"y":1} }"#, r#","stream_options":{"include_usage":true, "x":{"y":1} }"#);
-    check(r#","stream_options":{"include_usage":false,"x":1}"#, r#","stream_options":{"include_usage":true,"x":1}"#);
+    check(
+        r#","stream_options":{ "x":{"y":1} }"#,
+        r#","stream_options":{"include_usage":true, "x":{"y":1} }"#,
+    );
+    check(
+        r#","stream_options":{"include_usage":false,"x":1}"#,
+        r#","stream_options":{"include_usage":true,"x":1}"#,
+    );
     check(r#","stream_options":{"include_usage":null}"#, r#","stream_options":{"include_usage":true}"#);
     check(r#","stream_options":null"#, r#","stream_options":{"include_usage":true}"#);
     check(r#","stream_options":{"include_usage":true}"#, r#","stream_options":{"include_usage":true}"#);
@@ -275,7 +284,10 @@ fn hostile_bodies_are_linear() {
         with(&format!(r#""tools":[{}{{}}]"#, r#"{"name":"a"},"#.repeat(1 << 16))),
         with(&r#""y":1,"#.repeat(1 << 17)),
         format!(r#"{{"model":"m","messages":[{{"role":"user","content":"{}"}}]}}"#, "\\n".repeat(1 << 19)),
-        format!(r#"{{"model":"m","messages":[{{"role":"user","content":[{}"a"]}}]}}"#, r#""a","#.repeat(1 << 18)),
+        format!(
+            r#"{{"model":"m","messages":[{{"role":"user","content":[{}"a"]}}]}}"#,
+            r#""a","#.repeat(1 << 18)
+        ),
         "\n".repeat(1 << 20),
         "é".repeat(1 << 19),
     ];
@@ -284,7 +296,8 @@ fn hostile_bodies_are_linear() {
         let start = std::time::Instant::now();
         if let Ok(request) = parse(&body) {
             for segment in segments(&request, &body).iter().take(1) {
-                let every_char: Vec<_> = (0..segment.as_str(&body).len()).map(|at| (at..at + 1, "x")).collect();
+                let every_char: Vec<_> =
+                    (0..segment.as_str(&body).len()).map(|at| (at..at + 1, "x")).collect();
                 segment.edits(&body, &every_char);
             }
         }

@@ -1,0 +1,111 @@
+//! Keys, kill switches, prompts, labels, settings.
+
+use gauntlet_ports::{ControlError, ControlStore, Kill, KillKind, StoredKey, StoredPrompt};
+use gauntlet_types::{Environment, Name};
+
+use super::sample::START;
+
+fn key(name: &str) -> StoredKey {
+    StoredKey {
+        name: name.into(),
+        hash: format!("hash of {name}"),
+        hint: "9f3a".to_owned(),
+        tenant: "acme".into(),
+        team: Some("red".into()),
+        user: None,
+        environment: Some(Environment::Staging),
+        routes: vec!["support_bot".into(), "a \"b\" 東".into()],
+        models: Vec::new(),
+        created: START,
+        expires: Some(START.plus(std::time::Duration::from_secs(60))),
+        revoked: None,
+    }
+}
+
+fn shown<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("a JSON form")
+}
+
+pub(super) fn keys_are_unique_and_stay_when_revoked(store: &dyn ControlStore) {
+    assert!(store.key_list().unwrap().is_empty());
+    let plain = StoredKey { team: None, environment: None, routes: Vec::new(), expires: None, ..key("b") };
+    store.key_insert(&plain).unwrap();
+    store.key_insert(&key("a")).unwrap();
+    assert_eq!(shown(&store.key_list().unwrap()), shown(&[key("a"), plain]), "by name, as they were added");
+    assert!(matches!(store.key_insert(&key("a")), Err(ControlError::KeyExists(name)) if name == "a"));
+    store.key_revoke("a", START).unwrap();
+    store.key_revoke("a", START.plus(std::time::Duration::from_secs(9))).unwrap();
+    assert_eq!(store.key_list().unwrap()[0].revoked, Some(START), "the first revocation stands");
+    assert!(matches!(store.key_insert(&key("a")), Err(ControlError::KeyExists(_))), "a revoked name stays taken");
+    assert!(matches!(store.key_revoke("no'pe", START), Err(ControlError::UnknownKey(name)) if name == "no'pe"));
+}
+
+pub(super) fn kill_switches_are_thrown_and_undone(store: &dyn ControlStore) {
+    let kill = |kind, reason: &str| Kill { kind, name: "x/y".into(), reason: reason.to_owned(), since: START };
+    store.kill_set(&kill(KillKind::Model, "it lies")).unwrap();
+    store.kill_set(&kill(KillKind::Route, "loops")).unwrap();
+    store.kill_set(&kill(KillKind::Model, "it lies again")).unwrap();
+    let mut found = store.kill_list().unwrap();
+    found.sort_by_key(|kill| kill.kind);
+    assert_eq!(found, [kill(KillKind::Route, "loops"), kill(KillKind::Model, "it lies again")]);
+    assert!(store.kill_undo(KillKind::Model, "x/y").unwrap());
+    assert!(!store.kill_undo(KillKind::Model, "x/y").unwrap());
+    assert!(!store.kill_undo(KillKind::Tenant, "x/y").unwrap());
+    assert_eq!(store.kill_list().unwrap(), [kill(KillKind::Route, "loops")]);
+}
+
+fn prompt(version: &str, source: &str) -> StoredPrompt {
+    StoredPrompt {
+        name: "support-agent".into(),
+        version: version.into(),
+        hash: format!("hash of {source}").into(),
+        source: source.to_owned(),
+        created: START,
+    }
+}
+
+pub(super) fn a_prompt_version_never_changes(store: &dyn ControlStore) {
+    store.prompt_put(&prompt("1.0.0", "be kind")).unwrap();
+    store.prompt_put(&prompt("1.0.0", "be kind")).unwrap();
+    let later = StoredPrompt { created: START.plus(std::time::Duration::from_secs(5)), ..prompt("1.0.0", "be kind") };
+    store.prompt_put(&later).unwrap();
+    match store.prompt_put(&prompt("1.0.0", "be rude")) {
+        Err(ControlError::PromptChanged { known, now, .. }) => {
+            assert_eq!((&*known, &*now), ("hash of be kind", "hash of be rude"));
+        }
+        other => panic!("another content under a known version is refused, not {other:?}"),
+    }
+    store.prompt_put(&prompt("1.1.0", "be rude")).unwrap();
+    assert_eq!(store.prompt_list().unwrap(), [prompt("1.0.0", "be kind"), prompt("1.1.0", "be rude")]);
+}
+
+pub(super) fn labels_point_at_known_versions(store: &dyn ControlStore) {
+    let name = "support-agent";
+    let unknown = store.label_set(name, "production", "1.0.0", START);
+    assert!(matches!(unknown, Err(ControlError::UnknownPrompt { .. })));
+    assert!(store.label_list().unwrap().is_empty());
+    store.prompt_put(&prompt("1.0.0", "one")).unwrap();
+    store.prompt_put(&prompt("2.0.0", "two")).unwrap();
+    store.label_set(name, "production", "1.0.0", START).unwrap();
+    store.label_set(name, "staging", "2.0.0", START).unwrap();
+    store.label_set(name, "production", "2.0.0", START).unwrap();
+    store.label_set(name, "production", "1.0.0", START).unwrap();
+    let labels = store.label_list().unwrap();
+    let row = |label: &str, version: &str| -> (Name, Name, Name) { (name.into(), label.into(), version.into()) };
+    assert_eq!(labels, [row("production", "1.0.0"), row("staging", "2.0.0")]);
+}
+
+pub(super) fn a_setting_is_made_once(store: &dyn ControlStore) {
+    let mut made = 0;
+    let mut make = || {
+        made += 1;
+        format!("value {made}")
+    };
+    assert_eq!(store.setting("salt", &mut make).unwrap(), "value 1");
+    assert_eq!(store.setting("salt", &mut make).unwrap(), "value 1");
+    assert_eq!(made, 1, "an existing setting is not made again");
+    store.setting_put("salt", "b").unwrap();
+    store.setting_put("other", "c").unwrap();
+    assert_eq!(store.setting("salt", &mut || panic!("is there")).unwrap(), "b");
+    assert_eq!(store.setting("other", &mut || panic!("is there")).unwrap(), "c");
+}

@@ -1,0 +1,349 @@
+//! Control data in `control.db`: keys, kill switches, prompts, labels, settings and the audit of their changes.
+//!
+//! Every change writes its audit row in its own transaction, so that neither stands without the other.
+
+use std::{
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
+
+use gauntlet_ports::{ControlError, ControlStore, Kill, KillKind, StoredKey, StoredPrompt};
+use gauntlet_types::{Environment, Name, Timestamp};
+use rusqlite::{
+    Connection, OptionalExtension, Result, Row, Transaction, TransactionBehavior, params, types::Type,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    error::{OpenError, control_failed},
+    file::{self, Kind},
+};
+
+static KIND: Kind = Kind {
+    application_id: 0x476e_6331,
+    migrations: &[include_str!("../../migrations/control_001.sql")],
+    // A revoked key stays revoked after a power cut.
+    synchronous: "full",
+    cache_kib_writer: 1024,
+    cache_kib_reader: 1024,
+    autocheckpoint: 1000,
+};
+
+/// Control data in an SQLite file. One connection does: there are few rows, and the hot path reads a snapshot instead.
+pub struct SqliteControl {
+    connection: Mutex<Connection>,
+}
+
+impl SqliteControl {
+    /// Opens the file, making it and its folder (readable by their owner alone) where they are missing.
+    pub fn open(path: impl AsRef<Path>) -> Result<SqliteControl, OpenError> {
+        Ok(SqliteControl { connection: Mutex::new(file::open_writer(path.as_ref(), &KIND)?) })
+    }
+
+    /// A change and its audit row, both or neither. `change` says what to note, or nothing if nothing changed.
+    fn change<T>(
+        &self,
+        what: &'static str,
+        change: impl FnOnce(&Transaction<'_>) -> Result<(T, Option<Audit>), ControlError>,
+    ) -> Result<T, ControlError> {
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let tx = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(control_failed(what))?;
+        let (answer, audit) = change(&tx)?;
+        if let Some(audit) = audit {
+            audit.write(&tx).map_err(control_failed("writing the audit log"))?;
+        }
+        tx.commit().map_err(control_failed(what))?;
+        Ok(answer)
+    }
+
+    fn list<T>(
+        &self,
+        what: &'static str,
+        sql: &str,
+        read: fn(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>, ControlError> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let list = || -> Result<Vec<T>> { connection.prepare_cached(sql)?.query_map([], read)?.collect() };
+        list().map_err(control_failed(what))
+    }
+}
+
+/// What the audit log says of a change: names and times, never a secret or its hash.
+struct Audit {
+    action: &'static str,
+    subject: String,
+    detail: Value,
+}
+
+impl Audit {
+    fn new(action: &'static str, subject: impl Into<String>, detail: Value) -> Option<Audit> {
+        Some(Audit { action, subject: subject.into(), detail })
+    }
+
+    fn write(&self, tx: &Transaction<'_>) -> Result<()> {
+        // The table fills in the time itself: not every change of the port carries one.
+        tx.prepare_cached("insert into audit (action, subject, detail) values (?1, ?2, ?3)")?
+            .execute(params![self.action, self.subject, self.detail.to_string()])
+            .map(drop)
+    }
+}
+
+impl ControlStore for SqliteControl {
+    fn key_insert(&self, key: &StoredKey) -> Result<(), ControlError> {
+        self.change("adding a key", |tx| {
+            let insert = || -> Result<usize> {
+                tx.prepare_cached(include_str!("sql/insert_key.sql"))?.execute(params![
+                    &*key.name,
+                    key.hash,
+                    key.hint,
+                    &*key.tenant,
+                    key.team.as_deref(),
+                    key.user.as_deref(),
+                    key.environment.map(Environment::as_str),
+                    json!(key.routes).to_string(),
+                    json!(key.models).to_string(),
+                    key.created.0,
+                    key.expires.map(|at| at.0),
+                    key.revoked.map(|at| at.0),
+                ])
+            };
+            let is_known: bool = tx
+                .query_row("select exists (select 1 from keys where name = ?1)", [&*key.name], |row| row.get(0))
+                .map_err(control_failed("looking for a key"))?;
+            if is_known {
+                return Err(ControlError::KeyExists(key.name.clone()));
+            }
+            insert().map_err(control_failed("adding a key"))?;
+            let detail = json!({
+                "tenant": key.tenant, "team": key.team, "user": key.user, "hint": key.hint,
+                "environment": key.environment, "routes": key.routes, "models": key.models,
+                "expires": key.expires.map(|at| at.to_string()),
+            });
+            Ok(((), Audit::new("key.create", &*key.name, detail)))
+        })
+    }
+
+    fn key_list(&self) -> Result<Vec<StoredKey>, ControlError> {
+        self.list("listing keys", include_str!("sql/list_keys.sql"), read_key)
+    }
+
+    /// Revoking again keeps the first time.
+    fn key_revoke(&self, name: &str, at: Timestamp) -> Result<(), ControlError> {
+        self.change("revoking a key", |tx| {
+            let revoked = tx
+                .query_row("select revoked from keys where name = ?1", [name], |row| row.get::<_, Option<i64>>(0))
+                .optional()
+                .map_err(control_failed("looking for a key"))?;
+            match revoked {
+                None => Err(ControlError::UnknownKey(name.into())),
+                Some(Some(_)) => Ok(((), None)),
+                Some(None) => {
+                    tx.execute("update keys set revoked = ?2 where name = ?1", params![name, at.0])
+                        .map_err(control_failed("revoking a key"))?;
+                    Ok(((), Audit::new("key.revoke", name, json!({"at": at.to_string()}))))
+                }
+            }
+        })
+    }
+
+    fn kill_set(&self, kill: &Kill) -> Result<(), ControlError> {
+        self.change("throwing a kill switch", |tx| {
+            tx.execute(
+                "insert into kills (kind, name, reason, since) values (?1, ?2, ?3, ?4) \
+                 on conflict do update set reason = excluded.reason, since = excluded.since",
+                params![kill.kind.as_str(), &*kill.name, kill.reason, kill.since.0],
+            )
+            .map_err(control_failed("throwing a kill switch"))?;
+            let subject = format!("{}/{}", kill.kind.as_str(), kill.name);
+            Ok(((), Audit::new("kill.set", subject, json!({"reason": kill.reason}))))
+        })
+    }
+
+    fn kill_undo(&self, kind: KillKind, name: &str) -> Result<bool, ControlError> {
+        self.change("undoing a kill switch", |tx| {
+            let gone = tx
+                .execute("delete from kills where kind = ?1 and name = ?2", params![kind.as_str(), name])
+                .map_err(control_failed("undoing a kill switch"))?;
+            let subject = format!("{}/{name}", kind.as_str());
+            Ok((gone > 0, if gone > 0 { Audit::new("kill.undo", subject, json!({})) } else { None }))
+        })
+    }
+
+    fn kill_list(&self) -> Result<Vec<Kill>, ControlError> {
+        self.list("listing kill switches", "select kind, name, reason, since from kills order by kind, name", |row| {
+            let kind = KillKind::parse(row.get_ref(0)?.as_str()?);
+            Ok(Kill {
+                kind: readable(0, kind)?,
+                name: name(row, 1)?,
+                reason: row.get(2)?,
+                since: Timestamp(row.get(3)?),
+            })
+        })
+    }
+
+    fn prompt_put(&self, prompt: &StoredPrompt) -> Result<(), ControlError> {
+        self.change("keeping a prompt", |tx| {
+            let known = tx
+                .query_row(
+                    "select hash, source from prompts where name = ?1 and version = ?2",
+                    [&*prompt.name, &*prompt.version],
+                    |row| Ok((name(row, 0)?, row.get::<_, String>(1)?)),
+                )
+                .optional()
+                .map_err(control_failed("looking for a prompt"))?;
+            match known {
+                Some((hash, source)) if hash == prompt.hash && source == prompt.source => Ok(((), None)),
+                Some((known, _)) => Err(ControlError::PromptChanged {
+                    name: prompt.name.clone(),
+                    version: prompt.version.clone(),
+                    known,
+                    now: prompt.hash.clone(),
+                }),
+                None => {
+                    tx.execute(
+                        "insert into prompts (name, version, hash, source, created) values (?1, ?2, ?3, ?4, ?5)",
+                        params![
+                            &*prompt.name,
+                            &*prompt.version,
+                            &*prompt.hash,
+                            prompt.source,
+                            prompt.created.0
+                        ],
+                    )
+                    .map_err(control_failed("keeping a prompt"))?;
+                    let subject = format!("{}@{}", prompt.name, prompt.version);
+                    Ok(((), Audit::new("prompt.put", subject, json!({"hash": prompt.hash}))))
+                }
+            }
+        })
+    }
+
+    fn prompt_list(&self) -> Result<Vec<StoredPrompt>, ControlError> {
+        // In the order they came: versions are semantic, and text order would put 10 before 2.
+        let sql = "select name, version, hash, source, created from prompts order by name, created, rowid";
+        self.list("listing prompts", sql, |row| {
+            Ok(StoredPrompt {
+                name: name(row, 0)?,
+                version: name(row, 1)?,
+                hash: name(row, 2)?,
+                source: row.get(3)?,
+                created: Timestamp(row.get(4)?),
+            })
+        })
+    }
+
+    fn label_set(&self, name: &str, label: &str, version: &str, at: Timestamp) -> Result<(), ControlError> {
+        self.change("moving a label", |tx| {
+            let failed = control_failed("moving a label");
+            let is_known: bool = tx
+                .query_row(
+                    "select exists (select 1 from prompts where name = ?1 and version = ?2)",
+                    [name, version],
+                    |row| row.get(0),
+                )
+                .map_err(control_failed("looking for a prompt"))?;
+            if !is_known {
+                return Err(ControlError::UnknownPrompt { name: name.into(), version: version.into() });
+            }
+            let from: Option<String> = tx
+                .query_row("select version from labels where name = ?1 and label = ?2", [name, label], |row| {
+                    row.get(0)
+                })
+                .optional()
+                .map_err(control_failed("looking for a label"))?;
+            if from.as_deref() == Some(version) {
+                return Ok(((), None));
+            }
+            tx.execute(
+                "insert into labels (name, label, version) values (?1, ?2, ?3) \
+                 on conflict do update set version = excluded.version",
+                [name, label, version],
+            )
+            .map_err(&failed)?;
+            tx.execute(
+                "insert into label_history (name, label, version, at) values (?1, ?2, ?3, ?4)",
+                params![name, label, version, at.0],
+            )
+            .map_err(&failed)?;
+            let detail = json!({"from": from, "to": version, "at": at.to_string()});
+            Ok(((), Audit::new("label.set", format!("{name}@{label}"), detail)))
+        })
+    }
+
+    fn label_list(&self) -> Result<Vec<(Name, Name, Name)>, ControlError> {
+        let sql = "select name, label, version from labels order by name, label";
+        self.list("listing labels", sql, |row| Ok((name(row, 0)?, name(row, 1)?, name(row, 2)?)))
+    }
+
+    fn setting(&self, name: &str, make: &mut dyn FnMut() -> String) -> Result<String, ControlError> {
+        self.change("reading a setting", |tx| {
+            let kept = tx
+                .query_row("select value from settings where name = ?1", [name], |row| row.get::<_, String>(0))
+                .optional()
+                .map_err(control_failed("reading a setting"))?;
+            match kept {
+                Some(value) => Ok((value, None)),
+                None => {
+                    let value = make();
+                    put_setting(tx, name, &value)?;
+                    // Values may be secrets; the log says only that there is one.
+                    Ok((value, Audit::new("setting.create", name, json!({}))))
+                }
+            }
+        })
+    }
+
+    fn setting_put(&self, name: &str, value: &str) -> Result<(), ControlError> {
+        self.change("keeping a setting", |tx| {
+            put_setting(tx, name, value)?;
+            Ok(((), Audit::new("setting.put", name, json!({}))))
+        })
+    }
+}
+
+fn put_setting(tx: &Transaction<'_>, name: &str, value: &str) -> Result<(), ControlError> {
+    tx.execute(
+        "insert into settings (name, value) values (?1, ?2) on conflict do update set value = excluded.value",
+        [name, value],
+    )
+    .map(drop)
+    .map_err(control_failed("keeping a setting"))
+}
+
+fn read_key(row: &Row<'_>) -> Result<StoredKey> {
+    let names = |column: usize| -> Result<Vec<Name>> {
+        readable(column, serde_json::from_str(row.get_ref(column)?.as_str()?).ok())
+    };
+    let optional = |column: usize| -> Result<Option<Name>> {
+        Ok(row.get_ref(column)?.as_str_or_null()?.map(Name::from))
+    };
+    let environment = match row.get_ref(6)?.as_str_or_null()? {
+        Some(text) => Some(readable(6, Environment::parse(text))?),
+        None => None,
+    };
+    Ok(StoredKey {
+        name: name(row, 0)?,
+        hash: row.get(1)?,
+        hint: row.get(2)?,
+        tenant: name(row, 3)?,
+        team: optional(4)?,
+        user: optional(5)?,
+        environment,
+        routes: names(7)?,
+        models: names(8)?,
+        created: Timestamp(row.get(9)?),
+        expires: row.get::<_, Option<i64>>(10)?.map(Timestamp),
+        revoked: row.get::<_, Option<i64>>(11)?.map(Timestamp),
+    })
+}
+
+fn name(row: &Row<'_>, column: usize) -> Result<Name> {
+    Ok(Name::from(row.get_ref(column)?.as_str()?))
+}
+
+fn readable<T>(column: usize, value: Option<T>) -> Result<T> {
+    let unreadable = "not written by this program".into();
+    value.ok_or(rusqlite::Error::FromSqlConversionFailure(column, Type::Text, unreadable))
+}

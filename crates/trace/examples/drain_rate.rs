@@ -1,0 +1,84 @@
+//! CPU time of a record's way, without what the store takes: `cargo run --release --example drain_rate -- 200000`.
+//!
+//! Prints microseconds of CPU a call for writing (`open` and `close` with 3.5 KB of texts) and for draining into a store
+//! that keeps nothing, and what an idle drainer uses. Linux only: reads the scheduler's figures of each thread.
+
+#[path = "../tests/it/support.rs"]
+#[allow(dead_code)]
+mod support;
+
+use std::{fs, sync::Arc, thread, time::Duration};
+
+use gauntlet_ports::{
+    BudgetSpent, Grain, Overview, SpendQuery, SpendRow, Spool, SpoolPosition, StoreError, StoredCall,
+    TraceFilter, TraceRow, TraceStore,
+};
+use gauntlet_trace::{Drainer, DrainerConfig, FileSpool, SpoolLimits};
+use gauntlet_types::{CallId, Day, Timestamp};
+
+struct Nowhere;
+
+impl TraceStore for Nowhere {
+    fn append(&self, batch: &[StoredCall], _: &[SpoolPosition]) -> Result<usize, StoreError> {
+        Ok(batch.len())
+    }
+    fn spool_positions(&self) -> Result<Vec<SpoolPosition>, StoreError> {
+        Ok(vec![])
+    }
+    fn trace_find(&self, _: &TraceFilter) -> Result<Vec<TraceRow>, StoreError> {
+        Ok(vec![])
+    }
+    fn trace_get(&self, _: CallId) -> Result<Option<StoredCall>, StoreError> {
+        Ok(None)
+    }
+    fn spend(&self, _: &SpendQuery) -> Result<Vec<SpendRow>, StoreError> {
+        Ok(vec![])
+    }
+    fn overview(&self, _: Timestamp, _: Timestamp, _: Grain) -> Result<Overview, StoreError> {
+        Ok(Overview::default())
+    }
+    fn budget_spent(&self, _: Day) -> Result<Vec<BudgetSpent>, StoreError> {
+        Ok(vec![])
+    }
+    fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// CPU time of this process' threads of that name, in microseconds.
+fn cpu_us(name: &str) -> f64 {
+    let tasks = fs::read_dir("/proc/self/task").expect("Linux").flatten().map(|task| task.path());
+    let named =
+        tasks.filter(|task| fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim() == name));
+    let nanos = named.filter_map(|task| {
+        fs::read_to_string(task.join("schedstat")).ok()?.split(' ').next()?.parse::<f64>().ok()
+    });
+    nanos.sum::<f64>() / 1000.0
+}
+
+fn main() {
+    let calls: u64 =
+        std::env::args().nth(1).map_or(100_000, |count| count.parse().expect("a number of calls"));
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let spool = FileSpool::open(dir.path(), "w0", SpoolLimits::default()).expect("a spool");
+    let texts = support::texts();
+    let records: Vec<_> = (0..1000).map(|n| (support::opening(n), support::record(n))).collect();
+
+    let before = cpu_us("drain_rate");
+    for n in 0..calls {
+        let (opening, record) = &records[(n % 1000) as usize];
+        spool.open(opening).expect("room on the disk");
+        spool.close(record, &texts).expect("room on the disk");
+    }
+    println!("write: {:.2} µs of CPU a call", (cpu_us("drain_rate") - before) / calls as f64);
+
+    let drainer = Drainer::start(dir.path(), Arc::new(Nowhere), DrainerConfig::default()).expect("a drainer");
+    drainer.follow(&spool);
+    drainer.flush(Duration::from_secs(600)).expect("everything drained");
+    println!("drain: {:.2} µs of CPU a call", cpu_us("drainer") / calls as f64);
+
+    let before = cpu_us("drainer");
+    thread::sleep(Duration::from_secs(5));
+    println!("idle:  {:.4} % of a core", (cpu_us("drainer") - before) / 5e6 * 100.0);
+    drainer.stop().expect("a store that takes everything");
+}

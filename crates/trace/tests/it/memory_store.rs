@@ -1,0 +1,116 @@
+//! A store in memory that can be told to fail.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use gauntlet_ports::{
+    BudgetSpent, Grain, Overview, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall, TraceFilter,
+    TraceRow, TraceStore,
+};
+use gauntlet_types::{CallId, Day, NanoUsd, Timestamp};
+
+use crate::support::id;
+
+/// Keeps records by id, as the port asks; books are sums over `charges`.
+#[derive(Default)]
+pub struct MemoryStore {
+    pub is_failing: AtomicBool,
+    /// Appends that will still work before one fails; then all fail. For dying in the middle.
+    pub appends_left: Mutex<Option<usize>>,
+    pub appends: AtomicUsize,
+    calls: Mutex<Vec<StoredCall>>,
+    ids: Mutex<HashSet<CallId>>,
+    positions: Mutex<HashMap<String, (u64, u64)>>,
+}
+
+impl MemoryStore {
+    pub fn ids(&self) -> Vec<CallId> {
+        self.calls.lock().unwrap().iter().map(|call| call.record.id).collect()
+    }
+
+    pub fn get(&self, number: u64) -> Option<StoredCall> {
+        self.calls.lock().unwrap().iter().find(|call| call.record.id == id(number)).cloned()
+    }
+
+    pub fn count(&self) -> usize {
+        self.calls.lock().unwrap().len()
+    }
+
+    pub fn spent(&self) -> NanoUsd {
+        self.calls.lock().unwrap().iter().map(|call| call.record.cost).sum()
+    }
+
+    pub fn fail(&self, is_failing: bool) {
+        self.is_failing.store(is_failing, Ordering::SeqCst);
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        if self.is_failing.load(Ordering::SeqCst) {
+            return Err(StoreError::Failed { what: "append", source: "told to".into() });
+        }
+        Ok(())
+    }
+}
+
+impl TraceStore for MemoryStore {
+    fn append(&self, batch: &[StoredCall], positions: &[SpoolPosition]) -> Result<usize, StoreError> {
+        self.check()?;
+        if let Some(left) = &mut *self.appends_left.lock().unwrap() {
+            let Some(fewer) = left.checked_sub(1) else {
+                return Err(StoreError::Failed { what: "append", source: "died".into() });
+            };
+            *left = fewer;
+        }
+        self.appends.fetch_add(1, Ordering::SeqCst);
+        let mut ids = self.ids.lock().unwrap();
+        let new: Vec<StoredCall> = batch.iter().filter(|call| ids.insert(call.record.id)).cloned().collect();
+        let count = new.len();
+        self.calls.lock().unwrap().extend(new);
+        let mut known = self.positions.lock().unwrap();
+        for place in positions {
+            let old = known.insert(place.worker.clone(), (place.segment, place.offset));
+            assert!(old.is_none_or(|old| old <= (place.segment, place.offset)), "a position went back");
+        }
+        Ok(count)
+    }
+
+    fn spool_positions(&self) -> Result<Vec<SpoolPosition>, StoreError> {
+        self.check()?;
+        let known = self.positions.lock().unwrap();
+        let place = |(worker, (segment, offset)): (&String, &(u64, u64))| SpoolPosition {
+            worker: worker.clone(),
+            segment: *segment,
+            offset: *offset,
+        };
+        Ok(known.iter().map(place).collect())
+    }
+
+    fn trace_find(&self, _: &TraceFilter) -> Result<Vec<TraceRow>, StoreError> {
+        Ok(vec![])
+    }
+
+    fn trace_get(&self, id: CallId) -> Result<Option<StoredCall>, StoreError> {
+        Ok(self.calls.lock().unwrap().iter().find(|call| call.record.id == id).cloned())
+    }
+
+    fn spend(&self, _: &SpendQuery) -> Result<Vec<SpendRow>, StoreError> {
+        Ok(vec![])
+    }
+
+    fn overview(&self, _: Timestamp, _: Timestamp, _: Grain) -> Result<Overview, StoreError> {
+        Ok(Overview::default())
+    }
+
+    fn budget_spent(&self, _: Day) -> Result<Vec<BudgetSpent>, StoreError> {
+        Ok(vec![])
+    }
+
+    fn ping(&self) -> Result<(), StoreError> {
+        self.check()
+    }
+}
