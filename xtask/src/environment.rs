@@ -90,7 +90,13 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
     let mut missing = Vec::new();
     let mut needs = Vec::new();
     if (wants(Part::Python) && !python_is_ready) || (wants(Part::Model) && !model_is_ready) {
-        needs.extend(python::debian_needs(wants(Part::Model) && !model_is_ready));
+        let wanting = [(Part::Python, python_is_ready), (Part::Model, model_is_ready)];
+        let wanting: Vec<Part> = wanting
+            .into_iter()
+            .filter(|(part, ready)| wants(*part) && !ready)
+            .map(|(part, _)| part)
+            .collect();
+        needs.extend(python::debian_needs(&wanting));
     }
     if wants(Part::Node) {
         needs.extend(node::debian_needs());
@@ -102,6 +108,9 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
         steps.time("Debian packages", || apt::install(&place, &needs, &mut missing))?;
     }
 
+    // A part whose programs are missing cannot be installed either: saying so twice helps nobody.
+    let lacking: Vec<Part> = missing.iter().map(|missing| missing.part).collect();
+    let wants = |part: Part| wants(part) && !lacking.contains(&part);
     let mut environment = Environment::default();
     let mut note = |name, path| environment.variables.push((name, path));
     if wants(Part::Python) || wants(Part::Model) {
@@ -135,9 +144,17 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
 }
 
 fn refuse(missing: &[Missing]) -> Result<Environment> {
+    // One thing may be missing to several parts.
+    let mut things: Vec<(&Missing, Vec<&str>)> = Vec::new();
+    for one in missing {
+        match things.iter_mut().find(|(thing, _)| thing.what == one.what) {
+            Some((_, parts)) => parts.push(one.part.as_str()),
+            None => things.push((one, vec![one.part.as_str()])),
+        }
+    }
     let mut text = String::from("the tests need what could not be installed here:\n");
-    for Missing { part, what, cure } in missing {
-        text.push_str(&format!("  {what} (part `{}`)\n      cure: {cure}\n", part.as_str()));
+    for (Missing { what, cure, .. }, parts) in things {
+        text.push_str(&format!("  {what}, for {}\n      cure: {cure}\n", parts.join(" and ")));
     }
     let mut parts: Vec<&str> = missing.iter().map(|missing| missing.part.as_str()).collect();
     parts.sort_unstable();

@@ -132,6 +132,8 @@ fn stream(command: &mut Command, report: &mut Report) -> Result<()> {
 /// What cargo said, without what it said in between.
 #[derive(Default)]
 struct Report {
+    /// The crate whose tests ran last.
+    package: String,
     suite: String,
     /// (suite, cargo's own `test result:` line)
     results: Vec<(String, String)>,
@@ -146,7 +148,16 @@ impl Report {
         if let Some(suite) = line.strip_prefix("Running ") {
             // `unittests src/lib.rs (…/deps/gauntlet_types-0123abcd)`: the name in brackets says which crate.
             let file = suite.rsplit(['/', '(']).next().unwrap_or(suite).trim_end_matches(')');
-            self.suite = file.rsplit_once('-').map_or(file, |(name, _)| name).to_owned();
+            let name = file.rsplit_once('-').map_or(file, |(name, _)| name);
+            if suite.starts_with("unittests src/lib.rs") || suite.starts_with("unittests src/main.rs") {
+                self.package = name.to_owned();
+            }
+            // Every crate calls its integration tests `it`; cargo runs them after the crate's own.
+            self.suite = if suite.starts_with("tests/") {
+                format!("{} {name}", self.package)
+            } else {
+                name.to_owned()
+            };
         } else if let Some(suite) = line.strip_prefix("Doc-tests ") {
             self.suite = format!("{suite} (documentation)");
         } else if let Some(result) = line.strip_prefix("test result: ") {
@@ -157,14 +168,21 @@ impl Report {
         {
             self.failed.push(format!("{}: {name}", self.suite));
         } else if let Some(at) = line.find(SKIPPED) {
-            self.skipped.push(line[at + SKIPPED.len()..].trim().to_owned());
+            let what = line[at + SKIPPED.len()..].trim().to_owned();
+            // A test may ask for its part several times.
+            if !self.skipped.contains(&what) {
+                self.skipped.push(what);
+            }
         }
     }
 
     fn print(&self) {
         println!("\nresults:");
         let width = self.results.iter().map(|(suite, _)| suite.len()).max().unwrap_or(0);
-        for (suite, result) in &self.results {
+        // A crate without documentation tests says so in a line of noughts: nothing to read there.
+        for (suite, result) in
+            self.results.iter().filter(|(_, result)| !result.starts_with("ok. 0 passed; 0 failed; 0 ignored"))
+        {
             println!("  {suite:width$}  {result}");
         }
         if !self.skipped.is_empty() {
@@ -229,14 +247,17 @@ mod tests {
             "test money::tests::breaks ... FAILED",
             "SKIPPED: the browser was left out",
             "test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s",
+            "     Running tests/it/main.rs (target/debug/deps/it-0123abcd)",
+            "test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s",
             "   Doc-tests gauntlet_wire",
             "test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s",
         ] {
             report.read(line);
         }
-        assert_eq!(report.passed_total, 5);
+        assert_eq!(report.passed_total, 6);
+        assert_eq!(report.results[1].0, "gauntlet_types it");
         assert_eq!(report.failed, ["gauntlet_types: money::tests::breaks"]);
         assert_eq!(report.skipped, ["the browser was left out"]);
-        assert_eq!(report.results[1].0, "gauntlet_wire (documentation)");
+        assert_eq!(report.results[2].0, "gauntlet_wire (documentation)");
     }
 }

@@ -84,7 +84,7 @@ pub(crate) fn settle(candidates: &mut Vec<Candidate>, known: usize) -> (Vec<Cand
     (kept, settled.max(known))
 }
 
-/// Proven before long before specific (later in the tables), then the earlier.
+/// The better proven, then the longer, then the earlier.
 fn best_of(cluster: &[Candidate]) -> Vec<Candidate> {
     let mut order: Vec<&Candidate> = cluster.iter().collect();
     order.sort_by_key(|c| (std::cmp::Reverse((c.proof, c.end - c.start)), c.start));

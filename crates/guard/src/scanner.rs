@@ -93,11 +93,8 @@ impl Scanner {
             at = i + 1;
             if kinds.pii {
                 match bytes[i] {
-                    b'0'..=b'9' => {
-                        if !window.before(i).is_ascii_digit() {
-                            self.pii.at_digit(window, i, out);
-                        }
-                    }
+                    b'0'..=b'9' if window.before(i).is_ascii_digit() => {}
+                    b'0'..=b'9' => self.pii.at_digit(window, i, out),
                     b'@' => self.pii.at_sign(window, i, out),
                     b':' => self.pii.at_colon(window, i, out),
                     b'-' => self.pii.at_dash(window, i, out),

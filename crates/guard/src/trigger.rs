@@ -25,7 +25,7 @@ pub(crate) fn is_trigger(byte: u8) -> bool {
 pub(crate) fn next(bytes: &[u8], from: usize) -> Option<usize> {
     let mut i = from;
     let rest = bytes.get(from..)?;
-    let (chunks, tail) = rest.as_chunks::<8>();
+    let (chunks, _) = rest.as_chunks::<8>();
     for chunk in chunks {
         // Eight lookups and one branch.
         if chunk.iter().fold(false, |any, byte| any | is_trigger(*byte)) {
@@ -33,6 +33,5 @@ pub(crate) fn next(bytes: &[u8], from: usize) -> Option<usize> {
         }
         i += 8;
     }
-    let _ = tail;
     bytes[i..].iter().position(|byte| is_trigger(*byte)).map(|at| i + at)
 }

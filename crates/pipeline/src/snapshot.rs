@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use gauntlet_guard::OutputSchema;
-use gauntlet_policy::config::{Policy, Provider};
+use gauntlet_policy::config::{Dialect, Policy, Provider};
 use gauntlet_ports::{Endpoint, EndpointKind, Sim};
 use gauntlet_prompts::Registry;
 use gauntlet_types::Name;
@@ -76,7 +76,10 @@ impl Snapshot {
 
 /// The providers as adapters need them.
 pub fn endpoints(policy: &Policy) -> Result<HashMap<Name, Arc<Endpoint>>, SnapshotError> {
-    policy.config().providers.values().map(|provider| Ok((provider.name.clone(), Arc::new(endpoint(provider)?)))).collect()
+    // Upstreams of other dialects are configured already, and are spoken to once `wire` translates.
+    let spoken = |provider: &&Arc<Provider>| matches!(provider.dialect, Dialect::Openai | Dialect::Sim);
+    let providers = policy.config().providers.values().filter(spoken);
+    providers.map(|provider| Ok((provider.name.clone(), Arc::new(endpoint(provider)?)))).collect()
 }
 
 fn endpoint(provider: &Provider) -> Result<Endpoint, SnapshotError> {

@@ -39,7 +39,9 @@ fn reserve_and_settle(bencher: Bencher, scopes: usize) {
     bencher.bench_local(|| {
         next = (next + 7_919) % USERS;
         let id = call_id();
-        let hold = book.reserve(id, NanoUsd(1_000), black_box(&calls[next]), Mono(1)).expect("the caps are far away");
+        let hold = book
+            .reserve(id, NanoUsd(1_000), black_box(&calls[next]), Mono(1))
+            .expect("the caps are far away");
         black_box(book.settle(hold, NanoUsd(900)))
     });
 }
@@ -58,7 +60,8 @@ fn refuse(bencher: Bencher) {
 fn overdue_among_ten_thousand_holds(bencher: Bencher) {
     let mut book = Book::new();
     let id = call_id();
-    let hold = |user| book.reserve(id, NanoUsd(1_000), &charges(user, 3), Mono(100)).expect("the caps are far away");
+    let hold =
+        |user| book.reserve(id, NanoUsd(1_000), &charges(user, 3), Mono(100)).expect("the caps are far away");
     let holds: Vec<_> = (0..USERS).map(hold).collect();
     bencher.bench_local(|| black_box(book.overdue(Mono(99))).len());
     drop(holds);

@@ -78,7 +78,7 @@ pub struct Refused {
     pub wanted: NanoUsd,
     /// Set once per budget and period, when it is used up: the spend alone leaves no room for a call that a fresh
     /// budget would hold, though it may not have reached the cap to the last cent.
-    pub crossed: Option<Crossed>,
+    pub crossed: Option<Box<Crossed>>,
 }
 
 /// How far a budget is used up, by what is spent (holds are upper bounds, and would cry wolf).
@@ -361,7 +361,7 @@ impl Book {
         let is_used_up = wanted <= cap && sum([spent, NanoUsd::ZERO, wanted]) > cap.0 as i128;
         let crossed = account.filter(|_| is_used_up).and_then(|account| {
             account.see_cap(cap, false, self.warn_percent);
-            account.raise(Step::Full, 100)
+            account.raise(Step::Full, 100).map(Box::new)
         });
         Some(Refused { charge: charge.clone(), cap, spent, held, wanted, crossed })
     }

@@ -192,6 +192,9 @@ const EPOCH_MILLISECONDS_MIN: f64 = 1e12;
 fn wait(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim();
     if let Ok(number) = text.parse::<f64>() {
+        if !number.is_finite() {
+            return None;
+        }
         if number < EPOCH_SECONDS_MIN {
             return seconds(text);
         }

@@ -27,7 +27,7 @@ impl LlamaServer {
     /// Starts with the parts that `cargo xtask test` has named; none if they are left out (said on standard error).
     pub fn start() -> Option<LlamaServer> {
         let model = parts::model()?;
-        let python = parts::python()?;
+        let python = parts::model_python()?;
         Some(LlamaServer::start_with(&python, &model))
     }
 

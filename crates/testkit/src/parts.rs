@@ -26,6 +26,11 @@ pub fn model() -> Option<PathBuf> {
     need("model", "GAUNTLET_TEST_MODEL")
 }
 
+/// The Python that runs the model's server; there also when the Python SDK itself was left out.
+pub(crate) fn model_python() -> Option<PathBuf> {
+    need("model", "GAUNTLET_TEST_PYTHON")
+}
+
 fn need(part: &str, variable: &str) -> Option<PathBuf> {
     let read = |name: &str| env::var(name).unwrap_or_default();
     let answer = decide(

@@ -25,13 +25,12 @@ pub fn install(place: &Place<'_>, needs: &[Need], missing: &mut Vec<Missing>) ->
     let mut packages: Vec<&str> = needs.iter().map(|need| need.package).collect();
     packages.sort_unstable();
     packages.dedup();
-    let manual = format!("sudo apt-get install {}", packages.join(" "));
     let mut give_up = |why: &str| {
         for need in needs {
             missing.push(Missing {
                 part: need.part,
                 what: format!("{} ({why})", need.what),
-                cure: format!("install Debian's package `{}` or your system's own: {manual}", need.package),
+                cure: format!("sudo apt-get install {}, or your system's own way to have it", need.package),
             });
         }
         Ok(())

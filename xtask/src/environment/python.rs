@@ -55,24 +55,26 @@ pub fn model_is_ready(place: &Place<'_>) -> bool {
     is_installed(place, "model", MODEL_PROBE)
 }
 
-pub fn debian_needs(builds_model: bool) -> Vec<Need> {
-    if override_path().is_some() {
-        return Vec::new();
-    }
+/// What `parts` need from Debian before they can be installed.
+pub fn debian_needs(parts: &[Part]) -> Vec<Need> {
     let mut needs = Vec::new();
-    let part = if builds_model { Part::Model } else { Part::Python };
-    if find_program("python3").is_none() {
-        needs.push(Need { part, what: "Python 3", package: "python3" });
+    if override_path().is_some() {
+        return needs;
     }
+    let has_python = find_program("python3").is_some();
     // Debian's python3 comes without ensurepip, so `python3 -m venv` fails until its package is there.
-    if output("python3", &["-c", "import venv, ensurepip"]).is_none() {
-        needs.push(Need { part, what: "Python's venv module", package: "python3-venv" });
+    let has_venv = output("python3", &["-c", "import venv, ensurepip"]).is_some();
+    for part in parts.iter().copied() {
+        if !has_python {
+            needs.push(Need { part, what: "Python 3", package: "python3" });
+        }
+        if !has_venv {
+            needs.push(Need { part, what: "Python's venv module", package: "python3-venv" });
+        }
     }
-    if builds_model {
-        for (program, package) in [("gcc", "gcc"), ("g++", "g++"), ("make", "make")] {
-            if find_program(program).is_none() {
-                needs.push(Need { part: Part::Model, what: program, package });
-            }
+    if parts.contains(&Part::Model) {
+        for program in ["gcc", "g++", "make"].into_iter().filter(|program| find_program(program).is_none()) {
+            needs.push(Need { part: Part::Model, what: program, package: program });
         }
     }
     needs

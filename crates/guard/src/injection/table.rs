@@ -11,7 +11,7 @@ pub(super) enum Rule {
     Shown,
     /// `unrestricted`, `unfiltered`: needs a model close after it.
     Unbound,
-    /// `without`, `no`: what follows must be bounds of a model.
+    /// Must be entered or give output; browsers and telephones have one too.
     DeveloperMode,
     /// Upper case only: `DAN` as a name.
     Dan,

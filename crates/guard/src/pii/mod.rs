@@ -11,7 +11,7 @@ mod shape;
 
 use crate::{
     candidate::{Candidate, PII, Proof},
-    window::{Window, is_alnum, is_digit},
+    window::{Labels, Window, is_alnum, is_digit},
 };
 use numbers::{ROWS, Trust};
 use shape::{Shape, starts_at};
@@ -20,7 +20,7 @@ use shape::{Shape, starts_at};
 const LEAD_MAX: usize = 20;
 
 /// Words that say a number is something else; they stand close to the left of it.
-const OTHER_NUMBERS: &[&str] = &[
+static OTHER_NUMBERS: Labels = Labels::new(&[
     "order",
     "invoice",
     "inv",
@@ -44,7 +44,7 @@ const OTHER_NUMBERS: &[&str] = &[
     "bytes",
     "pid",
     "request",
-];
+]);
 
 /// How far back such a word counts, in bytes: nearer than a label does.
 const OTHER_NUMBERS_LEFT: usize = 20;
@@ -109,9 +109,6 @@ impl Detectors {
                     self.identifiers(window, letters, self.by_letters.get(2), out);
                 }
             }
-            if window.before(i) == b'-' && i >= 2 && window.before(i - 1).is_ascii_alphabetic() {
-                return;
-            }
         } else {
             finance::iban(window, start, out);
             finance::crypto(window, start, out);
@@ -160,7 +157,7 @@ impl Detectors {
                 Trust::Separated => compact.has_separator && !is_other_number(window, start),
                 Trust::Labelled => false,
             };
-            let is_labelled = window.has_label(start, end, row.labels);
+            let is_labelled = window.has_label(start, end, &row.labels);
             if !is_sure && !is_labelled {
                 continue;
             }
@@ -182,7 +179,7 @@ impl Detectors {
 
 /// Whether the number at `start` is said to be one of the kinds that are nobody's.
 fn is_other_number(window: &Window, start: usize) -> bool {
-    window.has_label_left(start, OTHER_NUMBERS_LEFT, OTHER_NUMBERS)
+    window.has_label_left(start, OTHER_NUMBERS_LEFT, &OTHER_NUMBERS)
 }
 
 fn u8_is_letter(byte: u8) -> bool {

@@ -3,12 +3,13 @@
 use super::shape::ends_at;
 use crate::{
     candidate::{Candidate, PII, Proof},
-    window::{Window, is_digit, is_hex},
+    window::{Labels, Window, is_digit, is_hex},
 };
 
 /// Words beside which four numbers with dots are a version and not an address.
-const VERSIONS: &[&str] = &["version", "v", "release", "build", "rev"];
-const ADDRESSES: &[&str] = &["ip", "ipv4", "address", "host", "server", "client", "addr", "gateway", "dns"];
+static VERSIONS: Labels = Labels::new(&["version", "v", "release", "build", "rev"]);
+static ADDRESSES: Labels =
+    Labels::new(&["ip", "ipv4", "address", "host", "server", "client", "addr", "gateway", "dns"]);
 
 pub(super) fn ipv4(window: &Window, start: usize, digits: usize, out: &mut Vec<Candidate>) {
     if digits > 3 || window.at(start + digits) != b'.' {
@@ -41,8 +42,8 @@ pub(super) fn ipv4(window: &Window, start: usize, digits: usize, out: &mut Vec<C
     if !is_end || is_nobody {
         return;
     }
-    let is_version = window.has_label_left(start, 12, VERSIONS)
-        || (octets.iter().all(|octet| *octet < 20) && !window.has_label_left(start, 24, ADDRESSES));
+    let is_version = window.has_label_left(start, 12, &VERSIONS)
+        || (octets.iter().all(|octet| *octet < 20) && !window.has_label_left(start, 24, &ADDRESSES));
     if !is_version {
         push(start, i, "IP_ADDRESS", 0.95, out);
     }
@@ -90,7 +91,7 @@ pub(super) fn ipv6(window: &Window, i: usize, out: &mut Vec<Candidate>) {
     }
     let text = window.slice(start, end);
     // `std::fmt` and `a::b` are paths: an address with a gap has a digit and two groups at least; `::1` names no one.
-    let is_whole = if has_gap { groups < 8 && groups >= 2 } else { groups == 8 };
+    let is_whole = if has_gap { (2..8).contains(&groups) } else { groups == 8 };
     let has_digit = text.iter().any(u8::is_ascii_digit);
     let next = window.at(end);
     if is_whole

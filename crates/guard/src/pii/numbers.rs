@@ -1,6 +1,9 @@
 //! The table of national and business identifiers: a row is a name, its shapes, its check and its labels.
 
-use crate::checksum::{luhn, luhn36, mod_11_10, remainder, verhoeff, weighted};
+use crate::{
+    checksum::{luhn, luhn36, mod_11_10, remainder, verhoeff, weighted},
+    window::Labels,
+};
 
 /// How far a row's shape and check go without a label beside the value.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,8 +23,7 @@ pub(crate) struct Row {
     pub(crate) trust: Trust,
     /// Has a check digit, rather than rules of form only.
     pub(crate) is_checked: bool,
-    /// Lower case, `_` written as a space.
-    pub(crate) labels: &'static [&'static str],
+    pub(crate) labels: Labels,
 }
 
 use Trust::{Alone, Labelled, Separated};
@@ -34,12 +36,12 @@ const fn row(
     is_checked: bool,
     labels: &'static [&'static str],
 ) -> Row {
-    Row { label, shapes, is_valid, trust, is_checked, labels }
+    Row { label, shapes, is_valid, trust, is_checked, labels: Labels::new(labels) }
 }
 
 /// Among rows that match the same text equally well, the earlier wins.
 #[rustfmt::skip]
-pub(crate) const ROWS: &[Row] = &[
+pub(crate) static ROWS: &[Row] = &[
     row("CREDIT_CARD", &["DDDD_DDDD_DDDD_DDDD", "DDDD_DDDDDD_DDDDD", "DDDD_DDDDDD_DDDD", "DDDDDDDDDDDDD", "DDDD_DDDD_DDDD_DDDD_DDD", "DDDDDD_DDDDDDDDDDDDD"],
         is_card, Alone, true, &["card", "visa", "mastercard", "amex", "credit", "carte", "karte", "tarjeta", "cc", "payment"]),
     row("US_SSN", &["DDD~DD~DDDD"], is_ssn, Separated, false,

@@ -3,14 +3,14 @@
 use super::{is_other_number, shape::starts_at};
 use crate::{
     candidate::{Candidate, PII, Proof},
-    window::Window,
+    window::{Labels, Window},
 };
 
 /// E.164 allows 15 digits.
 const DIGITS_MAX: usize = 15;
 const GROUPS_MAX: usize = 7;
 
-const LABELS: &[&str] = &[
+static LABELS: Labels = Labels::new(&[
     "phone",
     "telephone",
     "tel",
@@ -36,7 +36,7 @@ const LABELS: &[&str] = &[
     "cellulare",
     "phones",
     "text",
-];
+]);
 
 /// Country calling codes of two digits; 1 and 7 have one, all others three (ITU-T E.164 list).
 const TWO_DIGIT_CODES: &[u8] = &[
@@ -70,7 +70,7 @@ pub(super) fn at(window: &Window, i: usize, out: &mut Vec<Candidate>) {
         // "+1 (212) …": found from its start.
         return;
     }
-    if starts_at(window, start) && matches!(window.at(i), b'0'..=b'9') {
+    if starts_at(window, start) && window.at(i).is_ascii_digit() {
         national(window, start, i, out);
     }
 }
@@ -132,7 +132,7 @@ fn national(window: &Window, start: usize, i: usize, out: &mut Vec<Candidate>) {
                 && !is_date(groups)
         }
     };
-    if is_plausible && window.has_label(start, end, LABELS) && !is_other_number(window, start) {
+    if is_plausible && window.has_label(start, end, &LABELS) && !is_other_number(window, start) {
         push(window, start, end, 0.7, Proof::Labelled, out);
     }
 }

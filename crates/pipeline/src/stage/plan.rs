@@ -18,9 +18,12 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
             return Err(Fault::caller(Code::Forbidden, message).param("model"));
         }
     }
-    let mut unpriced = None;
+    let (mut unpriced, mut unspoken) = (None, None);
     for target in targets {
-        let Some(endpoint) = snapshot.endpoints.get(&target.provider) else { continue };
+        let Some(endpoint) = snapshot.endpoints.get(&target.provider) else {
+            unspoken = Some(target);
+            continue;
+        };
         let price = policy.price(&target, call.record.started);
         match (&price, call.route.unpriced) {
             (Some(_), _) | (None, Unpriced::Allow) => {}
@@ -34,7 +37,12 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     }
     if call.plan.is_empty() {
         let Some(target) = unpriced else {
-            return Err(Fault::us(Code::Unavailable, "no target of this model is configured any more; reload the configuration"));
+            let provider = unspoken.map(|target| target.provider).unwrap_or_default();
+            let message = format!(
+                "provider `{provider}` speaks a dialect that this version cannot translate to yet; use a provider of \
+                 dialect openai"
+            );
+            return Err(Fault::us(Code::Unavailable, message));
         };
         let message = format!(
             "nobody knows what `{target}` costs, so it is not asked: add a price to prices.yml, say `price: free` at \

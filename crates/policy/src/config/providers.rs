@@ -100,6 +100,19 @@ pub struct SimSettings {
     pub answer: Option<Name>,
 }
 
+impl Default for SimSettings {
+    fn default() -> SimSettings {
+        SimSettings {
+            latency: Duration::from_millis(50),
+            chunk_delay: Duration::from_millis(5),
+            tokens: 50,
+            fault_rate: 0.0,
+            seed: 0,
+            answer: None,
+        }
+    }
+}
+
 /// The usual variables of well-known vendors, in the order in which they are looked for.
 const FOUND: [(&str, Dialect, &str); 4] = [
     ("OPENAI_API_KEY", Dialect::Openai, "openai"),
@@ -108,9 +121,21 @@ const FOUND: [(&str, Dialect, &str); 4] = [
     ("GOOGLE_API_KEY", Dialect::Gemini, "gemini"),
 ];
 
-/// Providers whose key stands in the environment.
+/// Providers whose key stands in the environment, and the simulated one, which must be asked for by name.
 pub(super) fn found(env: &dyn Fn(&str) -> Option<String>) -> HashMap<Name, Arc<Provider>> {
-    let mut providers = HashMap::new();
+    let sim = Provider {
+        name: "sim".into(),
+        dialect: Dialect::Sim,
+        url: Name::default(),
+        key: None,
+        headers: Vec::new(),
+        priced: Priced::Simulated,
+        vendor: None,
+        connect_timeout: Timeouts::default().connect,
+        sim: Some(SimSettings::default()),
+        is_found: true,
+    };
+    let mut providers = HashMap::from([(sim.name.clone(), Arc::new(sim))]);
     for (variable, dialect, name) in FOUND {
         let Some(key) = env(variable).filter(|key| !key.trim().is_empty()) else { continue };
         let name = Name::from(name);

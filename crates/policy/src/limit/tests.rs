@@ -55,7 +55,13 @@ fn requests_and_tokens_are_limited_together_or_not_at_all() {
     // Both refuse; the longer wait (30 s for a request of two a minute, 12 s for the tokens) is the one to heed.
     let refused = limiter.admit(NOW, &wanted, 400).unwrap_err();
     let retry_after = Duration::from_secs(30);
-    let rate = |scope, name: &str, what, limit, retry_after| Limited::Rate { scope, name: name.into(), what, limit, retry_after };
+    let rate = |scope, name: &str, what, limit, retry_after| Limited::Rate {
+        scope,
+        name: name.into(),
+        what,
+        limit,
+        retry_after,
+    };
     assert_eq!(refused, rate(LimitScope::Key, "k", Rate::Rpm, 2, retry_after));
     assert_eq!(limiter.state().len(), 2, "what has no limits is not counted");
     // The refused call took nothing: 8 requests and 200 tokens are left at the model.
@@ -69,7 +75,10 @@ fn requests_and_tokens_are_limited_together_or_not_at_all() {
     }
     assert_eq!(passed, 8);
     let fault = limiter.admit(NOW, &wanted, 400).unwrap_err().fault();
-    assert_eq!((fault.code, fault.blame, fault.retry_after), (Code::RateLimited, Blame::Policy, Some(retry_after)));
+    assert_eq!(
+        (fault.code, fault.blame, fault.retry_after),
+        (Code::RateLimited, Blame::Policy, Some(retry_after))
+    );
     assert_eq!(fault.message, "key `k` is limited to 2 requests a minute");
 }
 
@@ -82,7 +91,9 @@ fn tokens_are_put_right_when_the_call_is_over() {
     assert!(limiter.release(permit, 100, NOW).is_empty());
     let permit = limiter.admit(NOW, &wanted, 200).unwrap();
     assert!(limiter.release(permit, 1_900, NOW).is_empty());
-    let Err(Limited::Rate { retry_after, .. }) = limiter.admit(NOW, &wanted, 1) else { panic!("a debt lets nobody through") };
+    let Err(Limited::Rate { retry_after, .. }) = limiter.admit(NOW, &wanted, 1) else {
+        panic!("a debt lets nobody through")
+    };
     assert_eq!(retry_after, Duration::from_micros(60_060_000), "1000 of debt and one");
 }
 
@@ -92,7 +103,13 @@ fn who_came_first_goes_first_and_nobody_slips_in() {
     let wanted = vec![on(LimitScope::Route, "r", slots(1, 2))];
     let first = limiter.admit(NOW, &wanted, 0).unwrap();
     let busy = limiter.admit(NOW, &wanted, 0).unwrap_err();
-    let told = |waiting| Limited::Busy { scope: LimitScope::Route, name: "r".into(), limit: 1, waiting, queue_allowed: 2 };
+    let told = |waiting| Limited::Busy {
+        scope: LimitScope::Route,
+        name: "r".into(),
+        limit: 1,
+        waiting,
+        queue_allowed: 2,
+    };
     assert_eq!(busy, told(0));
     let second = limiter.enqueue(NOW, id(2), &wanted, 0).unwrap();
     let third = limiter.enqueue(NOW, id(3), &wanted, 0).unwrap();
@@ -117,7 +134,10 @@ fn a_call_that_gives_up_passes_on_what_it_had() {
     let first = limiter.admit(NOW, &wanted, 10).unwrap();
     let second = limiter.enqueue(NOW, id(2), &wanted, 40).unwrap();
     let third = limiter.enqueue(NOW, id(3), &wanted, 40).unwrap();
-    assert!(matches!(limiter.enqueue(NOW, id(4), &wanted, 1).unwrap_err(), Limited::Rate { what: Rate::Rpm, .. }));
+    assert!(matches!(
+        limiter.enqueue(NOW, id(4), &wanted, 1).unwrap_err(),
+        Limited::Rate { what: Rate::Rpm, .. }
+    ));
     // It leaves the queue, and its request and tokens are there for another.
     assert!(limiter.cancel(NOW, second).is_empty());
     let fourth = limiter.enqueue(NOW, id(4), &wanted, 50).unwrap();
@@ -174,10 +194,14 @@ fn a_full_queue_further_on_refuses_and_gives_back() {
     let next = limiter.enqueue(NOW, id(2), &of("a"), 0).unwrap();
     let other = limiter.admit(NOW, &of("b"), 0).unwrap();
     assert_eq!(limiter.release(first, 0, NOW), [id(1)]);
-    let Collected::Refused { limited, wake } = limiter.collect(NOW, ticket) else { panic!("the model has no queue") };
+    let Collected::Refused { limited, wake } = limiter.collect(NOW, ticket) else {
+        panic!("the model has no queue")
+    };
     assert!(matches!(limited, Limited::Busy { scope: LimitScope::Model, queue_allowed: 0, .. }));
     assert_eq!(wake, [id(2)], "the next one learns the same");
-    let Collected::Refused { wake, .. } = limiter.collect(NOW, next) else { panic!("the model has no queue") };
+    let Collected::Refused { wake, .. } = limiter.collect(NOW, next) else {
+        panic!("the model has no queue")
+    };
     assert!(wake.is_empty() && limiter.in_flight(LimitScope::Key, "a") == 0);
     assert!(limiter.release(other, 0, NOW).is_empty());
 }

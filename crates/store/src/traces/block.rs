@@ -91,7 +91,9 @@ pub(crate) fn unpack(enc: &str, body: &[u8], index: usize) -> Result<StoredCall,
     if enc != "zstd" {
         return Err(BlockError::Encoding(enc.to_owned()));
     }
-    let size = zstd::bulk::Decompressor::upper_bound(body).filter(|size| *size <= READ_MAX);
+    // Frames that we write say how large they are inside.
+    let size = zstd::zstd_safe::get_frame_content_size(body).ok().flatten();
+    let size = size.and_then(|size| usize::try_from(size).ok()).filter(|size| *size <= READ_MAX);
     let raw = zstd::bulk::decompress(body, size.ok_or(BlockError::Short)?).map_err(BlockError::Decompress)?;
     let raw = Bytes::from(raw);
     let mut at = 0;
