@@ -177,6 +177,10 @@ impl Report {
     }
 
     fn print(&self) {
+        if self.results.is_empty() {
+            println!("\nno test ran: see what cargo said above");
+            return;
+        }
         println!("\nresults:");
         let width = self.results.iter().map(|(suite, _)| suite.len()).max().unwrap_or(0);
         // A crate without documentation tests says so in a line of noughts: nothing to read there.

@@ -9,14 +9,19 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
 
-use crate::{cli::Place, runfile::RunFile, wiring};
+use crate::{
+    cli::Place,
+    runfile::{Lock, RunFile},
+    wiring,
+};
 
 /// Longer than any answer takes; a gateway that hangs must not hang its operator.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 pub enum Reach {
     Running { agent: ureq::Agent, run: RunFile },
-    Alone { router: Router, runtime: tokio::runtime::Runtime },
+    /// The lock keeps a gateway from starting on the folder meanwhile.
+    Alone { router: Router, runtime: tokio::runtime::Runtime, _lock: Lock },
 }
 
 impl Reach {
@@ -25,9 +30,11 @@ impl Reach {
             let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_connect(Some(ANSWER_MAX));
             return Ok(Reach::Running { agent: config.build().into(), run });
         }
+        wiring::make_data_dir(&place.data)?;
+        let lock = Lock::take(&place.data)?;
         let router = gauntlet_server::router(wiring::alone(place)?);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Reach::Alone { router, runtime })
+        Ok(Reach::Alone { router, runtime, _lock: lock })
     }
 
     pub fn get(&self, path: &str) -> Result<Value> {
@@ -70,7 +77,7 @@ impl Reach {
                 let text = answer.body_mut().with_config().limit(256 << 20).read_to_string()?;
                 (answer.status().as_u16(), text)
             }
-            Reach::Alone { router, runtime } => {
+            Reach::Alone { router, runtime, .. } => {
                 let request = http::Request::builder()
                     .method(method)
                     .uri(path)

@@ -14,8 +14,11 @@ use crate::wiring::Live;
 /// Editors write in several steps; what follows within this time belongs to the same change.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// Watches the folder for as long as the returned watcher lives.
-pub fn watch(dir: &Path, live: Arc<Live>) -> Result<RecommendedWatcher> {
+/// Folders that are looked into besides the configuration folder itself.
+const SUBFOLDERS: [&str; 2] = ["prompts", "schemas"];
+
+/// Watches the folder for as long as the process lives.
+pub fn watch(dir: &Path, live: Arc<Live>) -> Result<()> {
     let (tx, changes) = mpsc::channel();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let matters = event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(|path| is_ours(path)));
@@ -24,21 +27,32 @@ pub fn watch(dir: &Path, live: Arc<Live>) -> Result<RecommendedWatcher> {
         }
     })?;
     watcher.watch(dir, RecursiveMode::NonRecursive)?;
-    for sub in ["prompts", "schemas"] {
-        if dir.join(sub).is_dir() {
-            watcher.watch(&dir.join(sub), RecursiveMode::NonRecursive)?;
-        }
-    }
+    watch_subfolders(&mut watcher, dir);
+    let dir = dir.to_owned();
     std::thread::Builder::new().name("reload".into()).spawn(move || {
         while changes.recv().is_ok() {
             while changes.recv_timeout(SETTLE).is_ok() {}
+            // A folder may have come since, or come anew.
+            watch_subfolders(&mut watcher, &dir);
             // A mistake is logged where it is found; the configuration in force stays.
             let _ = live.reload("its files changed");
         }
     })?;
-    Ok(watcher)
+    Ok(())
+}
+
+fn watch_subfolders(watcher: &mut RecommendedWatcher, dir: &Path) {
+    for sub in SUBFOLDERS.map(|sub| dir.join(sub)) {
+        if sub.is_dir()
+            && let Err(error) = watcher.watch(&sub, RecursiveMode::NonRecursive)
+        {
+            tracing::warn!(%error, folder = %sub.display(), "changes of this folder are not seen; use SIGHUP");
+        }
+    }
 }
 
 fn is_ours(path: &Path) -> bool {
-    path.extension().and_then(|ending| ending.to_str()).is_some_and(|ending| matches!(ending, "yml" | "yaml" | "json"))
+    let is_folder = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| SUBFOLDERS.contains(&name));
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    is_folder || ending.is_some_and(|ending| matches!(ending, "yml" | "yaml" | "json"))
 }

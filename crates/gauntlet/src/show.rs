@@ -1,11 +1,32 @@
 //! How the command line shows things: tables that fit the terminal, times and amounts a person can read.
 
-use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use serde_json::Value;
 
 pub enum Column {
     Left(&'static str),
     Right(&'static str),
+    /// Never broken over lines, so that it can be copied: ids.
+    Whole(&'static str),
+}
+
+impl Column {
+    const fn title(&self) -> &'static str {
+        match self {
+            Column::Left(title) | Column::Right(title) | Column::Whole(title) => title,
+        }
+    }
+}
+
+/// Columns of text where nobody says how wide the output is: a pipe, a file.
+const WIDTH_UNKNOWN: usize = 160;
+/// Between two columns.
+const GAP: u16 = 2;
+
+/// Characters of a line: of `COLUMNS`, else of the terminal.
+pub fn width() -> usize {
+    let said = std::env::var("COLUMNS").ok().and_then(|text| text.trim().parse::<u16>().ok()).filter(|said| *said > 0);
+    said.or_else(|| Table::new().width()).map_or(WIDTH_UNKNOWN, usize::from)
 }
 
 /// Prints rows under their titles, or says that there are none.
@@ -16,25 +37,28 @@ pub fn table(columns: &[Column], rows: Vec<Vec<String>>, none: &str) {
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    if std::env::var_os("COLUMNS").is_none() && !table.is_tty() {
-        table.set_width(160);
-    }
-    table.set_header(columns.iter().map(|column| match column {
-        Column::Left(title) => Cell::new(title).add_attribute(Attribute::Bold),
-        Column::Right(title) => {
-            Cell::new(title).add_attribute(Attribute::Bold).set_alignment(CellAlignment::Right)
-        }
+    table.set_width(u16::try_from(width()).unwrap_or(u16::MAX));
+    table.set_header(columns.iter().map(|column| {
+        let cell = Cell::new(column.title()).add_attribute(Attribute::Bold);
+        aligned(cell, column)
     }));
     for row in rows {
-        table.add_row(row.iter().zip(columns).map(|(text, column)| {
-            let cell = Cell::new(printable(text));
-            match column {
-                Column::Left(_) => cell,
-                Column::Right(_) => cell.set_alignment(CellAlignment::Right),
-            }
-        }));
+        table.add_row(row.iter().zip(columns).map(|(text, column)| aligned(Cell::new(printable(text)), column)));
     }
-    println!("{table}");
+    for (shown, column) in table.column_iter_mut().zip(columns) {
+        shown.set_padding((0, GAP));
+        if let Column::Whole(_) = column {
+            shown.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    println!("{}", table.trim_fmt());
+}
+
+fn aligned(cell: Cell, column: &Column) -> Cell {
+    match column {
+        Column::Left(_) | Column::Whole(_) => cell,
+        Column::Right(_) => cell.set_alignment(CellAlignment::Right),
+    }
 }
 
 pub fn json(value: &Value) {

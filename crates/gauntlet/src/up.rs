@@ -29,6 +29,8 @@ const LISTEN: &str = "127.0.0.1:8787";
 const SYNC_EVERY: Duration = Duration::from_millis(200);
 /// Calls under way may take this long to end after a stop was asked for; what is left then is found at the next start.
 const STOP_MAX: Duration = Duration::from_secs(30);
+/// The same number on Linux, the BSDs and macOS.
+const SIGXFSZ: i32 = 25;
 
 pub fn run(place: &Place, listen: Option<SocketAddr>, workers: Option<usize>) -> Result<()> {
     let begun = Instant::now();
@@ -45,7 +47,7 @@ pub fn run(place: &Place, listen: Option<SocketAddr>, workers: Option<usize>) ->
     };
     let loopback = address.ip().is_loopback();
     let loaded = if loopback { first } else { loaded(&dir, false)? };
-    std::fs::create_dir_all(&place.data).with_context(|| format!("cannot make the data folder {}", place.data.display()))?;
+    wiring::make_data_dir(&place.data)?;
     let lock = Lock::take(&place.data)?;
     let count = workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).clamp(1, 64);
     let listeners = serve::bind(address, count).with_context(|| format!("cannot listen on {address}"))?;
@@ -75,10 +77,9 @@ pub fn run(place: &Place, listen: Option<SocketAddr>, workers: Option<usize>) ->
     }
     let url = format!("http://{address}");
     lock.publish(&RunFile { pid: std::process::id(), url: url.clone(), token: started.local_token.as_str().to_owned() })?;
-    let _watcher = match &folder {
-        Some(folder) => Some(reload::watch(folder, started.live.clone())?),
-        None => None,
-    };
+    if let Some(folder) = &folder {
+        reload::watch(folder, started.live.clone())?;
+    }
     banner(place, &url, &started, begun.elapsed(), folder.is_some());
     slow_loop(&started.live)?;
     eprintln!("stopping: calls under way are finished first (again to stop at once)");
@@ -96,6 +97,9 @@ fn loaded(dir: &config_dir::ConfigDir, loopback: bool) -> Result<wiring::Loaded>
 fn slow_loop(live: &Arc<Live>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        // Taken and never looked at: a write beyond the limit of a file's size then fails like one to a full disk,
+        // which the spool and the store survive, instead of ending the process.
+        let _file_too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;

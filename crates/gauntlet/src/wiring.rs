@@ -37,6 +37,13 @@ pub fn now() -> Timestamp {
     SystemClock::new().now()
 }
 
+/// Makes the data folder, for its owner alone: it holds users' words.
+pub fn make_data_dir(data: &Path) -> Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(data);
+    made.with_context(|| format!("cannot make the data folder {}", data.display()))
+}
+
 /// The stores of a data folder.
 pub struct Stores {
     pub traces: Arc<SqliteTraces>,
@@ -45,11 +52,7 @@ pub struct Stores {
 
 impl Stores {
     pub fn open(data: &Path) -> Result<Stores> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(data)
-            .with_context(|| format!("cannot make the data folder {}", data.display()))?;
+        make_data_dir(data)?;
         Ok(Stores {
             traces: Arc::new(SqliteTraces::open(&data.join("gauntlet.db"))?),
             control: Arc::new(SqliteControl::open(&data.join("control.db"))?),
@@ -102,7 +105,7 @@ fn prompt_mistake(error: gauntlet_prompts::PromptError) -> Mistake {
 /// Joins a configuration with what the control store knows.
 pub fn snapshot(loaded: &Loaded, control: &dyn ControlStore, now: Timestamp) -> Result<Snapshot> {
     for prompt in &loaded.prompts {
-        control.prompt_put(&prompt.stored(now))?;
+        control.prompt_put(&prompt.stored(now)).map_err(|error| anyhow!("{}: {error}", prompt.file))?;
     }
     let grants = control.key_list()?.into_iter().filter_map(grant);
     let kills = control.kill_list()?.into_iter().map(|kill| KillEntry {
@@ -354,6 +357,13 @@ impl Runtime for Live {
         gauges.push(gauge("gauntlet_holds_open", "Budget holds of calls under way.", state.open_holds as f64));
         let held: i64 = state.lines.iter().map(|(.., held)| held.0).sum();
         gauges.push(gauge("gauntlet_held_usd", "USD held by calls under way, summed over budgets.", held as f64 / 1e9));
+        let (mut waiting, mut lost) = (0, 0);
+        for spool in self.spools.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            waiting += spool.waiting_bytes();
+            lost += spool.records_lost();
+        }
+        gauges.push(gauge("gauntlet_spool_bytes_in_memory", "Bytes of records that the disk does not take.", waiting as f64));
+        gauges.push(gauge("gauntlet_records_lost", "Records that neither disk nor memory had room for.", lost as f64));
         self.metrics.render(&gauges)
     }
 

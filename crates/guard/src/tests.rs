@@ -1,4 +1,4 @@
-//! Claims about whole texts and streams. Values are made up; those with check digits were computed for these tests.
+//! Claims about whole texts and streams. Values are made up or printed in the standards as examples.
 
 mod injection;
 mod pii;

@@ -1,6 +1,6 @@
 //! One call under way: what is known of it so far, and its record in the making.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use gauntlet_policy::{
@@ -358,7 +358,7 @@ impl Call {
         if !self.route.record_bodies {
             return Texts::default();
         }
-        Texts { input: stage::record::input(self), output: std::mem::take(&mut self.output) }
+        Texts { input: stage::record::input(self), output: self.output.clone() }
     }
 
     pub(crate) fn door(&self) -> Door {
@@ -389,6 +389,53 @@ fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
 
 /// What the attempts at a model leave behind.
 impl Call {
+    /// A caller that went away before its whole answer: what was made for it was made for nobody.
+    pub(crate) fn note_gone(&mut self) {
+        if self.gone.is_set() && self.record.outcome == Outcome::Ok {
+            self.record.outcome = Outcome::Cancelled;
+            // nginx's status for a caller that closed the connection.
+            self.record.status = 499;
+        }
+    }
+
+    /// Every budget that the call draws on when this target of the plan answers, with its cap.
+    pub(crate) fn charges_of(&self, index: usize) -> Vec<(Charge, NanoUsd)> {
+        let mut charges = Vec::new();
+        let Some(planned) = self.plan.get(index) else { return charges };
+        let asked = self.route.model.as_ref().unwrap_or(&self.record.model_asked);
+        let day = self.record.started.day();
+        self.policy().charges(&self.record.caller, &self.route.name, asked, &planned.target, day, &mut charges);
+        charges
+    }
+
+    /// Moves the hold to the budgets of another target; false when they have no room for it. Where an answer was paid
+    /// for already, its budgets stay: one record can only name one set.
+    pub(crate) fn move_hold(&mut self, index: usize) -> bool {
+        let charges = self.charges_of(index);
+        let is_same = charges.len() == self.record.charges.len()
+            && charges.iter().zip(&self.record.charges).all(|((charge, _), held)| charge == held);
+        if (is_same && self.hold.is_some()) || self.billed > NanoUsd::ZERO {
+            return true;
+        }
+        if let Some(hold) = self.hold.take() {
+            self.shared().ledger.settle(hold, NanoUsd::ZERO);
+        }
+        let deadline = self.hold_deadline();
+        match self.shared().ledger.reserve(self.record.id, self.record.held, &charges, deadline) {
+            Ok(hold) => {
+                self.hold = Some(hold);
+                self.record.charges = charges.into_iter().map(|(charge, _)| charge).collect();
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// When the hold is taken for lost: the call's own time limit and a minute.
+    pub(crate) fn hold_deadline(&self) -> Mono {
+        self.begun.plus(self.route.timeouts.total + Duration::from_secs(60))
+    }
+
     /// An answer that may not be used: it was billed, and the next target is asked instead.
     pub(crate) fn abandon_answer(&mut self) {
         let usage = self.usage.take().unwrap_or_else(|| stage::settle::count(self));

@@ -20,6 +20,7 @@ pub async fn run(gate: Arc<Gate>, incoming: Incoming, gone: Gone) -> Answer {
         // A stream settles and records itself, before its last byte.
         Ok(Passed::Live(live)) => LiveStream::answer(call, *live),
         Ok(Passed::Whole(whole)) => {
+            call.note_gone();
             stage::settle::run(&mut call);
             stage::record::run(&mut call);
             call.answer(whole)

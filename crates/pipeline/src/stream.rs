@@ -471,10 +471,7 @@ impl LiveStream {
             self.flush(choice);
         }
         let Some(mut call) = self.call.take() else { return };
-        if call.gone.is_set() && call.record.outcome == Outcome::Ok {
-            call.record.outcome = Outcome::Cancelled;
-            call.record.status = 499;
-        }
+        call.note_gone();
         finish(&mut call);
         if let (Some(mut kept), Some(last)) = (self.kept.take(), &last) {
             kept.push(last.clone());
@@ -488,9 +485,7 @@ impl LiveStream {
         let Some(mut call) = self.call.take() else { return };
         let fault = stop.fault(call.record.id);
         if matches!(stop, Stop::Gone) {
-            call.record.outcome = Outcome::Cancelled;
-            // nginx's status for a caller that closed the connection.
-            call.record.status = 499;
+            call.note_gone();
         } else {
             call.refuse(&fault);
         }

@@ -191,7 +191,7 @@ pub trait TraceStore: Send + Sync {
     fn spend(&self, query: &SpendQuery) -> Result<Vec<SpendRow>, StoreError>;
     /// From hourly roll-ups, `from` included and `to` not, both taken to the hour.
     fn overview(&self, from: Timestamp, to: Timestamp, series: Grain) -> Result<Overview, StoreError>;
-    /// Spend of `day` and of budgets that never turn.
+    /// Spend in periods that are not over on `day` (a month is named by its last day), and of budgets that never turn.
     fn budget_spent(&self, day: Day) -> Result<Vec<BudgetSpent>, StoreError>;
     /// A cheap question that fails when the store does.
     fn ping(&self) -> Result<(), StoreError>;

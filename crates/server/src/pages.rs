@@ -253,7 +253,7 @@ pub(crate) fn escape_query(text: &str) -> String {
         .collect()
 }
 
-/// Whether a live record passes the filter of `trace tail`; times, costs and texts are the store's to search.
+/// Whether a live record passes the filter of `trace tail`; times and texts are the store's to search.
 pub(crate) fn matches(filter: &TraceFilter, record: &CallRecord) -> bool {
     let is = |wanted: &Option<String>, have: Option<&str>| wanted.as_deref().is_none_or(|wanted| have == Some(wanted));
     let caller = &record.caller;
@@ -269,6 +269,12 @@ pub(crate) fn matches(filter: &TraceFilter, record: &CallRecord) -> bool {
         && is(&filter.environment, Some(caller.environment.as_str()))
         && is(&filter.error, record.error.map(|code| code.as_str()))
         && is(&filter.decision, Some(record.decision.as_str()))
+        && is(&filter.prompt_name, record.prompt.as_ref().map(|prompt| &*prompt.name))
+        && is(&filter.prompt_version, record.prompt.as_ref().map(|prompt| &*prompt.version))
+        && is(&filter.eval_id, caller.eval_id.as_deref())
+        && is(&filter.app_sha, caller.app_sha.as_deref())
+        && filter.cost_min.is_none_or(|least| record.cost >= least)
+        && filter.latency_ms_min.is_none_or(|least| record.latency_us >= least.saturating_mul(1000))
         && filter.model.as_ref().is_none_or(model)
         && filter.outcome.is_none_or(|outcome| outcome == record.outcome)
         && filter.trace_id.is_none_or(|id| id == record.trace_id)

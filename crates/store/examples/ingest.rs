@@ -14,8 +14,9 @@ use std::{
 use gauntlet_ports::{Grain, SpendBy, SpendQuery, SpoolPosition, StoredCall, TraceFilter, TraceStore};
 use gauntlet_store::SqliteTraces;
 use gauntlet_types::{
-    Attempt, AttemptEnd, CacheUse, CallId, CallRecord, Caller, Charge, Decision, Door, Environment, Finish, Name,
-    NanoUsd, Outcome, PromptRef, SpanId, Stage, StageTime, Target, Timestamp, TokenCount, TraceId, Usage,
+    Attempt, AttemptEnd, CacheUse, CallId, CallRecord, Caller, Charge, Decision, Door, Environment, Finish,
+    Name, NanoUsd, Outcome, PromptRef, SpanId, Stage, StageTime, Target, Timestamp, TokenCount, TraceId,
+    Usage,
 };
 use serde_json::json;
 
@@ -23,7 +24,8 @@ const START: i64 = 1_777_142_531_000_000;
 /// Between two calls: a gateway at 200 calls a second.
 const APART_US: i64 = 5_000;
 const SYLLABLES: [&str; 20] = [
-    "an", "ber", "co", "de", "el", "fin", "ga", "hi", "in", "ka", "lo", "mar", "ne", "or", "pre", "qui", "re", "st", "ti", "un",
+    "an", "ber", "co", "de", "el", "fin", "ga", "hi", "in", "ka", "lo", "mar", "ne", "or", "pre", "qui",
+    "re", "st", "ti", "un",
 ];
 
 fn main() {
@@ -54,7 +56,11 @@ fn main() {
     let size = fs::metadata(&path).map_or(0, |meta| meta.len());
     println!("{calls} calls in batches of {batch}, {} bytes of texts each", raw / calls);
     println!("  {:.0} calls/s, slowest batch {:.1} ms", calls as f64 / wall.as_secs_f64(), ms(slowest));
-    println!("  {:.2} µs CPU a call, and {:.2} µs for checkpoints", us(cpu, calls), us(checkpoint_cpu, calls));
+    println!(
+        "  {:.2} µs CPU a call, and {:.2} µs for checkpoints",
+        us(cpu, calls),
+        us(checkpoint_cpu, calls)
+    );
     println!("  {} bytes a call on disk; resident {} KiB", size as usize / calls, resident_kib());
     questions(&store, &maker);
     println!("  resident after questions {} KiB", resident_kib());
@@ -84,7 +90,9 @@ fn questions(store: &SqliteTraces, maker: &Maker) {
         tenant: None,
         route: None,
     };
-    time("spend by route and model", || store.spend(&query(&[SpendBy::Route, SpendBy::Model])).expect("sum").len());
+    time("spend by route and model", || {
+        store.spend(&query(&[SpendBy::Route, SpendBy::Model])).expect("sum").len()
+    });
     time("spend by day", || store.spend(&query(&[SpendBy::Day])).expect("sum").len());
     time("overview, hours", || store.overview(from, to, Grain::Hour).expect("figures").series.len());
     time("overview, days", || store.overview(from, to, Grain::Day).expect("figures").series.len());
@@ -115,21 +123,20 @@ impl Maker {
         let mut rng = fastrand::Rng::with_seed(7);
         let syllable = |rng: &mut fastrand::Rng| SYLLABLES[rng.usize(..SYLLABLES.len())];
         let words = (0..3000).map(|_| (0..rng.usize(1..5)).map(|_| syllable(&mut rng)).collect()).collect();
-        Maker {
-            rng,
-            words,
-            a_call: CallId(uuid::Uuid::nil()),
-            a_trace: TraceId(0),
-            latest: 0,
-        }
+        Maker { rng, words, a_call: CallId(uuid::Uuid::nil()), a_trace: TraceId(0), latest: 0 }
+    }
+
+    /// Some far more often than others, as users and models are.
+    fn skewed(&mut self, count: usize) -> usize {
+        let share = self.rng.f64();
+        (share * share * count as f64) as usize
     }
 
     fn prose(&mut self, bytes: usize) -> String {
         let mut text = String::with_capacity(bytes + 16);
         while text.len() < bytes {
             // Frequent words first, as in any language; a number now and then, which does not repeat.
-            let share = self.rng.f64();
-            let word = (share * share * self.words.len() as f64) as usize;
+            let word = self.skewed(self.words.len());
             if self.rng.u8(..) < 8 {
                 let _ = write!(text, "{} ", self.rng.u32(..));
             }
@@ -142,9 +149,11 @@ impl Maker {
     fn call(&mut self, number: usize) -> StoredCall {
         let started = Timestamp(START + number as i64 * APART_US + self.rng.i64(0..2000));
         self.latest = self.latest.max(started.0);
-        let model = ["gpt-4o-mini", "gpt-4o", "claude-haiku-4-5", "gemini-2.5-flash"][self.rng.usize(..4)];
-        let route = format!("route-{}", self.rng.usize(..10));
-        let user = format!("user-{}", self.rng.usize(..20_000));
+        let model = ["gpt-4o-mini", "claude-haiku-4-5", "gpt-4o", "gemini-2.5-flash"][self.skewed(4)];
+        let number_of_user = self.skewed(20_000);
+        // Users belong to a tenant and keep to two routes each.
+        let route = format!("route-{}", number_of_user % 7 + self.rng.usize(..2));
+        let user = format!("user-{number_of_user}");
         let (system, question, answer) = (self.prose(700), self.prose(1200), self.prose(1150));
         let input = json!({
             "model": model,
@@ -164,13 +173,21 @@ impl Maker {
         StoredCall { record, input: input.to_string().into(), output: output.to_string().into() }
     }
 
-    fn record(&mut self, number: usize, started: Timestamp, model: &str, route: &str, user: &str) -> CallRecord {
+    fn record(
+        &mut self,
+        number: usize,
+        started: Timestamp,
+        model: &str,
+        route: &str,
+        user: &str,
+    ) -> CallRecord {
         let latency_us = 400_000 + self.rng.u64(..3_000_000);
         let has_failed = self.rng.u8(..) == 0;
         let millis = (started.0 / 1000) as u64;
         let mut random = [0; 10];
         self.rng.fill(&mut random);
-        let stages = [Stage::Admit, Stage::Limit, Stage::GuardInput, Stage::Render, Stage::Plan, Stage::Reserve];
+        let stages =
+            [Stage::Admit, Stage::Limit, Stage::GuardInput, Stage::Render, Stage::Plan, Stage::Reserve];
         let name = |text: String| Name::from(text);
         let charge = |scope: &str, key: String| Charge {
             scope: scope.into(),
@@ -192,8 +209,8 @@ impl Maker {
             door: Door::ChatCompletions,
             is_streaming: number % 2 == 0,
             caller: Caller {
-                tenant: name(format!("tenant-{}", self.rng.usize(..5))),
-                team: Some(name(format!("team-{}", self.rng.usize(..3)))),
+                tenant: name(format!("tenant-{}", user.len() % 3)),
+                team: Some(name(format!("team-{}", route.len() % 2))),
                 user: Some(user.into()),
                 session: Some(name(format!("session-{}", number / 5))),
                 key: Some("app".into()),

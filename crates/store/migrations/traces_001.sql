@@ -48,7 +48,7 @@ create index llm_traces_eval on llm_traces (eval_id, ts) where eval_id is not nu
 -- costs less than 32. Call `rid` is number `rid - rid_first` of its block.
 create table payload (
     rid_first integer primary key,
-    enc       text not null,                    -- 'zstd'
+    enc       text not null,                    -- 'zstd msgpack', see traces/block.rs
     body      blob not null
 );
 

@@ -19,7 +19,9 @@ pub enum OpenError {
     Damaged { path: PathBuf, source: rusqlite::Error },
     #[error("`{path}` is a database of another kind; choose another data folder")]
     Foreign { path: PathBuf },
-    #[error("cannot write `{path}`; give this user the right to write the file and its folder, or choose another data folder")]
+    #[error(
+        "cannot write `{path}`; give this user the right to write the file and its folder, or choose another data folder"
+    )]
     Denied { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("`{path}` stays locked by another process; stop it, or choose another data folder")]
     Locked { path: PathBuf, source: rusqlite::Error },

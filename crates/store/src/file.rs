@@ -20,6 +20,8 @@ pub(crate) struct Kind {
     pub application_id: i32,
     pub migrations: &'static [&'static str],
     pub synchronous: &'static str,
+    /// Bytes in a page of a new file; one that exists keeps its own.
+    pub page_size: u32,
     /// Page caches, in KiB; they grow only as pages are read.
     pub cache_kib_writer: u32,
     pub cache_kib_reader: u32,
@@ -36,6 +38,7 @@ pub(crate) fn open_writer(path: &Path, kind: &Kind) -> Result<Connection, OpenEr
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     // First look at what is there: a foreign or damaged file is left as it was.
     check(path, kind, &connection)?;
+    connection.pragma_update(None, "page_size", kind.page_size).map_err(failed)?;
     connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
     tune(&connection, kind).map_err(failed)?;
     migrate(path, kind, &mut connection)?;

@@ -210,7 +210,6 @@ fn checkpoints_run_beside_readers_and_bound_the_log() {
     store.append(&[sample::call(999, 0)], &[]).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().len(), whole, "a commit does not checkpoint");
     store.checkpoint().unwrap();
-    assert_eq!(store.overview(sample::START, sample::START, Grain::Hour).unwrap().total.calls, 0);
     assert_eq!(store.trace_find(&TraceFilter { limit: 1000, ..TraceFilter::default() }).unwrap().len(), 301);
 }
 
@@ -274,7 +273,10 @@ fn a_file_that_cannot_be_used_says_why_and_what_to_do() {
     };
     fs::write(file("noise.db"), "this is no database at all, ".repeat(400)).unwrap();
     check(refused(SqliteTraces::open(file("noise.db"))), "noise.db", "restore a copy");
-    assert!(fs::read_to_string(file("noise.db")).unwrap().starts_with("this is"), "a foreign file is left alone");
+    assert!(
+        fs::read_to_string(file("noise.db")).unwrap().starts_with("this is"),
+        "a foreign file is left alone"
+    );
 
     Connection::open(file("other.db")).unwrap().execute_batch("create table t (x)").unwrap();
     check(refused(SqliteTraces::open(file("other.db"))), "other.db", "another kind");
@@ -348,12 +350,15 @@ fn every_change_of_control_data_is_in_the_audit_log() {
 fn spend_of_great_sums_does_not_wrap() {
     let folders = Folders::default();
     let store = SqliteTraces::open(folders.file("gauntlet.db")).unwrap();
-    let mut calls = [sample::call(1, 0), sample::call(2, 1)];
+    let mut calls = [sample::call(1, 0), sample::call(2, 1), sample::call(3, 2)];
     for call in &mut calls {
         call.record.cost = NanoUsd(i64::MAX - 10);
         call.record.charges = vec![sample::charge("model_daily", "gpt-4o".into(), Some(call.record.started))];
     }
-    store.append(&calls, &[]).unwrap();
-    let spent = store.budget_spent(sample::START.day()).unwrap();
-    assert_eq!(spent[0].spent, NanoUsd(i64::MAX));
+    // Within a batch, and then on top of what is in the file.
+    for batch in [&calls[..2], &calls[2..]] {
+        store.append(batch, &[]).unwrap();
+        let spent = store.budget_spent(sample::START.day()).unwrap();
+        assert_eq!(spent[0].spent, NanoUsd(i64::MAX));
+    }
 }

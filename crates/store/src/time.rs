@@ -4,10 +4,15 @@ use std::fmt::Write;
 
 use gauntlet_types::{Day, Timestamp};
 
-/// The last instant of the year 9999: later ones would be wider and sort wrongly.
-const LATEST: i64 = 253_402_300_799_999_999;
+/// The last instant that calendars here know, a day before the year 9999 ends; later ones would be wider and sort wrongly.
+const LATEST: i64 = 253_402_214_399_999_999;
 /// The day in `budgets.period` of a budget that never turns; a date, since Postgres wants one there.
 pub(crate) const NEVER_TURNS: &str = "0001-01-01";
+
+/// `2026-04-25`; days that no calendar here knows are taken as the nearest that it does.
+pub(crate) fn day(day: Day) -> String {
+    Day(day.0.clamp(0, Timestamp(LATEST).day().0)).to_string()
+}
 
 /// Writes times; remembers the day it wrote last, as neighbours in a batch nearly always share it.
 #[derive(Default)]
@@ -20,7 +25,7 @@ impl TimeWriter {
     /// `2026-04-25`
     pub(crate) fn day(&mut self, day: Day) -> &str {
         if self.day != Some(day) {
-            self.shown = day.to_string();
+            self.shown = self::day(day);
             self.day = Some(day);
         }
         &self.shown
@@ -87,8 +92,8 @@ mod tests {
         };
         check(0, "1970-01-01T00:00:00.000000Z");
         check(1_777_142_531_482_123, "2026-04-25T18:42:11.482123Z");
-        check(LATEST, "9999-12-31T23:59:59.999999Z");
-        assert_eq!(instant(Timestamp(i64::MAX)), "9999-12-31T23:59:59.999999Z");
+        check(LATEST, "9999-12-30T23:59:59.999999Z");
+        assert_eq!(instant(Timestamp(i64::MAX)), "9999-12-30T23:59:59.999999Z");
         assert_eq!(instant(Timestamp(-5)), "1970-01-01T00:00:00.000000Z");
         let at = Timestamp(1_777_142_531_482_123);
         assert_eq!(hour(at), "2026-04-25T18:00Z");

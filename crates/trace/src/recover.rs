@@ -38,9 +38,23 @@ pub struct Recovered {
 ///
 /// Errors leave everything in place for the next try.
 pub fn recover(dir: &Path, store: &dyn TraceStore, now: Timestamp) -> Result<Recovered, TraceError> {
-    if !dir.exists() {
-        return Ok(Recovered::default());
+    let found = if dir.exists() { replay_all(dir, store, now)? } else { Recovered::default() };
+    // The positions belong to files that are gone. New files are numbered by the clock: had it been set back, they would
+    // pass for stored already.
+    let stale: Vec<SpoolPosition> = store
+        .spool_positions()
+        .map_err(|source| store_error(dir, source))?
+        .into_iter()
+        .filter(|place| place.segment > 0)
+        .map(|place| SpoolPosition { segment: 0, offset: 0, ..place })
+        .collect();
+    if !stale.is_empty() {
+        store.append(&[], &stale).map_err(|source| store_error(dir, source))?;
     }
+    Ok(found)
+}
+
+fn replay_all(dir: &Path, store: &dyn TraceStore, now: Timestamp) -> Result<Recovered, TraceError> {
     let names =
         segment::list(dir).map_err(|source| TraceError::io("read the spool's folder", dir, source))?;
     if names.is_empty() {

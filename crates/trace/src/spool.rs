@@ -1,8 +1,9 @@
 //! The journal of one worker: append-only segment files, one `write(2)` an entry.
 //!
 //! A segment's number is the time of the record that began it (microseconds), or one more than the last where that is
-//! higher. So numbers rise, and none comes back even when the folder was emptied: the positions that the trace store
-//! keeps can never be taken for those of another file. The clock is the record's; none is read here.
+//! higher. So numbers rise within a process, and hardly ever does one come back; recovery, which empties the folder, takes
+//! the positions back that the trace store keeps, should the clock have been set back meanwhile. The clock is the
+//! record's; none is read here.
 
 use std::{
     collections::VecDeque,
@@ -15,7 +16,7 @@ use std::{
 };
 
 use gauntlet_ports::{Spool, SpoolError, Texts};
-use gauntlet_types::{CallRecord, Timestamp};
+use gauntlet_types::{CallRecord, Code, Timestamp};
 
 use crate::{
     disk::{Disk, RealDisk, SegmentFile, append_all},
@@ -311,9 +312,15 @@ impl FileSpool {
         Ok(())
     }
 
-    fn keep(&self, writer: &mut Writer, texts: &Texts, cause: SpoolError) -> SpoolError {
+    fn keep(&self, writer: &mut Writer, record: &CallRecord, texts: &Texts, cause: SpoolError) -> SpoolError {
         let bytes = writer.scratch.len() + texts.input.len() + texts.output.len();
-        if writer.backlog_bytes + bytes > self.limits.backlog_bytes {
+        // Calls turned away because of this very disk come in any number while callers try again; those that were let in
+        // before, and may have cost money, shall find room behind them.
+        let room = match record.error {
+            Some(Code::Unavailable) => self.limits.backlog_bytes / 4,
+            _ => self.limits.backlog_bytes,
+        };
+        if writer.backlog_bytes + bytes > room {
             self.records_lost.fetch_add(1, Ordering::Relaxed);
             // `Behind` means kept; this one is not.
             return match cause {
@@ -348,6 +355,6 @@ impl Spool for FileSpool {
         self.encode(&mut writer, Kind::Close, record, texts)?;
         let written =
             retried.and_then(|()| self.append(&mut writer, texts).map_err(|source| self.write_error(source)));
-        written.map_err(|cause| self.keep(&mut writer, texts, cause))
+        written.map_err(|cause| self.keep(&mut writer, record, texts, cause))
     }
 }

@@ -83,42 +83,45 @@ fn instant(text: &str) -> String {
     }
 }
 
+/// A column of the list: its title, what it shows of a row, and from which width of the terminal on there is room for it.
+type Shown = (Column, usize, fn(&Value) -> String);
+
 fn list(rows: &[Value]) {
-    use Column::{Left, Right};
-    let columns = [
-        Left("time (UTC)"),
-        Left("request"),
-        Left("outcome"),
-        Left("route"),
-        Left("model"),
-        Left("tenant"),
-        Right("tokens"),
-        Right("cost"),
-        Right("latency"),
-        Left("guard"),
-        Left("input"),
+    use Column::{Left, Right, Whole};
+    let width = show::width();
+    let all: [Shown; 11] = [
+        (Whole("time (UTC)"), 0, |row| short_time(&row["started"])),
+        (Whole("request"), 0, |row| text(&row["id"])),
+        (Left("outcome"), 0, outcome),
+        (Left("route"), 105, |row| text(&row["route"])),
+        (Left("model"), 120, |row| text(&row["model"])),
+        (Left("tenant"), 140, |row| text(&row["tenant"])),
+        (Right("tokens"), 150, tokens),
+        (Right("cost"), 0, |row| nano_usd(&row["cost"])),
+        (Right("latency"), 90, |row| duration_us(&row["latency_us"])),
+        (Left("guard"), 160, |row| text(&row["decision"])),
+        (Left("input"), 180, |row| text(&row["input_preview"]).chars().take(40).collect()),
     ];
-    let rows = rows.iter().map(|row| {
-        vec![
-            short_time(&row["started"]),
-            text(&row["id"]).replace("r_", ""),
-            outcome(row),
-            text(&row["route"]),
-            text(&row["model"]),
-            text(&row["tenant"]),
-            format!("{}→{}{}", row["tokens_in"], row["tokens_out"], if row["usage_estimated"] == true { "~" } else { "" }),
-            nano_usd(&row["cost"]),
-            duration_us(&row["latency_us"]),
-            text(&row["decision"]),
-            text(&row["input_preview"]).chars().take(40).collect(),
-        ]
-    });
+    let (mut columns, mut cells) = (Vec::new(), Vec::new());
+    for (column, least, cell) in all {
+        if width >= least {
+            columns.push(column);
+            cells.push(cell);
+        }
+    }
+    let rows = rows.iter().map(|row| cells.iter().map(|cell| cell(row)).collect());
     show::table(&columns, rows.collect(), "No traces yet. Make a call, or loosen the filter.");
 }
 
+fn tokens(row: &Value) -> String {
+    let estimated = if row["usage_estimated"] == true { "~" } else { "" };
+    format!("{}→{}{estimated}", row["tokens_in"], row["tokens_out"])
+}
+
+/// The error where there is one: it says more than `refused` does.
 fn outcome(row: &Value) -> String {
     match row["error"].as_str() {
-        Some(code) => format!("{} ({code})", text(&row["outcome"])),
+        Some(code) => code.to_owned(),
         None => text(&row["outcome"]),
     }
 }

@@ -17,6 +17,7 @@ pub struct TestApp {
     gateway: Option<Binary>,
     pub provider: Provider,
     folder: TempDir,
+    env: Vec<(String, String)>,
     /// Calls that broke off on purpose leave sums that cannot be compared; such a test says so.
     balances: bool,
 }
@@ -30,9 +31,15 @@ impl TestApp {
 
     /// The same with further files of the configuration folder: (path, text).
     pub fn with_files(config: &str, files: &[(&str, &str)]) -> TestApp {
+        TestApp::with_env(config, files, &[])
+    }
+
+    /// The same with variables of the environment, for `${NAME}`; commands get them too.
+    pub fn with_env(config: &str, files: &[(&str, &str)], env: &[(&str, &str)]) -> TestApp {
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let provider = Provider::start();
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut app = TestApp { gateway: None, provider, folder, balances: true };
+        let mut app = TestApp { gateway: None, provider, folder, env, balances: true };
         app.write("gauntlet.yml", &app.config(config));
         for (path, text) in files {
             app.write(path, text);
@@ -67,12 +74,15 @@ impl TestApp {
         self.folder.path().join("data")
     }
 
-    fn launch(&self, args: &[&str]) -> Launch {
+    /// The program with this test's folders, neither started nor run yet.
+    pub fn launch(&self, args: &[&str]) -> Launch {
         let prices = self.config_dir().join("prices.yml");
         if !prices.exists() {
             self.write("prices.yml", "test-model: {input: 1, output: 2}\n");
         }
-        Launch::new(env!("CARGO_BIN_EXE_gauntlet"))
+        let launch = Launch::new(env!("CARGO_BIN_EXE_gauntlet"));
+        let launch = self.env.iter().fold(launch, |launch, (name, value)| launch.env(name, value));
+        launch
             .args(args)
             .args(["--config", &self.config_dir().display().to_string()])
             .args(["--data", &self.data_dir().display().to_string()])

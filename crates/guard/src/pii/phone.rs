@@ -130,6 +130,7 @@ fn national(window: &Window, start: usize, i: usize, out: &mut Vec<Candidate>) {
                 && groups.len() >= 2
                 && groups.iter().all(|group| *group >= 2)
                 && !is_date(groups)
+                && !is_national_id(groups)
         }
     };
     if is_plausible && window.has_label(start, end, &LABELS) && !is_other_number(window, start) {
@@ -138,7 +139,12 @@ fn national(window: &Window, start: usize, i: usize, out: &mut Vec<Candidate>) {
 }
 
 fn is_date(groups: &[usize]) -> bool {
-    matches!(groups, [4, 2, 2] | [2, 2, 4] | [1, 2, 4] | [4, 2, 2, ..])
+    matches!(groups, [4, 2, 2, ..] | [2, 2, 4] | [1, 2, 4])
+}
+
+/// The groups of US social security numbers and Korean resident numbers; a telephone may be spoken of close by.
+fn is_national_id(groups: &[usize]) -> bool {
+    matches!(groups, [3, 2, 4] | [6, 7])
 }
 
 /// Reads groups of digits from `i` on, up to what cannot belong to a telephone number.

@@ -33,6 +33,7 @@ fn social_security_numbers_follow_their_rules() {
     check("SSN 123 45 6789", &["US_SSN=123 45 6789"]);
     check("my social security number is 123456789", &["US_SSN=123456789"]);
     check("123456789", &[]);
+    check("phone=?, ssn=?, 103-18-6650", &["US_SSN=103-18-6650"]);
     check("000-12-3456, 666-12-3456, 123-00-4567, 123-45-0000, 923-45-6789", &[]);
     check("912-75-4321", &["US_ITIN=912-75-4321"]);
     check("123-45-67890 and 1123-45-6789", &[]);

@@ -15,14 +15,21 @@ use crate::call::{Call, Request};
 const FIELD_MAX: usize = 256;
 /// Most tags of a call: each may carry a budget, and a list of them must stay readable.
 const TAGS_MAX: usize = 32;
+/// Whoever names no tenant while no key exists.
+const DEFAULT_TENANT: &str = "default";
 
 pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     call.enter(Stage::Admit);
     call.record.sdk = sdk(&call.headers);
     let grant = authenticate(call.policy(), &call.headers, call.record.started)?;
+    // Whatever becomes of it, the record stands under the tenant that the call came from.
+    call.record.caller =
+        grant.as_deref().map_or_else(|| Caller { tenant: DEFAULT_TENANT.into(), ..Caller::default() }, bound);
     trace_context(call);
     if let Some(fault) = call.body_fault.take() {
-        call.record.caller = grant.as_deref().map(bound).unwrap_or_default();
+        if let Ok(caller) = caller(call, grant.as_deref()) {
+            call.record.caller = caller;
+        }
         return Err(fault);
     }
     let read = read(call);
@@ -46,7 +53,16 @@ pub(crate) fn authenticate(
 ) -> Result<Option<Arc<KeyGrant>>, Fault> {
     let secret = secret(headers);
     if policy.is_open() {
-        return Ok(None);
+        // Whoever is on this machine may call; a page from elsewhere in a browser on it may not. Browsers send Origin
+        // with every POST, also where a page has pointed its own name at this machine.
+        return match headers.get(header::ORIGIN).filter(|origin| !is_local(origin.to_str().unwrap_or(""))) {
+            None => Ok(None),
+            Some(_) => {
+                let message = "a page of another site may not call a gateway without keys; \
+                               make one with `gauntlet key create NAME`";
+                Err(Fault::caller(Code::Forbidden, message))
+            }
+        };
     }
     let Some(secret) = secret else {
         let message = "no key was given; send `Authorization: Bearer gk_…` (make one with `gauntlet key create NAME`)";
@@ -58,6 +74,14 @@ pub(crate) fn authenticate(
     };
     grant.check(now)?;
     Ok(Some(grant))
+}
+
+/// Whether a page's origin (`http://localhost:3000`) is on this machine.
+fn is_local(origin: &str) -> bool {
+    let Ok(uri) = origin.parse::<http::Uri>() else { return false };
+    let host = uri.host().unwrap_or("");
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// The key as each SDK sends it.
@@ -134,7 +158,7 @@ fn caller(call: &Call, grant: Option<&KeyGrant>) -> Result<Caller, Fault> {
             }
             own
         }
-        None => tenant.unwrap_or_else(|| "default".into()),
+        None => tenant.unwrap_or_else(|| DEFAULT_TENANT.into()),
     };
     if caller.team.is_none() {
         caller.team = claim("x-gauntlet-team")?;
@@ -325,6 +349,22 @@ mod tests {
         check("authorization", "Bearer ", None);
         check("x-api-key", "gk_2", Some("gk_2"));
         check("x-goog-api-key", "gk_3", Some("gk_3"));
+    }
+
+    #[test]
+    fn only_pages_of_this_machine_are_local() {
+        for (origin, expected) in [
+            ("http://localhost:3000", true),
+            ("http://127.0.0.1:8787", true),
+            ("http://[::1]:8787", true),
+            ("https://evil.example", false),
+            ("http://localhost.evil.example", false),
+            ("http://localhost@evil.example", false),
+            ("null", false),
+            ("", false),
+        ] {
+            assert_eq!(is_local(origin), expected, "{origin}");
+        }
     }
 
     #[test]

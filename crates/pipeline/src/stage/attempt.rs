@@ -95,6 +95,11 @@ async fn at_target(
         base: call.route.retry.base,
         max: call.route.retry.max,
     };
+    if !call.move_hold(index) {
+        let target = &call.plan[index].target;
+        last.get_or_insert_with(|| Failed::new(AttemptEnd::Abandoned, format!("no budget for {target}")));
+        return None;
+    }
     for attempt in 1.. {
         if !allowed(call, index) {
             let target = &call.plan[index].target;

@@ -7,7 +7,10 @@ use gauntlet_types::{CacheUse, Mono, Name, Outcome, Stage, Target, Usage};
 use http::HeaderValue;
 use moka::sync::Cache as Moka;
 
-use crate::call::{Call, Passed, Whole};
+use crate::{
+    call::{Call, Passed, Whole},
+    text::Scanned,
+};
 
 /// All cached answers together.
 const BYTES_MAX: u64 = 64 << 20;
@@ -62,9 +65,7 @@ pub(crate) fn keep(call: &Call, passed: &Passed) {
 pub(crate) fn keep_whole(call: &Call, whole: &Whole) {
     let (Some(key), Some(policy)) = (call.cache_key, call.route.cache) else { return };
     let is_good = call.record.cache == CacheUse::Miss && call.record.outcome == Outcome::Ok;
-    // Findings may have been allowed to pass to this caller; they are not to be kept.
-    let is_clean = call.input.is_clean() && call.record.guard.is_empty();
-    if !is_good || !is_clean || whole.body.len() > ANSWER_MAX {
+    if !is_good || whole.body.len() > ANSWER_MAX || has_private(call) {
         return;
     }
     let Some(target) = call.record.target.clone() else { return };
@@ -78,6 +79,16 @@ pub(crate) fn keep_whole(call: &Call, whole: &Whole) {
         usage: call.usage.unwrap_or_default(),
     };
     call.shared().cache.0.insert(key, kept);
+}
+
+/// Whether anything private stands in question or answer. The route may let it pass to this caller; it is not to be kept.
+fn has_private(call: &Call) -> bool {
+    if !call.input.is_clean() || !call.record.guard.is_empty() || call.record_prompt.is_some() {
+        return true;
+    }
+    let message = call.assembler.message_json();
+    let texts = super::guard_output::texts_of(&message);
+    !Scanned::scan(&call.shared().scanner, texts, &message, false).is_clean()
 }
 
 /// Everything the answer depends on: tenant, route, door, plan, and the body as it would be sent.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use gauntlet_policy::{
     config::LimitRule,
     limit::{Collected, LimitScope, Limits, Ticket},
+    plan,
 };
 use gauntlet_types::{Fault, Name, Stage};
 
@@ -21,7 +22,12 @@ pub(crate) async fn run(call: &mut Call) -> Result<(), Fault> {
     let asked = call.route.model.as_ref().unwrap_or(&call.record.model_asked);
     let mut wanted: Vec<(LimitScope, Name, Limits)> = Vec::new();
     let mut rules = Vec::new();
-    call.policy().limits(&call.record.caller, &call.route.name, asked, None, &mut rules);
+    // A limit on a model holds by whichever name it is asked for, so the target that is meant is looked at as well.
+    let meant = match call.policy().has_model_limits().then(|| plan::resolve(call.policy().config(), asked)) {
+        Some(plan::Resolved::Targets(targets)) => targets.into_iter().next(),
+        _ => None,
+    };
+    call.policy().limits(&call.record.caller, &call.route.name, asked, meant.as_ref(), &mut rules);
     if rules.is_empty() {
         return Ok(());
     }

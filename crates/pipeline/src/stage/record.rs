@@ -1,6 +1,7 @@
 //! One record, redacted, in the operating system's hands before the caller sees the last byte.
 
 use bytes::Bytes;
+use gauntlet_ports::{SpoolError, Texts};
 use gauntlet_types::Stage;
 use gauntlet_wire::splice;
 
@@ -10,7 +11,12 @@ pub(crate) fn run(call: &mut Call) {
     call.enter(Stage::Record);
     let texts = call.texts();
     call.close_timeline();
-    if let Err(error) = call.gate.spool.close(&call.record, &texts) {
+    let mut closed = call.gate.spool.close(&call.record, &texts);
+    if matches!(closed, Err(SpoolError::TooLarge { .. })) {
+        // The figures matter more than the words: what cannot be kept whole is kept without its texts.
+        closed = call.gate.spool.close(&call.record, &Texts::default());
+    }
+    if let Err(error) = closed {
         // The spool keeps it in memory and takes no new calls until it is written: see `Spool::close`.
         tracing::error!(error = &error as &dyn std::error::Error, "a record waits for the spool");
     }
@@ -28,7 +34,7 @@ pub(crate) fn input(call: &mut Call) -> Bytes {
     }
     let mut edits = std::mem::take(&mut call.edits);
     edits.append(&mut call.record_edits);
-    if let Some(prompt) = call.record_prompt.take() {
+    if let Some(prompt) = call.record_prompt.clone() {
         edits.retain(|edit| edit.range != prompt.range);
         edits.push(prompt);
     }

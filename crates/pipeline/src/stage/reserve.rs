@@ -1,4 +1,4 @@
-//! Holds the worst case in the ledger, all budgets or none, and opens the call's entry in the spool.
+//! Holds the worst case in the ledger, all budgets of the first target or none (a fallback moves the hold), and opens the call's entry in the spool.
 //!
 //! A cheap bound is tried first: no token is shorter than a byte, so the bytes of the texts bound the tokens. Only when
 //! that does not fit are tokens counted, by the model's tokenizer where there is one.
@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use gauntlet_policy::{budget::Refused, config::OnInvalid};
-use gauntlet_types::{Charge, Code, Fault, NanoUsd, Outcome, Stage, TokenCount};
+use gauntlet_types::{Code, Fault, NanoUsd, Outcome, Stage, TokenCount};
 
 use gauntlet_wire::openai::chat::LimitField;
 
@@ -17,12 +17,10 @@ use crate::{
 
 /// Tokens of the frame around each message (role, separators), and of the tools' frame: above what any vendor documents.
 const TOKENS_PER_MESSAGE: u32 = 16;
-/// A hold outlives its call by this much before the reaper takes it for lost.
-const HOLD_GRACE: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     call.enter(Stage::Reserve);
-    let charges = charges(call);
+    let charges = call.charges_of(0);
     // The provider holds to the bound only if it is told of it; where no budget depends on it, the bytes stay as they are.
     if let Request::Chat(chat) = &call.request {
         let each = call.output_max.0 / chat.n.max(1);
@@ -36,7 +34,7 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
             call.record.injected.push("stream_options.include_usage".into());
         }
     }
-    let deadline = call.begun().plus(call.route.timeouts.total + HOLD_GRACE);
+    let deadline = call.hold_deadline();
     let mut bound = bound(call, input_bytes(call));
     let id = call.record.id;
     let mut held = call.shared().ledger.reserve(id, bound, &charges, deadline);
@@ -64,19 +62,6 @@ fn open(call: &mut Call) -> Result<(), Fault> {
         let message = "the gateway cannot write its records at the moment, so it takes no calls; try again soon";
         Fault::us(Code::Unavailable, message).retry_after(Duration::from_secs(5))
     })
-}
-
-/// Every budget that some target of the plan would draw on.
-fn charges(call: &Call) -> Vec<(Charge, NanoUsd)> {
-    let mut charges: Vec<(Charge, NanoUsd)> = Vec::new();
-    let asked = call.route.model.as_ref().unwrap_or(&call.record.model_asked);
-    let day = call.record.started.day();
-    // The first target is the one that is meant; a fallback's own budgets are looked at when it is tried (issue of money).
-    let first: &[_] = &call.plan[..1];
-    for planned in first {
-        call.policy().charges(&call.record.caller, &call.route.name, asked, &planned.target, day, &mut charges);
-    }
-    charges
 }
 
 fn input_bytes(call: &Call) -> TokenCount {

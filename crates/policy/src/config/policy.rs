@@ -144,6 +144,11 @@ impl Policy {
         self.config.limits.find(caller, route, model, target, out);
     }
 
+    /// Whether any model has a limit; else nobody need find out which model a name stands for.
+    pub fn has_model_limits(&self) -> bool {
+        !self.config.limits.models.is_empty()
+    }
+
     pub fn budget_rules(&self) -> &[BudgetRule] {
         &self.config.budgets.rules
     }

@@ -36,12 +36,18 @@ pub(super) fn keys_are_unique_and_stay_when_revoked(store: &dyn ControlStore) {
     store.key_revoke("a", START).unwrap();
     store.key_revoke("a", START.plus(std::time::Duration::from_secs(9))).unwrap();
     assert_eq!(store.key_list().unwrap()[0].revoked, Some(START), "the first revocation stands");
-    assert!(matches!(store.key_insert(&key("a")), Err(ControlError::KeyExists(_))), "a revoked name stays taken");
-    assert!(matches!(store.key_revoke("no'pe", START), Err(ControlError::UnknownKey(name)) if name == "no'pe"));
+    assert!(
+        matches!(store.key_insert(&key("a")), Err(ControlError::KeyExists(_))),
+        "a revoked name stays taken"
+    );
+    assert!(
+        matches!(store.key_revoke("no'pe", START), Err(ControlError::UnknownKey(name)) if name == "no'pe")
+    );
 }
 
 pub(super) fn kill_switches_are_thrown_and_undone(store: &dyn ControlStore) {
-    let kill = |kind, reason: &str| Kill { kind, name: "x/y".into(), reason: reason.to_owned(), since: START };
+    let kill =
+        |kind, reason: &str| Kill { kind, name: "x/y".into(), reason: reason.to_owned(), since: START };
     store.kill_set(&kill(KillKind::Model, "it lies")).unwrap();
     store.kill_set(&kill(KillKind::Route, "loops")).unwrap();
     store.kill_set(&kill(KillKind::Model, "it lies again")).unwrap();
@@ -67,7 +73,8 @@ fn prompt(version: &str, source: &str) -> StoredPrompt {
 pub(super) fn a_prompt_version_never_changes(store: &dyn ControlStore) {
     store.prompt_put(&prompt("1.0.0", "be kind")).unwrap();
     store.prompt_put(&prompt("1.0.0", "be kind")).unwrap();
-    let later = StoredPrompt { created: START.plus(std::time::Duration::from_secs(5)), ..prompt("1.0.0", "be kind") };
+    let later =
+        StoredPrompt { created: START.plus(std::time::Duration::from_secs(5)), ..prompt("1.0.0", "be kind") };
     store.prompt_put(&later).unwrap();
     match store.prompt_put(&prompt("1.0.0", "be rude")) {
         Err(ControlError::PromptChanged { known, now, .. }) => {
@@ -91,7 +98,8 @@ pub(super) fn labels_point_at_known_versions(store: &dyn ControlStore) {
     store.label_set(name, "production", "2.0.0", START).unwrap();
     store.label_set(name, "production", "1.0.0", START).unwrap();
     let labels = store.label_list().unwrap();
-    let row = |label: &str, version: &str| -> (Name, Name, Name) { (name.into(), label.into(), version.into()) };
+    let row =
+        |label: &str, version: &str| -> (Name, Name, Name) { (name.into(), label.into(), version.into()) };
     assert_eq!(labels, [row("production", "1.0.0"), row("staging", "2.0.0")]);
 }
 

@@ -23,13 +23,20 @@ pub(super) fn filters_find_what_fits_and_nothing_else(store: &dyn TraceStore) {
     let late = Timestamp(START.0 + 200_000_000_000);
     let text = |text: &str| Some(text.to_owned());
     let filter = TraceFilter::default;
-    let prompt_version = |record: &CallRecord| record.prompt.as_ref().map(|prompt| prompt.version.to_string());
+    let prompt_version =
+        |record: &CallRecord| record.prompt.as_ref().map(|prompt| prompt.version.to_string());
     let a_trace = calls[123].record.trace_id;
     let cases: Vec<(TraceFilter, Fits)> = vec![
         (filter(), Box::new(|_| true)),
         (TraceFilter { tenant: text("globex"), ..filter() }, Box::new(|r| r.caller.tenant == "globex")),
-        (TraceFilter { team: text("red"), ..filter() }, Box::new(|r| r.caller.team.as_deref() == Some("red"))),
-        (TraceFilter { user: text("user-3"), ..filter() }, Box::new(|r| r.caller.user.as_deref() == Some("user-3"))),
+        (
+            TraceFilter { team: text("red"), ..filter() },
+            Box::new(|r| r.caller.team.as_deref() == Some("red")),
+        ),
+        (
+            TraceFilter { user: text("user-3"), ..filter() },
+            Box::new(|r| r.caller.user.as_deref() == Some("user-3")),
+        ),
         (TraceFilter { user: text("user"), ..filter() }, Box::new(|_| false)),
         (
             TraceFilter { session: text("session-9"), ..filter() },
@@ -42,7 +49,10 @@ pub(super) fn filters_find_what_fits_and_nothing_else(store: &dyn TraceStore) {
                 r.model_asked == "gpt-4o" || r.target.as_ref().is_some_and(|target| target.model == "gpt-4o")
             }),
         ),
-        (TraceFilter { key: text("batch"), ..filter() }, Box::new(|r| r.caller.key.as_deref() == Some("batch"))),
+        (
+            TraceFilter { key: text("batch"), ..filter() },
+            Box::new(|r| r.caller.key.as_deref() == Some("batch")),
+        ),
         (
             TraceFilter { environment: text("eval"), ..filter() },
             Box::new(|r| r.caller.environment == Environment::Eval),
@@ -116,7 +126,8 @@ pub(super) fn text_is_found_in_what_is_shown(store: &dyn TraceStore) {
         .enumerate()
         .map(|(number, text)| {
             let mut call = sample::call(number as u32, number as i64);
-            call.input = serde_json::json!({"messages": [{"role": "user", "content": text}]}).to_string().into();
+            call.input =
+                serde_json::json!({"messages": [{"role": "user", "content": text}]}).to_string().into();
             call.output = serde_json::json!({"choices": [{"message": {"content": format!("re: {text}")}}]})
                 .to_string()
                 .into();

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use gauntlet_ports::StoredCall;
 use gauntlet_types::{
-    CacheUse, CallId, CallRecord, Caller, Charge, Code, Decision, Door, Environment, Name, NanoUsd, Outcome, PromptRef,
-    SpanId, Stage, StageTime, Target, Timestamp, TokenCount, TraceId, Usage,
+    CacheUse, CallId, CallRecord, Caller, Charge, Code, Decision, Door, Environment, Name, NanoUsd, Outcome,
+    PromptRef, SpanId, Stage, StageTime, Target, Timestamp, TokenCount, TraceId, Usage,
 };
 use uuid::Uuid;
 
@@ -46,8 +46,10 @@ fn spread_call(number: u32) -> StoredCall {
     record.caller.app_sha = Some(pick(&["aaa111", "bbb222"], 7));
     record.caller.eval_id = place.is_multiple_of(9).then(|| pick(&["nightly", "fast"], 9));
     record.route = pick(&["support_bot", "search", "summary"], 2);
-    record.target = (!place.is_multiple_of(11))
-        .then(|| Target { provider: pick(&["openai", "anthropic"], 1), model: pick(&["gpt-4o", "haiku"], 1) });
+    record.target = (!place.is_multiple_of(11)).then(|| Target {
+        provider: pick(&["openai", "anthropic"], 1),
+        model: pick(&["gpt-4o", "haiku"], 1),
+    });
     record.model_asked = pick(&["support", "gpt-4o"], 5);
     record.prompt = (!place.is_multiple_of(3)).then(|| PromptRef {
         name: "support-agent".into(),
@@ -67,7 +69,11 @@ fn spread_call(number: u32) -> StoredCall {
     record.latency_us = 1000 + u64::from(number) * 977 % 3_000_000;
     record.charges = vec![
         charge("model_daily", record.model_asked.clone(), Some(record.started)),
-        charge("route_user_daily", Name::from(format!("{}/u{}", record.route, place % 7)), Some(record.started)),
+        charge(
+            "route_user_daily",
+            Name::from(format!("{}/u{}", record.route, place % 7)),
+            Some(record.started),
+        ),
         charge("route_conversation", record.caller.session.clone().unwrap_or_default(), None),
     ];
     call

@@ -14,7 +14,11 @@ pub(super) fn position(worker: &str, segment: u64, offset: u64) -> SpoolPosition
 pub(super) fn same(one: &StoredCall, other: &StoredCall) {
     let json = |call: &StoredCall| serde_json::to_value(&call.record).expect("a record has a JSON form");
     assert_eq!(json(one), json(other), "the record is read back as it was written");
-    assert_eq!((&one.input, &one.output), (&other.input, &other.output), "the texts are read back byte by byte");
+    assert_eq!(
+        (&one.input, &one.output),
+        (&other.input, &other.output),
+        "the texts are read back byte by byte"
+    );
 }
 
 pub(super) fn an_empty_store_answers_everything_with_nothing(store: &dyn TraceStore) {
@@ -29,7 +33,8 @@ pub(super) fn an_empty_store_answers_everything_with_nothing(store: &dyn TraceSt
         let query = SpendQuery { by, from: START.day(), to: START.day().next(), tenant: None, route: None };
         assert!(store.spend(&query).unwrap().is_empty());
     }
-    let overview = store.overview(START, START.plus(std::time::Duration::from_secs(1_000_000)), Grain::Hour).unwrap();
+    let overview =
+        store.overview(START, START.plus(std::time::Duration::from_secs(1_000_000)), Grain::Hour).unwrap();
     assert_eq!((overview.total.calls, overview.total.p50_us, overview.series.len()), (0, None, 0));
     assert_eq!(store.append(&[], &[]).unwrap(), 0);
 }
@@ -37,13 +42,17 @@ pub(super) fn an_empty_store_answers_everything_with_nothing(store: &dyn TraceSt
 pub(super) fn a_call_is_read_back_as_it_was_written(store: &dyn TraceStore) {
     // Enough for several blocks, in batches of odd sizes, one of them larger than any block.
     let mut calls = sample::spread(157);
-    calls[70].input = Bytes::from(format!(r#"{{"messages":[{{"role":"user","content":"{}"}}]}}"#, "long ".repeat(120_000)));
+    calls[70].input =
+        Bytes::from(format!(r#"{{"messages":[{{"role":"user","content":"{}"}}]}}"#, "long ".repeat(120_000)));
     calls[71].input = Bytes::new();
     calls[71].output = Bytes::new();
     calls[72].input = Bytes::from_static(&[0xff, 0x00, 0xfe]);
     calls[73].record.charges.clear();
-    calls[74].record.tool_calls =
-        vec![ToolCall { id: "t1".to_owned(), name: "find_order".to_owned(), arguments: r#"{"id":7}"#.to_owned() }];
+    calls[74].record.tool_calls = vec![ToolCall {
+        id: "t1".to_owned(),
+        name: "find_order".to_owned(),
+        arguments: r#"{"id":7}"#.to_owned(),
+    }];
     calls[74].output = Bytes::from_static(br#"{"choices":[{"message":{"content":null}}]}"#);
     for batch in [&calls[..1], &calls[1..34], &calls[34..100], &calls[100..]] {
         assert_eq!(store.append(batch, &[]).unwrap(), batch.len());
@@ -62,7 +71,10 @@ pub(super) fn a_call_is_read_back_as_it_was_written(store: &dyn TraceStore) {
     for call in &calls[..60] {
         let (row, record) = (row(call), &call.record);
         assert_eq!((row.id, row.trace_id, row.started), (record.id, record.trace_id, record.started));
-        assert_eq!((&row.tenant, &row.user, &row.session), (&record.caller.tenant, &record.caller.user, &record.caller.session));
+        assert_eq!(
+            (&row.tenant, &row.user, &row.session),
+            (&record.caller.tenant, &record.caller.user, &record.caller.session)
+        );
         let model = record.target.as_ref().map_or(&record.model_asked, |target| &target.model);
         assert_eq!((&row.route, &row.model), (&record.route, model));
         assert_eq!(row.provider.as_ref(), record.target.as_ref().map(|target| &target.provider));
@@ -70,11 +82,23 @@ pub(super) fn a_call_is_read_back_as_it_was_written(store: &dyn TraceStore) {
         let prompt = record.prompt.as_ref();
         assert_eq!(row.prompt_name.as_ref(), prompt.map(|prompt| &prompt.name));
         assert_eq!(row.prompt_version.as_ref(), prompt.map(|prompt| &prompt.version));
-        assert_eq!((row.outcome, row.error.as_deref()), (record.outcome, record.error.map(|code| code.as_str())));
-        assert_eq!((row.decision.as_str(), row.cache.as_str()), (record.decision.as_str(), record.cache.as_str()));
+        assert_eq!(
+            (row.outcome, row.error.as_deref()),
+            (record.outcome, record.error.map(|code| code.as_str()))
+        );
+        assert_eq!(
+            (row.decision.as_str(), row.cache.as_str()),
+            (record.decision.as_str(), record.cache.as_str())
+        );
         assert_eq!((row.is_streaming, row.usage_estimated), (record.is_streaming, record.usage.estimated));
-        assert_eq!((row.tokens_in, row.tokens_out), (record.usage.input_total().0, record.usage.output_total().0));
-        assert_eq!((row.cost, row.latency_us, row.first_token_us), (record.cost, record.latency_us, record.first_token_us));
+        assert_eq!(
+            (row.tokens_in, row.tokens_out),
+            (record.usage.input_total().0, record.usage.output_total().0)
+        );
+        assert_eq!(
+            (row.cost, row.latency_us, row.first_token_us),
+            (record.cost, record.latency_us, record.first_token_us)
+        );
     }
     let previews = |call: &StoredCall| {
         let row = row(call);
@@ -83,15 +107,26 @@ pub(super) fn a_call_is_read_back_as_it_was_written(store: &dyn TraceStore) {
     assert_eq!(previews(&calls[3]), ("question 3".to_owned(), "answer 3".to_owned()));
     assert_eq!(previews(&calls[70]).0.chars().count(), 200, "previews are cut");
     assert_eq!(previews(&calls[71]), (String::new(), String::new()));
-    assert_eq!(previews(&calls[74]).1, r#"find_order({"id":7})"#, "an answer without text shows the tools it asks for");
+    assert_eq!(
+        previews(&calls[74]).1,
+        r#"find_order({"id":7})"#,
+        "an answer without text shows the tools it asks for"
+    );
 }
 
 pub(super) fn appending_again_changes_nothing(store: &dyn TraceStore) {
     let calls = sample::spread(90);
     let state = || {
         let day = START.day();
-        let query = SpendQuery { by: vec![SpendBy::Route], from: day, to: day.next().next().next(), tenant: None, route: None };
-        let all = store.overview(day.start(), Timestamp(day.start().0 + 4 * 86_400_000_000), Grain::Day).unwrap();
+        let query = SpendQuery {
+            by: vec![SpendBy::Route],
+            from: day,
+            to: day.next().next().next(),
+            tenant: None,
+            route: None,
+        };
+        let all =
+            store.overview(day.start(), Timestamp(day.start().0 + 4 * 86_400_000_000), Grain::Day).unwrap();
         format!("{:?} {:?} {:?}", store.spend(&query).unwrap(), store.budget_spent(day).unwrap(), all)
     };
     assert_eq!(store.append(&calls[..50], &[]).unwrap(), 50);

@@ -24,6 +24,7 @@ static KIND: Kind = Kind {
     migrations: &[include_str!("../../migrations/control_001.sql")],
     // A revoked key stays revoked after a power cut.
     synchronous: "full",
+    page_size: 4096,
     cache_kib_writer: 1024,
     cache_kib_reader: 1024,
     autocheckpoint: 1000,
@@ -110,7 +111,9 @@ impl ControlStore for SqliteControl {
                 ])
             };
             let is_known: bool = tx
-                .query_row("select exists (select 1 from keys where name = ?1)", [&*key.name], |row| row.get(0))
+                .query_row("select exists (select 1 from keys where name = ?1)", [&*key.name], |row| {
+                    row.get(0)
+                })
                 .map_err(control_failed("looking for a key"))?;
             if is_known {
                 return Err(ControlError::KeyExists(key.name.clone()));
@@ -133,7 +136,9 @@ impl ControlStore for SqliteControl {
     fn key_revoke(&self, name: &str, at: Timestamp) -> Result<(), ControlError> {
         self.change("revoking a key", |tx| {
             let revoked = tx
-                .query_row("select revoked from keys where name = ?1", [name], |row| row.get::<_, Option<i64>>(0))
+                .query_row("select revoked from keys where name = ?1", [name], |row| {
+                    row.get::<_, Option<i64>>(0)
+                })
                 .optional()
                 .map_err(control_failed("looking for a key"))?;
             match revoked {
@@ -172,15 +177,19 @@ impl ControlStore for SqliteControl {
     }
 
     fn kill_list(&self) -> Result<Vec<Kill>, ControlError> {
-        self.list("listing kill switches", "select kind, name, reason, since from kills order by kind, name", |row| {
-            let kind = KillKind::parse(row.get_ref(0)?.as_str()?);
-            Ok(Kill {
-                kind: readable(0, kind)?,
-                name: name(row, 1)?,
-                reason: row.get(2)?,
-                since: Timestamp(row.get(3)?),
-            })
-        })
+        self.list(
+            "listing kill switches",
+            "select kind, name, reason, since from kills order by kind, name",
+            |row| {
+                let kind = KillKind::parse(row.get_ref(0)?.as_str()?);
+                Ok(Kill {
+                    kind: readable(0, kind)?,
+                    name: name(row, 1)?,
+                    reason: row.get(2)?,
+                    since: Timestamp(row.get(3)?),
+                })
+            },
+        )
     }
 
     fn prompt_put(&self, prompt: &StoredPrompt) -> Result<(), ControlError> {
@@ -248,9 +257,11 @@ impl ControlStore for SqliteControl {
                 return Err(ControlError::UnknownPrompt { name: name.into(), version: version.into() });
             }
             let from: Option<String> = tx
-                .query_row("select version from labels where name = ?1 and label = ?2", [name, label], |row| {
-                    row.get(0)
-                })
+                .query_row(
+                    "select version from labels where name = ?1 and label = ?2",
+                    [name, label],
+                    |row| row.get(0),
+                )
                 .optional()
                 .map_err(control_failed("looking for a label"))?;
             if from.as_deref() == Some(version) {
@@ -280,7 +291,9 @@ impl ControlStore for SqliteControl {
     fn setting(&self, name: &str, make: &mut dyn FnMut() -> String) -> Result<String, ControlError> {
         self.change("reading a setting", |tx| {
             let kept = tx
-                .query_row("select value from settings where name = ?1", [name], |row| row.get::<_, String>(0))
+                .query_row("select value from settings where name = ?1", [name], |row| {
+                    row.get::<_, String>(0)
+                })
                 .optional()
                 .map_err(control_failed("reading a setting"))?;
             match kept {

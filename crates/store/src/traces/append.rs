@@ -7,7 +7,7 @@ use gauntlet_types::CallRecord;
 use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior, params};
 
 use super::{
-    block::Packer,
+    block::{ENCODING, Packer},
     marks, preview,
     rollup::{Deltas, model_of},
 };
@@ -100,9 +100,9 @@ impl Payloads<'_> {
         let body = self.packer.pack().during("packing a payload")?;
         let mut insert = self
             .tx
-            .prepare_cached("insert into payload (rid_first, enc, body) values (?1, 'zstd', ?2)")
+            .prepare_cached("insert into payload (rid_first, enc, body) values (?1, ?2, ?3)")
             .during("preparing a batch")?;
-        insert.execute(params![self.rid_first, body]).during("adding a payload")?;
+        insert.execute(params![self.rid_first, ENCODING, body]).during("adding a payload")?;
         self.packer.clear();
         self.rid_first += count;
         Ok(())
@@ -219,4 +219,3 @@ fn tools_asked(record: &CallRecord) -> String {
         record.tool_calls.iter().map(|call| format!("{}({})", call.name, call.arguments)).collect();
     preview::cut(&calls.join(" ")).to_owned()
 }
-

@@ -1,7 +1,8 @@
 //! Payloads in blocks: the records and texts of a few dozen calls in one compressed frame.
 //!
-//! Before compression a block is, for each call in turn, three lengths (u32, little end first) and then the record as
-//! JSON, the input and the output. Nothing else is in it, so that a frame and an index are enough to read a call.
+//! Before compression a block is, for each call in turn, three lengths (u32, little end first) and then the record, the
+//! input and the output. Nothing else is in it, so that a frame and an index are enough to read a call. Records are
+//! MessagePack with the fields' names: as open to new fields as JSON, at half the time and three quarters of the bytes.
 
 use bytes::Bytes;
 use gauntlet_ports::StoredCall;
@@ -14,9 +15,11 @@ pub(crate) const CALLS_MAX: usize = 32;
 const BYTES_MAX: usize = 256 * 1024;
 /// A block larger than this was not written by us; the spool refuses calls long before.
 const READ_MAX: usize = 1 << 30;
-/// Fast enough to share the gateway's core: negative levels trade ratio for time (figures in examples/ingest.rs).
-const LEVEL: i32 = -3;
+/// Level 1 takes the time of -3 and a sixth less room; only far below (-20 and a half more room) is time saved.
+const LEVEL: i32 = 1;
 const LENGTHS: usize = 12;
+/// What `payload.enc` says of blocks of this form.
+pub(crate) const ENCODING: &str = "zstd msgpack";
 
 #[derive(Debug, Error)]
 pub(crate) enum BlockError {
@@ -28,8 +31,10 @@ pub(crate) enum BlockError {
     Decompress(#[source] std::io::Error),
     #[error("payload cannot be compressed")]
     Compress(#[source] std::io::Error),
+    #[error("the record has no stored form")]
+    Write(#[source] rmp_serde::encode::Error),
     #[error("payload holds a record that cannot be read")]
-    Record(#[source] serde_json::Error),
+    Read(#[source] rmp_serde::decode::Error),
 }
 
 /// Gathers calls and compresses them; buffers and the compressor are kept from block to block.
@@ -42,13 +47,18 @@ pub(crate) struct Packer {
 
 impl Packer {
     pub(crate) fn new() -> std::io::Result<Packer> {
-        Ok(Packer { compressor: zstd::bulk::Compressor::new(LEVEL)?, raw: Vec::new(), packed: Vec::new(), calls: 0 })
+        Ok(Packer {
+            compressor: zstd::bulk::Compressor::new(LEVEL)?,
+            raw: Vec::new(),
+            packed: Vec::new(),
+            calls: 0,
+        })
     }
 
     pub(crate) fn add(&mut self, call: &StoredCall) -> Result<(), BlockError> {
         let at = self.raw.len();
         self.raw.extend_from_slice(&[0; LENGTHS]);
-        serde_json::to_writer(&mut self.raw, &call.record).map_err(BlockError::Record)?;
+        rmp_serde::encode::write_named(&mut self.raw, &call.record).map_err(BlockError::Write)?;
         let record = self.raw.len() - at - LENGTHS;
         for (place, length) in [record, call.input.len(), call.output.len()].into_iter().enumerate() {
             let length = u32::try_from(length).map_err(|_| BlockError::Short)?;
@@ -88,7 +98,7 @@ impl Packer {
 
 /// Reads call number `index` of a block.
 pub(crate) fn unpack(enc: &str, body: &[u8], index: usize) -> Result<StoredCall, BlockError> {
-    if enc != "zstd" {
+    if enc != ENCODING {
         return Err(BlockError::Encoding(enc.to_owned()));
     }
     // Frames that we write say how large they are inside.
@@ -99,7 +109,8 @@ pub(crate) fn unpack(enc: &str, body: &[u8], index: usize) -> Result<StoredCall,
     let mut at = 0;
     for place in 0..=index {
         let lengths = raw.get(at..at + LENGTHS).ok_or(BlockError::Short)?;
-        let length = |n: usize| lengths[n * 4..][..4].try_into().map_or(0, |bytes| u32::from_le_bytes(bytes) as usize);
+        let length =
+            |n: usize| lengths[n * 4..][..4].try_into().map_or(0, |bytes| u32::from_le_bytes(bytes) as usize);
         let record_end = at + LENGTHS + length(0);
         let input_end = record_end + length(1);
         let output_end = input_end + length(2);
@@ -108,7 +119,7 @@ pub(crate) fn unpack(enc: &str, body: &[u8], index: usize) -> Result<StoredCall,
         }
         if place == index {
             let record: CallRecord =
-                serde_json::from_slice(&raw[at + LENGTHS..record_end]).map_err(BlockError::Record)?;
+                rmp_serde::from_slice(&raw[at + LENGTHS..record_end]).map_err(BlockError::Read)?;
             // Copied out, so that a kept call does not keep its whole block.
             let part = |from: usize, to: usize| Bytes::copy_from_slice(&raw[from..to]);
             return Ok(StoredCall {

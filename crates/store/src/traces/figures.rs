@@ -25,7 +25,7 @@ pub(crate) fn spend(connection: &Connection, query: &SpendQuery) -> Result<Vec<S
         "sum(calls), sum(errors), sum(tokens_in), sum(tokens_cached), sum(tokens_out), sum(cost_nano) as cost \
          from rollup_day where day >= ?1 and day <= ?2",
     );
-    let mut values = vec![Value::Text(query.from.to_string()), Value::Text(query.to.to_string())];
+    let mut values = vec![Value::Text(time::day(query.from)), Value::Text(time::day(query.to))];
     for (condition, value) in [(" and tenant = ?", &query.tenant), (" and route = ?", &query.route)] {
         if let Some(value) = value {
             values.push(Value::Text(value.clone()));
@@ -76,16 +76,17 @@ const fn column(by: SpendBy) -> &'static str {
 }
 
 pub(crate) fn budget_spent(connection: &Connection, day: Day) -> Result<Vec<BudgetSpent>> {
+    // A period is named by its last day, so that those of longer windows lie ahead.
     let mut statement = connection.prepare_cached(
-        "select scope, key, period, spent_nano from budgets where period in (?1, ?2) order by scope, key, period",
+        "select scope, key, period, spent_nano from budgets where period >= ?1 or period = ?2 order by scope, key, period",
     )?;
-    let rows = statement.query_map(params![day.to_string(), NEVER_TURNS], |row| {
-        let turns = row.get_ref(2)?.as_str()? != NEVER_TURNS;
+    let rows = statement.query_map(params![time::day(day), NEVER_TURNS], |row| {
+        let period = row.get_ref(2)?.as_str()?;
         Ok(BudgetSpent {
             charge: Charge {
                 scope: row.get_ref(0)?.as_str()?.into(),
                 key: row.get_ref(1)?.as_str()?.into(),
-                period: turns.then_some(day),
+                period: if period == NEVER_TURNS { None } else { Some(Day::parse(period).unwrap_or(day)) },
             },
             spent: NanoUsd(row.get(3)?),
         })
@@ -111,7 +112,12 @@ struct Groups {
 
 /// Days that lie whole within the span come from the daily tables, the rest from the hourly ones; a series by the hour
 /// reads the hours besides.
-pub(crate) fn overview(connection: &Connection, from: Timestamp, to: Timestamp, series: Grain) -> Result<Overview> {
+pub(crate) fn overview(
+    connection: &Connection,
+    from: Timestamp,
+    to: Timestamp,
+    series: Grain,
+) -> Result<Overview> {
     let from = from.hour_start();
     let to = Timestamp(to.0.saturating_add(HOUR - 1)).hour_start();
     let mut groups = Groups::default();
@@ -244,7 +250,7 @@ fn named<'a>(groups: &'a mut HashMap<String, Group>, name: &str) -> &'a mut Grou
 fn bounds(grain: Grain, span: &Range<Timestamp>) -> Range<String> {
     match grain {
         Grain::Hour => time::hour(span.start)..time::hour(span.end),
-        Grain::Day => span.start.day().to_string()..span.end.day().to_string(),
+        Grain::Day => time::day(span.start.day())..time::day(span.end.day()),
     }
 }
 

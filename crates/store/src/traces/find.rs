@@ -4,7 +4,7 @@
 //! before the last one seen and ended after it would otherwise never be shown.
 
 use gauntlet_ports::{TraceFilter, TraceRow};
-use gauntlet_types::{CallId, NanoUsd, Name, Outcome, Timestamp};
+use gauntlet_types::{CallId, Name, NanoUsd, Outcome, Timestamp};
 use rusqlite::{
     Connection, OptionalExtension, Result, Row, params_from_iter,
     types::{Type, Value},
@@ -300,9 +300,11 @@ fn trace_row(row: &Row<'_>) -> Result<TraceRow> {
         cost: NanoUsd(row.get(20)?),
         latency_us: whole(row, 21)?,
         first_token_us: row.get::<_, Option<i64>>(22)?.map(|us| us.max(0) as u64),
-        input_preview: shown(row.get_ref(23)?.as_str_or_null()?.and_then(|text| {
-            text.strip_prefix(INPUT_PREFIX)?.strip_suffix('}')
-        })),
+        input_preview: shown(
+            row.get_ref(23)?
+                .as_str_or_null()?
+                .and_then(|text| text.strip_prefix(INPUT_PREFIX)?.strip_suffix('}')),
+        ),
         output_preview: shown(row.get_ref(24)?.as_str_or_null()?),
     })
 }

@@ -38,7 +38,9 @@ pub(crate) fn search(marks: &[u8], mark: Mark, wanted: u32, mut found: impl FnMu
 
 /// FNV-1a. Written to disk, so it never changes; not keyed, since the worst a collision does is a wasted look.
 pub(crate) fn hash(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)).max(1)
+    text.bytes()
+        .fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+        .max(1)
 }
 
 /// Trace ids are random where anyone follows the standard; folding them is enough.

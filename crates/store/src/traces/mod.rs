@@ -18,8 +18,8 @@ use std::{
 };
 
 use gauntlet_ports::{
-    BudgetSpent, Grain, Overview, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall, TraceFilter, TraceRow,
-    TraceStore,
+    BudgetSpent, Grain, Overview, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall, TraceFilter,
+    TraceRow, TraceStore,
 };
 use gauntlet_types::{CallId, Day, Timestamp};
 use rusqlite::Connection;
@@ -36,10 +36,12 @@ static KIND: Kind = Kind {
     migrations: &[include_str!("../../migrations/traces_001.sql")],
     // A power cut may lose the last commits, never tear one; the spool keeps what is not yet certain.
     synchronous: "normal",
+    // Most of a batch is written front to back: four times fewer and larger writes than with 4 KiB, a sixth less time.
+    page_size: 16 * 1024,
     cache_kib_writer: 8 * 1024,
     cache_kib_reader: 4 * 1024,
     // `checkpoint` is called off the write path; this is the stop where nobody calls it (64 MiB of log).
-    autocheckpoint: 16 * 1024,
+    autocheckpoint: 4 * 1024,
 };
 
 /// Beyond this the write-ahead log is cut back to nothing, which must wait for readers.
@@ -75,7 +77,8 @@ impl SqliteTraces {
     /// also cut back, which waits briefly for readers. Called every few seconds, off the write path.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
         let connection = self.checkpointer.lock().unwrap_or_else(PoisonError::into_inner);
-        let run = |mode: &str| connection.query_row(&format!("pragma wal_checkpoint({mode})"), [], |_| Ok(()));
+        let run =
+            |mode: &str| connection.query_row(&format!("pragma wal_checkpoint({mode})"), [], |_| Ok(()));
         run("passive").during("checkpoint")?;
         let log = std::fs::metadata(file::wal_of(&self.path)).map_or(0, |meta| meta.len());
         if log > WAL_LARGE {
@@ -102,8 +105,8 @@ impl TraceStore for SqliteTraces {
 
     fn spool_positions(&self) -> Result<Vec<SpoolPosition>, StoreError> {
         self.read("reading spool positions", |connection| {
-            let mut statement =
-                connection.prepare_cached("select worker, segment, offset from spool_position order by worker")?;
+            let mut statement = connection
+                .prepare_cached("select worker, segment, offset from spool_position order by worker")?;
             let rows = statement.query_map([], |row| {
                 Ok(SpoolPosition {
                     worker: row.get(0)?,
@@ -142,7 +145,9 @@ impl TraceStore for SqliteTraces {
 
     fn ping(&self) -> Result<(), StoreError> {
         self.read("a ping", |connection| {
-            connection.query_row("select count(*) from spool_position", [], |row| row.get::<_, i64>(0)).map(drop)
+            connection
+                .query_row("select count(*) from spool_position", [], |row| row.get::<_, i64>(0))
+                .map(drop)
         })
     }
 }

@@ -3,11 +3,11 @@
 //! Bodies arrive as they came by the wire, in any dialect, and are only looked into, never built up: one pass finds the
 //! message, another reads no more of it than is shown. A body that cannot be read as expected is shown as it begins.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use serde::{
     Deserialize,
-    de::{Deserializer, SeqAccess, Visitor},
+    de::{Deserializer, IgnoredAny, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
@@ -19,6 +19,12 @@ const DEPTH_MAX: u8 = 6;
 /// The last user message of a request body.
 pub(crate) fn of_input(body: &[u8]) -> String {
     preview(body, |text| {
+        // By far the most bodies are chats; reading them in one pass is worth a second look at the others.
+        if let Ok(ChatRequest { messages: Some(LastUser(Some(content))) }) = serde_json::from_str(text) {
+            let mut shown = Shown::default();
+            shown.add(content, 0);
+            return Some(shown.text);
+        }
         let body: InputBody<'_> = serde_json::from_str(text).ok()?;
         let found = [body.messages, body.contents, body.input].into_iter().flatten().next();
         let mut shown = Shown::default();
@@ -36,6 +42,14 @@ pub(crate) fn of_input(body: &[u8]) -> String {
 /// The answer's text in an answer body.
 pub(crate) fn of_output(body: &[u8]) -> String {
     preview(body, |text| {
+        if let Ok(ChatAnswer { choices: Some(First(Some(Choice { message: ChatMessage { content } }))) }) =
+            serde_json::from_str(text)
+            && content.get().starts_with('"')
+        {
+            let mut shown = Shown::default();
+            shown.add(content.get(), 0);
+            return Some(shown.text);
+        }
         let body: OutputBody<'_> = serde_json::from_str(text).ok()?;
         let mut shown = Shown::default();
         let parts = [body.choices, body.content, body.candidates, body.output, body.message, body.error];
@@ -61,6 +75,30 @@ fn preview(body: &[u8], read: impl FnOnce(&str) -> Option<String>) -> String {
     // No character takes more than four bytes; what lies beyond cannot be shown.
     let as_it_begins = || cut(&String::from_utf8_lossy(&body[..body.len().min(4 * SHOWN_MAX)])).to_owned();
     std::str::from_utf8(body).ok().and_then(read).unwrap_or_else(as_it_begins)
+}
+
+#[derive(Deserialize)]
+struct ChatRequest<'a> {
+    #[serde(borrow)]
+    messages: Option<LastUser<'a>>,
+}
+
+#[derive(Deserialize)]
+struct ChatAnswer<'a> {
+    #[serde(borrow)]
+    choices: Option<First<Choice<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    #[serde(borrow)]
+    message: ChatMessage<'a>,
+}
+
+#[derive(Deserialize)]
+struct ChatMessage<'a> {
+    #[serde(borrow)]
+    content: &'a RawValue,
 }
 
 #[derive(Deserialize)]
@@ -116,7 +154,7 @@ struct Part<'a> {
 /// The content of the last message by the user in a list of messages.
 struct LastUser<'a>(Option<&'a str>);
 
-impl<'de> Deserialize<'de> for LastUser<'de> {
+impl<'a, 'de: 'a> Deserialize<'de> for LastUser<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Messages;
         impl<'de> Visitor<'de> for Messages {
@@ -141,6 +179,29 @@ impl<'de> Deserialize<'de> for LastUser<'de> {
     }
 }
 
+/// The first element of a list; the others are passed over.
+struct First<T>(Option<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for First<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Choices<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Choices<T> {
+            type Value = First<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<First<T>, A::Error> {
+                let first = elements.next_element()?;
+                while elements.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(First(first))
+            }
+        }
+        deserializer.deserialize_seq(Choices(PhantomData))
+    }
+}
+
 /// Gathers text from nested parts until enough is there.
 #[derive(Default)]
 struct Shown {
@@ -155,15 +216,13 @@ impl Shown {
         }
         match raw.as_bytes().first() {
             Some(b'"') => {
-                let text = beginning(raw, SHOWN_MAX - self.count);
-                if !text.is_empty() && !self.text.is_empty() {
+                if !self.text.is_empty() && raw.len() > 2 {
                     self.text.push(' ');
                     self.count += 1;
                 }
-                let room = SHOWN_MAX.saturating_sub(self.count);
-                let end = text.char_indices().nth(room).map_or(text.len(), |(end, _)| end);
-                self.count += text[..end].chars().count();
-                self.text.push_str(&text[..end]);
+                let text = beginning(raw, SHOWN_MAX - self.count);
+                self.count += text.chars().count();
+                self.text.push_str(&text);
             }
             Some(b'[') => {
                 if let Ok(Elements(elements)) = serde_json::from_str::<Elements<'_>>(raw) {
@@ -256,7 +315,10 @@ mod tests {
     fn the_last_user_message_is_shown() {
         let check = |body: &str, shown: &str| assert_eq!(of_input(body.as_bytes()), shown, "{body}");
         check(r#"{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}"#, "a");
-        check(r#"{"messages":[{"role":"user","content":"a"},{"role":"user","content":"c\n\"d\""}]}"#, "c\n\"d\"");
+        check(
+            r#"{"messages":[{"role":"user","content":"a"},{"role":"user","content":"c\n\"d\""}]}"#,
+            "c\n\"d\"",
+        );
         check(
             r#"{"messages":[{"role":"user","content":[{"type":"text","text":"x"},{"type":"image_url"},{"type":"text","text":"y"}]}]}"#,
             "x y",
@@ -287,11 +349,15 @@ mod tests {
         let long = "é".repeat(500);
         let body = serde_json::json!({"messages": [{"role": "user", "content": long}]}).to_string();
         assert_eq!(of_input(body.as_bytes()), "é".repeat(SHOWN_MAX));
-        let escaped = format!(r#"{{"messages":[{{"role":"user","content":"{}"}}]}}"#, r"\ud83d\ude00".repeat(300));
+        let escaped =
+            format!(r#"{{"messages":[{{"role":"user","content":"{}"}}]}}"#, r"\ud83d\ude00".repeat(300));
         assert_eq!(of_input(escaped.as_bytes()), "😀".repeat(SHOWN_MAX));
         assert_eq!(of_input("ü".repeat(900).as_bytes()), "ü".repeat(SHOWN_MAX));
         assert_eq!(of_input(&[0xff; 10]).chars().count(), 10);
-        for bad in [r#"{"messages":[{"role":"user","content":"\ud83d"}]}"#, r#"{"messages":[{"role":"user","content":"\u12"}]}"#] {
+        for bad in [
+            r#"{"messages":[{"role":"user","content":"\ud83d"}]}"#,
+            r#"{"messages":[{"role":"user","content":"\u12"}]}"#,
+        ] {
             assert!(of_input(bad.as_bytes()).chars().count() <= SHOWN_MAX);
         }
     }

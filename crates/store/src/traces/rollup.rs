@@ -1,8 +1,9 @@
 //! What follows from a batch, added up in memory before it touches the file: sums, latencies, spend.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use gauntlet_types::{CacheUse, CallRecord, Charge, Day, NanoUsd, Outcome, Timestamp, sketch};
+use foldhash::HashMap;
+use gauntlet_types::{CacheUse, CallRecord, Charge, NanoUsd, Outcome, Timestamp, sketch};
 use rusqlite::{Connection, Result, Statement, params};
 
 use crate::time::{self, NEVER_TURNS};
@@ -136,14 +137,14 @@ impl<'a> Deltas<'a> {
         self.write_latencies(connection)?;
         let mut add = connection.prepare_cached(include_str!("sql/add_budget.sql"))?;
         for (charge, spent) in &self.spent {
-            let period = charge.period.map_or_else(|| NEVER_TURNS.to_owned(), |day| day.to_string());
+            let period = charge.period.map_or_else(|| NEVER_TURNS.to_owned(), time::day);
             add.execute(params![&*charge.scope, &*charge.key, period, spent.0])?;
         }
         Ok(())
     }
 
     fn write_sums(&self, connection: &Connection) -> Result<()> {
-        let mut days: HashMap<Key<'_>, Sums> = HashMap::new();
+        let mut days: HashMap<Key<'_>, Sums> = HashMap::default();
         let mut hour = Named::new(time::hour);
         let mut add = connection.prepare_cached(include_str!("sql/add_rollup_hour.sql"))?;
         for (key, (sums, _)) in &self.sums {
@@ -159,7 +160,7 @@ impl<'a> Deltas<'a> {
     }
 
     fn write_latencies(&self, connection: &Connection) -> Result<()> {
-        let mut days: HashMap<LatencyKey<'_>, Buckets> = HashMap::new();
+        let mut days: HashMap<LatencyKey<'_>, Buckets> = HashMap::default();
         let mut hour = Named::new(time::hour);
         let mut add = connection.prepare_cached(include_str!("sql/add_latency_hour.sql"))?;
         for (key, place) in &self.latency_places {
@@ -204,9 +205,7 @@ fn add_sums(add: &mut Statement<'_>, start: &str, key: &Key<'_>, sums: &Sums) ->
 }
 
 fn day_name(start: Timestamp) -> String {
-    let Day(day) = start.day();
-    // Before 1970 the hours are clamped as well.
-    Day(day.max(0)).to_string()
+    time::day(start.day())
 }
 
 /// The text of a bucket's start; a batch has one or two.

@@ -13,6 +13,7 @@ use std::{
 
 use gauntlet_ports::{Spool, SpoolError, Texts};
 use gauntlet_trace::{Disk, FileSpool, RealDisk, SegmentFile, SpoolLimits, segment};
+use gauntlet_types::{CallRecord, Code};
 use proptest::prelude::*;
 
 use crate::{spool::entries, support};
@@ -136,6 +137,24 @@ fn a_full_backlog_says_that_the_record_is_lost() {
         "{ends:?}"
     );
     assert_eq!(spool.records_lost(), 1);
+}
+
+#[test]
+fn calls_turned_away_leave_memory_for_those_let_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = SpoolLimits { backlog_bytes: 40_000, ..SpoolLimits::default() };
+    let spool = FileSpool::open_on(Box::new(FullDisk::with_room(0)), dir.path(), "w0", limits).unwrap();
+    for n in 0..100 {
+        let turned_away = CallRecord { error: Some(Code::Unavailable), ..support::record(n) };
+        assert!(spool.close(&turned_away, &support::texts()).is_err());
+    }
+    let lost = spool.records_lost();
+    assert!(lost > 0);
+    for n in 100..104 {
+        let kept = spool.close(&support::record(n), &support::texts());
+        assert!(matches!(kept, Err(SpoolError::Behind { .. })), "{kept:?}");
+    }
+    assert_eq!(spool.records_lost(), lost);
 }
 
 /// The child of the next test: runs under a file size limit of 16 KiB, with SIGXFSZ ignored, so that the kernel answers

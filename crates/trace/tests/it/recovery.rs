@@ -1,7 +1,7 @@
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use gauntlet_ports::{Spool, Texts, TraceStore};
-use gauntlet_trace::{FileSpool, Recovered, SpoolLimits, recover, recover::INTERRUPTED_LATENCY_MAX, segment};
+use gauntlet_trace::{Drainer, FileSpool, Recovered, SpoolLimits, recover, recover::INTERRUPTED_LATENCY_MAX, segment};
 use gauntlet_types::{CallRecord, Code, Outcome, Timestamp};
 
 use crate::{memory_store::MemoryStore, support};
@@ -61,6 +61,25 @@ fn recovery_cut_off_anywhere_and_done_again_charges_once() {
             break;
         }
     }
+}
+
+#[test]
+fn a_clock_set_back_between_two_runs_hides_no_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(MemoryStore::default());
+    let run = |numbers: std::ops::Range<u64>, at: Timestamp| {
+        recover(dir.path(), &*store, at).unwrap();
+        let spool = FileSpool::open(dir.path(), "w0", SMALL).unwrap();
+        let drainer = Drainer::start(dir.path(), store.clone(), Default::default()).unwrap();
+        drainer.follow(&spool);
+        for n in numbers {
+            spool.close(&CallRecord { started: at, ..support::record(n) }, &support::texts()).unwrap();
+        }
+        drainer.flush(Duration::from_secs(5)).unwrap();
+    };
+    run(0..3, LATER);
+    run(3..6, support::NOW);
+    assert_eq!(store.count(), 6);
 }
 
 #[test]
