@@ -54,6 +54,8 @@ pub struct ListQuery {
     pub last: Option<Range>,
     /// What could not be read, for the person who typed it; such a parameter does not narrow the list.
     pub problems: Vec<String>,
+    /// Names that are no filter. A page leaves them alone; a program has probably misspelt one.
+    pub unknown: Vec<String>,
 }
 
 /// Reads the query part of an address, with or without its `?`. Empty values are what a form sends for an empty field
@@ -174,7 +176,7 @@ fn set(list: &mut ListQuery, name: &str, value: &str) -> Option<()> {
         "after" => filter.after = Some(value.parse().ok()?),
         "limit" => filter.limit = value.parse().ok()?,
         "last" => list.last = Some(Range::parse(value)?),
-        _ => {}
+        unknown => list.unknown.push(unknown.to_owned()),
     }
     Some(())
 }

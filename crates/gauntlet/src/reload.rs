@@ -1,7 +1,7 @@
 //! Takes a changed configuration over, whole or not at all: on a change of its files, on SIGHUP, and by the API.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, mpsc},
     time::Duration,
 };
@@ -17,28 +17,42 @@ const SETTLE: Duration = Duration::from_millis(200);
 /// Folders that are looked into besides the configuration folder itself.
 const SUBFOLDERS: [&str; 2] = ["prompts", "schemas"];
 
-/// Watches the folder for as long as the process lives.
-pub fn watch(dir: &Path, live: Arc<Live>) -> Result<()> {
-    let (tx, changes) = mpsc::channel();
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        let matters = event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(|path| is_ours(path)));
-        if matters {
-            let _ = tx.send(());
-        }
-    })?;
-    watcher.watch(dir, RecursiveMode::NonRecursive)?;
-    watch_subfolders(&mut watcher, dir);
-    let dir = dir.to_owned();
-    std::thread::Builder::new().name("reload".into()).spawn(move || {
-        while changes.recv().is_ok() {
-            while changes.recv_timeout(SETTLE).is_ok() {}
-            // A folder may have come since, or come anew.
-            watch_subfolders(&mut watcher, &dir);
-            // A mistake is logged where it is found; the configuration in force stays.
-            let _ = live.reload("its files changed");
-        }
-    })?;
-    Ok(())
+/// A folder under watch. Begun before the folder is read, so that a change during the start is not missed.
+pub struct Watch {
+    dir: PathBuf,
+    watcher: RecommendedWatcher,
+    changes: mpsc::Receiver<()>,
+}
+
+impl Watch {
+    pub fn begin(dir: &Path) -> Result<Watch> {
+        let (tx, changes) = mpsc::channel();
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            let matters =
+                event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(|path| is_ours(path)));
+            if matters {
+                let _ = tx.send(());
+            }
+        })?;
+        watcher.watch(dir, RecursiveMode::NonRecursive)?;
+        watch_subfolders(&mut watcher, dir);
+        Ok(Watch { dir: dir.to_owned(), watcher, changes })
+    }
+
+    /// Takes every change over, for as long as the process lives.
+    pub fn follow(self, live: Arc<Live>) -> Result<()> {
+        let Watch { dir, mut watcher, changes } = self;
+        std::thread::Builder::new().name("reload".into()).spawn(move || {
+            while changes.recv().is_ok() {
+                while changes.recv_timeout(SETTLE).is_ok() {}
+                // A folder may have come since, or come anew.
+                watch_subfolders(&mut watcher, &dir);
+                // A mistake is logged where it is found; the configuration in force stays.
+                let _ = live.reload("its files changed");
+            }
+        })?;
+        Ok(())
+    }
 }
 
 fn watch_subfolders(watcher: &mut RecommendedWatcher, dir: &Path) {

@@ -5,6 +5,7 @@ use std::{
     io::Write,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -17,6 +18,11 @@ pub struct RunFile {
     /// Opens the management API; new at each start.
     pub token: String,
 }
+
+/// A gateway that starts has the folder a moment before it can be found; it is waited for this often and long, since
+/// nobody else may work on its folder meanwhile.
+const START_TRIES: usize = 40;
+const START_PAUSE: Duration = Duration::from_millis(50);
 
 /// Holds the data folder for one gateway; let go by the operating system when the process ends, however it ends.
 pub struct Lock {
@@ -33,10 +39,13 @@ impl RunFile {
     pub fn find(data: &Path) -> Option<RunFile> {
         let file = File::options().write(true).open(data.join("lock")).ok()?;
         match file.try_lock() {
-            Err(TryLockError::WouldBlock) => {
+            Err(TryLockError::WouldBlock) => (0..START_TRIES).find_map(|attempt| {
+                if attempt > 0 {
+                    std::thread::sleep(START_PAUSE);
+                }
                 let text = fs::read_to_string(data.join("run.json")).ok()?;
                 serde_json::from_str(&text).ok()
-            }
+            }),
             _ => None,
         }
     }
@@ -47,7 +56,12 @@ impl Lock {
     pub fn take(data: &Path) -> Result<Lock> {
         let file = lock_file(data).with_context(|| format!("cannot write to the data folder {}", data.display()))?;
         match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file, run: data.join("run.json") }),
+            Ok(()) => {
+                let run = data.join("run.json");
+                // Of a gateway that was killed; nobody shall find that one while this one starts.
+                let _ = fs::remove_file(&run);
+                Ok(Lock { _file: file, run })
+            }
             Err(TryLockError::WouldBlock) => {
                 let who = RunFile::find(data).map_or_else(String::new, |run| format!(" (process {}, {})", run.pid, run.url));
                 bail!("another gateway uses the data folder {}{who}; stop it, or give --data another folder", data.display())

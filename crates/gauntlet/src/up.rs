@@ -13,13 +13,14 @@ use gauntlet_server::serve;
 use gauntlet_trace::FileSpool;
 use gauntlet_upstream::Upstreams;
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
 
 use crate::{
     cli::Place,
-    config_dir, reload,
+    config_dir,
+    reload::Watch,
     runfile::{Lock, RunFile},
     wiring::{self, Live, Started},
 };
@@ -35,6 +36,7 @@ const SIGXFSZ: i32 = 25;
 pub fn run(place: &Place, listen: Option<SocketAddr>, workers: Option<usize>) -> Result<()> {
     let begun = Instant::now();
     let folder = config_dir::find(place.config.as_deref())?;
+    let changes = folder.as_deref().map(Watch::begin).transpose()?;
     let dir = config_dir::read(folder.as_deref())?;
     // The address decides whether keys are needed, and may stand in the configuration itself.
     let first = loaded(&dir, true)?;
@@ -56,6 +58,11 @@ pub fn run(place: &Place, listen: Option<SocketAddr>, workers: Option<usize>) ->
     if !loopback && started.live.shared.snapshot.load().policy.keys().is_empty() {
         eprintln!("no key exists yet, so every call is refused: gauntlet key create NAME --data {}", place.data.display());
     }
+    // Before the first call is served: whoever sees the gateway serve may stop it, and use the command line on it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut signals = runtime.block_on(async { Signals::new() })?;
+    let url = format!("http://{address}");
+    lock.publish(&RunFile { pid: std::process::id(), url: url.clone(), token: started.local_token.as_str().to_owned() })?;
     let (stop, stopped) = watch::channel(false);
     let router = gauntlet_server::router(started.admin.clone());
     let mut threads = Vec::new();
@@ -75,16 +82,16 @@ pub fn run(place: &Place, listen: Option<SocketAddr>, workers: Option<usize>) ->
         };
         threads.push(std::thread::Builder::new().name(format!("worker-{number}")).spawn(work)?);
     }
-    let url = format!("http://{address}");
-    lock.publish(&RunFile { pid: std::process::id(), url: url.clone(), token: started.local_token.as_str().to_owned() })?;
-    if let Some(folder) = &folder {
-        reload::watch(folder, started.live.clone())?;
+    if let Some(changes) = changes {
+        changes.follow(started.live.clone())?;
     }
     banner(place, &url, &started, begun.elapsed(), folder.is_some());
-    slow_loop(&started.live)?;
+    runtime.block_on(slow_loop(&started.live, &mut signals));
     eprintln!("stopping: calls under way are finished first (again to stop at once)");
     stop.send_replace(true);
-    finish(threads, started, begun)
+    let impatient = runtime.block_on(drain(&threads, &mut signals));
+    finish(&threads, &started, begun, impatient);
+    Ok(())
 }
 
 fn loaded(dir: &config_dir::ConfigDir, loopback: bool) -> Result<wiring::Loaded> {
@@ -93,66 +100,86 @@ fn loaded(dir: &config_dir::ConfigDir, loopback: bool) -> Result<wiring::Loaded>
     })
 }
 
-/// Waits for a signal to stop; meanwhile syncs the spool, lets old budget days go, and reloads on SIGHUP.
-fn slow_loop(live: &Arc<Live>) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        // Taken and never looked at: a write beyond the limit of a file's size then fails like one to a full disk,
-        // which the spool and the store survive, instead of ending the process.
-        let _file_too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hangup = signal(SignalKind::hangup())?;
-        let mut tick = tokio::time::interval(SYNC_EVERY);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut day = live.shared.clock.now().day();
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
-                _ = hangup.recv() => {
-                    if let Some(line) = &live.line {
-                        line.reopen();
-                    }
-                    let _ = live.reload("SIGHUP");
-                }
-                _ = tick.tick() => {
-                    live.sync();
-                    live.shared.sweep();
-                    let today = live.shared.clock.now().day();
-                    if today != day {
-                        day = today;
-                        live.shared.ledger.forget_before(day);
-                    }
-                }
-            }
-        }
-    })
+/// Caught from the beginning, so that none ends the process unsettled.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    /// Held, not heard: unless it is caught, a file that reaches its limit ends the process instead of failing a write.
+    _file_too_large: Signal,
 }
 
-/// Lets calls under way end, brings every record into the store, and says if something had to be left.
-fn finish(threads: Vec<std::thread::JoinHandle<Result<()>>>, started: Started, begun: Instant) -> Result<()> {
-    let deadline = Instant::now() + STOP_MAX;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let impatient = runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let done = async {
-            while threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < deadline {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            _file_too_large: signal(SignalKind::from_raw(SIGXFSZ))?,
+        })
+    }
+
+    /// Waits until somebody wants the process to end.
+    async fn stop(&mut self) {
         tokio::select! {
-            () = done => anyhow::Ok(false),
-            _ = terminate.recv() => Ok(true),
-            _ = interrupt.recv() => Ok(true),
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-    })?;
+    }
+}
+
+/// Waits for a signal to stop; meanwhile syncs the spool, lets old budget days go, and reloads on SIGHUP.
+async fn slow_loop(live: &Arc<Live>, signals: &mut Signals) {
+    let mut tick = tokio::time::interval(SYNC_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut day = live.shared.clock.now().day();
+    loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => return,
+            _ = signals.interrupt.recv() => return,
+            _ = signals.hangup.recv() => {
+                if let Some(line) = &live.line {
+                    line.reopen();
+                }
+                let _ = live.reload("SIGHUP");
+            }
+            _ = tick.tick() => {
+                live.sync();
+                live.shared.sweep();
+                let today = live.shared.clock.now().day();
+                if today != day {
+                    day = today;
+                    live.shared.ledger.forget_before(day);
+                }
+            }
+        }
+    }
+}
+
+type Worker = std::thread::JoinHandle<Result<()>>;
+
+/// Lets calls under way end; true when somebody cannot wait for that.
+async fn drain(threads: &[Worker], signals: &mut Signals) -> bool {
+    let deadline = Instant::now() + STOP_MAX;
+    let done = async {
+        while threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        () = done => false,
+        () = signals.stop() => true,
+    }
+}
+
+/// Brings every record into the store, and says if something had to be left.
+fn finish(threads: &[Worker], started: &Started, begun: Instant, impatient: bool) {
     let left = threads.iter().filter(|thread| !thread.is_finished()).count();
     started.live.sync();
     let flushed = started.live.drainer.flush(Duration::from_secs(10));
-    if left > 0 || impatient {
-        eprintln!("{} calls were cut off; they are found and charged at the next start", started.live.shared.tasks.running());
+    let running = started.live.shared.tasks.running();
+    if (left > 0 || impatient) && running > 0 {
+        eprintln!("{running} calls were cut off; they are found and charged at the next start");
     }
     if flushed.is_err() {
         eprintln!("some records are still in the spool; they are taken over at the next start");
@@ -161,7 +188,6 @@ fn finish(threads: Vec<std::thread::JoinHandle<Result<()>>>, started: Started, b
         let _ = line.flush(Duration::from_secs(2));
     }
     tracing::info!(uptime = ?begun.elapsed(), "stopped");
-    Ok(())
 }
 
 fn banner(place: &Place, url: &str, started: &Started, took: Duration, has_config: bool) {

@@ -100,6 +100,8 @@ pub(crate) struct Call {
     begun: Mono,
     stage_begun: Option<(Stage, Mono)>,
 
+    /// The request was searched for what the record may not hold.
+    pub(crate) is_scanned: bool,
     pub(crate) input: Scanned,
     /// What is changed of the body for every target.
     pub(crate) edits: Vec<Edit>,
@@ -191,6 +193,7 @@ impl Call {
             gone,
             begun,
             stage_begun: None,
+            is_scanned: false,
             input: Scanned::default(),
             edits: Vec::new(),
             record_edits: Vec::new(),
@@ -349,7 +352,9 @@ impl Call {
     fn server_timing(&self) -> HeaderValue {
         let upstream: u64 = self.record.attempts.iter().map(|attempt| u64::from(attempt.took_us)).sum();
         let own = self.record.latency_us.saturating_sub(upstream);
-        let text = format!("gauntlet;dur={:.3}, model;dur={:.3}", own as f64 / 1e3, upstream as f64 / 1e3);
+        // Milliseconds with three places, without floating point: its printing is dear.
+        let (own, model) = ((own / 1000, own % 1000), (upstream / 1000, upstream % 1000));
+        let text = format!("gauntlet;dur={}.{:03}, model;dur={}.{:03}", own.0, own.1, model.0, model.1);
         HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 

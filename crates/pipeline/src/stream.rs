@@ -293,6 +293,10 @@ pub(crate) struct LiveStream {
 /// One redactor for each text of each choice, and the last frame as a pattern for frames of our own.
 struct Redactors {
     by_text: BTreeMap<(u32, Channel), StreamRedactor>,
+    /// The tool calls under way, by choice and index, with their ids.
+    calls: BTreeMap<(u32, u32), String>,
+    /// Of calls that are over.
+    past: Vec<StreamRedactor>,
     pattern: Bytes,
     blocks: [Action; 2],
 }
@@ -309,6 +313,8 @@ impl LiveStream {
         let rules = &call.route.output;
         let redactors = stage::guard_output::stream_kinds(rules).map(|_| Redactors {
             by_text: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            past: Vec::new(),
             pattern: Bytes::new(),
             blocks: [rules.pii, rules.secrets],
         });
@@ -373,6 +379,7 @@ impl LiveStream {
     fn pass_guarded(&mut self, frame: &Frame, chunk: &Chunk) {
         let (Some(call), Some(redactors)) = (self.call.as_ref(), self.redactors.as_mut()) else { return };
         let Some(data) = frame.data_bytes() else { return };
+        let before = redactors.end_calls(chunk);
         let mut edits = Vec::new();
         for delta in &chunk.texts {
             let text = gauntlet_wire::text::decode(&data, delta.raw.clone());
@@ -402,6 +409,7 @@ impl LiveStream {
             })
             .collect();
         let changed = frame.edited(edits);
+        before.into_iter().for_each(|frame| self.emit(frame));
         if ends.is_empty() {
             return self.emit(changed);
         }
@@ -505,12 +513,33 @@ fn finish(call: &mut Call) {
 }
 
 impl Redactors {
+    /// Some servers number all parallel calls 0: where a frame opens another call under a known index, what is held of
+    /// the one before goes out first.
+    fn end_calls(&mut self, chunk: &Chunk) -> Vec<Bytes> {
+        let mut frames = Vec::new();
+        for event in &chunk.events {
+            let Event::ToolCall { choice, index, id: Some(id), .. } = event else { continue };
+            let old = self.calls.insert((*choice, *index), id.clone());
+            if old.is_none_or(|old| old == *id) {
+                continue;
+            }
+            let channel = Channel::Arguments(*index);
+            let Some(mut redactor) = self.by_text.remove(&(*choice, channel)) else { continue };
+            let rest = redactor.finish();
+            if !rest.is_empty() {
+                frames.push(answer::channel_frame(&self.pattern, *choice, channel, &rest));
+            }
+            self.past.push(redactor);
+        }
+        frames
+    }
+
     fn must_stop(&self) -> bool {
         let [pii, secrets] = self.blocks;
         if pii != Action::Block && secrets != Action::Block {
             return false;
         }
-        self.by_text.values().flat_map(|redactor| redactor.findings()).any(|finding| {
+        self.by_text.values().chain(&self.past).flat_map(|redactor| redactor.findings()).any(|finding| {
             crate::text::action_for(finding, pii, secrets) == Action::Block
         })
     }

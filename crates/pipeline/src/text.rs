@@ -61,6 +61,7 @@ fn place(segment: &Segment) -> Where {
         Place::Tool { .. } | Place::Function { .. } => Where::Other("tools"),
         Place::ResponseFormat => Where::Other("response_format"),
         Place::Prediction => Where::Other("prediction"),
+        Place::Elsewhere => Where::Other("another field"),
         Place::Input { .. } => Where::Other("input"),
         Place::AnswerContent { choice }
         | Place::AnswerRefusal { choice }

@@ -120,10 +120,12 @@ async fn traces(State(admin): State<Admin>, query: axum::extract::RawQuery) -> R
 /// The console's query, but strict: a program must not take "everything" for an answer to a filter it misspelt.
 fn filter(admin: &Admin, query: Option<&str>) -> Result<TraceFilter, Fault> {
     let read = gauntlet_console::filter_from_query(query.unwrap_or(""), admin.now());
-    if read.problems.is_empty() {
+    let unknown = read.unknown.iter().map(|name| format!("there is no filter {name}"));
+    let problems: Vec<String> = read.problems.into_iter().chain(unknown).collect();
+    if problems.is_empty() {
         return Ok(read.filter);
     }
-    Err(Fault::caller(Code::InvalidRequest, read.problems.join("; ")))
+    Err(Fault::caller(Code::InvalidRequest, problems.join("; ")))
 }
 
 /// A trace just finished is to be found: what the drainer has not taken over yet is waited for, briefly.

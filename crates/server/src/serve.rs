@@ -59,7 +59,7 @@ pub async fn worker(listener: TcpListener, gate: Arc<Gate>, router: Router, mut 
     let graceful = GracefulShutdown::new();
     let slots = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_READ_MAX).max_headers(HEADERS_READ_MAX).pipeline_flush(true);
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_READ_MAX).max_headers(HEADERS_READ_MAX);
     loop {
         let slot = tokio::select! {
             slot = slots.clone().acquire_owned() => slot.expect("the semaphore is never closed"),

@@ -207,7 +207,7 @@ impl Maker {
                 .map(|stage| StageTime { stage, start_us: self.rng.u32(..500), took_us: self.rng.u32(..90) })
                 .collect(),
             door: Door::ChatCompletions,
-            is_streaming: number % 2 == 0,
+            is_streaming: number.is_multiple_of(2),
             caller: Caller {
                 tenant: name(format!("tenant-{}", user.len() % 3)),
                 team: Some(name(format!("team-{}", route.len() % 2))),

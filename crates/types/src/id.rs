@@ -6,9 +6,30 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// A name that travels with a call (tenant, route, model, tag …); cloning shares the text.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Name(Arc<str>);
+
+/// Straight from the text that is read: the derived way makes a `String` first, and a record has dozens of names.
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl serde::de::Visitor<'_> for Text {
+            type Value = Name;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Name, E> {
+                Ok(Name::from(text))
+            }
+        }
+
+        deserializer.deserialize_str(Text)
+    }
+}
 
 impl Name {
     pub fn as_str(&self) -> &str {

@@ -85,6 +85,21 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// Numbered by their place here in stored records: add at the end only.
+    pub const ALL: [Stage; 11] = [
+        Stage::Admit,
+        Stage::Limit,
+        Stage::GuardInput,
+        Stage::Render,
+        Stage::Plan,
+        Stage::Reserve,
+        Stage::Cache,
+        Stage::Attempt,
+        Stage::GuardOutput,
+        Stage::Settle,
+        Stage::Record,
+    ];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Stage::Admit => "admit",
@@ -103,11 +118,45 @@ impl Stage {
 }
 
 /// When a stage ran, in microseconds after the call began.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+///
+/// In formats for people (JSON) an object with these names, in others a bare sequence: every record has eleven.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StageTime {
     pub stage: Stage,
     pub start_us: u32,
     pub took_us: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "StageTime")]
+struct StageTimeNamed {
+    stage: Stage,
+    start_us: u32,
+    took_us: u32,
+}
+
+impl Serialize for StageTime {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let StageTime { stage, start_us, took_us } = *self;
+        if serializer.is_human_readable() {
+            StageTimeNamed { stage, start_us, took_us }.serialize(serializer)
+        } else {
+            (stage as u8, start_us, took_us).serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for StageTime {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            let StageTimeNamed { stage, start_us, took_us } = StageTimeNamed::deserialize(deserializer)?;
+            return Ok(StageTime { stage, start_us, took_us });
+        }
+        let (stage, start_us, took_us) = <(u8, u32, u32)>::deserialize(deserializer)?;
+        let known = Stage::ALL.get(usize::from(stage)).copied();
+        let stage = known.ok_or_else(|| serde::de::Error::custom(format_args!("no stage {stage}")))?;
+        Ok(StageTime { stage, start_us, took_us })
+    }
 }
 
 /// How one attempt at a model ended.
@@ -190,6 +239,7 @@ pub struct CallRecord {
     pub latency_us: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_token_us: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<StageTime>,
 
     pub door: Door,
@@ -199,27 +249,38 @@ pub struct CallRecord {
     /// As the caller wrote it.
     pub model_asked: Name,
     /// The target that answered, or the last that was tried; none if no model was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
     /// The model that the provider says answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_answered: Option<Name>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<PromptRef>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sdk: Option<Name>,
 
     pub outcome: Outcome,
     pub status: u16,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Code>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish: Option<Finish>,
     pub decision: Decision,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub guard: Vec<GuardNote>,
     pub cache: CacheUse,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCall>,
 
     pub usage: Usage,
     pub cost: NanoUsd,
     /// What was held before the call; charged in full if the call was interrupted.
     pub held: NanoUsd,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub charges: Vec<Charge>,
     /// Spent on output that nobody read (the caller had gone).
     pub wasted: NanoUsd,
@@ -227,9 +288,12 @@ pub struct CallRecord {
     pub config_version: Name,
 
     /// Request fields that had no counterpart at the target and were left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<Name>,
     /// Request fields that we added.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub injected: Vec<Name>,
     /// From 0 to 1, once a judge has looked at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judge_score: Option<f32>,
 }

@@ -43,6 +43,8 @@ pub enum Kind {
     Arguments,
     /// Descriptions within tool definitions and answer schemas: written by the application's author.
     Definition,
+    /// What no model reads (`user`, `metadata`, names, fields that we do not know): kept in the record all the same.
+    Other,
 }
 
 /// Where a text stands, shown as a path (`messages[3].content[0].text`) only when displayed.
@@ -81,6 +83,8 @@ pub enum Place {
     },
     ResponseFormat,
     Prediction,
+    /// Anywhere else in a request.
+    Elsewhere,
     /// `input` of an embeddings request; `item` when it is a list.
     Input {
         item: Option<u32>,
@@ -116,6 +120,7 @@ impl fmt::Display for Place {
             Place::Function { function } => write!(f, "functions[{function}]"),
             Place::ResponseFormat => f.write_str("response_format"),
             Place::Prediction => f.write_str("prediction.content"),
+            Place::Elsewhere => f.write_str("another field"),
             Place::Input { item: None } => f.write_str("input"),
             Place::Input { item: Some(item) } => write!(f, "input[{item}]"),
             Place::AnswerContent { choice } => write!(f, "choices[{choice}].message.content"),
@@ -322,14 +327,50 @@ pub(crate) fn all_strings(cursor: &mut Cursor<'_>, see: &mut dyn FnMut(Literal))
     Ok(())
 }
 
-/// Collects the strings under `key` at any depth of the value that follows.
-pub(crate) fn strings_named(cursor: &mut Cursor<'_>, key: &str, see: &mut dyn FnMut(Literal)) -> Scan<()> {
+/// No personal data and no secret is shorter.
+const OTHER_MIN: usize = 6;
+
+/// Takes every string of the value that follows, keys too, for the record alone.
+pub(crate) fn others(cursor: &mut Cursor<'_>, texts: &mut Vec<Found>) -> Scan<()> {
+    match cursor.kind()? {
+        ValueKind::String => other(cursor.literal()?, texts),
+        ValueKind::Object => {
+            let mut object = cursor.enter()?;
+            while let Some(key) = cursor.member_literal(&mut object)? {
+                other(key, texts);
+                others(cursor, texts)?;
+            }
+        }
+        ValueKind::Array => {
+            let mut array = cursor.enter()?;
+            while cursor.item(&mut array)? {
+                others(cursor, texts)?;
+            }
+        }
+        ValueKind::Number | ValueKind::True | ValueKind::False | ValueKind::Null => cursor.skip()?,
+    }
+    Ok(())
+}
+
+/// One string for the record alone.
+pub(crate) fn other(literal: Literal, texts: &mut Vec<Found>) {
+    if literal.range().len() >= OTHER_MIN {
+        texts.push(Found { place: Place::Elsewhere, role: Role::Other, kind: Kind::Other, literal });
+    }
+}
+
+/// Collects the strings of the value that follows, at any depth, and says of each whether it stands under `key`.
+pub(crate) fn strings_named(
+    cursor: &mut Cursor<'_>,
+    key: &str,
+    see: &mut dyn FnMut(Literal, bool),
+) -> Scan<()> {
     match cursor.kind()? {
         ValueKind::Object => {
             let mut object = cursor.enter()?;
             while let Some(name) = cursor.member(&mut object)? {
                 if name == key && cursor.kind()? == ValueKind::String {
-                    see(cursor.literal()?);
+                    see(cursor.literal()?, true);
                 } else {
                     strings_named(cursor, key, see)?;
                 }
@@ -341,9 +382,8 @@ pub(crate) fn strings_named(cursor: &mut Cursor<'_>, key: &str, see: &mut dyn Fn
                 strings_named(cursor, key, see)?;
             }
         }
-        ValueKind::String | ValueKind::Number | ValueKind::True | ValueKind::False | ValueKind::Null => {
-            cursor.skip()?;
-        }
+        ValueKind::String => see(cursor.literal()?, false),
+        ValueKind::Number | ValueKind::True | ValueKind::False | ValueKind::Null => cursor.skip()?,
     }
     Ok(())
 }

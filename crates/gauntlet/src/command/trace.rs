@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 
 use anyhow::Result;
-use gauntlet_types::CallRecord;
+use gauntlet_types::{CallId, CallRecord};
 use serde_json::Value;
 
 use crate::{
@@ -90,8 +90,8 @@ fn list(rows: &[Value]) {
     use Column::{Left, Right, Whole};
     let width = show::width();
     let all: [Shown; 11] = [
-        (Whole("time (UTC)"), 0, |row| short_time(&row["started"])),
-        (Whole("request"), 0, |row| text(&row["id"])),
+        (Whole("time (UTC)"), 0, if width < 90 { minute } else { |row| short_time(&row["started"]) }),
+        (Whole("request"), 0, id),
         (Left("outcome"), 0, outcome),
         (Left("route"), 105, |row| text(&row["route"])),
         (Left("model"), 120, |row| text(&row["model"])),
@@ -113,6 +113,12 @@ fn list(rows: &[Value]) {
     show::table(&columns, rows.collect(), "No traces yet. Make a call, or loosen the filter.");
 }
 
+/// As the header of the answer says it.
+fn id(row: &Value) -> String {
+    let id = serde_json::from_value::<CallId>(row["id"].clone());
+    id.map_or_else(|_| text(&row["id"]), |id| id.to_string())
+}
+
 fn tokens(row: &Value) -> String {
     let estimated = if row["usage_estimated"] == true { "~" } else { "" };
     format!("{}→{}{estimated}", row["tokens_in"], row["tokens_out"])
@@ -124,6 +130,11 @@ fn outcome(row: &Value) -> String {
         Some(code) => code.to_owned(),
         None => text(&row["outcome"]),
     }
+}
+
+/// The time without its seconds, which the id holds too.
+fn minute(row: &Value) -> String {
+    short_time(&row["started"]).chars().take("11-21 06:49".len()).collect()
 }
 
 fn short_time(value: &Value) -> String {

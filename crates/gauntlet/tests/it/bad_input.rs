@@ -229,9 +229,13 @@ fn a_body_that_breaks_off_is_recorded() {
 #[test]
 fn a_page_of_another_site_cannot_call_while_no_key_exists() {
     let app = start();
-    let reply = app.chat(&[("origin", "https://evil.example")], &TestApp::body("hi"));
-    refusal(&reply, 403, "forbidden");
+    for origin in ["https://evil.example", "http://localhost.evil.example", "http://localhost@evil.example", "null"] {
+        let reply = app.chat(&[("origin", origin)], &TestApp::body("hi"));
+        refusal(&reply, 403, "forbidden");
+    }
     assert!(app.provider.requests().is_empty());
-    let reply = app.chat(&[("origin", "http://localhost:3000")], &TestApp::body("hi"));
-    assert_eq!(reply.status, 200, "{}", reply.text());
+    for origin in ["http://localhost:3000", "http://127.0.0.1:8787", "http://[::1]:8787"] {
+        let reply = app.chat(&[("origin", origin)], &TestApp::body("hi"));
+        assert_eq!(reply.status, 200, "{origin}: {}", reply.text());
+    }
 }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use gauntlet_testkit::{
-    Provider, Step,
+    Provider, Seen, Step,
     http::{self, Reply},
 };
 use serde_json::{Value, json};
@@ -88,7 +88,8 @@ impl Load {
     }
 
     pub fn send_to(&self, app: Option<&TestApp>) {
-        *self.shared.url.lock().expect("no caller panics with it") = app.map(|app| app.url("/v1/chat/completions"));
+        *self.shared.url.lock().expect("no caller panics with it") =
+            app.map(|app| app.url("/v1/chat/completions"));
     }
 
     /// Ends when every call under way has ended.
@@ -122,8 +123,11 @@ fn call_on(shared: &Shared, number: usize) {
 }
 
 fn call(url: &str, tag: &str, random: &mut fastrand::Rng) -> Ending {
-    let mut headers =
-        vec![(TAG, tag), ("x-gauntlet-session", tag), ("x-gauntlet-user", USERS[random.usize(0..USERS.len())])];
+    let mut headers = vec![
+        (TAG, tag),
+        ("x-gauntlet-session", tag),
+        ("x-gauntlet-user", USERS[random.usize(0..USERS.len())]),
+    ];
     if random.bool() {
         headers.push(("x-gauntlet-route", "support"));
     }
@@ -157,7 +161,11 @@ fn call(url: &str, tag: &str, random: &mut fastrand::Rng) -> Ending {
             let answer = stream.collect();
             let is_refusal = answer.status != 200;
             match answer.is_whole && (answer.has_done() || is_refusal) {
-                true => Ending::Whole { id: id(answer.header("x-gauntlet-request-id")), status: answer.status, cost: None },
+                true => Ending::Whole {
+                    id: id(answer.header("x-gauntlet-request-id")),
+                    status: answer.status,
+                    cost: None,
+                },
                 false => Ending::Broken,
             }
         }
@@ -238,8 +246,11 @@ fn records(app: &TestApp) -> BTreeMap<String, Value> {
     let mut records = BTreeMap::new();
     let found: Vec<Value> = thread::scope(|scope| {
         let parts = ids.chunks(ids.len().div_ceil(CALLERS).max(1));
-        let readers: Vec<_> =
-            parts.map(|part| scope.spawn(|| part.iter().map(|id| app.trace(id)["record"].take()).collect::<Vec<_>>())).collect();
+        let readers: Vec<_> = parts
+            .map(|part| {
+                scope.spawn(|| part.iter().map(|id| app.trace(id)["record"].take()).collect::<Vec<_>>())
+            })
+            .collect();
         readers.into_iter().flat_map(|reader| reader.join().expect("a reader does not panic")).collect()
     });
     for record in found {
@@ -254,7 +265,9 @@ fn records(app: &TestApp) -> BTreeMap<String, Value> {
 fn seen_answers_are_recorded(asked: &Asked, records: &BTreeMap<String, Value>) {
     for (tag, ending) in asked {
         let Ending::Whole { id, status, cost } = ending else { continue };
-        let Some(record) = records.get(tag) else { panic!("call {tag} was answered ({id}, {status}) and has no record") };
+        let Some(record) = records.get(tag) else {
+            panic!("call {tag} was answered ({id}, {status}) and has no record")
+        };
         assert_eq!(request_id(record), *id, "{tag}");
         let expected = if *status == 200 { "ok" } else { "refused" };
         assert_eq!(record["outcome"], expected, "{tag}: {record:#}");
@@ -266,6 +279,23 @@ fn seen_answers_are_recorded(asked: &Asked, records: &BTreeMap<String, Value>) {
     }
 }
 
+/// Which call a request at the provider belongs to.
+pub fn tag_of(request: &Seen) -> &str {
+    request.header(TAG).expect("the tag travels")
+}
+
+/// At any moment, what is spent and held keeps within every cap.
+pub fn no_cap_is_passed(app: &TestApp) {
+    let books = app.api("/api/v1/budgets");
+    for line in books["lines"].as_array().expect("a list") {
+        let Some(cap) = line["cap_usd"].as_f64() else { continue };
+        let drawn =
+            line["spent_usd"].as_f64().expect("a number") + line["held_usd"].as_f64().expect("a number");
+        // Half a nano-dollar for the sum of two floats.
+        assert!(drawn <= cap + 5e-10, "{line:#}");
+    }
+}
+
 /// A record's id as the answer's header gives it.
 pub fn request_id(record: &Value) -> String {
     format!("r_{}", text(&record["id"]).replace('-', ""))
@@ -274,8 +304,12 @@ pub fn request_id(record: &Value) -> String {
 /// A provider bills every request that reached it, so each must be found.
 fn requests_upstream_are_recorded(app: &TestApp, asked: &Asked, records: &BTreeMap<String, Value>) {
     for request in app.provider.requests() {
-        let tag = request.header(TAG).expect("the tag travels");
-        assert!(records.contains_key(tag), "the provider was asked for {tag} ({:?}), which has no record", asked.get(tag));
+        let tag = tag_of(&request);
+        assert!(
+            records.contains_key(tag),
+            "the provider was asked for {tag} ({:?}), which has no record",
+            asked.get(tag)
+        );
     }
 }
 
@@ -287,7 +321,10 @@ fn interrupted_calls_cost_their_hold(asked: &Asked, records: &BTreeMap<String, V
             assert_eq!(record["cost"], record["held"], "{tag}: {record:#}");
             assert!(!record["charges"].as_array().expect("a list").is_empty(), "{tag}: {record:#}");
             let ending = asked.get(*tag);
-            assert!(matches!(ending, Some(Ending::Broken | Ending::Left)), "{tag} ended as {ending:?}: {record:#}");
+            assert!(
+                matches!(ending, Some(Ending::Broken | Ending::Left)),
+                "{tag} ended as {ending:?}: {record:#}"
+            );
         })
         .count()
 }
@@ -297,7 +334,8 @@ fn sums_agree(app: &TestApp, books: &Value, records: &BTreeMap<String, Value>) {
     let mut by_budget: BTreeMap<(String, String), i64> = BTreeMap::new();
     for record in records.values() {
         for charge in record["charges"].as_array().into_iter().flatten() {
-            *by_budget.entry((text(&charge["scope"]), text(&charge["key"]))).or_default() += nano(&record["cost"]);
+            *by_budget.entry((text(&charge["scope"]), text(&charge["key"]))).or_default() +=
+                nano(&record["cost"]);
         }
     }
     let stored = stored_budgets(app);
@@ -307,7 +345,11 @@ fn sums_agree(app: &TestApp, books: &Value, records: &BTreeMap<String, Value>) {
     for line in lines {
         let key = (text(&line["scope"]), text(&line["key"]));
         let spent = (line["spent_usd"].as_f64().expect("a number") * 1e9).round() as i64;
-        assert_eq!(spent, by_budget.get(&key).copied().unwrap_or(0), "the ledger and the records differ: {line:#}");
+        assert_eq!(
+            spent,
+            by_budget.get(&key).copied().unwrap_or(0),
+            "the ledger and the records differ: {line:#}"
+        );
         assert_eq!(line["held_usd"], 0.0, "{line:#}");
         if let Some(cap) = line["cap_usd"].as_f64() {
             assert!(line["spent_usd"].as_f64() <= Some(cap), "the cap is passed: {line:#}");
@@ -320,7 +362,11 @@ fn sums_agree(app: &TestApp, books: &Value, records: &BTreeMap<String, Value>) {
     let spend = app.api("/api/v1/spend?by=tenant");
     let total: i64 = records.values().map(|record| nano(&record["cost"])).sum();
     let row = &spend["rows"][0];
-    assert_eq!((&row["calls"], nano(&row["cost"])), (&json!(records.len()), total), "the roll-ups differ: {spend:#}");
+    assert_eq!(
+        (&row["calls"], nano(&row["cost"])),
+        (&json!(records.len()), total),
+        "the roll-ups differ: {spend:#}"
+    );
 }
 
 fn stored_budgets(app: &TestApp) -> BTreeMap<(String, String), i64> {
@@ -328,7 +374,8 @@ fn stored_budgets(app: &TestApp) -> BTreeMap<(String, String), i64> {
     let mut query = db
         .prepare("select scope, key, sum(spent_nano) from budgets where spent_nano <> 0 group by 1, 2")
         .expect("the table `budgets` is there");
-    let rows = query.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?))).expect("it can be read");
+    let rows =
+        query.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?))).expect("it can be read");
     rows.collect::<Result<_, _>>().expect("rows of two texts and a number")
 }
 

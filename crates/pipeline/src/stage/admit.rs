@@ -165,12 +165,13 @@ fn caller(call: &Call, grant: Option<&KeyGrant>) -> Result<Caller, Fault> {
     }
     if caller.user.is_none() {
         let found = claim("x-gauntlet-user")?;
-        let found = found.or_else(|| named(body_user)).or_else(|| named(body("user_id")));
-        caller.user = found.or_else(|| baggage(headers, &["user.id", "enduser.id"]));
+        let found = found.or_else(|| given(call, body_user)).or_else(|| given(call, body("user_id")));
+        caller.user = found.or_else(|| given(call, baggage(headers, &["user.id", "enduser.id"]).as_deref()));
     }
     let session = claim("x-gauntlet-session")?;
-    let session = session.or_else(|| named(body("session_id"))).or_else(|| named(body("conversation_id")));
-    caller.session = session.or_else(|| baggage(headers, &["session.id", "gen_ai.conversation.id"]));
+    let session = session.or_else(|| given(call, body("session_id"))).or_else(|| given(call, body("conversation_id")));
+    caller.session =
+        session.or_else(|| given(call, baggage(headers, &["session.id", "gen_ai.conversation.id"]).as_deref()));
     if grant.is_none_or(|grant| grant.environment.is_none())
         && let Some(text) = claim("x-gauntlet-env")?
     {
@@ -208,6 +209,23 @@ fn field(headers: &HeaderMap, name: &'static str) -> Result<Option<Name>, Fault>
 /// A value of the body that is taken as context if it fits; it was not meant for us, so it is no error if it does not.
 fn named(text: Option<&str>) -> Option<Name> {
     text.filter(|text| !text.is_empty() && text.len() <= FIELD_MAX && !text.chars().any(char::is_control)).map(Name::from)
+}
+
+/// As `named`, for fields that were written for someone else. An address or a number of a person is kept as its keyed
+/// hash: the same person still has one budget and one page, and the record names nobody. Our own headers are taken as
+/// they are, since whoever sets them means this record.
+fn given(call: &Call, text: Option<&str>) -> Option<Name> {
+    let name = named(text)?;
+    let mut found = Vec::new();
+    call.shared().scanner.scan(&name, gauntlet_guard::Kinds { injection: false, ..gauntlet_guard::Kinds::ALL }, &mut found);
+    // Ordinary ids of digits look like telephone numbers.
+    let telling = |finding: &&gauntlet_types::Finding| {
+        finding.kind == "secrets"
+            || matches!(finding.label, "EMAIL_ADDRESS" | "US_SSN" | "CREDIT_CARD" | "IBAN_CODE")
+    };
+    let Some(finding) = found.iter().find(telling) else { return Some(name) };
+    let hash = blake3::keyed_hash(&call.shared().hash_key, name.as_bytes()).to_hex();
+    Some(format!("{}:{}", finding.label.to_ascii_lowercase(), &hash[..16]).into())
 }
 
 /// A member of W3C baggage (`key=value;properties, …`), percent-decoded.

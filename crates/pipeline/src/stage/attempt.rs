@@ -31,6 +31,9 @@ const ERROR_WAIT: Duration = Duration::from_secs(5);
 /// Of what a provider says about a failure, in the record.
 const MESSAGE_MAX: usize = 300;
 
+/// A shorter value of a configured header is a version or a name, and no secret.
+const KEY_MIN: usize = 8;
+
 /// What a model (or the canned answer in its stead) gave.
 pub(crate) enum Answered {
     Plain { body: Bytes, texts: Vec<gauntlet_wire::Segment> },
@@ -290,12 +293,22 @@ async fn status(call: &mut Call, answer: UpstreamAnswer) -> Failed {
 fn provider_error(call: &Call, error: ProviderError, end: AttemptEnd, status: Option<u16>) -> Failed {
     let mut found = Vec::new();
     call.shared().scanner.scan(&error.message, gauntlet_guard::Kinds::ALL, &mut found);
-    let mut message = gauntlet_guard::redact(&error.message, &found);
+    let mut message = without_key(gauntlet_guard::redact(&error.message, &found), call);
     if message.len() > MESSAGE_MAX {
         let cut = (0..=MESSAGE_MAX).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
         message.truncate(cut);
     }
     Failed { end, status, code: error.code.or(error.kind), message, retry_after: None }
+}
+
+/// Some providers say which key they refuse.
+fn without_key(message: String, call: &Call) -> String {
+    let gauntlet_ports::EndpointKind::Http { headers, .. } = &call.plan[call.current].endpoint.kind else {
+        return message;
+    };
+    let values = headers.values().filter_map(|value| value.to_str().ok());
+    let keys = values.map(|value| value.strip_prefix("Bearer ").unwrap_or(value)).filter(|key| key.len() >= KEY_MIN);
+    keys.fold(message, |message, key| message.replace(key, "[REDACTED:provider_key]"))
 }
 
 fn note(call: &mut Call, start_us: u32, failed: Option<&Failed>) {

@@ -23,6 +23,7 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
         Request::None => Vec::new(),
     };
     let scanner = call.shared().scanner.clone();
+    keep_others_out(call);
     let input = Scanned::scan(&scanner, segments, &call.body, rules.injection != Action::Allow);
     if input.texts.iter().all(|(_, found)| found.is_empty()) {
         call.input = input;
@@ -46,6 +47,21 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
         Some(fault) if decision == Decision::Block => Err(fault),
         _ => Ok(()),
     }
+}
+
+/// `user`, `metadata` and unknown fields travel as they are, and are kept redacted.
+fn keep_others_out(call: &mut Call) {
+    call.is_scanned = true;
+    if !call.route.record_bodies {
+        return;
+    }
+    let others = match &call.request {
+        Request::Chat(chat) => gauntlet_wire::openai::chat::other_segments(chat, &call.body),
+        Request::Embeddings(embeddings) => gauntlet_wire::openai::embeddings::other_segments(embeddings, &call.body),
+        Request::None => Vec::new(),
+    };
+    let found = Scanned::scan(&call.shared().scanner, others, &call.body, false);
+    call.record_edits.extend(found.redactions(&call.body, |_| true));
 }
 
 fn size(call: &Call) -> Result<(), Fault> {

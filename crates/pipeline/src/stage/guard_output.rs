@@ -133,10 +133,13 @@ fn blocked(call: &mut Call) -> Result<Guarded, Fault> {
 /// A schema can only be held against the whole answer: the stream is read to its end, then let go in one piece.
 async fn checked_stream(call: &mut Call, mut live: Box<Live>) -> Result<Guarded, Fault> {
     let mut frames = Vec::new();
-    live.collect(call, &mut frames).await.map_err(|stop| {
+    if let Err(stop) = live.collect(call, &mut frames).await {
+        // The caller has seen nothing of it, so the next target may still answer.
         call.note_broken(&stop);
-        stop.fault(call.record.id)
-    })?;
+        call.end_last_attempt();
+        call.abandon_answer();
+        return Ok(Guarded::Again);
+    }
     let message = call.assembler.message_json();
     let texts = texts_of(&message);
     if let Some(why) = misfit(call, &texts, &message)

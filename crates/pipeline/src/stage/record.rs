@@ -26,10 +26,10 @@ pub(crate) fn run(call: &mut Call) {
     call.mark_finished();
 }
 
-/// The request as it was sent on, less everything private; empty if it could not be read, since nothing then says what
-/// is private in it.
+/// The request as it was sent on, less everything private; empty if it could not be read, or was refused
+/// before anyone searched it, since nothing then says what is private in it.
 pub(crate) fn input(call: &mut Call) -> Bytes {
-    if matches!(call.request, crate::call::Request::None) {
+    if matches!(call.request, crate::call::Request::None) || !call.is_scanned {
         return Bytes::new();
     }
     let mut edits = std::mem::take(&mut call.edits);

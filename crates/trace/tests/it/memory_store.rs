@@ -76,7 +76,10 @@ impl TraceStore for MemoryStore {
             let old = known.insert(place.worker.clone(), (place.segment, place.offset));
             // Recovery begins anew at zero.
             let is_reset = place.segment == 0;
-            assert!(is_reset || old.is_none_or(|old| old <= (place.segment, place.offset)), "a position went back");
+            assert!(
+                is_reset || old.is_none_or(|old| old <= (place.segment, place.offset)),
+                "a position went back"
+            );
         }
         Ok(count)
     }

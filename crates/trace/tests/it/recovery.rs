@@ -1,7 +1,9 @@
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use gauntlet_ports::{Spool, Texts, TraceStore};
-use gauntlet_trace::{Drainer, FileSpool, Recovered, SpoolLimits, recover, recover::INTERRUPTED_LATENCY_MAX, segment};
+use gauntlet_trace::{
+    Drainer, FileSpool, Recovered, SpoolLimits, recover, recover::INTERRUPTED_LATENCY_MAX, segment,
+};
 use gauntlet_types::{CallRecord, Code, Outcome, Timestamp};
 
 use crate::{memory_store::MemoryStore, support};

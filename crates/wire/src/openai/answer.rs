@@ -41,6 +41,10 @@ pub enum Channel {
     Content,
     Refusal,
     Reasoning,
+    /// The arguments of a tool call, by its index.
+    Arguments(u32),
+    /// The arguments of the one call of the old form.
+    FunctionCall,
 }
 
 /// A piece of text in a stream chunk. Pieces that are empty are not listed.

@@ -10,12 +10,12 @@ use bytes::Bytes;
 
 pub use prompt::GauntletField;
 pub use read::parse;
-pub(crate) use read::{Seen, metadata, refuse_case_variant, string};
+pub(crate) use read::{Seen, kept_string, metadata, refuse_case_variant, string};
 
 use crate::{
     json::quote,
     splice::Edit,
-    text::{Found, Segment},
+    text::{Found, Kind, Segment},
 };
 
 /// Messages a request may have. Each costs some hundred bytes of ours beside its own; the longest agent sessions seen
@@ -118,7 +118,15 @@ pub(crate) enum StreamOptions {
 /// All texts that reach the model, in the order of the body: contents, text parts, tool results, arguments of tool
 /// calls; also descriptions of tools and answer schemas (`Kind::Definition`). Message `name`s are not among them.
 pub fn segments(request: &ChatRequest, body: &Bytes) -> Vec<Segment> {
-    request.texts.iter().map(|found| found.segment(body)).collect()
+    let read = request.texts.iter().filter(|found| found.kind != Kind::Other);
+    read.map(|found| found.segment(body)).collect()
+}
+
+/// The strings that no model reads, for whoever keeps the body: `user`, `metadata`, names, unknown fields. Bytes of
+/// media are not among them.
+pub fn other_segments(request: &ChatRequest, body: &Bytes) -> Vec<Segment> {
+    let others = request.texts.iter().filter(|found| found.kind == Kind::Other);
+    others.map(|found| found.segment(body)).collect()
 }
 
 impl ChatRequest {

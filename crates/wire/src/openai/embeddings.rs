@@ -4,14 +4,14 @@ use bytes::Bytes;
 use gauntlet_types::Usage;
 
 use super::{
-    chat::{Spanned, metadata, string},
+    chat::{Spanned, kept_string, metadata, string},
     error::{ProviderError, from_value},
     usage,
 };
 use crate::{
     json::{Cursor, Fail, Malformed, Scan, ValueKind, quote},
     splice::Edit,
-    text::{Found, Kind, Place, Role, Segment},
+    text::{Found, Kind, Place, Role, Segment, others},
 };
 
 /// Inputs of one request. OpenAI takes 2048; servers of our own may take more, but memory of ours goes with each.
@@ -32,6 +32,7 @@ pub struct EmbeddingsRequest {
     /// Tokens given as numbers; texts are not counted here.
     pub token_count: u64,
     texts: Vec<Found>,
+    others: Vec<Found>,
 }
 
 impl EmbeddingsRequest {
@@ -44,6 +45,11 @@ impl EmbeddingsRequest {
 /// The input texts in order; none for input given as tokens.
 pub fn segments(request: &EmbeddingsRequest, body: &Bytes) -> Vec<Segment> {
     request.texts.iter().map(|found| found.segment(body)).collect()
+}
+
+/// The strings that no model reads: `user`, `metadata`, unknown fields.
+pub fn other_segments(request: &EmbeddingsRequest, body: &Bytes) -> Vec<Segment> {
+    request.others.iter().map(|found| found.segment(body)).collect()
 }
 
 /// Reads a request. Errors name the field at fault and its line and column. Keys that we read may stand once only.
@@ -68,12 +74,13 @@ fn read(body: &[u8]) -> Scan<EmbeddingsRequest> {
     let (mut model, mut user, mut dimensions, mut encoding_format, mut input) =
         (None, None, None, None, None);
     let mut pairs = Vec::new();
+    let mut kept = Vec::new();
     let mut seen = super::chat::Seen::default();
     let mut object = cursor.enter()?;
     while let Some(key) = cursor.member(&mut object)? {
         let Some(bit) = KEYS.iter().position(|known| *known == key) else {
             super::chat::refuse_case_variant(&key, KEYS, object.key)?;
-            cursor.skip()?;
+            others(&mut cursor, &mut kept)?;
             continue;
         };
         seen.once(bit as u32, object.key, &key)?;
@@ -87,10 +94,10 @@ fn read(body: &[u8]) -> Scan<EmbeddingsRequest> {
             }
             "input" => input = Some(read_input(&mut cursor)?),
             _ if cursor.null()? => {}
-            "user" => user = Some(string(&mut cursor, "user")?),
-            "metadata" => pairs = metadata(&mut cursor)?,
+            "user" => user = Some(kept_string(&mut cursor, "user", &mut kept)?),
+            "metadata" => pairs = metadata(&mut cursor, &mut kept)?,
             "dimensions" => dimensions = Some(cursor.expect_whole("dimensions", "from 0 to 4294967295")?),
-            _ => encoding_format = Some(string(&mut cursor, "encoding_format")?),
+            _ => encoding_format = Some(kept_string(&mut cursor, "encoding_format", &mut kept)?),
         }
     }
     cursor.finish()?;
@@ -105,6 +112,7 @@ fn read(body: &[u8]) -> Scan<EmbeddingsRequest> {
         input_count: input.count,
         token_count: input.tokens,
         texts: input.texts,
+        others: kept,
     })
 }
 

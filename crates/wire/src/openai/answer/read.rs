@@ -302,6 +302,7 @@ impl Reading {
             Channel::Reasoning => {
                 (Event::Reasoning { choice, text }, Place::AnswerReasoning { choice }, Kind::Reasoning)
             }
+            Channel::Arguments(_) | Channel::FunctionCall => unreachable!("`function` sees arguments"),
         };
         self.events.push(event);
         match self.shape {
@@ -319,6 +320,7 @@ impl Reading {
                 continue;
             }
             let (mut index, mut id, mut function) = (position, None, (None, String::new()));
+            let first = self.deltas.len();
             let mut object = cursor.enter()?;
             while let Some(key) = cursor.member(&mut object)? {
                 match (&*key, cursor.kind()?) {
@@ -333,6 +335,8 @@ impl Reading {
                     _ => cursor.skip()?,
                 }
             }
+            // The index may stand behind the arguments.
+            self.deltas[first..].iter_mut().for_each(|delta| delta.channel = Channel::Arguments(index));
             self.tool_call(choice, index, id, function.0, function.1);
             position += 1;
         }
@@ -373,6 +377,13 @@ impl Reading {
                             role: Role::Assistant,
                             kind: Kind::Arguments,
                             literal,
+                        });
+                    }
+                    if self.shape == Shape::Chunk && !literal.is_empty() {
+                        self.deltas.push(TextDelta {
+                            choice,
+                            channel: Channel::FunctionCall,
+                            raw: literal.range(),
                         });
                     }
                 }

@@ -76,30 +76,33 @@ fn head(id: &str, object: &str, created: i64, model: &str) -> Vec<u8> {
 /// `like` is the data of an earlier chunk, whose `id`, `object`, `created`, `model` and `system_fingerprint` are kept as
 /// they are written. Without one that can be read, the frame has only `object` and `choices`.
 pub fn text_frame(like: &[u8], choice: u32, text: &str, finish: Option<Finish>) -> Bytes {
-    delta_frame(like, choice, "content", text, finish)
+    let delta = if text.is_empty() { Vec::new() } else { [b"\"content\":", &quote(text)[..]].concat() };
+    delta_frame(like, choice, &delta, finish)
 }
 
 /// The same for the text of any channel, without an ending.
 pub fn channel_frame(like: &[u8], choice: u32, channel: Channel, text: &str) -> Bytes {
-    let field = match channel {
-        Channel::Content => "content",
-        Channel::Refusal => "refusal",
-        Channel::Reasoning => "reasoning_content",
+    let text = quote(text);
+    let (before, after) = match channel {
+        Channel::Content => ("\"content\":".to_owned(), ""),
+        Channel::Refusal => ("\"refusal\":".to_owned(), ""),
+        Channel::Reasoning => ("\"reasoning_content\":".to_owned(), ""),
+        Channel::Arguments(index) => {
+            (format!(r#""tool_calls":[{{"index":{index},"function":{{"arguments":"#), "}}]")
+        }
+        Channel::FunctionCall => (r#""function_call":{"arguments":"#.to_owned(), "}"),
     };
-    delta_frame(like, choice, field, text, None)
+    delta_frame(like, choice, &[before.as_bytes(), &text, after.as_bytes()].concat(), None)
 }
 
-fn delta_frame(like: &[u8], choice: u32, field: &str, text: &str, finish: Option<Finish>) -> Bytes {
+fn delta_frame(like: &[u8], choice: u32, delta: &[u8], finish: Option<Finish>) -> Bytes {
     let mut data = b"{".to_vec();
     match kept_members(like) {
         Ok(members) if !members.is_empty() => data.extend_from_slice(&members),
         _ => data.extend_from_slice(br#""object":"chat.completion.chunk","#),
     }
     data.extend_from_slice(format!(r#""choices":[{{"index":{choice},"delta":{{"#).as_bytes());
-    if !text.is_empty() {
-        data.extend_from_slice(format!("\"{field}\":").as_bytes());
-        data.extend_from_slice(&quote(text));
-    }
+    data.extend_from_slice(delta);
     match finish {
         Some(finish) => {
             data.extend_from_slice(format!(r#"}},"finish_reason":"{}"}}]}}"#, finish_word(finish)).as_bytes())

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     json::{Cursor, Fail, Literal, Scan, ValueKind},
-    text::{Found, Kind, Place, Role, all_strings, strings_named},
+    text::{Found, Kind, Place, Role, all_strings, other, others, strings_named},
 };
 
 #[derive(Default, Clone)]
@@ -60,7 +60,7 @@ impl Message<'_> {
         while let Some(key) = cursor.member(&mut object)? {
             let Some(bit) = KEYS.iter().position(|known| *known == key) else {
                 refuse_case_variant(&key, KEYS, object.key)?;
-                cursor.skip()?;
+                others(cursor, self.texts)?;
                 continue;
             };
             seen.once(bit as u32, object.key, format_args!("messages[{message}].{key}"))?;
@@ -151,7 +151,7 @@ impl Message<'_> {
                 // Not words: bytes of media, and marks that providers check.
                 "image_url" | "input_audio" | "file" | "video_url" | "audio_url" | "image" => {
                     self.media_count = self.media_count.saturating_add(1);
-                    cursor.skip()?;
+                    media(cursor, self.texts)?;
                 }
                 "type" | "id" | "cache_control" | "signature" | "data" => cursor.skip()?,
                 // Words of a kind we do not know by name (`refusal`, `thinking`, `title` …) still reach the model.
@@ -177,7 +177,7 @@ impl Message<'_> {
             while let Some(key) = cursor.member(&mut object)? {
                 match &*key {
                     "function" | "custom" => self.call(cursor, Place::Arguments { message, call })?,
-                    _ => cursor.skip()?,
+                    _ => others(cursor, self.texts)?,
                 }
             }
             call += 1;
@@ -198,7 +198,7 @@ impl Message<'_> {
                 "arguments" | "input" => {
                     all_strings(cursor, &mut |literal| self.see(place, Kind::Arguments, literal))?
                 }
-                _ => cursor.skip()?,
+                _ => others(cursor, self.texts)?,
             }
         }
         Ok(())
@@ -211,10 +211,23 @@ fn push(texts: &mut Vec<Found>, place: Place, role: Role, kind: Kind, literal: L
     }
 }
 
-/// Descriptions at any depth of the value that follows.
+/// Longer strings of media are their bytes in base64, which spell nothing.
+const MEDIA_STRING_MAX: usize = 8192;
+
+/// Addresses and names of images, sounds and files.
+fn media(cursor: &mut Cursor<'_>, texts: &mut Vec<Found>) -> Scan<()> {
+    all_strings(cursor, &mut |literal| {
+        if literal.range().len() <= MEDIA_STRING_MAX {
+            other(literal, texts);
+        }
+    })
+}
+
+/// Descriptions at any depth of the value that follows; its other strings are for the record.
 pub(super) fn definitions(cursor: &mut Cursor<'_>, place: Place, texts: &mut Vec<Found>) -> Scan<()> {
-    strings_named(cursor, "description", &mut |literal| {
-        push(texts, place, Role::Other, Kind::Definition, literal)
+    strings_named(cursor, "description", &mut |literal, is_named| match is_named {
+        true => push(texts, place, Role::Other, Kind::Definition, literal),
+        false => other(literal, texts),
     })
 }
 
@@ -225,12 +238,15 @@ pub(super) fn prediction(cursor: &mut Cursor<'_>, texts: &mut Vec<Found>) -> Sca
     let mut object = cursor.expect_object("prediction")?;
     while let Some(key) = cursor.member(&mut object)? {
         if key != "content" {
-            cursor.skip()?;
+            others(cursor, texts)?;
         } else if cursor.kind()? == ValueKind::String {
             let literal = cursor.literal()?;
             push(texts, place, role, Kind::Words, literal);
         } else {
-            strings_named(cursor, "text", &mut |literal| push(texts, place, role, Kind::Words, literal))?;
+            strings_named(cursor, "text", &mut |literal, is_named| match is_named {
+                true => push(texts, place, role, Kind::Words, literal),
+                false => other(literal, texts),
+            })?;
         }
     }
     Ok(())
@@ -269,6 +285,7 @@ fn tool_member(
     match (key, cursor.kind()?) {
         ("name", ValueKind::String) => {
             let literal = cursor.literal()?;
+            other(literal, texts);
             names.push(cursor.text(literal).into_owned());
         }
         ("description", ValueKind::String) => {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     json::{Cursor, Fail, Malformed, Scan, ValueKind},
-    text::{Found, Place},
+    text::{Found, Place, other, others},
 };
 
 macro_rules! fields {
@@ -107,7 +107,7 @@ fn read(body: &[u8]) -> Scan<ChatRequest> {
     while let Some(key) = cursor.member(&mut object)? {
         let Some(field) = Field::of(&key) else {
             refuse_case_variant(&key, Field::KEYS, object.key)?;
-            cursor.skip()?;
+            others(&mut cursor, &mut draft.texts)?;
             continue;
         };
         seen.once(field as u32, object.key, &key)?;
@@ -160,13 +160,13 @@ impl Draft {
             Field::Messages => self.messages = Some(message::read(cursor, &mut self.texts)?),
             Field::Stream => self.stream = cursor.expect_bool("stream")?,
             Field::N => self.n = Some(choices(cursor)?),
-            Field::User => self.user = Some(string(cursor, "user")?),
-            Field::Metadata => self.metadata = metadata(cursor)?,
+            Field::User => self.user = Some(kept_string(cursor, "user", &mut self.texts)?),
+            Field::Metadata => self.metadata = metadata(cursor, &mut self.texts)?,
             Field::Temperature => self.temperature = Some(cursor.expect_float("temperature")?),
             Field::TopP => self.top_p = Some(cursor.expect_float("top_p")?),
             Field::Seed => self.seed = Some(cursor.expect_whole("seed", "of 64 bits")?),
-            Field::ServiceTier => self.service_tier = Some(string(cursor, "service_tier")?),
-            Field::ReasoningEffort => self.reasoning_effort = Some(string(cursor, "reasoning_effort")?),
+            Field::ServiceTier => self.service_tier = Some(kept_string(cursor, "service_tier", &mut self.texts)?),
+            Field::ReasoningEffort => self.reasoning_effort = Some(kept_string(cursor, "reasoning_effort", &mut self.texts)?),
             Field::Tools => self.tools(cursor, "tools")?,
             Field::Functions => self.tools(cursor, "functions")?,
             Field::ResponseFormat => {
@@ -179,7 +179,7 @@ impl Draft {
             | Field::MaxTokens
             | Field::MaxCompletionTokens
             | Field::Gauntlet
-            | Field::Prompt => cursor.skip()?,
+            | Field::Prompt => others(cursor, &mut self.texts)?,
         }
         Ok(())
     }
@@ -218,7 +218,7 @@ impl Draft {
         while let Some(key) = cursor.member(&mut object)? {
             is_empty = false;
             if key != "include_usage" {
-                cursor.skip()?;
+                others(cursor, &mut self.texts)?;
                 continue;
             }
             if value.is_some() {
@@ -298,6 +298,13 @@ pub(crate) fn string(cursor: &mut Cursor<'_>, param: &str) -> Scan<String> {
     Ok(cursor.text(literal).into_owned())
 }
 
+/// A string that we read and no model does.
+pub(crate) fn kept_string(cursor: &mut Cursor<'_>, param: &str, texts: &mut Vec<Found>) -> Scan<String> {
+    let literal = cursor.expect_string(param)?;
+    other(literal, texts);
+    Ok(cursor.text(literal).into_owned())
+}
+
 fn choices(cursor: &mut Cursor<'_>) -> Scan<u32> {
     let start = cursor.at();
     let n = cursor.expect_whole("n", "from 1 to 128")?;
@@ -308,13 +315,16 @@ fn choices(cursor: &mut Cursor<'_>) -> Scan<u32> {
     }
 }
 
-pub(crate) fn metadata(cursor: &mut Cursor<'_>) -> Scan<Vec<(String, String)>> {
+pub(crate) fn metadata(cursor: &mut Cursor<'_>, texts: &mut Vec<Found>) -> Scan<Vec<(String, String)>> {
     let mut object = cursor.expect_object("metadata")?;
     let mut pairs = Vec::new();
-    while let Some(key) = cursor.member(&mut object)? {
+    while let Some(key) = cursor.member_literal(&mut object)? {
+        other(key, texts);
+        let key = cursor.text(key);
         let value = match cursor.kind()? {
             ValueKind::String => {
                 let literal = cursor.literal()?;
+                other(literal, texts);
                 Some(cursor.text(literal))
             }
             ValueKind::Number | ValueKind::True | ValueKind::False => {
@@ -322,7 +332,7 @@ pub(crate) fn metadata(cursor: &mut Cursor<'_>) -> Scan<Vec<(String, String)>> {
                 Some(cursor.slice(span).into())
             }
             ValueKind::Object | ValueKind::Array | ValueKind::Null => {
-                cursor.skip()?;
+                others(cursor, texts)?;
                 None
             }
         };
