@@ -57,7 +57,11 @@ fn text(path: &Path) -> Result<Option<String>> {
     let cannot = || format!("cannot read {}", path.display());
     match fs::metadata(path) {
         Ok(meta) if meta.len() > FILE_MAX => {
-            anyhow::bail!("{} is {} bytes long; a configuration file has at most {FILE_MAX}", path.display(), meta.len())
+            anyhow::bail!(
+                "{} is {} bytes long; a configuration file has at most {FILE_MAX}",
+                path.display(),
+                meta.len()
+            )
         }
         Ok(_) => fs::read_to_string(path).map(Some).with_context(cannot),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -83,7 +87,11 @@ fn schemas(dir: &Path) -> Result<Vec<(String, String)>> {
 fn prompts(dir: &Path) -> Result<Vec<(String, String)>> {
     let mut found = Vec::new();
     for path in files(&dir.join("prompts"), &["yaml", "yml"])? {
-        anyhow::ensure!(found.len() < PROMPTS_MAX, "there are more than {PROMPTS_MAX} prompt files in {}", dir.display());
+        anyhow::ensure!(
+            found.len() < PROMPTS_MAX,
+            "there are more than {PROMPTS_MAX} prompt files in {}",
+            dir.display()
+        );
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
         if let Some(text) = text(&path)? {
             found.push((format!("prompts/{name}"), text));

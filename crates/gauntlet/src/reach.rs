@@ -19,15 +19,23 @@ use crate::{
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 pub enum Reach {
-    Running { agent: ureq::Agent, run: RunFile },
+    Running {
+        agent: ureq::Agent,
+        run: RunFile,
+    },
     /// The lock keeps a gateway from starting on the folder meanwhile.
-    Alone { router: Router, runtime: tokio::runtime::Runtime, _lock: Lock },
+    Alone {
+        router: Router,
+        runtime: tokio::runtime::Runtime,
+        _lock: Lock,
+    },
 }
 
 impl Reach {
     pub fn new(place: &Place) -> Result<Reach> {
         if let Some(run) = RunFile::find(&place.data) {
-            let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_connect(Some(ANSWER_MAX));
+            let config =
+                ureq::Agent::config_builder().http_status_as_error(false).timeout_connect(Some(ANSWER_MAX));
             return Ok(Reach::Running { agent: config.build().into(), run });
         }
         wiring::make_data_dir(&place.data)?;
@@ -52,7 +60,9 @@ impl Reach {
     /// Lines of a stream that ends when the gateway does or the reader stops.
     pub fn follow(&self, path: &str) -> Result<Box<dyn Read>> {
         let Reach::Running { agent, run } = self else {
-            bail!("no gateway runs on this data folder, so there is nothing to follow; start it with `gauntlet up`");
+            bail!(
+                "no gateway runs on this data folder, so there is nothing to follow; start it with `gauntlet up`"
+            );
         };
         let url = format!("{}{path}", run.url);
         let mut answer = agent.get(&url).header("authorization", &format!("Bearer {}", run.token)).call()?;
@@ -73,7 +83,8 @@ impl Reach {
                     .header("authorization", format!("Bearer {}", run.token))
                     .header("content-type", "application/json")
                     .body(body)?;
-                let mut answer = agent.run(request).with_context(|| format!("cannot reach the gateway at {}", run.url))?;
+                let mut answer =
+                    agent.run(request).with_context(|| format!("cannot reach the gateway at {}", run.url))?;
                 let text = answer.body_mut().with_config().limit(256 << 20).read_to_string()?;
                 (answer.status().as_u16(), text)
             }
@@ -111,7 +122,9 @@ fn message(text: &str, status: u16) -> String {
 pub fn escape(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(byte).to_string()
+            }
             other => format!("%{other:02X}"),
         })
         .collect()

@@ -28,8 +28,8 @@ impl Watch {
     pub fn begin(dir: &Path) -> Result<Watch> {
         let (tx, changes) = mpsc::channel();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            let matters =
-                event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(|path| is_ours(path)));
+            let matters = event
+                .is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(|path| is_ours(path)));
             if matters {
                 let _ = tx.send(());
             }
@@ -66,7 +66,8 @@ fn watch_subfolders(watcher: &mut RecommendedWatcher, dir: &Path) {
 }
 
 fn is_ours(path: &Path) -> bool {
-    let is_folder = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| SUBFOLDERS.contains(&name));
+    let is_folder =
+        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| SUBFOLDERS.contains(&name));
     let ending = path.extension().and_then(|ending| ending.to_str());
     is_folder || ending.is_some_and(|ending| matches!(ending, "yml" | "yaml" | "json"))
 }

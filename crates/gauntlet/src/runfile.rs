@@ -54,7 +54,8 @@ impl RunFile {
 impl Lock {
     /// Takes the folder, or says who has it.
     pub fn take(data: &Path) -> Result<Lock> {
-        let file = lock_file(data).with_context(|| format!("cannot write to the data folder {}", data.display()))?;
+        let file =
+            lock_file(data).with_context(|| format!("cannot write to the data folder {}", data.display()))?;
         match file.try_lock() {
             Ok(()) => {
                 let run = data.join("run.json");
@@ -63,8 +64,12 @@ impl Lock {
                 Ok(Lock { _file: file, run })
             }
             Err(TryLockError::WouldBlock) => {
-                let who = RunFile::find(data).map_or_else(String::new, |run| format!(" (process {}, {})", run.pid, run.url));
-                bail!("another gateway uses the data folder {}{who}; stop it, or give --data another folder", data.display())
+                let who = RunFile::find(data)
+                    .map_or_else(String::new, |run| format!(" (process {}, {})", run.pid, run.url));
+                bail!(
+                    "another gateway uses the data folder {}{who}; stop it, or give --data another folder",
+                    data.display()
+                )
             }
             Err(TryLockError::Error(error)) => {
                 Err(error).with_context(|| format!("cannot lock the data folder {}", data.display()))

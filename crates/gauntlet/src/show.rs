@@ -25,7 +25,10 @@ const GAP: u16 = 2;
 
 /// Characters of a line: of `COLUMNS`, else of the terminal.
 pub fn width() -> usize {
-    let said = std::env::var("COLUMNS").ok().and_then(|text| text.trim().parse::<u16>().ok()).filter(|said| *said > 0);
+    let said = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|text| text.trim().parse::<u16>().ok())
+        .filter(|said| *said > 0);
     said.or_else(|| Table::new().width()).map_or(WIDTH_UNKNOWN, usize::from)
 }
 
@@ -43,7 +46,9 @@ pub fn table(columns: &[Column], rows: Vec<Vec<String>>, none: &str) {
         aligned(cell, column)
     }));
     for row in rows {
-        table.add_row(row.iter().zip(columns).map(|(text, column)| aligned(Cell::new(printable(text)), column)));
+        table.add_row(
+            row.iter().zip(columns).map(|(text, column)| aligned(Cell::new(printable(text)), column)),
+        );
     }
     for (shown, column) in table.column_iter_mut().zip(columns) {
         shown.set_padding((0, GAP));
@@ -70,7 +75,9 @@ pub fn printable(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\n' | '\t' => ' ',
-            c if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => '\u{fffd}',
+            c if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
+                '\u{fffd}'
+            }
             c => c,
         })
         .collect()

@@ -44,30 +44,40 @@ pub fn run(place: &Place, listen: Option<SocketAddr>, workers: Option<usize>) ->
         Some(address) => address,
         None => {
             let text = first.policy.config().server.listen.as_ref().map_or(LISTEN, |listen| listen.as_str());
-            text.parse().with_context(|| format!("`{text}` is not an address to listen on, such as {LISTEN}"))?
+            text.parse()
+                .with_context(|| format!("`{text}` is not an address to listen on, such as {LISTEN}"))?
         }
     };
     let loopback = address.ip().is_loopback();
     let loaded = if loopback { first } else { loaded(&dir, false)? };
     wiring::make_data_dir(&place.data)?;
     let lock = Lock::take(&place.data)?;
-    let count = workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).clamp(1, 64);
+    let count =
+        workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).clamp(1, 64);
     let listeners = serve::bind(address, count).with_context(|| format!("cannot listen on {address}"))?;
     let address = listeners[0].local_addr()?;
     let started = wiring::start(place, dir, loaded, loopback)?;
     if !loopback && started.live.shared.snapshot.load().policy.keys().is_empty() {
-        eprintln!("no key exists yet, so every call is refused: gauntlet key create NAME --data {}", place.data.display());
+        eprintln!(
+            "no key exists yet, so every call is refused: gauntlet key create NAME --data {}",
+            place.data.display()
+        );
     }
     // Before the first call is served: whoever sees the gateway serve may stop it, and use the command line on it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut signals = runtime.block_on(async { Signals::new() })?;
     let url = format!("http://{address}");
-    lock.publish(&RunFile { pid: std::process::id(), url: url.clone(), token: started.local_token.as_str().to_owned() })?;
+    lock.publish(&RunFile {
+        pid: std::process::id(),
+        url: url.clone(),
+        token: started.local_token.as_str().to_owned(),
+    })?;
     let (stop, stopped) = watch::channel(false);
     let router = gauntlet_server::router(started.admin.clone());
     let mut threads = Vec::new();
     for (number, listener) in listeners.into_iter().enumerate() {
-        let spool = Arc::new(FileSpool::open(&place.data.join("spool"), &format!("w{number}"), Default::default())?);
+        let spool =
+            Arc::new(FileSpool::open(&place.data.join("spool"), &format!("w{number}"), Default::default())?);
         started.live.drainer.follow(&spool);
         started.live.spools.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(spool.clone());
         let gate = Arc::new(Gate {
@@ -193,7 +203,10 @@ fn finish(threads: &[Worker], started: &Started, begun: Instant, impatient: bool
 fn banner(place: &Place, url: &str, started: &Started, took: Duration, has_config: bool) {
     let snapshot = started.live.shared.snapshot.load();
     if place.json {
-        println!("{}", serde_json::json!({"url": url, "version": wiring::VERSION, "pid": std::process::id()}));
+        println!(
+            "{}",
+            serde_json::json!({"url": url, "version": wiring::VERSION, "pid": std::process::id()})
+        );
         return;
     }
     println!("Gauntlet {} is up at {url}  ({} ms)", wiring::VERSION, took.as_millis());
@@ -219,9 +232,13 @@ fn banner(place: &Place, url: &str, started: &Started, took: Duration, has_confi
     let model = snapshot.example_model();
     println!("\nTry:");
     println!("  curl -s {url}/v1/chat/completions -H 'content-type: application/json' \\");
-    println!("    -d '{{\"model\": \"{model}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'");
+    println!(
+        "    -d '{{\"model\": \"{model}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'"
+    );
     println!("  gauntlet trace list");
     if !has_config {
-        println!("\nNo configuration found, so built-in defaults hold. Set OPENAI_API_KEY, or write gauntlet.yml: see docs/configuration.md");
+        println!(
+            "\nNo configuration found, so built-in defaults hold. Set OPENAI_API_KEY, or write gauntlet.yml: see docs/configuration.md"
+        );
     }
 }

@@ -54,8 +54,8 @@ impl Stores {
     pub fn open(data: &Path) -> Result<Stores> {
         make_data_dir(data)?;
         Ok(Stores {
-            traces: Arc::new(SqliteTraces::open(&data.join("gauntlet.db"))?),
-            control: Arc::new(SqliteControl::open(&data.join("control.db"))?),
+            traces: Arc::new(SqliteTraces::open(data.join("gauntlet.db"))?),
+            control: Arc::new(SqliteControl::open(data.join("control.db"))?),
         })
     }
 }
@@ -123,15 +123,21 @@ pub fn snapshot(loaded: &Loaded, control: &dyn ControlStore, now: Timestamp) -> 
     // Versions whose file is gone stay usable: a label may still point at them.
     let mut prompts = loaded.prompts.clone();
     for stored in control.prompt_list()? {
-        let is_known = prompts.iter().any(|prompt| prompt.name == stored.name && *prompt.version.to_string() == *stored.version);
+        let is_known = prompts
+            .iter()
+            .any(|prompt| prompt.name == stored.name && *prompt.version.to_string() == *stored.version);
         if !is_known {
             // The canonical form is itself a prompt file.
-            let kept = gauntlet_prompts::parse(&format!("{}@{} (kept)", stored.name, stored.version), &stored.source);
+            let kept = gauntlet_prompts::parse(
+                &format!("{}@{} (kept)", stored.name, stored.version),
+                &stored.source,
+            );
             prompts.push(Arc::new(kept.map_err(|error| anyhow!("{error}"))?));
         }
     }
-    let registry = Registry::of(prompts, control.label_list()?)
-        .map_err(|errors| anyhow!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+    let registry = Registry::of(prompts, control.label_list()?).map_err(|errors| {
+        anyhow!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    })?;
     Ok(Snapshot::new(policy, Arc::new(registry))?)
 }
 
@@ -164,7 +170,8 @@ pub fn alone(place: &Place) -> Result<Admin> {
     }
     // Budgets are shown with their caps if the configuration can be read; if not, `check` says why.
     let dir = config_dir::read(config_dir::find(place.config.as_deref())?.as_deref())?;
-    let snapshot = load(&dir, true).ok().and_then(|loaded| snapshot(&loaded, &*stores.control, clock.now()).ok());
+    let snapshot =
+        load(&dir, true).ok().and_then(|loaded| snapshot(&loaded, &*stores.control, clock.now()).ok());
     Ok(Admin::new(AdminParts {
         traces: stores.traces,
         control: stores.control,
@@ -320,7 +327,8 @@ impl Live {
     }
 
     fn put(&self, loaded: &Loaded) -> Result<(), String> {
-        let snapshot = snapshot(loaded, &*self.stores.control, now()).map_err(|error| format!("{error:#}"))?;
+        let snapshot =
+            snapshot(loaded, &*self.stores.control, now()).map_err(|error| format!("{error:#}"))?;
         self.shared.snapshot.store(Arc::new(snapshot));
         Ok(())
     }
@@ -354,16 +362,32 @@ impl Runtime for Live {
         let state = self.shared.ledger.state();
         let mut gauges = self.drainer.stats().gauges();
         gauges.push(gauge("gauntlet_calls_running", "Calls under way.", self.shared.tasks.running() as f64));
-        gauges.push(gauge("gauntlet_holds_open", "Budget holds of calls under way.", state.open_holds as f64));
+        gauges.push(gauge(
+            "gauntlet_holds_open",
+            "Budget holds of calls under way.",
+            state.open_holds as f64,
+        ));
         let held: i64 = state.lines.iter().map(|(.., held)| held.0).sum();
-        gauges.push(gauge("gauntlet_held_usd", "USD held by calls under way, summed over budgets.", held as f64 / 1e9));
+        gauges.push(gauge(
+            "gauntlet_held_usd",
+            "USD held by calls under way, summed over budgets.",
+            held as f64 / 1e9,
+        ));
         let (mut waiting, mut lost) = (0, 0);
         for spool in self.spools.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             waiting += spool.waiting_bytes();
             lost += spool.records_lost();
         }
-        gauges.push(gauge("gauntlet_spool_bytes_in_memory", "Bytes of records that the disk does not take.", waiting as f64));
-        gauges.push(gauge("gauntlet_records_lost", "Records that neither disk nor memory had room for.", lost as f64));
+        gauges.push(gauge(
+            "gauntlet_spool_bytes_in_memory",
+            "Bytes of records that the disk does not take.",
+            waiting as f64,
+        ));
+        gauges.push(gauge(
+            "gauntlet_records_lost",
+            "Records that neither disk nor memory had room for.",
+            lost as f64,
+        ));
         self.metrics.render(&gauges)
     }
 
@@ -371,7 +395,10 @@ impl Runtime for Live {
         let mut problems = Vec::new();
         for spool in self.spools.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             if spool.waiting_bytes() > 0 {
-                problems.push(format!("records wait for the disk: {} bytes are held in memory", spool.waiting_bytes()));
+                problems.push(format!(
+                    "records wait for the disk: {} bytes are held in memory",
+                    spool.waiting_bytes()
+                ));
             }
         }
         if let Err(error) = self.stores.traces.ping() {
@@ -415,7 +442,10 @@ pub fn late_mistakes(loaded: &Loaded) -> Vec<Mistake> {
             let Some(pin) = &route.prompt else { continue };
             let is_known = loaded.prompts.iter().any(|prompt| prompt.name == pin.name);
             if !is_known {
-                let message = format!("route `{}` names prompt `{}@{}`, which is not there", route.name, pin.name, pin.at);
+                let message = format!(
+                    "route `{}` names prompt `{}@{}`, which is not there",
+                    route.name, pin.name, pin.at
+                );
                 add(message, "put its file into prompts/, or mend the name");
             }
         }

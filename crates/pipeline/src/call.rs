@@ -12,8 +12,8 @@ use gauntlet_policy::{
 };
 use gauntlet_ports::{Clock, Endpoint, Texts};
 use gauntlet_types::{
-    CacheUse, CallRecord, Caller, Charge, Decision, Door, Event, Fault, Mono, Name, NanoUsd, Outcome, SpanId, Stage,
-    StageTime, Target, TokenCount, TraceId, Usage,
+    CacheUse, CallRecord, Caller, Charge, Decision, Door, Event, Fault, Mono, Name, NanoUsd, Outcome, SpanId,
+    Stage, StageTime, Target, TokenCount, TraceId, Usage,
 };
 use gauntlet_wire::{
     Edit,
@@ -248,7 +248,11 @@ impl Call {
     fn leave_at(&mut self, now: Mono) {
         if let Some((stage, since)) = self.stage_begun.take() {
             let micros = |from: Mono, to: Mono| to.since(from).as_micros().min(u128::from(u32::MAX)) as u32;
-            self.record.stages.push(StageTime { stage, start_us: micros(self.begun, since), took_us: micros(since, now) });
+            self.record.stages.push(StageTime {
+                stage,
+                start_us: micros(self.begun, since),
+                took_us: micros(since, now),
+            });
         }
     }
 
@@ -409,7 +413,14 @@ impl Call {
         let Some(planned) = self.plan.get(index) else { return charges };
         let asked = self.route.model.as_ref().unwrap_or(&self.record.model_asked);
         let day = self.record.started.day();
-        self.policy().charges(&self.record.caller, &self.route.name, asked, &planned.target, day, &mut charges);
+        self.policy().charges(
+            &self.record.caller,
+            &self.route.name,
+            asked,
+            &planned.target,
+            day,
+            &mut charges,
+        );
         charges
     }
 

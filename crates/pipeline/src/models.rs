@@ -14,7 +14,8 @@ impl Gate {
         let grant = admit::authenticate(&snapshot.policy, headers, self.shared.clock.now())?;
         let config = snapshot.policy.config();
         // Aliases under their own name, and every target they lead to, which may be asked for directly.
-        let mut offered: Vec<(Name, Name)> = config.models.keys().map(|alias| (alias.clone(), "gauntlet".into())).collect();
+        let mut offered: Vec<(Name, Name)> =
+            config.models.keys().map(|alias| (alias.clone(), "gauntlet".into())).collect();
         for target in config.models.values().flatten() {
             offered.push((target.to_string().into(), target.provider.clone()));
         }
@@ -36,7 +37,8 @@ impl Gate {
             Some(id) => match offered.iter().find(|(name, _)| *name == *id) {
                 Some((name, owner)) => Ok(models::one(name, owner, 0)),
                 None => {
-                    let message = format!("there is no model `{id}` for this key; GET /v1/models lists what there is");
+                    let message =
+                        format!("there is no model `{id}` for this key; GET /v1/models lists what there is");
                     Err(Fault::caller(Code::UnknownModel, message).param("model"))
                 }
             },

@@ -38,8 +38,10 @@ impl Snapshot {
             if schemas.contains_key(&schema.path) {
                 continue;
             }
-            let compiled = OutputSchema::compile(&schema.value)
-                .map_err(|error| SnapshotError::Schema { path: schema.path.clone(), message: error.to_string() })?;
+            let compiled = OutputSchema::compile(&schema.value).map_err(|error| SnapshotError::Schema {
+                path: schema.path.clone(),
+                message: error.to_string(),
+            })?;
             schemas.insert(schema.path.clone(), compiled);
         }
         let endpoints = Arc::new(endpoints(&policy)?);
@@ -62,7 +64,8 @@ impl Snapshot {
             Some(alias) => alias.to_string(),
             None if has("openai") => "gpt-4o-mini".to_owned(),
             None => {
-                let sim = self.endpoints.values().find(|endpoint| matches!(endpoint.kind, EndpointKind::Sim(_)));
+                let sim =
+                    self.endpoints.values().find(|endpoint| matches!(endpoint.kind, EndpointKind::Sim(_)));
                 sim.map_or_else(|| "openai/gpt-4o-mini".to_owned(), |sim| format!("{}/hello", sim.provider))
             }
         }

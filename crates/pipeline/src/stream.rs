@@ -14,9 +14,7 @@ use futures_util::{Stream, stream};
 use gauntlet_guard::StreamRedactor;
 use gauntlet_policy::config::OnDisconnect;
 use gauntlet_ports::{UpstreamBody, UpstreamError};
-use gauntlet_types::{
-    Action, AttemptEnd, CallId, Code, Event, Fault, Finish, Outcome,
-};
+use gauntlet_types::{Action, AttemptEnd, CallId, Code, Event, Fault, Finish, Outcome};
 use gauntlet_wire::{
     Edit,
     json::escape,
@@ -102,7 +100,10 @@ impl Stop {
             Stop::Idle | Stop::Total | Stop::FirstToken => Code::UpstreamTimeout,
             _ => Code::UpstreamFailed,
         };
-        Fault::provider(code, format!("the model's answer broke off; try again, or look at trace {id} for why"))
+        Fault::provider(
+            code,
+            format!("the model's answer broke off; try again, or look at trace {id} for why"),
+        )
     }
 }
 
@@ -242,7 +243,9 @@ impl Live {
                     self.is_closed = true;
                     self.decoder.close();
                     // What is left is a frame without its blank line, whole or cut.
-                    if let Some(frame) = self.decoder.next().map_err(|_| Stop::Malformed("a frame without end".into()))? {
+                    if let Some(frame) =
+                        self.decoder.next().map_err(|_| Stop::Malformed("a frame without end".into()))?
+                    {
                         return self.understand(frame).map(Some);
                     }
                     let rest = self.decoder.rest();
@@ -270,7 +273,9 @@ fn asked_for_usage(call: &Call) -> bool {
 
 fn is_sign(event: &Event) -> bool {
     match event {
-        Event::Text { text, .. } | Event::Refusal { text, .. } | Event::Reasoning { text, .. } => !text.is_empty(),
+        Event::Text { text, .. } | Event::Refusal { text, .. } | Event::Reasoning { text, .. } => {
+            !text.is_empty()
+        }
         Event::ToolCall { .. } | Event::Finish { .. } | Event::Done => true,
         Event::Model(_) | Event::Usage(_) | Event::Error { .. } => false,
     }
@@ -319,10 +324,19 @@ impl LiveStream {
             blocks: [rules.pii, rules.secrets],
         });
         let kept = call.cache_key.map(|_| Vec::new());
-        let stream =
-            LiveStream { call: Some(call), live, redactors, out: VecDeque::new(), kept, kept_bytes: 0, drained_chars: 0 };
-        let frames = stream::unfold(stream, |mut stream| async { stream.next().await.map(|frame| (frame, stream)) });
-        let body: Pin<Box<dyn Stream<Item = Bytes> + Send>> = Box::pin(DetachStream::new(frames, gone, tasks));
+        let stream = LiveStream {
+            call: Some(call),
+            live,
+            redactors,
+            out: VecDeque::new(),
+            kept,
+            kept_bytes: 0,
+            drained_chars: 0,
+        };
+        let frames =
+            stream::unfold(stream, |mut stream| async { stream.next().await.map(|frame| (frame, stream)) });
+        let body: Pin<Box<dyn Stream<Item = Bytes> + Send>> =
+            Box::pin(DetachStream::new(frames, gone, tasks));
         Answer { status: StatusCode::OK, headers, body: AnswerBody::Stream(body) }
     }
 
@@ -384,6 +398,20 @@ impl LiveStream {
         for delta in &chunk.texts {
             let text = gauntlet_wire::text::decode(&data, delta.raw.clone());
             let key = (delta.choice, delta.channel);
+            let is_key =
+                |other: &&gauntlet_wire::openai::answer::TextDelta| (other.choice, other.channel) == key;
+            if matches!(delta.channel, Channel::Arguments(_)) && chunk.texts.iter().filter(is_key).count() > 1
+            {
+                // Calls that share a number within one frame are there whole, and have nothing to do with each other.
+                if let Some(mut whole) = stage::guard_output::redactor(call) {
+                    let shown = whole.push(&text) + &whole.finish();
+                    redactors.past.push(whole);
+                    if shown != text {
+                        edits.push(Edit { range: delta.raw.clone(), with: escape(&shown).into() });
+                    }
+                }
+                continue;
+            }
             let redactor = match redactors.by_text.get_mut(&key) {
                 Some(redactor) => redactor,
                 None => match stage::guard_output::redactor(call) {
@@ -444,7 +472,8 @@ impl LiveStream {
         call.record.error = Some(Code::GuardrailBlocked);
         call.record.finish = Some(Finish::ContentFilter);
         let text = call.route.fallback.as_deref().unwrap_or("").to_owned();
-        let pattern = self.redactors.as_ref().map(|redactors| redactors.pattern.clone()).unwrap_or_default();
+        // Taken: what is still held back of the model's words is not to follow ours.
+        let pattern = self.redactors.take().map(|redactors| redactors.pattern).unwrap_or_default();
         self.kept = None;
         self.out.push_back(answer::text_frame(&pattern, 0, &text, Some(Finish::ContentFilter)));
         self.complete(Some(answer::frame(b"[DONE]")));
@@ -473,8 +502,11 @@ impl LiveStream {
 
     /// Settles and records, then lets the last frame go.
     fn complete(&mut self, last: Option<Bytes>) {
-        let choices: Vec<u32> =
-            self.redactors.iter().flat_map(|redactors| redactors.by_text.keys().map(|(choice, _)| *choice)).collect();
+        let choices: Vec<u32> = self
+            .redactors
+            .iter()
+            .flat_map(|redactors| redactors.by_text.keys().map(|(choice, _)| *choice))
+            .collect();
         for choice in choices {
             self.flush(choice);
         }
@@ -539,8 +571,10 @@ impl Redactors {
         if pii != Action::Block && secrets != Action::Block {
             return false;
         }
-        self.by_text.values().chain(&self.past).flat_map(|redactor| redactor.findings()).any(|finding| {
-            crate::text::action_for(finding, pii, secrets) == Action::Block
-        })
+        self.by_text
+            .values()
+            .chain(&self.past)
+            .flat_map(|redactor| redactor.findings())
+            .any(|finding| crate::text::action_for(finding, pii, secrets) == Action::Block)
     }
 }

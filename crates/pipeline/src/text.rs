@@ -1,8 +1,8 @@
 //! Texts of a request or an answer, scanned once: for what to do about the traffic, and for what the record may hold.
 
 use bytes::Bytes;
-use gauntlet_guard::{Kinds, Scanner};
 use gauntlet_guard::Where;
+use gauntlet_guard::{Kinds, Scanner};
 use gauntlet_types::{Action, Finding};
 use gauntlet_wire::{Edit, Kind, Place, Segment};
 
@@ -15,7 +15,12 @@ pub(crate) struct Scanned {
 impl Scanned {
     /// Scans every text. Definitions are written by the application's author: personal data and secrets are looked for
     /// there too (the record holds them), orders to the model are what they are for.
-    pub(crate) fn scan(scanner: &Scanner, segments: Vec<Segment>, body: &Bytes, with_injection: bool) -> Scanned {
+    pub(crate) fn scan(
+        scanner: &Scanner,
+        segments: Vec<Segment>,
+        body: &Bytes,
+        with_injection: bool,
+    ) -> Scanned {
         let texts = segments.into_iter().map(|segment| {
             let injection = with_injection && segment.kind == Kind::Words;
             let mut found = Vec::new();
@@ -39,13 +44,18 @@ impl Scanned {
     pub(crate) fn redactions(&self, body: &Bytes, wants: impl Fn(&Finding) -> bool) -> Vec<Edit> {
         let mut edits = Vec::new();
         for (segment, found) in &self.texts {
-            let picked: Vec<_> = found.iter().filter(|finding| is_private(finding) && wants(finding)).collect();
+            let picked: Vec<_> =
+                found.iter().filter(|finding| is_private(finding) && wants(finding)).collect();
             if picked.is_empty() {
                 continue;
             }
-            let words: Vec<String> = picked.iter().map(|finding| gauntlet_guard::placeholder(finding)).collect();
-            let replacements: Vec<_> =
-                picked.iter().zip(&words).map(|(finding, words)| (finding.span.clone(), words.as_str())).collect();
+            let words: Vec<String> =
+                picked.iter().map(|finding| gauntlet_guard::placeholder(finding)).collect();
+            let replacements: Vec<_> = picked
+                .iter()
+                .zip(&words)
+                .map(|(finding, words)| (finding.span.clone(), words.as_str()))
+                .collect();
             edits.extend(segment.edits(body, &replacements));
         }
         edits
@@ -55,9 +65,15 @@ impl Scanned {
 fn place(segment: &Segment) -> Where {
     match segment.place {
         Place::Content { message } => Where::Message(message as usize),
-        Place::Part { message, part } | Place::PartOther { message, part } => Where::Part(message as usize, part as usize),
-        Place::MessageRefusal { message } | Place::MessageReasoning { message } => Where::Message(message as usize),
-        Place::Arguments { message, .. } | Place::FunctionCall { message } => Where::ToolArguments(message as usize),
+        Place::Part { message, part } | Place::PartOther { message, part } => {
+            Where::Part(message as usize, part as usize)
+        }
+        Place::MessageRefusal { message } | Place::MessageReasoning { message } => {
+            Where::Message(message as usize)
+        }
+        Place::Arguments { message, .. } | Place::FunctionCall { message } => {
+            Where::ToolArguments(message as usize)
+        }
         Place::Tool { .. } | Place::Function { .. } => Where::Other("tools"),
         Place::ResponseFormat => Where::Other("response_format"),
         Place::Prediction => Where::Other("prediction"),

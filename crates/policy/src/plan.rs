@@ -137,9 +137,12 @@ fn unknown(config: &Config, model: &str) -> Fault {
     let mut names: Vec<&str> = config.models.keys().map(Name::as_str).collect();
     names.sort_unstable();
     let near = near::nearest(model, names.iter().copied());
-    let cure = match (near, names.is_empty(), config.providers.is_empty()) {
+    let only_simulated = config.providers.values().all(|provider| provider.dialect == Dialect::Sim);
+    let cure = match (near, names.is_empty(), only_simulated) {
         (Some(near), ..) => format!("did you mean `{near}`?"),
-        (None, _, true) => "no provider is configured".to_owned(),
+        (None, _, true) => {
+            "no real provider is configured: set OPENAI_API_KEY, or write `providers:` in gauntlet.yml".to_owned()
+        }
         (None, true, false) => {
             let mut providers: Vec<&str> = config.providers.keys().map(Name::as_str).collect();
             providers.sort_unstable();

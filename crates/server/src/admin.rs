@@ -3,9 +3,7 @@
 use std::{ops::Deref, sync::Arc};
 
 use gauntlet_pipeline::{LedgerState, Shared, Snapshot};
-use gauntlet_ports::{
-    Clock, ControlError, ControlStore, Kill, KillKind, StoreError, StoredKey, TraceStore,
-};
+use gauntlet_ports::{Clock, ControlError, ControlStore, Kill, KillKind, StoreError, StoredKey, TraceStore};
 use gauntlet_types::{CallRecord, Charge, Code, Environment, Fault, Name, NanoUsd, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -133,7 +131,10 @@ impl Admin {
         let names = [Some(&new.name), Some(&new.tenant), new.team.as_ref(), new.user.as_ref()];
         for name in names.into_iter().flatten().chain(&new.routes).chain(&new.models) {
             if name.is_empty() || name.len() > NAME_MAX || name.chars().any(char::is_control) {
-                let message = format!("`{}` cannot be a name: 1 to {NAME_MAX} printable characters", name.escape_debug());
+                let message = format!(
+                    "`{}` cannot be a name: 1 to {NAME_MAX} printable characters",
+                    name.escape_debug()
+                );
                 return Err(Fault::caller(Code::InvalidRequest, message));
             }
         }
@@ -193,7 +194,8 @@ impl Admin {
         if was {
             return Ok(());
         }
-        let message = format!("{} `{name}` is not killed; `gauntlet kill --list` shows what is", kind.as_str());
+        let message =
+            format!("{} `{name}` is not killed; `gauntlet kill --list` shows what is", kind.as_str());
         Err(Fault::caller(Code::NotFound, message))
     }
 
@@ -210,7 +212,11 @@ impl Admin {
     /// Takes what changed into the snapshot of the next call.
     pub fn refresh(&self, reload: bool) -> Result<(), Fault> {
         match &self.runtime {
-            Some(runtime) => runtime.refresh(reload).map_err(|message| Fault::us(Code::Unavailable, message)),
+            // What is reloaded is what somebody wrote; a refresh that fails is our own trouble.
+            Some(runtime) if reload => {
+                runtime.refresh(true).map_err(|message| Fault::caller(Code::InvalidRequest, message))
+            }
+            Some(runtime) => runtime.refresh(false).map_err(|message| Fault::us(Code::Unavailable, message)),
             None => Ok(()),
         }
     }
@@ -266,7 +272,8 @@ fn base64url(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
-        let bits = group.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
+        let bits =
+            group.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
         for place in 0..=group.len() {
             text.push(char::from(DIGITS[(bits >> (18 - 6 * place)) as usize & 63]));
         }
@@ -300,7 +307,9 @@ mod tests {
 
     #[test]
     fn base64url_as_in_the_rfc() {
-        for (bytes, text) in [("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg"), ("fooba", "Zm9vYmE")] {
+        for (bytes, text) in
+            [("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg"), ("fooba", "Zm9vYmE")]
+        {
             assert_eq!(base64url(bytes.as_bytes()), text);
         }
         assert_eq!(base64url(&[0xfb, 0xff]), "-_8");

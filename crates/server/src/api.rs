@@ -150,7 +150,8 @@ async fn trace(State(admin): State<Admin>, Path(id): Path<String>) -> Response {
 
 pub(crate) fn trace_get(admin: &Admin, id: &str) -> Result<gauntlet_ports::StoredCall, Fault> {
     let call_id: CallId = id.parse().map_err(|_| {
-        let message = format!("`{id}` is not a request id; it looks like r_0197… (header x-gauntlet-request-id)");
+        let message =
+            format!("`{id}` is not a request id; it looks like r_0197… (header x-gauntlet-request-id)");
         Fault::caller(Code::InvalidRequest, message)
     })?;
     flush(admin);
@@ -164,11 +165,16 @@ async fn tail(State(admin): State<Admin>, query: axum::extract::RawQuery) -> Res
         Err(why) => return fault(&why),
     };
     let Some(records) = admin.runtime.as_ref().and_then(|runtime| runtime.tail()) else {
-        return fault(&Fault::us(Code::Unavailable, "no gateway runs on this data folder, so nothing can be followed"));
+        return fault(&Fault::us(
+            Code::Unavailable,
+            "no gateway runs on this data folder, so nothing can be followed",
+        ));
     };
-    let lines = futures_util::stream::unfold(records, |mut records| async { records.recv().await.map(|one| (one, records)) })
-        .filter(move |record| std::future::ready(pages::matches(&filter, record)))
-        .map(|record| sse::Event::default().json_data(&*record));
+    let lines = futures_util::stream::unfold(records, |mut records| async {
+        records.recv().await.map(|one| (one, records))
+    })
+    .filter(move |record| std::future::ready(pages::matches(&filter, record)))
+    .map(|record| sse::Event::default().json_data(&*record));
     Sse::new(lines).keep_alive(sse::KeepAlive::default()).into_response()
 }
 
@@ -190,7 +196,10 @@ struct SpendParams {
     route: Option<String>,
 }
 
-async fn spend(State(admin): State<Admin>, params: Result<Query<SpendParams>, axum::extract::rejection::QueryRejection>) -> Response {
+async fn spend(
+    State(admin): State<Admin>,
+    params: Result<Query<SpendParams>, axum::extract::rejection::QueryRejection>,
+) -> Response {
     let params = match params {
         Ok(Query(params)) => params,
         Err(error) => return fault(&Fault::caller(Code::InvalidRequest, error.body_text())),
@@ -217,7 +226,9 @@ fn spend_query(params: &SpendParams, today: Day) -> Result<SpendQuery, Fault> {
             })
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let day = |text: &str| Day::parse(text).ok_or_else(|| bad(format!("`{text}` is not a day; write it as 2026-11-21")));
+    let day = |text: &str| {
+        Day::parse(text).ok_or_else(|| bad(format!("`{text}` is not a day; write it as 2026-11-21")))
+    };
     let (from, to) = match &params.month {
         Some(month) => {
             let first = Day::parse(&format!("{month}-01"))
@@ -229,10 +240,9 @@ fn spend_query(params: &SpendParams, today: Day) -> Result<SpendQuery, Fault> {
             }
             (first, last)
         }
-        None => (
-            params.from.as_deref().map_or(Ok(today), day)?,
-            params.to.as_deref().map_or(Ok(today), day)?,
-        ),
+        None => {
+            (params.from.as_deref().map_or(Ok(today), day)?, params.to.as_deref().map_or(Ok(today), day)?)
+        }
     };
     if from > to {
         return Err(bad(format!("the span ends ({to}) before it begins ({from})")));
@@ -337,5 +347,6 @@ async fn reload(State(admin): State<Admin>) -> Response {
 }
 
 fn parse<T: serde::de::DeserializeOwned>(body: &str) -> Result<T, Fault> {
-    serde_json::from_str(body).map_err(|error| Fault::caller(Code::InvalidRequest, format!("the body does not fit: {error}")))
+    serde_json::from_str(body)
+        .map_err(|error| Fault::caller(Code::InvalidRequest, format!("the body does not fit: {error}")))
 }

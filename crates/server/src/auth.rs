@@ -70,7 +70,8 @@ impl Access {
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.retain(|_, until| *until > now);
         if sessions.len() >= SESSIONS_MAX
-            && let Some(oldest) = sessions.iter().min_by_key(|(_, until)| **until).map(|(hash, _)| hash.clone())
+            && let Some(oldest) =
+                sessions.iter().min_by_key(|(_, until)| **until).map(|(hash, _)| hash.clone())
         {
             sessions.remove(&oldest);
         }
@@ -131,7 +132,8 @@ fn same_site(method: &Method, headers: &HeaderMap, is_open: bool) -> Result<(), 
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let host = text(header::HOST).unwrap_or("");
     if is_open && !is_loopback_host(host) {
-        let message = format!("on loopback the console answers to 127.0.0.1 and localhost only, not to `{host}`");
+        let message =
+            format!("on loopback the console answers to 127.0.0.1 and localhost only, not to `{host}`");
         return Err(Fault::caller(Code::Forbidden, message));
     }
     if matches!(*method, Method::GET | Method::HEAD) {
@@ -139,9 +141,16 @@ fn same_site(method: &Method, headers: &HeaderMap, is_open: bool) -> Result<(), 
     }
     // Browsers send Origin with every POST; tools that are not browsers send none.
     match text(header::ORIGIN) {
-        None if text(header::HeaderName::from_static("sec-fetch-site")).is_none_or(|site| site == "same-origin") => Ok(()),
+        None if text(header::HeaderName::from_static("sec-fetch-site"))
+            .is_none_or(|site| site == "same-origin") =>
+        {
+            Ok(())
+        }
         Some(origin) if origin.split_once("://").is_some_and(|(_, from)| from == host) => Ok(()),
-        _ => Err(Fault::caller(Code::Forbidden, "a change must come from the console itself, not from another site")),
+        _ => Err(Fault::caller(
+            Code::Forbidden,
+            "a change must come from the console itself, not from another site",
+        )),
     }
 }
 

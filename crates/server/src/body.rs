@@ -27,7 +27,8 @@ pub(crate) async fn read(mut body: Incoming, limit: usize) -> Result<Bytes, Faul
                 return Err(Fault::caller(Code::InvalidRequest, "the request body broke off before its end"));
             }
             Err(_) => {
-                let message = format!("the request body stopped arriving for {IDLE_MAX:?}; send it without pauses");
+                let message =
+                    format!("the request body stopped arriving for {IDLE_MAX:?}; send it without pauses");
                 return Err(Fault::caller(Code::InvalidRequest, message));
             }
         };

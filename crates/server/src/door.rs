@@ -109,7 +109,10 @@ impl Body for DoorBody {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         match self.get_mut() {
             DoorBody::Whole(full) => {
                 Pin::new(full).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(never)))

@@ -56,7 +56,8 @@ async fn icon() -> Response {
 
 /// Its path names its content, so it may be kept for ever.
 fn asset(kind: &'static str, text: &'static str) -> Response {
-    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")], text).into_response()
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")], text)
+        .into_response()
 }
 
 fn page(status: StatusCode, html: String) -> Response {
@@ -141,7 +142,8 @@ async fn overview(State(admin): State<Admin>, headers: HeaderMap) -> Response {
         .collect();
     let warnings = admin.runtime.as_ref().map_or_else(Vec::new, |runtime| runtime.problems());
     let sim = admin.snapshot().is_some_and(|snapshot| snapshot.has_sim());
-    let view = OverviewView { today: &today, hours: &hours, week: &week, budgets, kills: &kills, warnings, sim };
+    let view =
+        OverviewView { today: &today, hours: &hours, week: &week, budgets, kills: &kills, warnings, sim };
     page(StatusCode::OK, console::overview(&frame.shell(), &view))
 }
 
@@ -161,7 +163,8 @@ async fn traces(State(admin): State<Admin>, headers: HeaderMap, RawQuery(query):
         Err(fault) => return frame.fault(&fault),
     };
     let wanted = if filter.limit == 0 { 50 } else { filter.limit.min(1000) } as usize;
-    let names = |rows: &[gauntlet_ports::OverviewRow]| rows.iter().map(|row| row.name.clone()).collect::<Vec<_>>();
+    let names =
+        |rows: &[gauntlet_ports::OverviewRow]| rows.iter().map(|row| row.name.clone()).collect::<Vec<_>>();
     let (routes, models, tenants) = (names(&week.by_route), names(&week.by_model), names(&week.by_tenant));
     let view = TracesView {
         query: &asked_for,
@@ -181,9 +184,10 @@ async fn trace(State(admin): State<Admin>, headers: HeaderMap, Path(id): Path<St
         Ok((call, related))
     });
     match found.await {
-        Ok((call, related)) => {
-            page(StatusCode::OK, console::trace(&frame.shell(), &TraceView { call: &call, related: &related }))
-        }
+        Ok((call, related)) => page(
+            StatusCode::OK,
+            console::trace(&frame.shell(), &TraceView { call: &call, related: &related }),
+        ),
         Err(fault) => frame.fault(&fault),
     }
 }
@@ -197,7 +201,10 @@ struct UndoForm {
 async fn kill_undo(State(admin): State<Admin>, headers: HeaderMap, Form(form): Form<UndoForm>) -> Response {
     let frame = Frame::new(&admin, &headers);
     let Some(kind) = KillKind::parse(&form.kind) else {
-        return page(StatusCode::BAD_REQUEST, console::message(&frame.shell(), "No such switch", &form.kind, 400));
+        return page(
+            StatusCode::BAD_REQUEST,
+            console::message(&frame.shell(), "No such switch", &form.kind, 400),
+        );
     };
     match blocking(&admin, move |admin| admin.kill_undo(kind, &form.name)).await {
         Ok(()) => Redirect::to("/").into_response(),
@@ -233,7 +240,10 @@ async fn sign_in(State(admin): State<Admin>, headers: HeaderMap, Form(form): For
         return page(StatusCode::UNAUTHORIZED, html);
     }
     let Ok(session) = Token::random() else {
-        return frame.fault(&Fault::us(gauntlet_types::Code::Internal, "the operating system gives no random numbers"));
+        return frame.fault(&Fault::us(
+            gauntlet_types::Code::Internal,
+            "the operating system gives no random numbers",
+        ));
     };
     let cookie = admin.access.sign_in(&session, admin.now());
     ([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response()
@@ -247,7 +257,9 @@ async fn logout(State(admin): State<Admin>, headers: HeaderMap) -> Response {
 pub(crate) fn escape_query(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(byte).to_string()
+            }
             other => format!("%{other:02X}"),
         })
         .collect()
@@ -255,10 +267,13 @@ pub(crate) fn escape_query(text: &str) -> String {
 
 /// Whether a live record passes the filter of `trace tail`; times and texts are the store's to search.
 pub(crate) fn matches(filter: &TraceFilter, record: &CallRecord) -> bool {
-    let is = |wanted: &Option<String>, have: Option<&str>| wanted.as_deref().is_none_or(|wanted| have == Some(wanted));
+    let is = |wanted: &Option<String>, have: Option<&str>| {
+        wanted.as_deref().is_none_or(|wanted| have == Some(wanted))
+    };
     let caller = &record.caller;
     let model = |wanted: &String| {
-        *record.model_asked == **wanted || record.target.as_ref().is_some_and(|target| *target.model == **wanted)
+        *record.model_asked == **wanted
+            || record.target.as_ref().is_some_and(|target| *target.model == **wanted)
     };
     is(&filter.tenant, Some(&caller.tenant))
         && is(&filter.team, caller.team.as_deref())

@@ -54,7 +54,12 @@ pub fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
 }
 
 /// Serves one listener until `stop` turns true, then finishes the requests under way. Run it on a current-thread runtime.
-pub async fn worker(listener: TcpListener, gate: Arc<Gate>, router: Router, mut stop: watch::Receiver<bool>) -> io::Result<()> {
+pub async fn worker(
+    listener: TcpListener,
+    gate: Arc<Gate>,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let graceful = GracefulShutdown::new();
     let slots = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));

@@ -87,9 +87,26 @@ impl PartialEq<&str> for Name {
 }
 
 /// Identifies one call; a UUID of version 7, so that ids sort by time. Shown as `r_` and 32 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
+///
+/// The same in JSON, so that an id of a header, a page and the API is one text; sixteen bytes in binary formats.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CallId(pub Uuid);
+
+impl Serialize for CallId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { self.0.serialize(serializer) }
+    }
+}
+
+impl<'de> Deserialize<'de> for CallId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return Uuid::deserialize(deserializer).map(CallId);
+        }
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
 
 impl fmt::Display for CallId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -157,6 +174,8 @@ mod tests {
         assert_eq!(id.to_string(), "r_00000000000000000000000000000007");
         assert_eq!(id.to_string().parse::<CallId>().unwrap(), id);
         assert_eq!(id.0.to_string().parse::<CallId>().unwrap(), id);
+        assert_eq!(serde_json::to_value(id).unwrap(), id.to_string());
+        assert_eq!(serde_json::from_value::<CallId>(id.0.to_string().into()).unwrap(), id);
         let trace: TraceId = "4bf92f3577b34da6a3ce929d0e0e4736".parse().unwrap();
         assert_eq!(serde_json::to_string(&trace).unwrap(), "\"4bf92f3577b34da6a3ce929d0e0e4736\"");
     }

@@ -34,27 +34,42 @@ pub fn run(place: &Place) -> Result<ExitCode> {
         findings.push(Finding { what: what.to_owned(), is_good, says });
     };
     let running = RunFile::find(&place.data);
-    add("gateway", match &running {
-        Some(run) => ask(&format!("{}/readyz", run.url), None).map(|says| format!("{} at {}", says.trim(), run.url)),
-        None => Ok("not running on this data folder".to_owned()),
-    });
+    add(
+        "gateway",
+        match &running {
+            Some(run) => ask(&format!("{}/readyz", run.url), None)
+                .map(|says| format!("{} at {}", says.trim(), run.url)),
+            None => Ok("not running on this data folder".to_owned()),
+        },
+    );
     let folder = config_dir::find(place.config.as_deref())?;
     let read = config_dir::read(folder.as_deref())?;
     let loaded = wiring::load(&read, true);
-    add("configuration", match (&folder, &loaded) {
-        (None, _) => Ok("none: built-in defaults".to_owned()),
-        (Some(folder), Ok(loaded)) => Ok(format!("{} (version {})", folder.display(), loaded.policy.version())),
-        (Some(folder), Err(mistakes)) => {
-            Err(format!("{} mistakes in {}: gauntlet check {}", mistakes.len(), folder.display(), folder.display()))
-        }
-    });
-    add("data folder", match Stores::open(&place.data) {
-        Ok(stores) => match stores.traces.ping() {
-            Ok(()) => Ok(format!("{} can be read and written", place.data.display())),
-            Err(error) => Err(error.to_string()),
+    add(
+        "configuration",
+        match (&folder, &loaded) {
+            (None, _) => Ok("none: built-in defaults".to_owned()),
+            (Some(folder), Ok(loaded)) => {
+                Ok(format!("{} (version {})", folder.display(), loaded.policy.version()))
+            }
+            (Some(folder), Err(mistakes)) => Err(format!(
+                "{} mistakes in {}: gauntlet check {}",
+                mistakes.len(),
+                folder.display(),
+                folder.display()
+            )),
         },
-        Err(error) => Err(format!("{error:#}")),
-    });
+    );
+    add(
+        "data folder",
+        match Stores::open(&place.data) {
+            Ok(stores) => match stores.traces.ping() {
+                Ok(()) => Ok(format!("{} can be read and written", place.data.display())),
+                Err(error) => Err(error.to_string()),
+            },
+            Err(error) => Err(format!("{error:#}")),
+        },
+    );
     if let Ok(loaded) = &loaded {
         match endpoints(&loaded.policy) {
             Err(error) => add("providers", Err(error.to_string())),
@@ -66,7 +81,11 @@ pub fn run(place: &Place) -> Result<ExitCode> {
                     match &endpoint.kind {
                         EndpointKind::Sim(_) => add(&what, Ok("simulated, inside this program".to_owned())),
                         EndpointKind::Http { models, headers, .. } => {
-                            add(&what, ask(&models.to_string(), Some(headers)).map(|_| format!("answers at {models}")));
+                            add(
+                                &what,
+                                ask(&models.to_string(), Some(headers))
+                                    .map(|_| format!("answers at {models}")),
+                            );
                         }
                     }
                 }
@@ -85,9 +104,13 @@ pub fn run(place: &Place) -> Result<ExitCode> {
             .collect();
         show::json(&json!({"ok": all_good, "findings": rows}));
     } else {
-        let rows = findings
-            .iter()
-            .map(|finding| vec![if finding.is_good { "ok" } else { "PROBLEM" }.to_owned(), finding.what.clone(), finding.says.clone()]);
+        let rows = findings.iter().map(|finding| {
+            vec![
+                if finding.is_good { "ok" } else { "PROBLEM" }.to_owned(),
+                finding.what.clone(),
+                finding.says.clone(),
+            ]
+        });
         show::table(&[Column::Left(""), Column::Left("what"), Column::Left("says")], rows.collect(), "");
     }
     Ok(if all_good { ExitCode::SUCCESS } else { ExitCode::from(1) })

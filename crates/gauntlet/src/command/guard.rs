@@ -27,12 +27,14 @@ pub fn run(place: &Place, command: Guard) -> Result<()> {
     let scanner = Scanner::new();
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for (number, read) in std::io::stdin().lock().lines().enumerate() {
-        let read = read.with_context(|| format!("line {} of standard input cannot be read as UTF-8", number + 1))?;
+        let read =
+            read.with_context(|| format!("line {} of standard input cannot be read as UTF-8", number + 1))?;
         if read.trim().is_empty() {
             continue;
         }
-        let line: Line = serde_json::from_str(&read)
-            .with_context(|| format!("line {} of standard input is not {{\"id\": …, \"text\": \"…\"}}", number + 1))?;
+        let line: Line = serde_json::from_str(&read).with_context(|| {
+            format!("line {} of standard input is not {{\"id\": …, \"text\": \"…\"}}", number + 1)
+        })?;
         writeln!(out, "{}", scan(&scanner, &rules, direction, &line))?;
     }
     out.flush()?;
@@ -41,7 +43,12 @@ pub fn run(place: &Place, command: Guard) -> Result<()> {
 
 fn rules(place: &Place, route: Option<&str>, direction: Direction) -> Result<Rules> {
     let Some(name) = route else {
-        return Ok(Rules { pii: Action::Redact, secrets: Action::Block, injection: Action::Flag, max_bytes: None });
+        return Ok(Rules {
+            pii: Action::Redact,
+            secrets: Action::Block,
+            injection: Action::Flag,
+            max_bytes: None,
+        });
     };
     let dir = config_dir::read(config_dir::find(place.config.as_deref())?.as_deref())?;
     let loaded = match wiring::load(&dir, true) {
@@ -59,7 +66,12 @@ fn rules(place: &Place, route: Option<&str>, direction: Direction) -> Result<Rul
             injection: route.input.injection,
             max_bytes: None,
         },
-        Direction::Output => Rules { pii: route.output.pii, secrets: route.output.secrets, injection: Action::Allow, max_bytes: None },
+        Direction::Output => Rules {
+            pii: route.output.pii,
+            secrets: route.output.secrets,
+            injection: Action::Allow,
+            max_bytes: None,
+        },
     })
 }
 

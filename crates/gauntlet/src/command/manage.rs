@@ -31,7 +31,8 @@ pub fn key(place: &Place, command: Key) -> Result<()> {
                 show::json(&answer["keys"]);
                 return Ok(());
             }
-            let columns = ["name", "secret", "tenant", "team", "env", "routes", "models", "created", "state"].map(Column::Left);
+            let columns = ["name", "secret", "tenant", "team", "env", "routes", "models", "created", "state"]
+                .map(Column::Left);
             let rows = answer["keys"].as_array().into_iter().flatten().map(|key| {
                 let state = match (key["revoked"].as_i64(), key["expires"].as_i64()) {
                     (Some(_), _) => format!("revoked {}", show::time(&key["revoked"])),
@@ -50,7 +51,11 @@ pub fn key(place: &Place, command: Key) -> Result<()> {
                     state,
                 ]
             });
-            show::table(&columns, rows.collect(), "No keys yet: `gauntlet key create NAME --tenant TENANT`. Keys of gauntlet.yml are listed there.");
+            show::table(
+                &columns,
+                rows.collect(),
+                "No keys yet: `gauntlet key create NAME --tenant TENANT`. Keys of gauntlet.yml are listed there.",
+            );
         }
         Key::Revoke { name } => {
             let answer = reach.delete(&format!("/api/v1/keys/{}", escape(&name)))?;
@@ -88,7 +93,9 @@ pub fn kill(place: &Place, asked: Kill) -> Result<()> {
     match (place.json, asked.undo) {
         (true, _) => show::json(&answer),
         (false, true) => println!("{kind} `{name}` lives again."),
-        (false, false) => println!("{kind} `{name}` is killed from the next call on. Undo: gauntlet kill {kind} {name} --undo"),
+        (false, false) => println!(
+            "{kind} `{name}` is killed from the next call on. Undo: gauntlet kill {kind} {name} --undo"
+        ),
     }
     Ok(())
 }
@@ -99,7 +106,10 @@ pub fn prompt(place: &Place, command: Prompt) -> Result<()> {
     let versions = known["versions"].as_array().map_or(&[][..], Vec::as_slice);
     let labels = known["labels"].as_array().map_or(&[][..], Vec::as_slice);
     let label_of = |name: &str, label: &str| {
-        labels.iter().find(|row| row["name"] == name && row["label"] == label).map(|row| text(&row["version"]))
+        labels
+            .iter()
+            .find(|row| row["name"] == name && row["label"] == label)
+            .map(|row| text(&row["version"]))
     };
     match command {
         Prompt::List => {
@@ -115,14 +125,25 @@ pub fn prompt(place: &Place, command: Prompt) -> Result<()> {
                     .map(|label| text(&label["label"]))
                     .collect();
                 let hash = text(&row["hash"]);
-                vec![text(&row["name"]), text(&row["version"]), here.join(", "), hash.get(..12).unwrap_or(&hash).to_owned(), show::time(&row["created"])]
+                vec![
+                    text(&row["name"]),
+                    text(&row["version"]),
+                    here.join(", "),
+                    hash.get(..12).unwrap_or(&hash).to_owned(),
+                    show::time(&row["created"]),
+                ]
             });
-            show::table(&columns, rows.collect(), "No prompts yet: put files into prompts/ of the configuration folder.");
+            show::table(
+                &columns,
+                rows.collect(),
+                "No prompts yet: put files into prompts/ of the configuration folder.",
+            );
         }
         Prompt::Show { reference } => {
             let (name, asked) = split(&reference)?;
             let version = label_of(name, asked).unwrap_or_else(|| asked.to_owned());
-            let Some(found) = versions.iter().find(|row| row["name"] == name && row["version"] == *version) else {
+            let Some(found) = versions.iter().find(|row| row["name"] == name && row["version"] == *version)
+            else {
                 bail!("there is no prompt `{reference}`; `gauntlet prompt list` shows what there is");
             };
             if place.json {
@@ -136,7 +157,8 @@ pub fn prompt(place: &Place, command: Prompt) -> Result<()> {
         Prompt::Promote { reference, to } => {
             let (name, version) = split(&reference)?;
             let before = label_of(name, &to);
-            let answer = reach.post("/api/v1/prompts/label", &json!({"name": name, "version": version, "label": to}))?;
+            let answer = reach
+                .post("/api/v1/prompts/label", &json!({"name": name, "version": version, "label": to}))?;
             if place.json {
                 show::json(&answer);
             } else {

@@ -1,11 +1,11 @@
 //! `gauntlet spend` and `gauntlet budget`.
 
-use anyhow::Result;
 use crate::{
     cli::{Place, Spend},
     reach::{Reach, escape},
     show::{self, Column, nano_usd, text, usd},
 };
+use anyhow::Result;
 
 pub fn run(place: &Place, asked: Spend) -> Result<()> {
     let pairs = [
@@ -30,7 +30,10 @@ pub fn run(place: &Place, asked: Spend) -> Result<()> {
     let shown = rows.iter().map(|row| {
         let keys: Vec<String> = row["keys"].as_array().into_iter().flatten().map(text).collect();
         let mut cells = vec![keys.join(" · ")];
-        cells.extend(["calls", "errors", "tokens_in", "tokens_cached", "tokens_out"].map(|field| row[field].to_string()));
+        cells.extend(
+            ["calls", "errors", "tokens_in", "tokens_cached", "tokens_out"]
+                .map(|field| row[field].to_string()),
+        );
         cells.push(nano_usd(&row["cost"]));
         cells
     });
@@ -57,7 +60,8 @@ pub fn budget(place: &Place) -> Result<()> {
         Column::Right("used"),
     ];
     let rows = answer["lines"].as_array().into_iter().flatten().map(|line| {
-        let (spent, held) = (line["spent_usd"].as_f64().unwrap_or(0.0), line["held_usd"].as_f64().unwrap_or(0.0));
+        let (spent, held) =
+            (line["spent_usd"].as_f64().unwrap_or(0.0), line["held_usd"].as_f64().unwrap_or(0.0));
         let cap = line["cap_usd"].as_f64();
         vec![
             text(&line["scope"]),
@@ -69,7 +73,11 @@ pub fn budget(place: &Place) -> Result<()> {
             used(spent + held, cap),
         ]
     });
-    show::table(&columns, rows.collect(), "No budgets. Set them in budgets.yml, for example:\n\n  tenants:\n    default:\n      daily_usd: 5\n");
+    show::table(
+        &columns,
+        rows.collect(),
+        "No budgets. Set them in budgets.yml, for example:\n\n  tenants:\n    default:\n      daily_usd: 5\n",
+    );
     Ok(())
 }
 

@@ -193,51 +193,112 @@ fn one(call: &Value) {
             println!("{name:<14} {}", show::printable(&value));
         }
     };
-    title("request", format!("r_{}", text(&record["id"]).replace('-', "")));
+    title("request", text(&record["id"]));
     title("trace", text(&record["trace_id"]));
     title("time", show::time(&record["started"]));
     let status = format!("{} {}", text(&record["outcome"]), record["status"]);
-    title("outcome", match record["error"].as_str() {
-        Some(code) => format!("{status} {code}: {}", text(&record["error_message"])),
-        None => status,
-    });
+    title(
+        "outcome",
+        match record["error"].as_str() {
+            Some(code) => format!("{status} {code}: {}", text(&record["error_message"])),
+            None => status,
+        },
+    );
     title("route", text(&record["route"]));
-    title("model", match record["target"].as_object() {
-        Some(target) => format!("{} → {}/{}", text(&record["model_asked"]), text(&target["provider"]), text(&target["model"])),
-        None => text(&record["model_asked"]),
-    });
+    title(
+        "model",
+        match record["target"].as_object() {
+            Some(target) => format!(
+                "{} → {}/{}",
+                text(&record["model_asked"]),
+                text(&target["provider"]),
+                text(&target["model"])
+            ),
+            None => text(&record["model_asked"]),
+        },
+    );
     for field in ["tenant", "team", "user", "session", "key", "environment", "app_sha", "eval_id"] {
         title(field, text(&caller[field]));
     }
     if let Some(prompt) = record["prompt"].as_object() {
         let hash = text(&prompt["hash"]);
-        title("prompt", format!("{}@{} ({})", text(&prompt["name"]), text(&prompt["version"]), hash.get(..12).unwrap_or(&hash)));
+        title(
+            "prompt",
+            format!(
+                "{}@{} ({})",
+                text(&prompt["name"]),
+                text(&prompt["version"]),
+                hash.get(..12).unwrap_or(&hash)
+            ),
+        );
     }
     let usage = &record["usage"];
     let estimated = if usage["estimated"] == true { ", counted here" } else { "" };
-    title("tokens", format!(
-        "{} in ({} cached), {} out ({} reasoning){estimated}",
-        sum(usage, &["input_fresh", "cache_read", "cache_write_5m", "cache_write_1h"]),
-        usage["cache_read"],
-        sum(usage, &["output", "reasoning"]),
-        usage["reasoning"],
-    ));
-    title("cost", format!("{} (held {}; prices {})", nano_usd(&record["cost"]), nano_usd(&record["held"]), text(&record["price_version"])));
-    title("latency", format!("{} (first token {})", duration_us(&record["latency_us"]), duration_us(&record["first_token_us"])));
+    title(
+        "tokens",
+        format!(
+            "{} in ({} cached), {} out ({} reasoning){estimated}",
+            sum(usage, &["input_fresh", "cache_read", "cache_write_5m", "cache_write_1h"]),
+            usage["cache_read"],
+            sum(usage, &["output", "reasoning"]),
+            usage["reasoning"],
+        ),
+    );
+    title(
+        "cost",
+        format!(
+            "{} (held {}; prices {})",
+            nano_usd(&record["cost"]),
+            nano_usd(&record["held"]),
+            text(&record["price_version"])
+        ),
+    );
+    title(
+        "latency",
+        format!(
+            "{} (first token {})",
+            duration_us(&record["latency_us"]),
+            duration_us(&record["first_token_us"])
+        ),
+    );
     title("cache", text(&record["cache"]));
     title("guard", text(&record["decision"]));
     for note in record["guard"].as_array().into_iter().flatten() {
-        let what = format!("{} {} {}×{}: {}", text(&note["direction"]), text(&note["action"]), text(&note["label"]), note["count"], text(&note["reason"]));
+        let what = format!(
+            "{} {} {}×{}: {}",
+            text(&note["direction"]),
+            text(&note["action"]),
+            text(&note["label"]),
+            note["count"],
+            text(&note["reason"])
+        );
         println!("{:<14} {}", "", show::printable(&what));
     }
     println!("\nstages");
     for stage in record["stages"].as_array().into_iter().flatten() {
-        println!("  {:<13} {:>10}  at {}", text(&stage["stage"]), duration_us(&stage["took_us"]), duration_us(&stage["start_us"]));
+        println!(
+            "  {:<13} {:>10}  at {}",
+            text(&stage["stage"]),
+            duration_us(&stage["took_us"]),
+            duration_us(&stage["start_us"])
+        );
     }
     for attempt in record["attempts"].as_array().into_iter().flatten() {
         let target = &attempt["target"];
-        let what = format!("{}/{} {} {} {}", text(&target["provider"]), text(&target["model"]), text(&attempt["end"]), text(&attempt["status"]), text(&attempt["error"]));
-        println!("  {:<13} {:>10}  {}", "· attempt", duration_us(&attempt["took_us"]), show::printable(&what));
+        let what = format!(
+            "{}/{} {} {} {}",
+            text(&target["provider"]),
+            text(&target["model"]),
+            text(&attempt["end"]),
+            text(&attempt["status"]),
+            text(&attempt["error"])
+        );
+        println!(
+            "  {:<13} {:>10}  {}",
+            "· attempt",
+            duration_us(&attempt["took_us"]),
+            show::printable(&what)
+        );
     }
     for (name, body) in [("input", &call["input"]), ("output", &call["output"])] {
         if !body.is_null() {

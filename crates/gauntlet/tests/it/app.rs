@@ -52,7 +52,9 @@ impl TestApp {
     /// through it anything that prices.yml names.
     fn config(&self, rest: &str) -> String {
         let url = self.provider.url();
-        format!("providers:\n  {PROVIDER}: {{dialect: openai, url: \"{url}\", key: upstream-secret}}\n{rest}\n")
+        format!(
+            "providers:\n  {PROVIDER}: {{dialect: openai, url: \"{url}\", key: upstream-secret}}\n{rest}\n"
+        )
     }
 
     /// Replaces gauntlet.yml; the gateway takes it over by itself, or by `reload`.
@@ -155,7 +157,8 @@ impl TestApp {
     /// The record of a call, once it is in the store; `id` as the answer's header gives it.
     pub fn trace(&self, id: &str) -> Value {
         for _ in 0..100 {
-            let reply = http::get(&self.url(&format!("/api/v1/traces/{id}")), &[]).expect("the gateway answers");
+            let reply =
+                http::get(&self.url(&format!("/api/v1/traces/{id}")), &[]).expect("the gateway answers");
             if reply.status == 200 {
                 return reply.json();
             }
@@ -203,7 +206,8 @@ impl TestApp {
                 let id = row["id"].as_str().expect("an id");
                 let record = &self.trace(id)["record"];
                 for charge in record["charges"].as_array().into_iter().flatten() {
-                    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    let text =
+                        |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                     let key = (text(&charge["scope"]), text(&charge["key"]), text(&charge["period"]));
                     *spent.entry(key).or_default() += record["cost"].as_i64().expect("a cost");
                 }
@@ -216,7 +220,9 @@ impl TestApp {
             }
         }
         for line in books["lines"].as_array().expect("a list") {
-            let of = |(scope, key, _): &&(String, String, String)| line["scope"] == **scope && line["key"] == **key;
+            let of = |(scope, key, _): &&(String, String, String)| {
+                line["scope"] == **scope && line["key"] == **key
+            };
             let records: i64 = spent.iter().filter(|(key, _)| of(key)).map(|(_, cost)| cost).sum();
             let ledger = (line["spent_usd"].as_f64().expect("a number") * 1e9).round() as i64;
             assert_eq!(ledger, records, "the ledger and the records differ: {line:#}");

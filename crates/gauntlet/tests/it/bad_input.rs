@@ -84,15 +84,36 @@ fn each_mistake_is_named_in_the_callers_dialect_and_recorded() {
         body(r#"{"model": "support", "messages": "hi"}"#, Some("messages"), &["messages", "array"]),
         body(r#"{"model": "support", "messages": [7]}"#, Some("messages[0]"), &["messages[0]"]),
         body(format!(r#"{{"model": "support", "stream": "yes", {hi}}}"#), Some("stream"), &["stream"]),
-        body(format!(r#"{{"model": "support", "max_tokens": -1, {hi}}}"#), Some("max_tokens"), &["max_tokens"]),
-        body(format!(r#"{{"model": "support", "temperature": "hot", {hi}}}"#), Some("temperature"), &["temperature"]),
+        body(
+            format!(r#"{{"model": "support", "max_tokens": -1, {hi}}}"#),
+            Some("max_tokens"),
+            &["max_tokens"],
+        ),
+        body(
+            format!(r#"{{"model": "support", "temperature": "hot", {hi}}}"#),
+            Some("temperature"),
+            &["temperature"],
+        ),
         body(format!(r#"{{"model": "support", "model": "other", {hi}}}"#), Some("model"), &["twice"]),
         body(format!(r#"{{"model": "support", "gauntlet": 7, {hi}}}"#), Some("gauntlet"), &["object"]),
-        body([b"{\"model\": \"support\", \"messages\": [{\"role\": \"user\", \"content\": \"".as_slice(), &[0xff, 0xfe], b"\"}]}"].concat(), None, &["UTF-8"]),
+        body(
+            [
+                b"{\"model\": \"support\", \"messages\": [{\"role\": \"user\", \"content\": \"".as_slice(),
+                &[0xff, 0xfe],
+                b"\"}]}",
+            ]
+            .concat(),
+            None,
+            &["UTF-8"],
+        ),
         Case {
             status: 404,
             code: "unknown_model",
-            ..body(format!(r#"{{"model": "suport", {hi}}}"#), Some("model"), &["suport", "did you mean `support`?"])
+            ..body(
+                format!(r#"{{"model": "suport", {hi}}}"#),
+                Some("model"),
+                &["suport", "did you mean `support`?"],
+            )
         },
         Case {
             status: 404,
@@ -102,14 +123,18 @@ fn each_mistake_is_named_in_the_callers_dialect_and_recorded() {
         header("x-gauntlet-route", "suport_bot", "unknown_route", &["suport_bot", "support_bot"]),
         header("x-gauntlet-prompt", "greet@2.0.0", "prompt_invalid", &["greet", "1.0.0"]),
         header("x-gauntlet-prompt", "great", "prompt_invalid", &["did you mean `greet`?"]),
-        Case { param: Some("who"), ..header("x-gauntlet-prompt", "greet@1.0.0", "prompt_invalid", &["needs variable `who`"]) },
+        Case {
+            param: Some("who"),
+            ..header("x-gauntlet-prompt", "greet@1.0.0", "prompt_invalid", &["needs variable `who`"])
+        },
         header("x-gauntlet-env", "production-eu", "invalid_request", &["production-eu", "staging"]),
         header("x-gauntlet-user", &"u".repeat(300), "invalid_request", &["x-gauntlet-user", "256"]),
         header("x-gauntlet-session", "a\tb", "invalid_request", &["x-gauntlet-session"]),
         header("x-gauntlet-tags", &"t,".repeat(40), "invalid_request", &["40 tags"]),
     ];
     for (number, case) in cases.iter().enumerate() {
-        let headers: Vec<(&str, &str)> = case.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let headers: Vec<(&str, &str)> =
+            case.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let reply = app.chat_bytes(&headers, &case.body);
         let error = refusal(&reply, case.status, case.code);
         let message = error["message"].as_str().unwrap();
@@ -159,7 +184,8 @@ fn a_flood_of_headers_is_refused_and_recorded() {
     let names: Vec<String> = (0..130).map(|n| format!("x-flood-{n}")).collect();
     let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "1")).collect();
     let long = "x".repeat(1000);
-    let large: Vec<(&str, &str)> = names.iter().take(100).map(|name| (name.as_str(), long.as_str())).collect();
+    let large: Vec<(&str, &str)> =
+        names.iter().take(100).map(|name| (name.as_str(), long.as_str())).collect();
     for flood in [many, large] {
         let reply = app.chat(&flood, &TestApp::body("hi"));
         let error = refusal(&reply, 413, "request_too_large");
@@ -202,9 +228,13 @@ fn a_body_that_breaks_off_is_recorded() {
     let app = start();
     let address = app.gateway().base_url().trim_start_matches("http://").to_owned();
     let head = |framing: &str| {
-        format!("POST /v1/chat/completions HTTP/1.1\r\nhost: {address}\r\nx-gauntlet-user: gone\r\n{framing}\r\n\r\n")
+        format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: {address}\r\nx-gauntlet-user: gone\r\n{framing}\r\n\r\n"
+        )
     };
-    for (framing, body) in [("transfer-encoding: chunked", "5\r\nhello\r\n"), ("content-length: 100", "hello")] {
+    for (framing, body) in
+        [("transfer-encoding: chunked", "5\r\nhello\r\n"), ("content-length: 100", "hello")]
+    {
         let mut socket = TcpStream::connect(&address).expect("the gateway listens");
         socket.write_all((head(framing) + body).as_bytes()).expect("written");
         drop(socket);
@@ -229,7 +259,9 @@ fn a_body_that_breaks_off_is_recorded() {
 #[test]
 fn a_page_of_another_site_cannot_call_while_no_key_exists() {
     let app = start();
-    for origin in ["https://evil.example", "http://localhost.evil.example", "http://localhost@evil.example", "null"] {
+    for origin in
+        ["https://evil.example", "http://localhost.evil.example", "http://localhost@evil.example", "null"]
+    {
         let reply = app.chat(&[("origin", origin)], &TestApp::body("hi"));
         refusal(&reply, 403, "forbidden");
     }

@@ -46,7 +46,8 @@ const PRICES: (&str, &str) =
 const CALL_USD: f64 = 0.0425;
 
 fn support(app: &TestApp, user: &str, session: &str) -> Reply {
-    let headers = [("x-gauntlet-route", "support_bot"), ("x-gauntlet-user", user), ("x-gauntlet-session", session)];
+    let headers =
+        [("x-gauntlet-route", "support_bot"), ("x-gauntlet-user", user), ("x-gauntlet-session", session)];
     app.chat(&headers, &json!({"model": "any", "messages": [{"role": "user", "content": "hi"}]}))
 }
 
@@ -102,7 +103,8 @@ fn holds_as_the_founding_document_says(budgets: &str) {
     assert!((spent(&app, "model_daily", "gpt-4o") - 8.0 * CALL_USD).abs() < 1e-9);
 
     let shown = app.command(&["budget"]).expect_ok().stdout;
-    for part in ["route_user_daily", "support_bot/ann", "$0.2975", "$0.3000", "99 %", "model_daily", "$75.00"] {
+    for part in ["route_user_daily", "support_bot/ann", "$0.2975", "$0.3000", "99 %", "model_daily", "$75.00"]
+    {
         assert!(shown.contains(part), "no {part} in\n{shown}");
     }
 }
@@ -201,7 +203,12 @@ fn a_model_without_a_price_is_not_asked_unless_somebody_says_it_is_free() {
         app.chat(&[("x-gauntlet-route", route)], &body)
     };
     let reply = ask("prov/mystery", "default");
-    assert_eq!((reply.status, &reply.json()["error"]["code"]), (400, &"unpriced_model".into()), "{}", reply.text());
+    assert_eq!(
+        (reply.status, &reply.json()["error"]["code"]),
+        (400, &"unpriced_model".into()),
+        "{}",
+        reply.text()
+    );
     assert!(reply.text().contains("prices.yml"), "it says the cure: {}", reply.text());
     assert!(app.provider.requests().is_empty());
     assert_eq!(app.trace_of(&reply)["record"]["error"], "unpriced_model");

@@ -15,7 +15,8 @@ const HOSTILE: &str = "<script>document.title='owned'</script><img src=x onerror
 /// The one that the environment names, else the system's; missing, it is as loud as any other part.
 fn chromium() -> Option<PathBuf> {
     let is_named = env::var_os("GAUNTLET_TEST_CHROMIUM").is_some_and(|path| !path.is_empty());
-    let is_left_out = env::var("GAUNTLET_TEST_WITHOUT").is_ok_and(|parts| parts.split(',').any(|part| part == "browser"));
+    let is_left_out =
+        env::var("GAUNTLET_TEST_WITHOUT").is_ok_and(|parts| parts.split(',').any(|part| part == "browser"));
     let path = env::var_os("PATH").unwrap_or_default();
     let found = env::split_paths(&path).map(|folder| folder.join("chromium")).find(|file| file.is_file());
     match found {
@@ -34,7 +35,12 @@ fn open(browser: &Path, folder: &Path, url: &str) -> Seen {
     let shot = folder.join("page.png");
     let ended = Command::new(browser)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"])
-        .args(["--disable-background-networking", "--no-proxy-server", "--hide-scrollbars", "--window-size=1280,900"])
+        .args([
+            "--disable-background-networking",
+            "--no-proxy-server",
+            "--hide-scrollbars",
+            "--window-size=1280,900",
+        ])
         .args(["--enable-logging=stderr", "--dump-dom"])
         .arg(format!("--user-data-dir={}", folder.join("profile").display()))
         .arg(format!("--screenshot={}", shot.display()))
@@ -42,7 +48,10 @@ fn open(browser: &Path, folder: &Path, url: &str) -> Seen {
         .env("HOME", folder)
         .output()
         .expect("the browser starts");
-    let (dom, log) = (String::from_utf8_lossy(&ended.stdout).into_owned(), String::from_utf8_lossy(&ended.stderr).into_owned());
+    let (dom, log) = (
+        String::from_utf8_lossy(&ended.stdout).into_owned(),
+        String::from_utf8_lossy(&ended.stderr).into_owned(),
+    );
     assert!(ended.status.success(), "{url}: {log}");
     let complaints: Vec<&str> = log.lines().filter(|line| line.contains("CONSOLE")).collect();
     assert!(complaints.is_empty(), "{url}: {complaints:#?}");
@@ -61,7 +70,10 @@ fn size(png: &[u8]) -> (u32, u32) {
 #[test]
 fn every_page_of_the_console_works_in_a_browser() {
     let Some(browser) = chromium() else { return };
-    let app = TestApp::with_files("routes:\n  support_bot: {}", &[("budgets.yml", "tenants:\n  acme:\n    daily_usd: 5\n")]);
+    let app = TestApp::with_files(
+        "routes:\n  support_bot: {}",
+        &[("budgets.yml", "tenants:\n  acme:\n    daily_usd: 5\n")],
+    );
     app.provider.default(Step::answer(&["an answer of the model, ", HOSTILE]).usage(1000, 2000));
     let headers = [("x-gauntlet-route", "support_bot"), ("x-gauntlet-tenant", "acme")];
     let reply = app.chat(&headers, &TestApp::body(HOSTILE));
@@ -72,13 +84,26 @@ fn every_page_of_the_console_works_in_a_browser() {
     for (path, facts) in [
         ("/".to_owned(), vec!["support_bot", "$0.005", "tenant_daily", "Budgets"]),
         ("/traces".to_owned(), vec!["support_bot", "test-model", id.as_str()]),
-        (format!("/traces/{id}"), vec!["support_bot", "prov/test-model", "0.005", "an answer of the model", "&lt;script&gt;", id.as_str()]),
+        (
+            format!("/traces/{id}"),
+            vec![
+                "support_bot",
+                "prov/test-model",
+                "0.005",
+                "an answer of the model",
+                "&lt;script&gt;",
+                id.as_str(),
+            ],
+        ),
     ] {
         let seen = open(&browser, folder.path(), &app.url(&path));
         for fact in facts {
             assert!(seen.dom.contains(fact), "{path}: no {fact} in\n{}", seen.dom);
         }
-        assert!(!seen.dom.contains("<title>owned") && !seen.dom.contains("<img src=\"x\""), "{path}: hostile text ran");
+        assert!(
+            !seen.dom.contains("<title>owned") && !seen.dom.contains("<img src=\"x\""),
+            "{path}: hostile text ran"
+        );
         assert_eq!(size(&seen.picture), (1280, 900));
         // A blank page compresses to almost nothing.
         assert!(seen.picture.len() > 15_000, "{path}: the picture is empty ({} bytes)", seen.picture.len());

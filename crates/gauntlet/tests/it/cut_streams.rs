@@ -27,7 +27,8 @@ fn count(app: &TestApp) -> usize {
 }
 
 fn words(text: &str) -> String {
-    let chunk = json!({"id": "c", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": null}]});
+    let chunk =
+        json!({"id": "c", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": null}]});
     format!("data: {chunk}\n\n")
 }
 
@@ -54,7 +55,11 @@ fn a_stream_that_breaks_after_output_ends_with_an_error_and_is_paid_once() {
         let record = record_of(&app, &streamed);
         assert_eq!((&record["outcome"], &record["error"]), (&json!("failed"), &json!("upstream_failed")));
         assert_eq!(record["attempts"][0]["end"], end, "{record:#}");
-        assert_eq!(record["attempts"].as_array().unwrap().len(), 1, "what the caller has seen cannot be taken back");
+        assert_eq!(
+            record["attempts"].as_array().unwrap().len(),
+            1,
+            "what the caller has seen cannot be taken back"
+        );
         assert_eq!(record["usage"]["estimated"], true);
         let (input, output) = (&record["usage"]["input_fresh"], &record["usage"]["output"]);
         assert!(output.as_i64().unwrap() >= 4, "{record:#}");
@@ -67,12 +72,16 @@ fn a_stream_that_breaks_after_output_ends_with_an_error_and_is_paid_once() {
 #[test]
 fn silence_within_a_stream_ends_it() {
     let app = start("default: {timeouts: {idle: 200ms}}");
-    app.provider.script([Step::frames(&[&words("hello"), &words(" there")]).delay_between(Duration::from_secs(2))]);
+    app.provider
+        .script([Step::frames(&[&words("hello"), &words(" there")]).delay_between(Duration::from_secs(2))]);
     let streamed = app.stream(&[], &TestApp::body("hi")).collect();
     assert_eq!(streamed.text(), "hello");
     assert_eq!(streamed.frames.last().unwrap().json()["error"]["code"], "upstream_timeout");
     let record = record_of(&app, &streamed);
-    assert_eq!((&record["outcome"], &record["attempts"][0]["end"]), (&json!("failed"), &json!("idle_timeout")));
+    assert_eq!(
+        (&record["outcome"], &record["attempts"][0]["end"]),
+        (&json!("failed"), &json!("idle_timeout"))
+    );
     assert_eq!(app.provider.wait_for_end(0, SOON).map(|played| played.end), Some(PlayedEnd::ClientGone));
 }
 
@@ -97,7 +106,9 @@ fn a_caller_who_leaves_ends_the_stream_or_lets_it_run_as_the_route_says() {
     let pieces = vec!["and on and on "; 40];
     let pause = Duration::from_millis(15);
     for (index, (route, end)) in
-        [("abort", PlayedEnd::ClientGone), ("drain", PlayedEnd::Whole), ("some", PlayedEnd::ClientGone)].into_iter().enumerate()
+        [("abort", PlayedEnd::ClientGone), ("drain", PlayedEnd::Whole), ("some", PlayedEnd::ClientGone)]
+            .into_iter()
+            .enumerate()
     {
         app.provider.script([Step::stream(&pieces).delay_between(pause)]);
         let mut stream = app.stream(&[("x-gauntlet-route", route)], &TestApp::body("go on"));
@@ -141,7 +152,8 @@ fn a_caller_who_leaves_during_a_plain_call_pays_for_it_all_the_same() {
     let address = app.gateway().base_url().strip_prefix("http://").unwrap().to_owned();
     let mut socket = TcpStream::connect(&address).unwrap();
     let length = body.len();
-    write!(socket, "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}").unwrap();
+    write!(socket, "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}")
+        .unwrap();
     assert!(app.provider.wait_for_requests(1, SOON));
     drop(socket);
     assert_eq!(app.provider.wait_for_end(0, SOON).map(|played| played.end), Some(PlayedEnd::Whole));
@@ -174,7 +186,8 @@ fn frames_arrive_the_same_however_the_network_cuts_them() {
     let app = start("routes: {guarded: {output: {pii: redact, secrets: block}}}");
     let frames = [
         words("Gr\u{fc}\u{df}e \u{1f600}"),
-        "event: x\r\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\" \\u00e9\"}}]}\r\n\r\n".to_owned(),
+        "event: x\r\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\" \\u00e9\"}}]}\r\n\r\n"
+            .to_owned(),
         "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n".to_owned(),
         "data: [DONE]\n\n".to_owned(),
     ];
@@ -201,7 +214,8 @@ fn no_frame_waits_for_the_next() {
     app.provider.script([Step::stream(&["one", " two", " three"]).delay_between(pause)]);
     let streamed = app.stream(&[], &TestApp::body("count")).collect();
     // The role comes with the first token: until then another target could still be asked.
-    let words: Vec<_> = streamed.frames.iter().filter(|frame| frame.data.contains("\"content\":\"")).collect();
+    let words: Vec<_> =
+        streamed.frames.iter().filter(|frame| frame.data.contains("\"content\":\"")).collect();
     let at = |word: &str| words.iter().find(|frame| frame.data.contains(word)).unwrap().at;
     assert!(at(" two") >= at("one") + pause / 2, "{words:?}");
     assert!(at(" three") >= at(" two") + pause / 2, "{words:?}");
@@ -240,7 +254,8 @@ fn a_caller_who_closes_his_side_only_is_still_answered_or_cancelled_but_never_lo
     let address = app.gateway().base_url().strip_prefix("http://").unwrap().to_owned();
     let mut socket = TcpStream::connect(&address).unwrap();
     let length = body.len();
-    write!(socket, "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}").unwrap();
+    write!(socket, "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}")
+        .unwrap();
     socket.shutdown(std::net::Shutdown::Write).unwrap();
     let mut answer = Vec::new();
     // Either is in order; what counts is the record.

@@ -26,8 +26,12 @@ fn a_request_reaches_the_provider_as_it_was_written_but_for_the_model() {
     let named = |body: &str| body.replace("prov/test-model", "test-model");
     check(ODD, &named(ODD));
     check(&ODD.replace("prov/test-model", "quick"), &named(ODD));
-    let asking = |options: &str| streamed(ODD).replacen('{', &format!("{{ \"stream_options\" :{options} ,"), 1);
-    check(&streamed(ODD), &named(&ODD.replacen('{', "{\"stream_options\":{\"include_usage\":true},\"stream\":true,", 1)));
+    let asking =
+        |options: &str| streamed(ODD).replacen('{', &format!("{{ \"stream_options\" :{options} ,"), 1);
+    check(
+        &streamed(ODD),
+        &named(&ODD.replacen('{', "{\"stream_options\":{\"include_usage\":true},\"stream\":true,", 1)),
+    );
     let with = r#"{"x_nested": {"y":[1.0]}, "include_usage" :true}"#;
     check(&asking(with), &named(&asking(with)));
     let refused = r#"{"x_nested": {"y":[1.0]}, "include_usage" :false}"#;
@@ -71,7 +75,11 @@ fn a_streamed_answer_reaches_the_caller_as_it_was_written() {
     let mut body = TestApp::body("hi");
     body["stream"] = true.into();
     let reply = app.chat(&[], &body);
-    assert_eq!(reply.text(), begin.concat() + end, "the usage that nobody asked for is taken out, and nothing else");
+    assert_eq!(
+        reply.text(),
+        begin.concat() + end,
+        "the usage that nobody asked for is taken out, and nothing else"
+    );
     assert_eq!(app.trace_of(&reply)["record"]["cost"], 2 * 1_000 + 2_000);
     body["stream_options"] = json!({"include_usage": true});
     assert_eq!(app.chat(&[], &body).text(), frames.concat(), "the usage that was asked for is kept");
@@ -168,7 +176,9 @@ fn a_refusal_is_passed_on_and_kept() {
 fn embeddings_pass_in_every_form_of_input() {
     let app = TestApp::start("");
     for input in [json!("one two"), json!(["one", "two three"]), json!([1, 2, 3]), json!([[1, 2], [3]])] {
-        let body = format!("{{\"input\" : {input}, \"model\":\"prov/test-model\",\"x_new\":1e3,\"encoding_format\":\"base64\"}}");
+        let body = format!(
+            "{{\"input\" : {input}, \"model\":\"prov/test-model\",\"x_new\":1e3,\"encoding_format\":\"base64\"}}"
+        );
         let reply = http::post(&app.url("/v1/embeddings"), &[], body.as_bytes()).unwrap();
         assert_eq!(reply.status, 200, "{}", reply.text());
         assert!(reply.json()["data"][0]["embedding"].is_string());

@@ -18,7 +18,8 @@ fn a_plain_call_is_answered_paid_for_and_recorded() {
     assert_eq!(record["caller"]["user"], "ann");
     assert_eq!(record["caller"]["session"], "s1");
     let usage = &reply.json()["usage"];
-    let (input, output) = (usage["prompt_tokens"].as_i64().unwrap(), usage["completion_tokens"].as_i64().unwrap());
+    let (input, output) =
+        (usage["prompt_tokens"].as_i64().unwrap(), usage["completion_tokens"].as_i64().unwrap());
     assert_eq!(record["cost"], json!(input * 1_000 + output * 2_000));
     assert_eq!(trace["input"]["messages"][0]["content"], "hi");
     assert_eq!(trace["output"]["choices"][0]["message"]["content"], "hello there");

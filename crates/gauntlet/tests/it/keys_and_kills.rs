@@ -119,7 +119,8 @@ keys:
     assert_eq!(ask("support").status, 200);
     let reply = ask("other");
     assert_eq!((reply.status, code(&reply).as_str()), (403, "forbidden"), "{}", reply.text());
-    let offered = http::get(&app.url("/v1/models"), &[("authorization", "Bearer narrow-key-0123456789")]).unwrap();
+    let offered =
+        http::get(&app.url("/v1/models"), &[("authorization", "Bearer narrow-key-0123456789")]).unwrap();
     assert!(!offered.text().contains("second"), "{}", offered.text());
 
     let reply = call(&app, "old-key-0123456789ab", &[]);
@@ -137,11 +138,16 @@ routes:
 keys:
   - {name: app, key: the-key-of-the-app-0123456789, tenant: acme}"#,
     );
-    let ask = |app: &TestApp| call(app, "the-key-of-the-app-0123456789", &[("x-gauntlet-route", "support_bot")]);
+    let ask =
+        |app: &TestApp| call(app, "the-key-of-the-app-0123456789", &[("x-gauntlet-route", "support_bot")]);
     assert_eq!(ask(&app).status, 200);
-    for (kind, name) in
-        [("tenant", "acme"), ("route", "support_bot"), ("model", "support"), ("model", "prov/test-model"), ("key", "app")]
-    {
+    for (kind, name) in [
+        ("tenant", "acme"),
+        ("route", "support_bot"),
+        ("model", "support"),
+        ("model", "prov/test-model"),
+        ("key", "app"),
+    ] {
         app.command(&["kill", kind, name, "--reason", "drill of today"]).expect_ok();
         let reply = ask(&app);
         assert_eq!((reply.status, code(&reply).as_str()), (403, "killed"), "{kind} {name}: {}", reply.text());

@@ -57,7 +57,9 @@ keys:
 
 #[test]
 fn a_limit_on_a_model_holds_by_whatever_name_it_is_asked_for() {
-    let app = TestApp::start("models:\n  alias: {targets: [prov/test-model]}\nlimits:\n  models: {test-model: {rpm: 2}}");
+    let app = TestApp::start(
+        "models:\n  alias: {targets: [prov/test-model]}\nlimits:\n  models: {test-model: {rpm: 2}}",
+    );
     let ask = |model: &str| {
         app.chat(&[], &json!({"model": model, "messages": [{"role": "user", "content": "hi"}]}))
     };
@@ -87,11 +89,18 @@ fn a_third_call_waits_for_a_place_and_a_fourth_is_refused() {
         // Two more at once: one finds the queue's only place, the other finds it taken.
         let more: Vec<_> = (0..2).map(|_| scope.spawn(|| route(&app, "narrow"))).collect();
         let replies: Vec<Reply> = more.into_iter().map(|call| call.join().unwrap()).collect();
-        let (passed, refused): (Vec<&Reply>, Vec<&Reply>) = replies.iter().partition(|reply| reply.status == 200);
-        assert_eq!((passed.len(), refused.len()), (1, 1), "{:?}", replies.iter().map(Reply::text).collect::<Vec<_>>());
+        let (passed, refused): (Vec<&Reply>, Vec<&Reply>) =
+            replies.iter().partition(|reply| reply.status == 200);
+        assert_eq!(
+            (passed.len(), refused.len()),
+            (1, 1),
+            "{:?}",
+            replies.iter().map(Reply::text).collect::<Vec<_>>()
+        );
         limited(&app, refused[0], &["2 calls at once"]);
         let stages = app.trace_of(passed[0])["record"]["stages"].clone();
-        let limit = stages.as_array().unwrap().iter().find(|stage| stage["stage"] == "limit").unwrap().clone();
+        let limit =
+            stages.as_array().unwrap().iter().find(|stage| stage["stage"] == "limit").unwrap().clone();
         assert!(limit["took_us"].as_u64().unwrap() > 20_000, "its wait is in the record: {limit}");
         assert!(first.into_iter().all(|call| call.join().unwrap().status == 200));
     });

@@ -1,20 +1,22 @@
 //! Journeys: one file for each thing a user does, against the real binary over HTTP.
 
+#![allow(clippy::unwrap_used)] // helpers of tests may stop a test as the tests themselves do
+
 mod app;
 mod load;
 
-mod first_call;
-mod full_disk;
-mod kill_nine;
 mod bad_input;
 mod budgets;
 mod cache;
-mod keys_and_kills;
-mod limits;
-mod prompts_journey;
-mod operations;
 mod console_in_a_browser;
 mod cut_streams;
 mod fidelity;
+mod first_call;
+mod full_disk;
+mod keys_and_kills;
+mod kill_nine;
+mod limits;
+mod operations;
 mod output_guards;
+mod prompts_journey;
 mod provider_faults;

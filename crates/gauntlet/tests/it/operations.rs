@@ -49,7 +49,8 @@ fn check_names_file_line_column_and_cure_of_every_mistake_at_once() {
     ] {
         let mistakes = found["mistakes"].as_array().unwrap();
         let mistake = mistakes.iter().find(|mistake| {
-            mistake["file"] == file && mistake["message"].as_str().is_some_and(|message| message.contains(says))
+            mistake["file"] == file
+                && mistake["message"].as_str().is_some_and(|message| message.contains(says))
         });
         let mistake = mistake.unwrap_or_else(|| panic!("nothing of {says} in {file}: {found:#}"));
         assert_eq!((&mistake["line"], &mistake["column"]), (&line.into(), &column.into()), "{mistake}");
@@ -118,12 +119,20 @@ fn doctor_says_what_is_well_and_what_is_not() {
 }
 
 fn ids(value: &Value) -> Vec<String> {
-    value.as_array().expect("a list").iter().map(|row| row["id"].as_str().expect("an id").to_owned()).collect()
+    value
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|row| row["id"].as_str().expect("an id").to_owned())
+        .collect()
 }
 
 #[test]
 fn calls_and_money_are_shown_the_same_with_and_without_a_gateway() {
-    let mut app = TestApp::with_files("routes:\n  support_bot: {}", &[("budgets.yml", "tenants:\n  acme:\n    daily_usd: 5\n")]);
+    let mut app = TestApp::with_files(
+        "routes:\n  support_bot: {}",
+        &[("budgets.yml", "tenants:\n  acme:\n    daily_usd: 5\n")],
+    );
     let headers = [("x-gauntlet-tenant", "acme"), ("x-gauntlet-route", "support_bot")];
     for text in ["first", "second", "\u{1b}[31mthird\u{202e}"] {
         assert_eq!(app.chat(&headers, &TestApp::body(text)).status, 200);
@@ -148,7 +157,8 @@ fn calls_and_money_are_shown_the_same_with_and_without_a_gateway() {
 
     // At every width the id stands whole on one line, and nothing is wider than the terminal.
     for width in [80_usize, 100, 120, 160, 200] {
-        let shown = app.launch(&["trace", "list"]).env("COLUMNS", &width.to_string()).run().expect_ok().stdout;
+        let shown =
+            app.launch(&["trace", "list"]).env("COLUMNS", &width.to_string()).run().expect_ok().stdout;
         // As the answers' header says them.
         let mut headers = all.iter().map(|id| format!("r_{}", id.replace('-', "")));
         assert!(headers.all(|id| shown.lines().any(|line| line.contains(&id))), "{width}:\n{shown}");
@@ -156,7 +166,14 @@ fn calls_and_money_are_shown_the_same_with_and_without_a_gateway() {
         assert!(widest <= width, "{widest} > {width}:\n{shown}");
         assert_eq!(shown.lines().count(), 5, "{width}: a row is a line:\n{shown}");
         assert!(shown.contains("upstream_refused") && !shown.contains('\u{1b}'), "{shown}");
-        for args in [&["spend"][..], &["budget"], &["key", "list"], &["doctor"], &["prompt", "list"], &["kill", "--list"]] {
+        for args in [
+            &["spend"][..],
+            &["budget"],
+            &["key", "list"],
+            &["doctor"],
+            &["prompt", "list"],
+            &["kill", "--list"],
+        ] {
             let shown = app.launch(args).env("COLUMNS", &width.to_string()).run().expect_ok().stdout;
             let widest = shown.lines().map(|line| line.chars().count()).max().unwrap_or(0);
             assert!(widest <= width.max(110), "{args:?} at {width}:\n{shown}");
@@ -197,7 +214,9 @@ fn trace_tail_follows_calls_as_they_end() {
         .expect("it starts");
     let out = tail.stdout.take().expect("piped");
     let (tx, lines) = std::sync::mpsc::channel();
-    thread::spawn(move || BufReader::new(out).lines().map_while(Result::ok).for_each(|line| drop(tx.send(line))));
+    thread::spawn(move || {
+        BufReader::new(out).lines().map_while(Result::ok).for_each(|line| drop(tx.send(line)))
+    });
     // Nothing says when the follower is there, so calls are made until one is seen.
     let mut seen = None;
     for _ in 0..50 {
@@ -209,7 +228,8 @@ fn trace_tail_follows_calls_as_they_end() {
     }
     let seen = seen.expect("a call was shown");
     assert!(seen.contains("watched") && seen.contains("ok"), "{seen}");
-    let more: Vec<String> = std::iter::from_fn(|| lines.recv_timeout(Duration::from_millis(200)).ok()).collect();
+    let more: Vec<String> =
+        std::iter::from_fn(|| lines.recv_timeout(Duration::from_millis(200)).ok()).collect();
     assert!(more.iter().all(|line| line.contains("watched")), "the filter holds: {more:#?}");
     tail.kill().expect("it is a child of ours");
     tail.wait().expect("it ends");
@@ -246,7 +266,13 @@ fn monitors_find_metrics_and_health() {
         assert_eq!(series.contains('{'), series.ends_with('}'), "{line}");
         names.push(name.to_owned());
     }
-    for name in ["gauntlet_requests_total", "gauntlet_cost_usd_total", "gauntlet_holds_open", "gen_ai_client_token_usage_sum", "gen_ai_client_operation_duration_seconds_count"] {
+    for name in [
+        "gauntlet_requests_total",
+        "gauntlet_cost_usd_total",
+        "gauntlet_holds_open",
+        "gen_ai_client_token_usage_sum",
+        "gen_ai_client_operation_duration_seconds_count",
+    ] {
         assert!(names.iter().any(|known| known == name), "no {name} in\n{text}");
     }
     let requests = text.lines().find(|line| line.starts_with("gauntlet_requests_total{")).unwrap();
@@ -322,7 +348,14 @@ fn the_console_shows_calls_and_escapes_what_they_say() {
     let headers = [("x-gauntlet-route", "support_bot"), ("x-gauntlet-user", "<b>ann</b>")];
     let reply = app.chat(&headers, &TestApp::body(HOSTILE));
     let id = reply.header("x-gauntlet-request-id").unwrap().to_owned();
-    for path in ["/", "/traces", "/traces?user=%3Cscript%3E", &format!("/traces/{id}"), "/traces/r_%3Cscript%3E", "/login?next=%22%3E%3Cscript%3E"] {
+    for path in [
+        "/",
+        "/traces",
+        "/traces?user=%3Cscript%3E",
+        &format!("/traces/{id}"),
+        "/traces/r_%3Cscript%3E",
+        "/login?next=%22%3E%3Cscript%3E",
+    ] {
         let page = http::get(&app.url(path), &[]).unwrap();
         assert_eq!(page.status, if path.contains("r_%3C") { 400 } else { 200 }, "{path}: {}", page.text());
         let policy = page.header("content-security-policy").expect("a content policy");
@@ -358,7 +391,8 @@ fn a_name_pointed_at_this_machine_is_not_served() {
         let answer = String::from_utf8_lossy(&answer).into_owned();
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path} as {host}: {answer}");
     }
-    let elsewhere = http::post(&app.url("/api/v1/reload"), &[("origin", "https://evil.example")], b"").unwrap();
+    let elsewhere =
+        http::post(&app.url("/api/v1/reload"), &[("origin", "https://evil.example")], b"").unwrap();
     assert_eq!(elsewhere.status, 403, "{}", elsewhere.text());
 }
 
@@ -370,14 +404,20 @@ fn beyond_loopback_management_asks_for_a_login_and_calls_for_a_key() {
     let gateway = app.launch(&["up", "--listen", &listen]).env("GAUNTLET_ADMIN_TOKEN", TOKEN).serve();
     let get = |path: &str, headers: &[(&str, &str)]| http::get(&gateway.url(path), headers).unwrap();
     let to_login = get("/traces?route=a", &[]);
-    assert_eq!((to_login.status, to_login.header("location")), (303, Some("/login?next=/traces%3Froute%3Da")));
+    assert_eq!(
+        (to_login.status, to_login.header("location")),
+        (303, Some("/login?next=/traces%3Froute%3Da"))
+    );
     for path in ["/api/v1/traces", "/api/v1/keys", "/metrics"] {
         let reply = get(path, &[]);
         assert_eq!((reply.status, &reply.json()["error"]["code"]), (401, &"unauthorized".into()), "{path}");
         assert_eq!(get(path, &[("authorization", "Bearer wrong")]).status, 401);
         assert_eq!(get(path, &[("authorization", &format!("Bearer {TOKEN}"))]).status, 200, "{path}");
     }
-    assert_eq!((get("/healthz", &[]).status, get("/readyz", &[]).status, get("/login", &[]).status), (200, 200, 200));
+    assert_eq!(
+        (get("/healthz", &[]).status, get("/readyz", &[]).status, get("/login", &[]).status),
+        (200, 200, 200)
+    );
 
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let sign_in = |body: &str| http::post(&gateway.url("/login"), &form, body.as_bytes()).unwrap();
@@ -406,6 +446,10 @@ fn beyond_loopback_management_asks_for_a_login_and_calls_for_a_key() {
     let made = app.command(&["key", "create", "app"]).expect_ok().stdout;
     let bearer = format!("Bearer {}", made.lines().next().unwrap());
     assert_eq!(chat(&[("authorization", &bearer)]), 200);
-    assert_eq!(get("/api/v1/keys", &[("authorization", &bearer)]).status, 401, "a caller's key does not manage");
+    assert_eq!(
+        get("/api/v1/keys", &[("authorization", &bearer)]).status,
+        401,
+        "a caller's key does not manage"
+    );
     gateway.stop().expect_ok();
 }

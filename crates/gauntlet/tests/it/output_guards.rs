@@ -35,7 +35,9 @@ fn stream_of(text: &str, size: usize) -> Step {
 
 fn has_private(text: &str) -> bool {
     // A part of a value is a leak too.
-    [EMAIL, SSN, "ann.lee", "536-22", secret().as_str(), &secret()[..12]].iter().any(|value| text.contains(value))
+    [EMAIL, SSN, "ann.lee", "536-22", secret().as_str(), &secret()[..12]]
+        .iter()
+        .any(|value| text.contains(value))
 }
 
 /// Whether `needle` stands in any file below a folder.
@@ -85,10 +87,17 @@ fn private_words_are_redacted_in_a_stream_as_in_a_plain_answer() {
         assert_eq!(streamed.text(), SHOWN, "in pieces of {size}");
         assert!(streamed.has_done());
         let trace = app.trace(streamed.header("x-gauntlet-request-id").unwrap());
-        assert_eq!((&trace["record"]["decision"], &trace["record"]["outcome"]), (&json!("redact"), &json!("ok")));
+        assert_eq!(
+            (&trace["record"]["decision"], &trace["record"]["outcome"]),
+            (&json!("redact"), &json!("ok"))
+        );
         assert_eq!(trace["output"]["choices"][0]["message"]["content"], SHOWN);
-        let labels: Vec<&str> =
-            trace["record"]["guard"].as_array().unwrap().iter().filter_map(|note| note["label"].as_str()).collect();
+        let labels: Vec<&str> = trace["record"]["guard"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|note| note["label"].as_str())
+            .collect();
         assert_eq!(labels, ["EMAIL_ADDRESS", "US_SSN", "github_pat"]);
     }
 }
@@ -98,8 +107,10 @@ fn arguments_of_tools_are_guarded_like_words() {
     let app = start();
     let first = format!("{{\"to\":\"{EMAIL}\",\"re\":\"one\"}}");
     let second = format!("{{\"ssn\":\"{SSN}\",\"re\":\"two\"}}");
-    let wanted =
-        ["{\"to\":\"[REDACTED:EMAIL_ADDRESS]\",\"re\":\"one\"}", "{\"ssn\":\"[REDACTED:US_SSN]\",\"re\":\"two\"}"];
+    let wanted = [
+        "{\"to\":\"[REDACTED:EMAIL_ADDRESS]\",\"re\":\"one\"}",
+        "{\"ssn\":\"[REDACTED:US_SSN]\",\"re\":\"two\"}",
+    ];
     for size in [1, 4, 9, 90] {
         let (one, two) = (pieces(&first, size), pieces(&second, size));
         let (one, two): (Vec<&str>, Vec<&str>) =
@@ -138,7 +149,8 @@ fn parallel_calls_under_one_number_stay_apart() {
     let app = start();
     // As some servers send them: every call has index 0, and only its id tells it from the one before.
     let opening = |id: &str| {
-        let call = json!({"index": 0, "id": id, "type": "function", "function": {"name": "f", "arguments": ""}});
+        let call =
+            json!({"index": 0, "id": id, "type": "function", "function": {"name": "f", "arguments": ""}});
         format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}))
     };
     let more = |text: &str| {
@@ -146,8 +158,14 @@ fn parallel_calls_under_one_number_stay_apart() {
         format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}))
     };
     let end = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\ndata: [DONE]\n\n";
-    let frames =
-        [opening("call_1"), more("{\"to\":\"bob"), more("by\"}"), opening("call_2"), more("{\"to\":\"eve\"}"), end.to_owned()];
+    let frames = [
+        opening("call_1"),
+        more("{\"to\":\"bob"),
+        more("by\"}"),
+        opening("call_2"),
+        more("{\"to\":\"eve\"}"),
+        end.to_owned(),
+    ];
     app.provider.script([Step::frames(&frames.iter().map(String::as_str).collect::<Vec<_>>())]);
     let streamed = app.stream(&route("clean"), &TestApp::body("send")).collect();
     let mut calls: Vec<String> = Vec::new();
@@ -160,6 +178,17 @@ fn parallel_calls_under_one_number_stay_apart() {
         }
     }
     assert_eq!(calls, ["{\"to\":\"bobby\"}", "{\"to\":\"eve\"}"], "{:?}", streamed.frames);
+
+    // And as others send them: all in one frame.
+    let call = |id: &str, text: &str| json!({"index": 0, "id": id, "type": "function", "function": {"name": "f", "arguments": text}});
+    let both =
+        json!([call("call_1", "{\"to\":\"bobby\"}"), call("call_2", &format!("{{\"to\":\"{EMAIL}\"}}"))]);
+    let frame = format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": {"tool_calls": both}}]}));
+    app.provider.script([Step::frames(&[&frame, end])]);
+    let streamed = app.stream(&route("clean"), &TestApp::body("send")).collect();
+    let sent = &streamed.chunks()[0]["choices"][0]["delta"]["tool_calls"];
+    assert_eq!(sent[0]["function"]["arguments"], "{\"to\":\"bobby\"}");
+    assert_eq!(sent[1]["function"]["arguments"], "{\"to\":\"[REDACTED:EMAIL_ADDRESS]\"}");
 }
 
 #[test]
@@ -271,7 +300,12 @@ fn an_answer_that_does_not_fit_is_refused_asked_again_or_flagged() {
     streaming["stream"] = true.into();
     for body in [TestApp::body("age?"), streaming.clone()] {
         let reply = app.chat(&route("hard"), &body);
-        assert_eq!((reply.status, &reply.json()["error"]["code"]), (502, &json!("output_invalid")), "{}", reply.text());
+        assert_eq!(
+            (reply.status, &reply.json()["error"]["code"]),
+            (502, &json!("output_invalid")),
+            "{}",
+            reply.text()
+        );
         assert!(!has_private(&reply.text()), "{}", reply.text());
         let record = app.trace_of(&reply)["record"].clone();
         assert_eq!((&record["outcome"], &record["decision"]), (&json!("blocked"), &json!("block")));
@@ -311,7 +345,10 @@ fn a_stream_under_schema_that_breaks_is_asked_of_the_next_target() {
     assert_eq!(streamed.text(), "{\"age\": 7}");
     let record = app.trace(streamed.header("x-gauntlet-request-id").unwrap())["record"].clone();
     assert_eq!((&record["attempts"][0]["end"], &record["attempts"][1]["end"]), (&json!("cut"), &json!("ok")));
-    assert!(record["cost"].as_i64().unwrap() > 9 * 1_000 + 12 * 2_000, "the broken one is paid too: {record:#}");
+    assert!(
+        record["cost"].as_i64().unwrap() > 9 * 1_000 + 12 * 2_000,
+        "the broken one is paid too: {record:#}"
+    );
 }
 
 #[test]
@@ -374,10 +411,11 @@ fn nothing_private_is_kept_whatever_a_route_allows() {
             } else {
                 assert!(!has_private(&reply.text()), "{name}: {}", reply.text());
             }
-            app.provider.default(Step::answer(&["fine"]));
         }
     }
-    let embed = json!({"model": "prov/test-model", "input": [private()], "user": EMAIL, "x_more": {"to": SSN}});
+    app.provider.default(Step::embeddings(4));
+    let embed =
+        json!({"model": "prov/test-model", "input": [private()], "user": EMAIL, "x_more": {"to": SSN}});
     let reply = http::post_json(&app.url("/v1/embeddings"), &route("free"), &embed).unwrap();
     assert_eq!(reply.status, 200, "{}", reply.text());
     ids.push(("embeddings", reply.header("x-gauntlet-request-id").unwrap().to_owned()));

@@ -79,7 +79,10 @@ fn a_prompt_is_rendered_by_body_header_or_route() {
         assert_eq!(sent["messages"], json!([{"role": "user", "content": expected}]));
         assert_eq!(sent.get("gauntlet"), None, "our own field does not travel");
         let record = app.trace_of(&reply)["record"].clone();
-        assert_eq!((&record["prompt"]["name"], &record["prompt"]["version"]), (&"rag-answer".into(), &"3.2.0".into()));
+        assert_eq!(
+            (&record["prompt"]["name"], &record["prompt"]["version"]),
+            (&"rag-answer".into(), &"3.2.0".into())
+        );
         hashes.push(record["prompt"]["hash"].as_str().expect("a hash").to_owned());
     }
     assert!(hashes.iter().all(|hash| *hash == hashes[0] && hash.len() == 64), "{hashes:?}");
@@ -99,7 +102,10 @@ fn a_rendered_prompt_stands_before_the_callers_messages() {
     assert_eq!(sent["messages"][1], json!({"role": "user", "content": "Thanks!"}));
     assert_eq!(sent["temperature"], 0.5);
     let trace = app.trace_of(&reply);
-    assert!(trace["input"]["messages"][0]["content"].as_str().unwrap().contains("[doc-1] The tower"), "{trace:#}");
+    assert!(
+        trace["input"]["messages"][0]["content"].as_str().unwrap().contains("[doc-1] The tower"),
+        "{trace:#}"
+    );
 }
 
 #[test]
@@ -125,11 +131,19 @@ fn what_is_wrong_with_the_variables_is_named() {
 fn a_value_is_data_and_is_not_expanded_again() {
     let app = start("");
     let question = "What is $context, ${persona} and {{ question }}? $$ \"quoted\"\n</s>";
-    let reply = ask(&app, &[], Some("rag-answer@3.2.0"), json!({"question": question, "context": "secretly $question"}));
+    let reply = ask(
+        &app,
+        &[],
+        Some("rag-answer@3.2.0"),
+        json!({"question": question, "context": "secretly $question"}),
+    );
     assert_eq!(reply.status, 200, "{}", reply.text());
     let sent = app.provider.last_request().json()["messages"][0]["content"].as_str().unwrap().to_owned();
     assert!(sent.ends_with(&format!("CONTEXT:\nsecretly $question\n\nQUESTION:\n{question}\n")), "{sent}");
-    assert!(sent.starts_with("You are a $persona."), "an optional one that is not given stays as it is written: {sent}");
+    assert!(
+        sent.starts_with("You are a $persona."),
+        "an optional one that is not given stays as it is written: {sent}"
+    );
 }
 
 #[test]
@@ -153,7 +167,10 @@ fn a_version_never_changes() {
     assert!(message.contains(FILE) && message.contains("raise the version"), "{message}");
     let reply = ask(&app, &[], Some("rag-answer@3.2.0"), variables());
     assert_eq!(reply.status, 200);
-    assert!(app.provider.last_request().json().to_string().contains("Use ONLY"), "the old text stays in force");
+    assert!(
+        app.provider.last_request().json().to_string().contains("Use ONLY"),
+        "the old text stays in force"
+    );
     app.balance();
     app.stop().expect_ok();
     let ended = app.launch(&["up"]).try_serve().err().expect("it does not start");
@@ -183,7 +200,10 @@ fn a_label_moves_with_the_next_call_and_keeps_a_version_whose_file_is_gone() {
 
     let list = app.command(&["prompt", "list"]).expect_ok().stdout;
     let line = list.lines().find(|line| line.contains("3.3.0")).expect("the version is listed");
-    assert!(line.contains("production") && line.contains(&record["prompt"]["hash"].as_str().unwrap()[..12]), "{list}");
+    assert!(
+        line.contains("production") && line.contains(&record["prompt"]["hash"].as_str().unwrap()[..12]),
+        "{list}"
+    );
     let shown = app.command(&["prompt", "show", "rag-answer@production"]).expect_ok().stdout;
     assert!(shown.contains("3.3.0") && shown.contains("Rely on nothing"), "{shown}");
     for wrong in ["rag-answer@9.9.9", "nobody@1.0.0"] {

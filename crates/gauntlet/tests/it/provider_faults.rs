@@ -27,7 +27,9 @@ fn model_of(seen: &Seen) -> String {
 /// `a` does what the step says, `b` always answers.
 fn play(provider: &Provider, step: &Step) {
     let step = step.clone();
-    provider.respond(move |seen| if model_of(seen) == "a" { step.clone() } else { Step::answer(&["from ", "b"]) });
+    provider.respond(
+        move |seen| if model_of(seen) == "a" { step.clone() } else { Step::answer(&["from ", "b"]) },
+    );
 }
 
 /// What the gateway is to do about a fault of the first target.
@@ -68,7 +70,9 @@ fn ask(app: &TestApp, streamed: bool) -> Told {
             .filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok())
             .filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str().map(str::to_owned))
             .collect(),
-        (200, false) => reply.json()["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned(),
+        (200, false) => {
+            reply.json()["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned()
+        }
         _ => reply.json()["error"]["code"].as_str().unwrap().to_owned(),
     };
     Told { status: reply.status, text, raw, id }
@@ -94,7 +98,11 @@ fn check(app: &TestApp, name: &str, step: &Step, streamed: bool, then: &Then) {
         .collect();
     for private in ["scripted failure", "from a proxy", "upstream-secret"] {
         let is_our_word = matches!(then, Then::GivenBack) && private == "scripted failure";
-        assert!(is_our_word || !told.raw.contains(private), "{name}: the caller sees `{private}`: {}", told.raw);
+        assert!(
+            is_our_word || !told.raw.contains(private),
+            "{name}: the caller sees `{private}`: {}",
+            told.raw
+        );
     }
     match then {
         Then::Moves { tries, end, status } => {
@@ -138,7 +146,11 @@ fn error_statuses_are_retried_moved_on_from_or_given_back() {
         ("529", Step::status(529), status(2, 529)),
         ("301 elsewhere", Step::html(301).header("location", "http://127.0.0.1:9/"), status(1, 301)),
         ("401", Step::status(401), status(1, 401)),
-        ("401 that names our key", Step::error(401, "x", "invalid_api_key", "no key upstream-secret"), status(1, 401)),
+        (
+            "401 that names our key",
+            Step::error(401, "x", "invalid_api_key", "no key upstream-secret"),
+            status(1, 401),
+        ),
         ("403", Step::status(403), status(1, 403)),
         ("404", Step::status(404), status(1, 404)),
         ("400", Step::status(400), Then::GivenBack),
@@ -172,7 +184,8 @@ fn answers_that_are_none_are_retried_and_moved_on_from() {
             check(&app, name, step, streamed, then);
         }
     }
-    let error = json!({"error": {"message": "scripted failure", "type": "server_error", "code": "server_error"}});
+    let error =
+        json!({"error": {"message": "scripted failure", "type": "server_error", "code": "server_error"}});
     check(&app, "an error in a 200", &Step::plain(error.clone()), false, &retried("stream_error"));
     check(&app, "a cut", &Step::text("from a").cut_after_bytes(20), false, &retried("cut"));
     check(&app, "silence", &Step::hang(), false, &retried("total_timeout"));
@@ -182,7 +195,11 @@ fn answers_that_are_none_are_retried_and_moved_on_from() {
         ("an error in a 200", Step::plain(error), retried("malformed")),
         ("a cut before the first token", Step::stream(&["from a"]).close_after_frames(1), retried("cut")),
         ("an end before the first token", Step::frames(&[ping]), retried("cut")),
-        ("an error before the first token", Step::stream(&["x"]).error_in_stream(1, "scripted failure"), retried("stream_error")),
+        (
+            "an error before the first token",
+            Step::stream(&["x"]).error_in_stream(1, "scripted failure"),
+            retried("stream_error"),
+        ),
         ("half a frame", Step::stream(&["x"]).half_frame_after(1), retried("cut")),
         ("a frame of HTML", Step::frames(&["data: <html>\n\n"]), retried("malformed")),
         ("silence before the head", Step::hang(), retried("first_token_timeout")),

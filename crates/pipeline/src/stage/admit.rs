@@ -65,7 +65,8 @@ pub(crate) fn authenticate(
         };
     }
     let Some(secret) = secret else {
-        let message = "no key was given; send `Authorization: Bearer gk_…` (make one with `gauntlet key create NAME`)";
+        let message =
+            "no key was given; send `Authorization: Bearer gk_…` (make one with `gauntlet key create NAME`)";
         return Err(Fault::caller(Code::Unauthorized, message));
     };
     let Some(grant) = policy.keys().find(secret) else {
@@ -140,7 +141,9 @@ fn caller(call: &Call, grant: Option<&KeyGrant>) -> Result<Caller, Fault> {
     let headers = &call.headers;
     let claim = |name: &'static str| field(headers, name);
     let body = |key: &str| match &call.request {
-        Request::Chat(chat) => chat.metadata.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str()),
+        Request::Chat(chat) => {
+            chat.metadata.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+        }
         _ => None,
     };
     let body_user = match &call.request {
@@ -169,9 +172,10 @@ fn caller(call: &Call, grant: Option<&KeyGrant>) -> Result<Caller, Fault> {
         caller.user = found.or_else(|| given(call, baggage(headers, &["user.id", "enduser.id"]).as_deref()));
     }
     let session = claim("x-gauntlet-session")?;
-    let session = session.or_else(|| given(call, body("session_id"))).or_else(|| given(call, body("conversation_id")));
-    caller.session =
-        session.or_else(|| given(call, baggage(headers, &["session.id", "gen_ai.conversation.id"]).as_deref()));
+    let session =
+        session.or_else(|| given(call, body("session_id"))).or_else(|| given(call, body("conversation_id")));
+    caller.session = session
+        .or_else(|| given(call, baggage(headers, &["session.id", "gen_ai.conversation.id"]).as_deref()));
     if grant.is_none_or(|grant| grant.environment.is_none())
         && let Some(text) = claim("x-gauntlet-env")?
     {
@@ -208,7 +212,8 @@ fn field(headers: &HeaderMap, name: &'static str) -> Result<Option<Name>, Fault>
 
 /// A value of the body that is taken as context if it fits; it was not meant for us, so it is no error if it does not.
 fn named(text: Option<&str>) -> Option<Name> {
-    text.filter(|text| !text.is_empty() && text.len() <= FIELD_MAX && !text.chars().any(char::is_control)).map(Name::from)
+    text.filter(|text| !text.is_empty() && text.len() <= FIELD_MAX && !text.chars().any(char::is_control))
+        .map(Name::from)
 }
 
 /// As `named`, for fields that were written for someone else. An address or a number of a person is kept as its keyed
@@ -217,7 +222,11 @@ fn named(text: Option<&str>) -> Option<Name> {
 fn given(call: &Call, text: Option<&str>) -> Option<Name> {
     let name = named(text)?;
     let mut found = Vec::new();
-    call.shared().scanner.scan(&name, gauntlet_guard::Kinds { injection: false, ..gauntlet_guard::Kinds::ALL }, &mut found);
+    call.shared().scanner.scan(
+        &name,
+        gauntlet_guard::Kinds { injection: false, ..gauntlet_guard::Kinds::ALL },
+        &mut found,
+    );
     // Ordinary ids of digits look like telephone numbers.
     let telling = |finding: &&gauntlet_types::Finding| {
         finding.kind == "secrets"
@@ -268,7 +277,8 @@ fn traceparent(text: &str) -> Option<(TraceId, SpanId)> {
     let is_hex = |part: &str, length: usize| {
         part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
-    if !is_hex(version, 2) || version == "ff" || !is_hex(trace, 32) || !is_hex(span, 16) || !is_hex(flags, 2) {
+    if !is_hex(version, 2) || version == "ff" || !is_hex(trace, 32) || !is_hex(span, 16) || !is_hex(flags, 2)
+    {
         return None;
     }
     let (trace, span): (TraceId, SpanId) = (trace.parse().ok()?, span.parse().ok()?);
@@ -326,7 +336,8 @@ fn stop(call: &Call) -> Result<(), Fault> {
         None => Ok(()),
         Some(kill) => {
             let why = if kill.reason.is_empty() { String::new() } else { format!(": {}", kill.reason) };
-            let message = format!("{} `{}` has been switched off by the operator{why}", kill.scope.as_str(), kill.name);
+            let message =
+                format!("{} `{}` has been switched off by the operator{why}", kill.scope.as_str(), kill.name);
             Err(Fault::policy(Code::Killed, message))
         }
     }

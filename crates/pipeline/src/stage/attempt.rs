@@ -36,7 +36,10 @@ const KEY_MIN: usize = 8;
 
 /// What a model (or the canned answer in its stead) gave.
 pub(crate) enum Answered {
-    Plain { body: Bytes, texts: Vec<gauntlet_wire::Segment> },
+    Plain {
+        body: Bytes,
+        texts: Vec<gauntlet_wire::Segment>,
+    },
     Live(Box<Live>),
     /// The operator's own words: no guard needed.
     Canned(Whole),
@@ -106,7 +109,9 @@ async fn at_target(
     for attempt in 1.. {
         if !allowed(call, index) {
             let target = &call.plan[index].target;
-            last.get_or_insert_with(|| Failed::new(AttemptEnd::Connect, format!("{target} is left alone after failures")));
+            last.get_or_insert_with(|| {
+                Failed::new(AttemptEnd::Connect, format!("{target} is left alone after failures"))
+            });
             return None;
         }
         call.current = index;
@@ -122,10 +127,14 @@ async fn at_target(
             Err(failed) => failed,
         };
         let verdict = retry::judge(failed.status, failed.end, failed.code.as_deref());
-        report(call, index, match verdict {
-            Verdict::Retry => BreakerEvent::Failed,
-            Verdict::NextTarget | Verdict::GiveUp => BreakerEvent::Abandoned,
-        });
+        report(
+            call,
+            index,
+            match verdict {
+                Verdict::Retry => BreakerEvent::Failed,
+                Verdict::NextTarget | Verdict::GiveUp => BreakerEvent::Abandoned,
+            },
+        );
         match verdict {
             Verdict::GiveUp => return Some(Err(refused(&failed, call))),
             Verdict::NextTarget => {
@@ -170,8 +179,9 @@ async fn once(call: &mut Call, index: usize, deadline: Instant) -> Result<Answer
     let body = collect(&mut reader, ANSWER_MAX).await?;
     match call.door() {
         Door::ChatCompletions => {
-            let read = answer::read_plain(&body)
-                .map_err(|bad| Failed::new(AttemptEnd::Malformed, format!("not an answer: {}", bad.message)))?;
+            let read = answer::read_plain(&body).map_err(|bad| {
+                Failed::new(AttemptEnd::Malformed, format!("not an answer: {}", bad.message))
+            })?;
             if let Some(error) = read.error {
                 return Err(provider_error(call, error, AttemptEnd::StreamError, None));
             }
@@ -179,13 +189,17 @@ async fn once(call: &mut Call, index: usize, deadline: Instant) -> Result<Answer
             Ok(Answered::Plain { body, texts: read.texts.into_iter().map(|text| text.segment).collect() })
         }
         Door::Embeddings => {
-            let read = embeddings::read_answer(&body)
-                .map_err(|bad| Failed::new(AttemptEnd::Malformed, format!("not an answer: {}", bad.message)))?;
+            let read = embeddings::read_answer(&body).map_err(|bad| {
+                Failed::new(AttemptEnd::Malformed, format!("not an answer: {}", bad.message))
+            })?;
             if let Some(error) = read.error {
                 return Err(provider_error(call, error, AttemptEnd::StreamError, None));
             }
             // Vectors are no text: the record says how many there were.
-            call.output = serde_json::json!({"object": "list", "embeddings": read.count, "model": read.model}).to_string().into();
+            call.output =
+                serde_json::json!({"object": "list", "embeddings": read.count, "model": read.model})
+                    .to_string()
+                    .into();
             read.model.into_iter().for_each(|model| call.take_note(&Event::Model(model)));
             read.usage.into_iter().for_each(|usage| call.take_note(&Event::Usage(usage)));
             Ok(Answered::Plain { body, texts: Vec::new() })
@@ -194,7 +208,12 @@ async fn once(call: &mut Call, index: usize, deadline: Instant) -> Result<Answer
 }
 
 /// Reads a stream up to its first token, so that a failure before it can still be tried elsewhere.
-async fn live(call: &mut Call, headers: &HeaderMap, reader: Reader, patience: Instant) -> Result<Answered, Failed> {
+async fn live(
+    call: &mut Call,
+    headers: &HeaderMap,
+    reader: Reader,
+    patience: Instant,
+) -> Result<Answered, Failed> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     if kind.starts_with("application/json") || kind.starts_with("text/html") {
         let mut reader = reader;
@@ -218,7 +237,10 @@ async fn collect(reader: &mut Reader, limit: usize) -> Result<Bytes, Failed> {
     let mut all = BytesMut::new();
     while let Some(piece) = reader.next(None).await? {
         if first.len() + all.len() + piece.len() > limit {
-            return Err(Failed::new(AttemptEnd::Malformed, format!("the answer is longer than {limit} bytes")));
+            return Err(Failed::new(
+                AttemptEnd::Malformed,
+                format!("the answer is longer than {limit} bytes"),
+            ));
         }
         if first.is_empty() && all.is_empty() {
             first = piece;
@@ -265,10 +287,31 @@ fn forwarded(headers: &HeaderMap) -> HeaderMap {
 fn travels(name: &HeaderName) -> bool {
     let stays = matches!(
         name.as_str(),
-        "host" | "authorization" | "x-api-key" | "x-goog-api-key" | "api-key" | "cookie" | "connection" | "keep-alive"
-            | "te" | "trailer" | "transfer-encoding" | "upgrade" | "expect" | "content-length" | "content-type"
-            | "content-encoding" | "accept-encoding" | "forwarded" | "via" | "x-real-ip" | "origin" | "referer"
-            | "traceparent" | "tracestate" | "baggage"
+        "host"
+            | "authorization"
+            | "x-api-key"
+            | "x-goog-api-key"
+            | "api-key"
+            | "cookie"
+            | "connection"
+            | "keep-alive"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "expect"
+            | "content-length"
+            | "content-type"
+            | "content-encoding"
+            | "accept-encoding"
+            | "forwarded"
+            | "via"
+            | "x-real-ip"
+            | "origin"
+            | "referer"
+            | "traceparent"
+            | "tracestate"
+            | "baggage"
     );
     let prefixes = ["x-gauntlet-", "x-forwarded-", "proxy-", "sec-", "cf-"];
     !stays && !prefixes.iter().any(|prefix| name.as_str().starts_with(prefix))
@@ -307,7 +350,8 @@ fn without_key(message: String, call: &Call) -> String {
         return message;
     };
     let values = headers.values().filter_map(|value| value.to_str().ok());
-    let keys = values.map(|value| value.strip_prefix("Bearer ").unwrap_or(value)).filter(|key| key.len() >= KEY_MIN);
+    let keys =
+        values.map(|value| value.strip_prefix("Bearer ").unwrap_or(value)).filter(|key| key.len() >= KEY_MIN);
     keys.fold(message, |message, key| message.replace(key, "[REDACTED:provider_key]"))
 }
 
@@ -359,14 +403,18 @@ fn give_up(call: &mut Call, last: Option<Failed>) -> Result<Answered, Fault> {
         return Ok(Answered::Canned(canned(call, &text, Finish::Stop)));
     }
     let timed_out = last.as_ref().is_some_and(|failed| {
-        matches!(failed.end, AttemptEnd::FirstTokenTimeout | AttemptEnd::IdleTimeout | AttemptEnd::TotalTimeout)
+        matches!(
+            failed.end,
+            AttemptEnd::FirstTokenTimeout | AttemptEnd::IdleTimeout | AttemptEnd::TotalTimeout
+        )
     });
     let tried = call.record.attempts.len();
     let message = format!(
         "no model could answer ({tried} attempts); try again, or look at trace {} for what each said",
         call.record.id
     );
-    let fault = Fault::provider(if timed_out { Code::UpstreamTimeout } else { Code::UpstreamFailed }, message);
+    let fault =
+        Fault::provider(if timed_out { Code::UpstreamTimeout } else { Code::UpstreamFailed }, message);
     // A provider that said when to come back is passed on: the caller's own retry is then worth it.
     Err(match last.and_then(|failed| failed.retry_after) {
         Some(wait) => fault.retry_after(wait),
@@ -400,10 +448,27 @@ mod tests {
         let check = |name: &'static str, expected: bool| {
             assert_eq!(travels(&HeaderName::from_static(name)), expected, "{name}");
         };
-        for name in ["authorization", "x-api-key", "cookie", "host", "connection", "x-gauntlet-tenant", "x-forwarded-for", "baggage"] {
+        for name in [
+            "authorization",
+            "x-api-key",
+            "cookie",
+            "host",
+            "connection",
+            "x-gauntlet-tenant",
+            "x-forwarded-for",
+            "baggage",
+        ] {
             check(name, false);
         }
-        for name in ["user-agent", "x-stainless-lang", "openai-beta", "anthropic-beta", "openai-organization", "accept", "idempotency-key"] {
+        for name in [
+            "user-agent",
+            "x-stainless-lang",
+            "openai-beta",
+            "anthropic-beta",
+            "openai-organization",
+            "accept",
+            "idempotency-key",
+        ] {
             check(name, true);
         }
     }

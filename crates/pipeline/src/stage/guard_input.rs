@@ -19,7 +19,9 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     }
     let segments = match &call.request {
         Request::Chat(chat) => gauntlet_wire::openai::chat::segments(chat, &call.body),
-        Request::Embeddings(embeddings) => gauntlet_wire::openai::embeddings::segments(embeddings, &call.body),
+        Request::Embeddings(embeddings) => {
+            gauntlet_wire::openai::embeddings::segments(embeddings, &call.body)
+        }
         Request::None => Vec::new(),
     };
     let scanner = call.shared().scanner.clone();
@@ -57,7 +59,9 @@ fn keep_others_out(call: &mut Call) {
     }
     let others = match &call.request {
         Request::Chat(chat) => gauntlet_wire::openai::chat::other_segments(chat, &call.body),
-        Request::Embeddings(embeddings) => gauntlet_wire::openai::embeddings::other_segments(embeddings, &call.body),
+        Request::Embeddings(embeddings) => {
+            gauntlet_wire::openai::embeddings::other_segments(embeddings, &call.body)
+        }
         Request::None => Vec::new(),
     };
     let found = Scanned::scan(&call.shared().scanner, others, &call.body, false);

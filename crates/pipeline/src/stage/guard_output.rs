@@ -45,8 +45,8 @@ fn plain(call: &mut Call, body: Bytes, texts: Vec<Segment>) -> Result<Guarded, F
         return blocked(call);
     }
     let rules = call.route.output.clone();
-    let edits = scanned
-        .redactions(&body, |finding| action_for(finding, rules.pii, rules.secrets) == Action::Redact);
+    let edits =
+        scanned.redactions(&body, |finding| action_for(finding, rules.pii, rules.secrets) == Action::Redact);
     Ok(Guarded::Passed(Passed::Whole(Whole::json(splice(&body, edits)))))
 }
 
@@ -79,7 +79,8 @@ pub(crate) fn note_output(call: &mut Call, body: &Bytes, texts: Vec<Segment>) ->
 fn misfit(call: &Call, texts: &[Segment], body: &Bytes) -> Option<String> {
     let schema = call.route.output.schema.as_ref()?;
     // An answer that calls tools has no text to hold to a schema.
-    let content = texts.iter().find(|segment| matches!(segment.place, gauntlet_wire::Place::AnswerContent { .. }))?;
+    let content =
+        texts.iter().find(|segment| matches!(segment.place, gauntlet_wire::Place::AnswerContent { .. }))?;
     let errors = call.snapshot.schemas.get(&schema.path)?.check(content.as_str(body)).err()?;
     Some(errors.join("; "))
 }
@@ -153,7 +154,8 @@ async fn checked_stream(call: &mut Call, mut live: Box<Live>) -> Result<Guarded,
         return blocked(call);
     }
     let rules = call.route.output.clone();
-    let wants = |finding: &gauntlet_types::Finding| action_for(finding, rules.pii, rules.secrets) == Action::Redact;
+    let wants =
+        |finding: &gauntlet_types::Finding| action_for(finding, rules.pii, rules.secrets) == Action::Redact;
     if scanned.redactions(&message, wants).is_empty() {
         return Ok(Guarded::Passed(Passed::Whole(Whole::events(frames.concat().into()))));
     }
@@ -178,7 +180,8 @@ pub(crate) fn texts_of(message: &Bytes) -> Vec<Segment> {
 /// What a stream must be held back for: the kinds that are changed or stopped. None when it may pass untouched.
 pub(crate) fn stream_kinds(rules: &OutputRules) -> Option<gauntlet_guard::Kinds> {
     let acts = |action: Action| matches!(action, Action::Redact | Action::Block);
-    let kinds = gauntlet_guard::Kinds { pii: acts(rules.pii), secrets: acts(rules.secrets), injection: false };
+    let kinds =
+        gauntlet_guard::Kinds { pii: acts(rules.pii), secrets: acts(rules.secrets), injection: false };
     (kinds.pii || kinds.secrets).then_some(kinds)
 }
 

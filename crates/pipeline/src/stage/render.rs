@@ -13,14 +13,16 @@ use crate::{
 pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     call.enter(Stage::Render);
     let Request::Chat(chat) = &call.request else { return Ok(()) };
-    let header = call.headers.get("x-gauntlet-prompt").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let header =
+        call.headers.get("x-gauntlet-prompt").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let asked = header.or_else(|| chat.gauntlet.as_ref().and_then(|field| field.prompt.clone()));
     let pinned = call.route.prompt.as_ref().map(|pin| format!("{}@{}", pin.name, pin.at));
     // Our own field is no business of the provider's, whether or not a prompt is rendered.
     call.edits.extend(chat.without_gauntlet());
     let Some(reference) = asked.or(pinned) else {
         if chat.message_count == 0 {
-            let message = "`messages` is empty and no prompt is named (x-gauntlet-prompt, or the route's `prompt`)";
+            let message =
+                "`messages` is empty and no prompt is named (x-gauntlet-prompt, or the route's `prompt`)";
             return Err(Fault::caller(Code::InvalidRequest, message).param("messages"));
         }
         return Ok(());
@@ -59,7 +61,11 @@ fn clean(call: &mut Call, variables: &mut Map<String, Value>) -> Result<Option<M
     for name in variables.keys().cloned().collect::<Vec<_>>() {
         let Some(Value::String(text)) = variables.get(&name) else { continue };
         let mut found = Vec::new();
-        scanner.scan(text, gauntlet_guard::Kinds { injection: false, ..gauntlet_guard::Kinds::ALL }, &mut found);
+        scanner.scan(
+            text,
+            gauntlet_guard::Kinds { injection: false, ..gauntlet_guard::Kinds::ALL },
+            &mut found,
+        );
         found.retain(is_private);
         if found.is_empty() {
             continue;

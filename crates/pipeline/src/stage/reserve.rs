@@ -25,7 +25,8 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     if let Request::Chat(chat) = &call.request {
         let each = call.output_max.0 / chat.n.max(1);
         let limited = chat.max_tokens.as_ref().is_some_and(|asked| asked.value > each);
-        if limited || (chat.max_tokens.is_none() && (!charges.is_empty() || call.route.max_tokens.is_some())) {
+        if limited || (chat.max_tokens.is_none() && (!charges.is_empty() || call.route.max_tokens.is_some()))
+        {
             call.edits.push(chat.with_max_tokens(each, LimitField::MaxTokens));
             call.record.injected.push("max_tokens".into());
         }
@@ -53,13 +54,15 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
 fn open(call: &mut Call) -> Result<(), Fault> {
     let record = &mut call.record;
     let target = record.target.replace(call.plan[0].target.clone());
-    (record.outcome, record.cost, record.error) = (Outcome::Interrupted, record.held, Some(Code::Interrupted));
+    (record.outcome, record.cost, record.error) =
+        (Outcome::Interrupted, record.held, Some(Code::Interrupted));
     let opened = call.gate.spool.open(&call.record);
     let record = &mut call.record;
     (record.outcome, record.cost, record.error, record.target) = (Outcome::Ok, NanoUsd::ZERO, None, target);
     opened.map_err(|error| {
         tracing::error!(error = &error as &dyn std::error::Error, "cannot open a record");
-        let message = "the gateway cannot write its records at the moment, so it takes no calls; try again soon";
+        let message =
+            "the gateway cannot write its records at the moment, so it takes no calls; try again soon";
         Fault::us(Code::Unavailable, message).retry_after(Duration::from_secs(5))
     })
 }
@@ -75,7 +78,8 @@ fn input_bytes(call: &Call) -> TokenCount {
 fn bound(call: &Call, input: TokenCount) -> NanoUsd {
     let prices = call.plan.iter().filter_map(|planned| planned.price.as_ref());
     let bounds = prices.map(|price| price.bound(input, call.output_max));
-    let asks_again = call.route.output.schema.is_some() && call.route.output.on_invalid == OnInvalid::Fallback;
+    let asks_again =
+        call.route.output.schema.is_some() && call.route.output.on_invalid == OnInvalid::Fallback;
     if asks_again { bounds.sum() } else { bounds.max().unwrap_or(NanoUsd::ZERO) }
 }
 

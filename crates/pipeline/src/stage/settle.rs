@@ -74,17 +74,13 @@ pub(crate) fn count(call: &Call) -> Usage {
         Door::ChatCompletions => count_answer(call),
         Door::Embeddings => 0,
     };
-    Usage {
-        input_fresh: count_input(call),
-        output: TokenCount(output),
-        estimated: true,
-        ..Usage::default()
-    }
+    Usage { input_fresh: count_input(call), output: TokenCount(output), estimated: true, ..Usage::default() }
 }
 
 fn count_answer(call: &Call) -> u32 {
     let choice = |choice: &Assembled| {
-        let calls: u32 = choice.tool_calls().map(|call| count_text(&call.name) + count_text(&call.arguments)).sum();
+        let calls: u32 =
+            choice.tool_calls().map(|call| count_text(&call.name) + count_text(&call.arguments)).sum();
         count_text(&choice.text) + count_text(&choice.refusal) + count_text(&choice.reasoning) + calls
     };
     call.assembler.choices().iter().map(choice).sum()
@@ -94,9 +90,14 @@ fn count_answer(call: &Call) -> u32 {
 fn wasted(call: &Call, cost: NanoUsd) -> NanoUsd {
     let chars = |text: &str| text.chars().count();
     let choices = call.assembler.choices().iter();
-    let all = choices.map(|one| chars(&one.text) + chars(&one.refusal) + chars(&one.reasoning)).sum::<usize>().max(1);
+    let all = choices
+        .map(|one| chars(&one.text) + chars(&one.refusal) + chars(&one.reasoning))
+        .sum::<usize>()
+        .max(1);
     let output = call.record.usage.output_total();
-    let Some(price) = call.plan.get(call.current).and_then(|planned| planned.price.as_ref()) else { return cost };
+    let Some(price) = call.plan.get(call.current).and_then(|planned| planned.price.as_ref()) else {
+        return cost;
+    };
     let output_cost = price.cost(&Usage { output, ..Usage::default() });
     NanoUsd((output_cost.0 as i128 * call.unread_chars as i128 / all as i128) as i64)
 }

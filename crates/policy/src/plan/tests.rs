@@ -74,7 +74,7 @@ fn names_lead_to_targets() {
     check(&local, "default", "gpt-4o", None, Ok(&["local/gpt-4o"]));
     check(&local, "default", "org/model", None, Ok(&["local/org/model"]));
     check(&policy("providers: {sim: {}}"), "default", "gpt-4o", None, unknown("unknown model"));
-    check(&policy("store: sqlite"), "default", "gpt-4o", None, unknown("no provider is configured"));
+    check(&policy("store: sqlite"), "default", "gpt-4o", None, unknown("no real provider is configured"));
 }
 
 #[test]

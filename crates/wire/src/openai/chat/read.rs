@@ -165,8 +165,12 @@ impl Draft {
             Field::Temperature => self.temperature = Some(cursor.expect_float("temperature")?),
             Field::TopP => self.top_p = Some(cursor.expect_float("top_p")?),
             Field::Seed => self.seed = Some(cursor.expect_whole("seed", "of 64 bits")?),
-            Field::ServiceTier => self.service_tier = Some(kept_string(cursor, "service_tier", &mut self.texts)?),
-            Field::ReasoningEffort => self.reasoning_effort = Some(kept_string(cursor, "reasoning_effort", &mut self.texts)?),
+            Field::ServiceTier => {
+                self.service_tier = Some(kept_string(cursor, "service_tier", &mut self.texts)?)
+            }
+            Field::ReasoningEffort => {
+                self.reasoning_effort = Some(kept_string(cursor, "reasoning_effort", &mut self.texts)?)
+            }
             Field::Tools => self.tools(cursor, "tools")?,
             Field::Functions => self.tools(cursor, "functions")?,
             Field::ResponseFormat => {
