@@ -28,6 +28,8 @@ use crate::{
 const LISTEN: &str = "127.0.0.1:8787";
 /// Records reach the disk itself at least this often; a crash of the machine (not of the process) loses no more.
 const SYNC_EVERY: Duration = Duration::from_millis(200);
+/// Every two seconds: often enough that the store's log stays small, seldom enough to cost nothing.
+const CHECKPOINT_TICKS: u32 = 10;
 /// Calls under way may take this long to end after a stop was asked for; what is left then is found at the next start.
 const STOP_MAX: Duration = Duration::from_secs(30);
 /// The same number on Linux, the BSDs and macOS.
@@ -143,6 +145,7 @@ async fn slow_loop(live: &Arc<Live>, signals: &mut Signals) {
     let mut tick = tokio::time::interval(SYNC_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut day = live.shared.clock.now().day();
+    let mut ticks: u32 = 0;
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return,
@@ -156,6 +159,10 @@ async fn slow_loop(live: &Arc<Live>, signals: &mut Signals) {
             _ = tick.tick() => {
                 live.sync();
                 live.shared.sweep();
+                ticks += 1;
+                if ticks.is_multiple_of(CHECKPOINT_TICKS) {
+                    live.checkpoint();
+                }
                 let today = live.shared.clock.now().day();
                 if today != day {
                     day = today;

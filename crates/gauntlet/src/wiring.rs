@@ -333,6 +333,13 @@ impl Live {
         Ok(())
     }
 
+    /// Moves the store's log into its file, off the drainer's thread.
+    pub fn checkpoint(&self) {
+        if let Err(error) = self.stores.traces.checkpoint() {
+            tracing::warn!(error = &error as &dyn std::error::Error, "checkpoint");
+        }
+    }
+
     /// Writes what no call may wait for to the disk itself; called now and then.
     pub fn sync(&self) {
         for spool in self.spools.lock().unwrap_or_else(PoisonError::into_inner).iter() {

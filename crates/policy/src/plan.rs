@@ -141,7 +141,8 @@ fn unknown(config: &Config, model: &str) -> Fault {
     let cure = match (near, names.is_empty(), only_simulated) {
         (Some(near), ..) => format!("did you mean `{near}`?"),
         (None, _, true) => {
-            "no real provider is configured: set OPENAI_API_KEY, or write `providers:` in gauntlet.yml".to_owned()
+            "no real provider is configured: set OPENAI_API_KEY, or write `providers:` in gauntlet.yml"
+                .to_owned()
         }
         (None, true, false) => {
             let mut providers: Vec<&str> = config.providers.keys().map(Name::as_str).collect();

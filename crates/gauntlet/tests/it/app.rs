@@ -68,6 +68,11 @@ impl TestApp {
         fs::write(path, text).expect("a file");
     }
 
+    /// Where the gateway runs: its relative paths begin here.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     pub fn config_dir(&self) -> PathBuf {
         self.folder.path().join("config")
     }

@@ -20,3 +20,5 @@ mod operations;
 mod output_guards;
 mod prompts_journey;
 mod provider_faults;
+mod real_model;
+mod sdks;

@@ -259,15 +259,14 @@ fn a_blocked_plain_answer_is_the_routes_words_or_an_error() {
 const SCHEMA: &str = r#"{"type": "object", "required": ["age"], "properties": {"age": {"type": "integer"}}}"#;
 
 fn with_schema() -> TestApp {
-    let app = TestApp::with_files(
+    TestApp::with_files(
         "models: {m: {targets: [prov/a, prov/b]}}\n\
          routes:\n\
          \x20 hard: {model: m, output: {schema: age.json}}\n\
          \x20 next: {model: m, output: {schema: age.json, on_invalid: fallback, pii: redact}, fallback: No idea.}\n\
          \x20 soft: {model: m, output: {schema: age.json, on_invalid: flag}}\n",
         &[("age.json", SCHEMA), ("prices.yml", "a: {input: 1, output: 2}\nb: {input: 1, output: 2}\n")],
-    );
-    app
+    )
 }
 
 #[test]

@@ -1,14 +1,16 @@
 //! One record, redacted, in the operating system's hands before the caller sees the last byte.
 
 use bytes::Bytes;
+use gauntlet_guard::Kinds;
 use gauntlet_ports::{SpoolError, Texts};
-use gauntlet_types::Stage;
+use gauntlet_types::{Stage, ToolCall};
 use gauntlet_wire::splice;
 
 use crate::call::Call;
 
 pub(crate) fn run(call: &mut Call) {
     call.enter(Stage::Record);
+    call.record.tool_calls = tool_calls(call);
     let texts = call.texts();
     call.close_timeline();
     let mut closed = call.gate.spool.close(&call.record, &texts);
@@ -39,4 +41,19 @@ pub(crate) fn input(call: &mut Call) -> Bytes {
         edits.push(prompt);
     }
     splice(&call.body, edits)
+}
+
+/// The tools that the answer calls, with what is private in their arguments taken out.
+fn tool_calls(call: &Call) -> Vec<ToolCall> {
+    if !call.route.record_bodies {
+        return Vec::new();
+    }
+    let mut calls = call.assembler.tool_calls();
+    for tool in &mut calls {
+        let mut found = Vec::new();
+        let kinds = Kinds { injection: false, ..Kinds::ALL };
+        call.shared().scanner.scan(&tool.arguments, kinds, &mut found);
+        tool.arguments = gauntlet_guard::redact(&tool.arguments, &found);
+    }
+    calls
 }
