@@ -160,8 +160,8 @@ fn calls_and_money_are_shown_the_same_with_and_without_a_gateway() {
         let shown =
             app.launch(&["trace", "list"]).env("COLUMNS", &width.to_string()).run().expect_ok().stdout;
         // As the answers' header says them.
-        let mut headers = all.iter().map(|id| format!("r_{}", id.replace('-', "")));
-        assert!(headers.all(|id| shown.lines().any(|line| line.contains(&id))), "{width}:\n{shown}");
+        let mut headers = all.iter();
+        assert!(headers.all(|id| shown.lines().any(|line| line.contains(id.as_str()))), "{width}:\n{shown}");
         let widest = shown.lines().map(|line| line.chars().count()).max().unwrap();
         assert!(widest <= width, "{widest} > {width}:\n{shown}");
         assert_eq!(shown.lines().count(), 5, "{width}: a row is a line:\n{shown}");

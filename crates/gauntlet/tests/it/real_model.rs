@@ -84,7 +84,13 @@ fn a_real_model_is_asked_by_real_sdks_and_every_book_agrees() {
     assert_eq!((route["spent_usd"].as_f64().unwrap() * 1e9).round() as i64, sum);
 
     // So does the log line, with the names of the founding document.
-    let log = fs::read_to_string(app.folder().join("calls.jsonl")).expect("the log is there");
+    // Lines are written behind the answers' backs: the last may take a moment.
+    let read = || fs::read_to_string(app.folder().join("calls.jsonl")).expect("the log is there");
+    let begun = std::time::Instant::now();
+    while read().lines().count() < rows.len() && begun.elapsed().as_secs() < 5 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let log = read();
     let lines: Vec<Value> =
         log.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect();
     assert_eq!(lines.len(), rows.len());

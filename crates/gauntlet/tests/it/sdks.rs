@@ -98,7 +98,8 @@ fn both_sdks_hold_their_whole_conversation_through_the_gateway() {
 fn refusals_are_the_sdks_own_exceptions() {
     let budgets = "tenants:\n  poor: {daily_usd: 0.000000001}\n";
     let app = TestApp::with_files(
-        "keys:\n  - {name: rich, key: rich-key-0123456789, tenant: rich}\n  - {name: poor, key: poor-key-0123456789, tenant: poor}\n\
+        "  other: {dialect: openai, url: \"http://127.0.0.1:9/v1\"}\n\
+         keys:\n  - {name: rich, key: rich-key-0123456789, tenant: rich}\n  - {name: poor, key: poor-key-0123456789, tenant: poor}\n\
          routes:\n  strict: {input: {pii: block}}\n",
         &[("budgets.yml", budgets)],
     );

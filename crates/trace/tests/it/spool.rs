@@ -64,7 +64,7 @@ fn a_version_with_other_fields_reads_the_record_all_the_same() {
 #[test]
 fn segments_turn_over_and_their_numbers_never_come_back() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = SpoolLimits { segment_bytes: 10_000, ..SpoolLimits::default() };
+    let limits = SpoolLimits { segment_bytes: 8_000, ..SpoolLimits::default() };
     let write = |count: u64| {
         let spool = FileSpool::open(dir.path(), "w0", limits).unwrap();
         (0..count).for_each(|n| spool.close(&support::record(n), &support::texts()).unwrap());
