@@ -122,6 +122,7 @@ pub(crate) struct Call {
     pub(crate) usage: Option<Usage>,
     /// Cost of answers that were paid for and not used.
     pub(crate) billed: NanoUsd,
+    pub(crate) billed_usage: Usage,
     /// The whole hold is charged, since nothing says what was used.
     pub(crate) charge_hold: bool,
     /// Characters that arrived after the caller had gone.
@@ -208,6 +209,7 @@ impl Call {
             assembler: Assembler::new(),
             usage: None,
             billed: NanoUsd::ZERO,
+            billed_usage: Usage::default(),
             charge_hold: false,
             unread_chars: 0,
             output: Bytes::new(),
@@ -458,6 +460,8 @@ impl Call {
         if let Some(price) = self.plan.get(self.current).and_then(|planned| planned.price.as_ref()) {
             self.billed = self.billed.plus(price.cost(&usage));
         }
+        self.billed_usage = self.billed_usage.plus(&usage);
+        self.record.first_token_us = None;
         self.assembler = Assembler::new();
         self.record.finish = None;
         self.record.model_answered = None;

@@ -62,18 +62,23 @@ impl Snapshot {
         let has = |provider: &str| self.endpoints.contains_key(provider);
         match alias {
             Some(alias) => alias.to_string(),
-            None if has("openai") => "gpt-4o-mini".to_owned(),
+            None if has("openai") => "openai/gpt-4o-mini".to_owned(),
             None => {
-                let sim =
-                    self.endpoints.values().find(|endpoint| matches!(endpoint.kind, EndpointKind::Sim(_)));
-                sim.map_or_else(|| "openai/gpt-4o-mini".to_owned(), |sim| format!("{}/hello", sim.provider))
+                let is_sim = |endpoint: &&Arc<Endpoint>| matches!(endpoint.kind, EndpointKind::Sim(_));
+                match (self.endpoints.values().find(is_sim), self.endpoints.keys().min()) {
+                    (Some(sim), _) => format!("{}/hello", sim.provider),
+                    (None, Some(provider)) => format!("{provider}/NAME-OF-A-MODEL"),
+                    (None, None) => "NAME-OF-A-MODEL".to_owned(),
+                }
             }
         }
     }
 
-    /// Whether any model is simulated.
+    /// Whether simulated answers are to be expected: somebody configured them, or there is nothing else.
     pub fn has_sim(&self) -> bool {
-        self.endpoints.values().any(|endpoint| matches!(endpoint.kind, EndpointKind::Sim(_)))
+        let mut providers = self.policy.config().providers.values();
+        let is_sim = |provider: &Arc<Provider>| provider.dialect == Dialect::Sim;
+        providers.clone().any(|provider| is_sim(provider) && !provider.is_found) || providers.all(is_sim)
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use gauntlet_guard::StreamRedactor;
-use gauntlet_policy::config::OnDisconnect;
+use gauntlet_policy::{breaker::BreakerEvent, config::OnDisconnect};
 use gauntlet_ports::{UpstreamBody, UpstreamError};
 use gauntlet_types::{Action, AttemptEnd, CallId, Code, Event, Fault, Finish, Outcome};
 use gauntlet_wire::{
@@ -528,6 +528,7 @@ impl LiveStream {
             call.note_gone();
         } else {
             call.refuse(&fault);
+            stage::attempt::report(&call, call.current, BreakerEvent::Failed);
         }
         call.note_broken(stop);
         finish(&mut call);

@@ -25,6 +25,20 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// The tokens of two answers together; estimated if either was.
+    pub fn plus(&self, other: &Usage) -> Usage {
+        let sum = |one: TokenCount, other: TokenCount| TokenCount(one.0.saturating_add(other.0));
+        Usage {
+            input_fresh: sum(self.input_fresh, other.input_fresh),
+            cache_read: sum(self.cache_read, other.cache_read),
+            cache_write_5m: sum(self.cache_write_5m, other.cache_write_5m),
+            cache_write_1h: sum(self.cache_write_1h, other.cache_write_1h),
+            output: sum(self.output, other.output),
+            reasoning: sum(self.reasoning, other.reasoning),
+            estimated: self.estimated || other.estimated,
+        }
+    }
+
     pub fn input_total(&self) -> TokenCount {
         let parts = [self.input_fresh, self.cache_read, self.cache_write_5m, self.cache_write_1h];
         TokenCount(parts.iter().fold(0, |sum: u32, part| sum.saturating_add(part.0)))

@@ -374,7 +374,8 @@ fn allowed(call: &Call, index: usize) -> bool {
     }
 }
 
-fn report(call: &Call, index: usize, event: BreakerEvent) {
+/// Tells the target's breaker what became of an attempt; a stream that breaks later says so itself.
+pub(crate) fn report(call: &Call, index: usize, event: BreakerEvent) {
     let mut breakers = lock(&call.gate.shared.breakers);
     let target = &call.plan[index].target;
     if event != BreakerEvent::Failed && !breakers.contains_key(target) {

@@ -1,7 +1,6 @@
 //! What it really cost, into the ledger; on every way out of a call.
 
 use gauntlet_types::{Door, NanoUsd, Outcome, Stage, TokenCount, Usage};
-
 use gauntlet_wire::openai::answer::Assembled;
 
 use crate::call::{Call, Request};
@@ -18,9 +17,7 @@ pub(crate) fn run(call: &mut Call) {
         None if was_asked && has_answer(call) => Some(count(call)),
         None => None,
     };
-    if let Some(usage) = usage {
-        call.record.usage = usage;
-    }
+    call.record.usage = usage.unwrap_or_default().plus(&call.billed_usage);
     let price = call.plan.get(call.current).and_then(|planned| planned.price.as_ref());
     let cost = match (usage, price) {
         _ if call.charge_hold => call.record.held,
