@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow};
 use gauntlet_guard::Scanner;
 use gauntlet_pipeline::{Ledger, Shared, SharedParts, Snapshot};
 use gauntlet_policy::{
-    config::{self, KillEntry, KillScope, LoadOptions, LogSink, Mistake, Policy},
+    config::{self, KillEntry, KillScope, LoadOptions, LogSink, Mistake, Policy, Severity},
     keys::{KeyGrant, KeyHash, KeySource},
 };
 use gauntlet_ports::{Clock, ControlStore, KillKind, Observer, StoredKey, TraceStore};
@@ -85,10 +85,61 @@ pub fn load(dir: &ConfigDir, loopback: bool) -> Result<Loaded, Vec<Mistake>> {
     }
     match loaded {
         Some(loaded) if mistakes.is_empty() => {
-            Ok(Loaded { policy: loaded.policy, prompts, warnings: loaded.warnings })
+            let mut warnings = loaded.warnings;
+            let (errors, more) = not_yet(&loaded.policy);
+            warnings.extend(more);
+            if errors.is_empty() {
+                Ok(Loaded { policy: loaded.policy, prompts, warnings })
+            } else {
+                Err(errors)
+            }
         }
         _ => Err(mistakes),
     }
+}
+
+/// What the configuration may say already and this version does not do: an error where silence would mislead about
+/// where data goes, else a warning.
+fn not_yet(policy: &Policy) -> (Vec<Mistake>, Vec<Mistake>) {
+    let config = policy.config();
+    let say = |message: String, cure: &str, severity: Severity| Mistake {
+        file: "gauntlet.yml".into(),
+        line: 0,
+        column: 0,
+        message,
+        cure: cure.into(),
+        severity,
+    };
+    let mut errors = Vec::new();
+    if config.server.store.expose() != "sqlite" {
+        let message = "`store` can only be `sqlite` in this version".to_owned();
+        errors.push(say(message, "leave it out", Severity::Error));
+    }
+    let mut warnings = Vec::new();
+    let mut foreign: Vec<_> =
+        config.providers.values().filter(|provider| !gauntlet_pipeline::is_spoken(provider)).collect();
+    foreign.sort_by(|a, b| a.name.cmp(&b.name));
+    for provider in foreign {
+        let dialect = provider.dialect.as_str();
+        let message = format!(
+            "provider `{}` speaks `{dialect}`, which this version cannot speak upstream yet",
+            provider.name
+        );
+        warnings.push(say(
+            message,
+            "its models are skipped; use an OpenAI-compatible address of it",
+            Severity::Warning,
+        ));
+    }
+    if !config.alerts.is_empty() {
+        let message = "`alerts` are not sent anywhere yet: a budget that reaches 80 % or its cap is said on standard error";
+        warnings.push(say(message.to_owned(), "", Severity::Warning));
+    }
+    if config.server.sampling.keep_percent != 100 {
+        let message = "`sampling` is not done yet: the texts of all calls are kept";
+        warnings.push(say(message.to_owned(), "", Severity::Warning));
+    }
+    (errors, warnings)
 }
 
 fn prompt_mistake(error: gauntlet_prompts::PromptError) -> Mistake {

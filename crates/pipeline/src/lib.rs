@@ -19,4 +19,4 @@ pub use detach::{Detach, Gone, Tasks};
 pub use gate::{Gate, Shared, SharedParts};
 pub use ledger::{Ledger, LedgerState};
 pub use run::run;
-pub use snapshot::{Snapshot, SnapshotError, endpoints};
+pub use snapshot::{Snapshot, SnapshotError, endpoints, is_spoken};

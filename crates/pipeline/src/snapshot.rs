@@ -82,11 +82,15 @@ impl Snapshot {
     }
 }
 
+/// Whether a provider's dialect can be spoken upstream.
+pub fn is_spoken(provider: &Provider) -> bool {
+    matches!(provider.dialect, Dialect::Openai | Dialect::Sim)
+}
+
 /// The providers as adapters need them.
 pub fn endpoints(policy: &Policy) -> Result<HashMap<Name, Arc<Endpoint>>, SnapshotError> {
     // Upstreams of other dialects are configured already, and are spoken to once `wire` translates.
-    let spoken = |provider: &&Arc<Provider>| matches!(provider.dialect, Dialect::Openai | Dialect::Sim);
-    let providers = policy.config().providers.values().filter(spoken);
+    let providers = policy.config().providers.values().filter(|provider| is_spoken(provider));
     providers.map(|provider| Ok((provider.name.clone(), Arc::new(endpoint(provider)?)))).collect()
 }
 

@@ -30,7 +30,16 @@ pub(crate) fn run(call: &mut Call) {
     let cost = cost.plus(call.billed);
     call.record.cost = cost;
     if let Some(hold) = call.hold.take() {
-        call.shared().ledger.settle(hold, cost);
+        for crossed in call.shared().ledger.settle(hold, cost) {
+            tracing::warn!(
+                budget = %crossed.charge.scope,
+                of = %crossed.charge.key,
+                spent_usd = %crossed.spent,
+                cap_usd = %crossed.cap,
+                "a budget has reached {} % of its cap",
+                crossed.percent
+            );
+        }
     }
     if let Some(permit) = call.permit.take() {
         let tokens = call.record.usage.total();
