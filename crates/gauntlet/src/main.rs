@@ -23,6 +23,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     diagnostics();
+    if !matches!(cli.command, Command::Up { .. }) {
+        end_with_the_reader();
+    }
     match run(cli) {
         Ok(code) => code,
         Err(error) => {
@@ -46,6 +49,16 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Budget => done(command::spend::budget(&place)),
         Command::Prompt(prompt) => done(command::manage::prompt(&place, prompt)),
         Command::Guard(guard) => done(command::guard::run(&place, guard)),
+    }
+}
+
+/// A command whose output is piped into `head` ends with it, quietly, as every tool of the shell does. The gateway must
+/// not: its callers' connections break all the time.
+fn end_with_the_reader() {
+    let always = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    if let Err(error) = signal_hook::flag::register_conditional_default(signal_hook::consts::SIGPIPE, always)
+    {
+        tracing::debug!(%error, "SIGPIPE stays ignored");
     }
 }
 
