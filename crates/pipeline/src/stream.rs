@@ -324,7 +324,8 @@ impl LiveStream {
             blocks: [rules.pii, rules.secrets],
         });
         let kept = call.cache_key.map(|_| Vec::new());
-        let stream = LiveStream {
+        // Boxed, since the state is handed back and forth with every frame, and a call is kilobytes.
+        let stream = Box::new(LiveStream {
             call: Some(call),
             live,
             redactors,
@@ -332,7 +333,7 @@ impl LiveStream {
             kept,
             kept_bytes: 0,
             drained_chars: 0,
-        };
+        });
         let frames =
             stream::unfold(stream, |mut stream| async { stream.next().await.map(|frame| (frame, stream)) });
         let body: Pin<Box<dyn Stream<Item = Bytes> + Send>> =

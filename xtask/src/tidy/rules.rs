@@ -77,6 +77,7 @@ pub fn check(path: &str, text: &str) -> Vec<Violation> {
         let source = Source::read(text);
         unfinished(path, &source, &mut found);
         ambient(path, &source, &mut found);
+        one_way_to_a_model(path, &source, &mut found);
         sql(path, &source, &mut found);
     }
     found
@@ -220,6 +221,23 @@ fn ambient(path: &str, source: &Source, found: &mut Vec<Violation>) {
     }
 }
 
+/// The only stage that may ask a model (ARCHITECTURE, invariant 1).
+const ASKS_A_MODEL: &str = "crates/pipeline/src/stage/attempt.rs";
+
+/// The upstream port is called in one place: whatever else asked a model would be neither limited, guarded nor paid for.
+fn one_way_to_a_model(path: &str, source: &Source, found: &mut Vec<Violation>) {
+    // Elsewhere a port's adapter passes the call on, which is its work.
+    if path == ASKS_A_MODEL || path.starts_with("crates/upstream/") || is_test_path(path) {
+        return;
+    }
+    for (index, line) in source.code.lines().enumerate() {
+        if line.contains("upstream.send(") && !source.is_test(index + 1) {
+            let message = format!("only {ASKS_A_MODEL} may ask a model");
+            found.push(Violation { path: path.to_owned(), line: index + 1, message });
+        }
+    }
+}
+
 fn sql(path: &str, source: &Source, found: &mut Vec<Violation>) {
     // A journey may ask the database what a user would ask it.
     if path.starts_with("crates/store/") || path.starts_with("xtask/") || is_test_path(path) {
@@ -282,6 +300,13 @@ mod tests {
     fn fails(path: &str, text: &str, part: &str) {
         let found = messages(path, text);
         assert!(found.iter().any(|message| message.contains(part)), "{path}: {text}: {found:?}");
+    }
+
+    #[test]
+    fn only_one_stage_asks_a_model() {
+        let text = "fn f() { call.gate.upstream.send(request) }";
+        assert_eq!(check("crates/pipeline/src/stage/cache.rs", text).len(), 1);
+        assert_eq!(check(ASKS_A_MODEL, text).len(), 0);
     }
 
     #[test]
