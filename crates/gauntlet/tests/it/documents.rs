@@ -1,0 +1,65 @@
+//! What the documents show can be used as it stands there.
+
+use std::fs;
+
+use gauntlet_testkit::Launch;
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// The code blocks of a document in a language, in order.
+fn blocks(document: &str, language: &str) -> Vec<String> {
+    let text = fs::read_to_string(format!("{ROOT}/{document}")).expect("the document is there");
+    let fence = format!("```{language}\n");
+    let parts = text.split(fence.as_str()).skip(1);
+    parts.map(|part| part.split("```").next().expect("a block ends").to_owned()).collect()
+}
+
+/// Checks a folder with these files as `gauntlet check` does.
+fn check(files: &[(&str, &str)]) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (path, text) in files {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, text).expect("a file");
+    }
+    let launch = Launch::new(env!("CARGO_BIN_EXE_gauntlet"))
+        .args(["check", "."])
+        .env("OPENAI_API_KEY", "sk-of-nobody")
+        .env("APP_KEY", "a-key-of-more-than-sixteen-characters")
+        .folder(folder.path());
+    launch.run().expect_ok();
+}
+
+#[test]
+fn the_documented_configuration_passes_its_own_check() {
+    let yaml = blocks("docs/configuration.md", "yaml");
+    let [gauntlet, budgets, prices, prompt] = &yaml[..] else {
+        panic!("four files are shown, not {}", yaml.len())
+    };
+    check(&[
+        ("gauntlet.yml", gauntlet),
+        ("budgets.yml", budgets),
+        ("prices.yml", prices),
+        ("prompts/rag-answer.yaml", prompt),
+        ("schemas/reply.json", "{\"type\": \"object\"}"),
+    ]);
+}
+
+#[test]
+fn the_tour_of_the_readme_passes_its_own_check() {
+    let yaml = blocks("README.md", "yaml");
+    let [gauntlet, budgets] = &yaml[..] else { panic!("two files are shown, not {}", yaml.len()) };
+    check(&[("gauntlet.yml", gauntlet), ("budgets.yml", budgets)]);
+}
+
+#[test]
+fn every_error_code_is_documented() {
+    let text = fs::read_to_string(format!("{ROOT}/docs/api.md")).expect("the document is there");
+    for code in gauntlet_types::Code::ALL {
+        assert!(
+            text.contains(&format!("`{}`", code.as_str())),
+            "docs/api.md does not name {}",
+            code.as_str()
+        );
+    }
+}
