@@ -25,9 +25,9 @@ use crate::{
     answer::{Answer, AnswerBody, Incoming},
     detach::{Gone, Running},
     gate::{Gate, Shared},
+    live::Live,
     snapshot::Snapshot,
     stage,
-    stream::Live,
     text::Scanned,
 };
 
@@ -469,7 +469,7 @@ impl Call {
     }
 
     /// Notes in the last attempt how its stream ended badly.
-    pub(crate) fn note_broken(&mut self, stop: &crate::stream::Stop) {
+    pub(crate) fn note_broken(&mut self, stop: &crate::reader::Stop) {
         if let Some(attempt) = self.record.attempts.last_mut() {
             attempt.end = stop.end();
             attempt.error = Some(stop.to_string());

@@ -3,18 +3,14 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    future::poll_fn,
     pin::Pin,
-    task::Poll,
-    time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use gauntlet_guard::StreamRedactor;
 use gauntlet_policy::{breaker::BreakerEvent, config::OnDisconnect};
-use gauntlet_ports::{UpstreamBody, UpstreamError};
-use gauntlet_types::{Action, AttemptEnd, CallId, Code, Event, Fault, Finish, Outcome};
+use gauntlet_types::{Action, Code, Event, Finish, Outcome};
 use gauntlet_wire::{
     Edit,
     json::escape,
@@ -22,264 +18,18 @@ use gauntlet_wire::{
         answer::{self, Channel, Chunk},
         error,
     },
-    sse::{Decoder, Frame},
+    sse::Frame,
 };
 use http::{HeaderValue, StatusCode, header};
-use thiserror::Error;
-use tokio::time::{Instant, Sleep};
 
 use crate::{
     answer::{Answer, AnswerBody},
     call::{Call, Whole},
-    detach::{DetachStream, Gone},
+    detach::DetachStream,
+    live::{KEPT_BYTES_MAX, Live, asked_for_usage},
+    reader::Stop,
     stage,
 };
-
-/// Frames read before the first token: role, empty deltas, content-filter preludes, comments while a model wakes up.
-const PEEK_FRAMES_MAX: usize = 256;
-/// All frames of a stream that is kept whole (for a schema or a cache).
-const KEPT_BYTES_MAX: usize = 16 << 20;
-
-/// Why reading an answer stopped before its end.
-#[derive(Debug, Error)]
-pub(crate) enum Stop {
-    #[error("no connection: {0}")]
-    Connect(String),
-    #[error("the answer broke off: {0}")]
-    Cut(String),
-    #[error("no first token in time")]
-    FirstToken,
-    #[error("silent for too long")]
-    Idle,
-    #[error("took too long")]
-    Total,
-    #[error("not an answer: {0}")]
-    Malformed(String),
-    #[error("an error within the stream: {message}")]
-    Provider { code: Option<String>, message: String },
-    #[error("the caller went away")]
-    Gone,
-}
-
-impl From<UpstreamError> for Stop {
-    fn from(error: UpstreamError) -> Stop {
-        // Causes name the address and the system's own words, which an operator needs and no caller sees.
-        let chain = |error: &dyn std::error::Error| {
-            let mut text = error.to_string();
-            let mut cause = error.source();
-            while let Some(inner) = cause {
-                text.push_str(&format!(": {inner}"));
-                cause = inner.source();
-            }
-            text
-        };
-        match &error {
-            UpstreamError::Connect { .. } => Stop::Connect(chain(&error)),
-            UpstreamError::Broken { .. } => Stop::Cut(chain(&error)),
-            UpstreamError::Encoding { .. } => Stop::Malformed(error.to_string()),
-        }
-    }
-}
-
-impl Stop {
-    pub(crate) fn end(&self) -> AttemptEnd {
-        match self {
-            Stop::Connect(_) => AttemptEnd::Connect,
-            Stop::Cut(_) => AttemptEnd::Cut,
-            Stop::FirstToken => AttemptEnd::FirstTokenTimeout,
-            Stop::Idle => AttemptEnd::IdleTimeout,
-            Stop::Total => AttemptEnd::TotalTimeout,
-            Stop::Malformed(_) => AttemptEnd::Malformed,
-            Stop::Provider { .. } => AttemptEnd::StreamError,
-            Stop::Gone => AttemptEnd::Abandoned,
-        }
-    }
-
-    pub(crate) fn fault(&self, id: CallId) -> Fault {
-        let code = match self {
-            Stop::Idle | Stop::Total | Stop::FirstToken => Code::UpstreamTimeout,
-            _ => Code::UpstreamFailed,
-        };
-        Fault::provider(
-            code,
-            format!("the model's answer broke off; try again, or look at trace {id} for why"),
-        )
-    }
-}
-
-/// Reads the pieces of an answer, with patience for each and for the whole.
-pub(crate) struct Reader {
-    body: UpstreamBody,
-    idle: Duration,
-    deadline: Instant,
-    /// Armed at or before the moment that matters, and put off when it rings too early: cheaper than moving it at
-    /// every piece.
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl Reader {
-    pub(crate) fn new(body: UpstreamBody, idle: Duration, deadline: Instant) -> Reader {
-        Reader { body, idle, deadline, timer: None }
-    }
-
-    /// The next piece; none at the end. `gone` stops the wait when the caller goes.
-    pub(crate) async fn next(&mut self, gone: Option<&Gone>) -> Result<Option<Bytes>, Stop> {
-        let mut until = None;
-        let (body, timer, idle, deadline) = (&mut self.body, &mut self.timer, self.idle, self.deadline);
-        poll_fn(|cx| {
-            if let Poll::Ready(piece) = body.as_mut().poll_next(cx) {
-                return Poll::Ready(piece.transpose().map_err(Stop::from));
-            }
-            if gone.is_some_and(Gone::is_set) {
-                return Poll::Ready(Err(Stop::Gone));
-            }
-            let until = *until.get_or_insert_with(|| deadline.min(Instant::now() + idle));
-            let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
-            while timer.as_mut().poll(cx).is_ready() {
-                if Instant::now() >= until {
-                    return Poll::Ready(Err(if until >= deadline { Stop::Total } else { Stop::Idle }));
-                }
-                timer.as_mut().reset(until);
-            }
-            Poll::Pending
-        })
-        .await
-    }
-}
-
-/// A stream that has begun well.
-pub(crate) struct Live {
-    reader: Reader,
-    decoder: Decoder,
-    /// Read while looking for the first token.
-    ahead: VecDeque<(Frame, Option<Chunk>)>,
-    is_done: bool,
-    is_closed: bool,
-}
-
-impl Live {
-    pub(crate) fn new(reader: Reader) -> Live {
-        Live { reader, decoder: Decoder::new(), ahead: VecDeque::new(), is_done: false, is_closed: false }
-    }
-
-    /// Reads up to the first sign of an answer: a token, a tool call, or an end.
-    pub(crate) async fn peek(&mut self, call: &mut Call, patience: Instant) -> Result<(), Stop> {
-        let deadline = std::mem::replace(&mut self.reader.deadline, patience);
-        for _ in 0..PEEK_FRAMES_MAX {
-            let next = match self.read(None).await {
-                Err(Stop::Total) if patience < deadline => return Err(Stop::FirstToken),
-                read => read?,
-            };
-            let Some((frame, chunk)) = next else {
-                return Err(Stop::Cut("the stream ended before it began".into()));
-            };
-            let error = chunk.iter().flat_map(|chunk| &chunk.events).find_map(|event| match event {
-                Event::Error { code, message } => Some((code.clone(), message.clone())),
-                _ => None,
-            });
-            if let Some((code, message)) = error {
-                return Err(Stop::Provider { code, message });
-            }
-            let has_begun = chunk.iter().flat_map(|chunk| &chunk.events).any(is_sign);
-            if has_begun && call.record.first_token_us.is_none() {
-                call.record.first_token_us = Some(u64::from(call.elapsed_us()));
-            }
-            self.ahead.push_back((frame, chunk));
-            if has_begun {
-                self.reader.deadline = deadline;
-                return Ok(());
-            }
-        }
-        Err(Stop::Malformed(format!("{PEEK_FRAMES_MAX} frames without a token")))
-    }
-
-    /// Reads all that is left and notes it; for answers that must be seen whole before they may pass.
-    pub(crate) async fn collect(&mut self, call: &mut Call, frames: &mut Vec<Bytes>) -> Result<(), Stop> {
-        let mut bytes = 0;
-        while let Some((frame, chunk)) = self.next(None).await? {
-            if let Some(chunk) = &chunk {
-                for event in &chunk.events {
-                    if let Event::Error { code, message } = event {
-                        return Err(Stop::Provider { code: code.clone(), message: message.clone() });
-                    }
-                    call.take_note(event);
-                }
-            }
-            let is_ours = chunk.as_ref().is_some_and(|chunk| chunk.is_usage_only) && !asked_for_usage(call);
-            bytes += frame.raw.len();
-            if bytes > KEPT_BYTES_MAX {
-                return Err(Stop::Malformed(format!("the stream is longer than {KEPT_BYTES_MAX} bytes")));
-            }
-            if !is_ours {
-                frames.push(frame.raw.clone());
-            }
-        }
-        match call.record.finish.is_some() || self.is_done {
-            true => Ok(()),
-            false => Err(Stop::Cut("the stream ended without a finish".into())),
-        }
-    }
-
-    async fn next(&mut self, gone: Option<&Gone>) -> Result<Option<(Frame, Option<Chunk>)>, Stop> {
-        match self.ahead.pop_front() {
-            Some(ahead) => Ok(Some(ahead)),
-            None => self.read(gone).await,
-        }
-    }
-
-    /// The next frame with what it says; none at the end of the stream.
-    async fn read(&mut self, gone: Option<&Gone>) -> Result<Option<(Frame, Option<Chunk>)>, Stop> {
-        loop {
-            let frame = self.decoder.next().map_err(|_| Stop::Malformed("a frame without end".into()))?;
-            if let Some(frame) = frame {
-                return self.understand(frame).map(Some);
-            }
-            if self.is_closed {
-                return Ok(None);
-            }
-            match self.reader.next(gone).await? {
-                Some(piece) => self.decoder.push(piece),
-                None => {
-                    self.is_closed = true;
-                    self.decoder.close();
-                    // What is left is a frame without its blank line, whole or cut.
-                    if let Some(frame) =
-                        self.decoder.next().map_err(|_| Stop::Malformed("a frame without end".into()))?
-                    {
-                        return self.understand(frame).map(Some);
-                    }
-                    let rest = self.decoder.rest();
-                    if rest.iter().all(u8::is_ascii_whitespace) {
-                        return Ok(None);
-                    }
-                    let cut = |_| Stop::Cut("the stream ended within a frame".into());
-                    return self.understand(Frame::parse(rest)).map(Some).map_err(cut);
-                }
-            }
-        }
-    }
-
-    fn understand(&mut self, frame: Frame) -> Result<(Frame, Option<Chunk>), Stop> {
-        let Some(data) = frame.data() else { return Ok((frame, None)) };
-        let chunk = answer::read_chunk(data).map_err(|bad| Stop::Malformed(bad.message))?;
-        self.is_done |= chunk.is_done;
-        Ok((frame, Some(chunk)))
-    }
-}
-
-fn asked_for_usage(call: &Call) -> bool {
-    call.request.chat().is_some_and(|chat| chat.include_usage)
-}
-
-fn is_sign(event: &Event) -> bool {
-    match event {
-        Event::Text { text, .. } | Event::Refusal { text, .. } | Event::Reasoning { text, .. } => {
-            !text.is_empty()
-        }
-        Event::ToolCall { .. } | Event::Finish { .. } | Event::Done => true,
-        Event::Model(_) | Event::Usage(_) | Event::Error { .. } => false,
-    }
-}
 
 /// A stream under way to its caller. Owns its call, and ends it.
 pub(crate) struct LiveStream {

@@ -41,7 +41,7 @@ const AMBIENT_ALLOWED: &[(&str, &[&str], &str)] = &[
         "the deadline of the wait for a slot, as tokio's timers take it",
     ),
     (
-        "crates/pipeline/src/stream.rs",
+        "crates/pipeline/src/reader.rs",
         &["Instant::now"],
         "idle and total deadlines of a stream, as tokio's timers take them",
     ),

@@ -19,7 +19,8 @@ use tokio::time::Instant;
 use crate::{
     call::{Call, Request, Whole},
     gate::lock,
-    stream::{Live, Reader, Stop},
+    live::Live,
+    reader::{Reader, Stop},
 };
 
 /// A plain answer is held in memory whole; embeddings of a large batch come to some ten megabytes.

@@ -11,8 +11,8 @@ use gauntlet_wire::{Segment, openai::answer, splice};
 
 use crate::{
     call::{Call, Passed, Whole},
+    live::Live,
     stage::attempt::{Answered, canned},
-    stream::Live,
     text::{Scanned, action_for},
 };
 
