@@ -41,6 +41,12 @@ pub enum Command {
         #[arg(long, value_name = "N")]
         workers: Option<usize>,
     },
+    /// Start it with sample configuration and simulated traffic, to look around
+    Demo {
+        /// Address to listen on [default: 127.0.0.1:8787]
+        #[arg(long, value_name = "ADDR")]
+        listen: Option<SocketAddr>,
+    },
     /// Check a configuration and name file, line and cure of each mistake
     Check {
         /// Folder to check [default: the one of --config]

@@ -23,7 +23,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     diagnostics();
-    if !matches!(cli.command, Command::Up { .. }) {
+    if !matches!(cli.command, Command::Up { .. } | Command::Demo { .. }) {
         end_with_the_reader();
     }
     match run(cli) {
@@ -40,6 +40,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let done = |result: anyhow::Result<()>| result.map(|()| ExitCode::SUCCESS);
     match cli.command {
         Command::Up { listen, workers } => done(up::run(&place, listen, workers)),
+        Command::Demo { listen } => done(command::demo::run(&place, listen)),
         Command::Check { dir } => command::check::run(&place, dir),
         Command::Doctor => command::doctor::run(&place),
         Command::Key(key) => done(command::manage::key(&place, key)),

@@ -2,6 +2,7 @@
 //! command line, the console and programs see the same.
 
 pub mod check;
+pub mod demo;
 pub mod doctor;
 pub mod guard;
 pub mod manage;

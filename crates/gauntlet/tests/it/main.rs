@@ -10,6 +10,7 @@ mod budgets;
 mod cache;
 mod console_in_a_browser;
 mod cut_streams;
+mod demo;
 mod documents;
 mod fidelity;
 mod first_call;
