@@ -242,7 +242,9 @@ fn banner(place: &Place, url: &str, started: &Started, took: Duration, has_confi
     println!(
         "    -d '{{\"model\": \"{model}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'"
     );
-    println!("  gauntlet trace list");
+    // As this process was called: after `cargo run` there is no `gauntlet` on the path.
+    let program = std::env::args().next().unwrap_or_else(|| "gauntlet".to_owned());
+    println!("  {program} trace list");
     if !has_config {
         println!(
             "\nNo configuration found, so built-in defaults hold. Set OPENAI_API_KEY, or write gauntlet.yml: see docs/configuration.md"

@@ -53,8 +53,12 @@ pub fn run(place: &Place) -> Result<ExitCode> {
                 Ok(format!("{} (version {})", folder.display(), loaded.policy.version()))
             }
             (Some(folder), Err(mistakes)) => Err(format!(
-                "{} mistakes in {}: gauntlet check {}",
-                mistakes.len(),
+                "{} in {}: gauntlet check {}",
+                if mistakes.len() == 1 {
+                    "1 mistake".to_owned()
+                } else {
+                    format!("{} mistakes", mistakes.len())
+                },
                 folder.display(),
                 folder.display()
             )),
