@@ -311,6 +311,7 @@ fn no_field_of_a_call_gets_out_of_its_place() {
         end: AttemptEnd::Malformed,
         status: None,
         error: Some(HOSTILE.into()),
+        billed: None,
     });
     for note in &mut record.guard {
         (note.kind, note.label, note.reason) = (hostile(), hostile(), HOSTILE.to_owned());

@@ -20,7 +20,7 @@ use gauntlet_prompts::{Prompt, Registry};
 use gauntlet_server::{Access, Admin, AdminParts, Token, admin::Runtime, error};
 use gauntlet_store::{SqliteControl, SqliteTraces};
 use gauntlet_trace::{DrainerHandle, LineSink, LineTarget, Metrics, Recovered};
-use gauntlet_types::{CallRecord, Timestamp};
+use gauntlet_types::{CallRecord, NanoUsd, Timestamp};
 
 use crate::{
     cli::Place,
@@ -269,7 +269,7 @@ pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> R
     fs::create_dir_all(&spool_dir)?;
     let recovered = gauntlet_trace::recover(&spool_dir, &*stores.traces, clock.now())?;
     let spent = stores.traces.budget_spent(clock.now().day())?;
-    let ledger = Ledger::new(spent.into_iter().map(|line| (line.charge, line.spent)));
+    let ledger = Ledger::new(spent.into_iter().map(|line| (line.charge, NanoUsd(line.spent))));
     let snapshot = snapshot(&loaded, &*stores.control, clock.now())?;
     let drainer = gauntlet_trace::Drainer::start(&spool_dir, stores.traces.clone(), Default::default())?;
     let metrics = Arc::new(Metrics::new());

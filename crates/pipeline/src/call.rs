@@ -174,6 +174,8 @@ impl Call {
             cost: NanoUsd::ZERO,
             held: NanoUsd::ZERO,
             charges: Vec::<Charge>::new(),
+            held_tokens: 0,
+            budget: None,
             wasted: NanoUsd::ZERO,
             price_version: snapshot.policy.price_version().clone(),
             config_version: snapshot.policy.version().clone(),

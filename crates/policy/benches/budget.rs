@@ -10,9 +10,7 @@ fn main() {
 
 /// Budgets as a call has them: model, tenant, route and user, route and conversation, team.
 fn charges(user: usize, count: usize) -> Vec<(Charge, NanoUsd)> {
-    let of = |scope: &str, key: String| {
-        (Charge { scope: scope.into(), key: key.into(), period: Some(Day(20_000)) }, NanoUsd(i64::MAX / 2))
-    };
+    let of = |scope: &str, key: String| (Charge::usd(scope, key, Some(Day(20_000))), NanoUsd(i64::MAX / 2));
     let mut charges = vec![
         of("model_daily", "gpt-4o".to_owned()),
         of("tenant_daily", "acme".to_owned()),

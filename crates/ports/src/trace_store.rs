@@ -173,7 +173,8 @@ pub struct Overview {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BudgetSpent {
     pub charge: Charge,
-    pub spent: NanoUsd,
+    /// Nano-dollars, tokens or requests, as the charge measures.
+    pub spent: i64,
 }
 
 /// Synchronous: called from the drainer's thread and from blocking threads.

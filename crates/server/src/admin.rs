@@ -228,7 +228,8 @@ impl Admin {
             Some(shared) => (shared.ledger.state(), shared.tasks.running()),
             None => {
                 let spent = self.traces.budget_spent(day).map_err(store_fault)?;
-                let lines = spent.into_iter().map(|line| (line.charge, line.spent, NanoUsd::ZERO)).collect();
+                let lines =
+                    spent.into_iter().map(|line| (line.charge, NanoUsd(line.spent), NanoUsd::ZERO)).collect();
                 (LedgerState { lines, open_holds: 0 }, 0)
             }
         };

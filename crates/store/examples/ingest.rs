@@ -189,11 +189,7 @@ impl Maker {
         let stages =
             [Stage::Admit, Stage::Limit, Stage::GuardInput, Stage::Render, Stage::Plan, Stage::Reserve];
         let name = |text: String| Name::from(text);
-        let charge = |scope: &str, key: String| Charge {
-            scope: scope.into(),
-            key: key.into(),
-            period: Some(started.day()),
-        };
+        let charge = |scope: &str, key: String| Charge::usd(scope, key, Some(started.day()));
         CallRecord {
             id: CallId(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()),
             trace_id: TraceId(self.rng.u128(..)),
@@ -245,6 +241,7 @@ impl Maker {
                 end: AttemptEnd::Ok,
                 status: Some(200),
                 error: None,
+                billed: None,
             }],
             tool_calls: Vec::new(),
             usage: Usage {
@@ -259,6 +256,8 @@ impl Maker {
                 charge("route_daily", route.to_owned()),
                 charge("route_user_daily", format!("{route}/{user}")),
             ],
+            held_tokens: 0,
+            budget: None,
             wasted: NanoUsd::ZERO,
             price_version: "2026-11-01".into(),
             config_version: "c0ffee12".into(),

@@ -38,11 +38,21 @@ pub enum Environment {
     Staging,
     Dev,
     Eval,
+    /// Models that judge answers.
+    Judge,
+    /// Copies of real requests whose answers nobody sees.
+    Shadow,
 }
 
 impl Environment {
-    pub const ALL: [Environment; 4] =
-        [Environment::Prod, Environment::Staging, Environment::Dev, Environment::Eval];
+    pub const ALL: [Environment; 6] = [
+        Environment::Prod,
+        Environment::Staging,
+        Environment::Dev,
+        Environment::Eval,
+        Environment::Judge,
+        Environment::Shadow,
+    ];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -50,6 +60,8 @@ impl Environment {
             Environment::Staging => "staging",
             Environment::Dev => "dev",
             Environment::Eval => "eval",
+            Environment::Judge => "judge",
+            Environment::Shadow => "shadow",
         }
     }
 
@@ -60,6 +72,8 @@ impl Environment {
             "staging" => Some(Environment::Staging),
             "dev" | "development" => Some(Environment::Dev),
             "eval" | "evaluation" => Some(Environment::Eval),
+            "judge" => Some(Environment::Judge),
+            "shadow" => Some(Environment::Shadow),
             _ => None,
         }
     }

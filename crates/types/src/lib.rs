@@ -19,6 +19,9 @@ pub use fault::{Blame, Code, Fault};
 pub use guard::{Action, Decision, Direction, Finding, GuardNote};
 pub use id::{CallId, Name, SpanId, TraceId};
 pub use money::{MoneyError, NanoUsd, PicoUsdPerToken, TokenCount};
-pub use record::{Attempt, AttemptEnd, CacheUse, CallRecord, Charge, Outcome, Stage, StageTime};
+pub use record::{
+    Attempt, AttemptEnd, Billed, BudgetAction, BudgetNote, CacheUse, CallRecord, Charge, Drawn, Measure,
+    Outcome, Stage, StageTime,
+};
 pub use time::{Day, Mono, Timestamp};
 pub use usage::Usage;

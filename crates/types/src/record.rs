@@ -194,6 +194,16 @@ pub struct Attempt {
     /// What went wrong, redacted and cut short; for operators, never for the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Of an attempt that failed or was not used and is billed all the same; part of the call's own usage and cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billed: Option<Billed>,
+}
+
+/// What an attempt cost that gave the caller nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Billed {
+    pub usage: Usage,
+    pub cost: NanoUsd,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, Serialize, Deserialize)]
@@ -216,15 +226,133 @@ impl CacheUse {
     }
 }
 
+/// What a budget counts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Measure {
+    /// Nano-dollars.
+    #[default]
+    Usd,
+    /// Input and output, cached and reasoning ones included.
+    Tokens,
+    Requests,
+}
+
+impl Measure {
+    pub const ALL: [Measure; 3] = [Measure::Usd, Measure::Tokens, Measure::Requests];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Measure::Usd => "usd",
+            Measure::Tokens => "tokens",
+            Measure::Requests => "requests",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Measure> {
+        Measure::ALL.into_iter().find(|measure| measure.as_str() == text)
+    }
+
+    pub const fn is_usd(&self) -> bool {
+        matches!(self, Measure::Usd)
+    }
+}
+
 /// One budget that a call draws on. Written to the record, so that the store adds spend up exactly as the ledger does.
 ///
-/// `scope` names the rule (`model_daily`, `route_user_daily`, `route_conversation`, …), `key` its subject
-/// (`gpt-4o`, `support_bot/ann`). `period` is the day for a daily budget, none for one that never turns.
+/// `scope` names the rule (`model_daily`, `route_user_daily`, `route_conversation`, `tenant_rolling_24h_tokens` …; with
+/// `:eval` and the like behind it outside production), `key` its subject (`gpt-4o`, `support_bot/ann`). `period` is the
+/// last day of the budget's window (of a daily budget, its day), none for one that never turns.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Charge {
     pub scope: Name,
     pub key: Name,
     pub period: Option<Day>,
+    #[serde(default, skip_serializing_if = "Measure::is_usd")]
+    pub measure: Measure,
+    /// Of a rolling budget, which part of the day, from 0; else 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub part: u16,
+}
+
+fn is_zero(part: &u16) -> bool {
+    *part == 0
+}
+
+impl Charge {
+    /// A budget in dollars over a calendar window.
+    pub fn usd(scope: impl Into<Name>, key: impl Into<Name>, period: Option<Day>) -> Charge {
+        Charge { scope: scope.into(), key: key.into(), period, measure: Measure::Usd, part: 0 }
+    }
+
+    /// What a call draws from this budget: nano-dollars, tokens, or one request.
+    pub const fn amount(&self, drawn: &Drawn) -> i64 {
+        drawn.of(self.measure)
+    }
+}
+
+/// What one call draws from its budgets, in each measure.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Drawn {
+    pub usd: NanoUsd,
+    pub tokens: i64,
+    pub requests: i64,
+}
+
+impl Drawn {
+    /// Dollars alone, as a correction by hand makes them.
+    pub const fn usd(usd: NanoUsd) -> Drawn {
+        Drawn { usd, tokens: 0, requests: 0 }
+    }
+
+    pub const fn of(&self, measure: Measure) -> i64 {
+        match measure {
+            Measure::Usd => self.usd.0,
+            Measure::Tokens => self.tokens,
+            Measure::Requests => self.requests,
+        }
+    }
+
+    pub fn plus(self, other: Drawn) -> Drawn {
+        Drawn {
+            usd: self.usd.plus(other.usd),
+            tokens: self.tokens.saturating_add(other.tokens),
+            requests: self.requests.saturating_add(other.requests),
+        }
+    }
+}
+
+/// What a budget without room made of a call that it did not refuse.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BudgetAction {
+    /// A cheaper model was asked.
+    Downgrade,
+    /// The operator's own words were the answer.
+    Answer,
+    /// The call waited for room.
+    Queue,
+}
+
+impl BudgetAction {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            BudgetAction::Downgrade => "downgrade",
+            BudgetAction::Answer => "answer",
+            BudgetAction::Queue => "queue",
+        }
+    }
+}
+
+/// That a call met a full budget, which, and what was done about it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BudgetNote {
+    pub action: BudgetAction,
+    pub scope: Name,
+    pub key: Name,
+    /// The model that would have been asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<Name>,
 }
 
 /// Everything known about a call but its texts, which travel beside it (`SpoolEntry`), redacted.
@@ -280,8 +408,14 @@ pub struct CallRecord {
     pub cost: NanoUsd,
     /// What was held before the call; charged in full if the call was interrupted.
     pub held: NanoUsd,
+    /// The tokens of that bound.
+    #[serde(default)]
+    pub held_tokens: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub charges: Vec<Charge>,
+    /// What became of it at a full budget, other than a refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetNote>,
     /// Spent on output that nobody read (the caller had gone).
     pub wasted: NanoUsd,
     pub price_version: Name,
@@ -296,4 +430,18 @@ pub struct CallRecord {
     /// From 0 to 1, once a judge has looked at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judge_score: Option<f32>,
+}
+
+impl CallRecord {
+    /// What the call draws from each of its budgets: its cost, its tokens, and itself.
+    ///
+    /// A call that never got past its reservation has no charges, so that it counts nowhere. Of an interrupted one
+    /// nobody knows the usage: it draws what was held.
+    pub fn drawn(&self) -> Drawn {
+        let tokens = match self.outcome {
+            Outcome::Interrupted => self.held_tokens,
+            _ => u64::from(self.usage.total().0),
+        };
+        Drawn { usd: self.cost, tokens: i64::try_from(tokens).unwrap_or(i64::MAX), requests: 1 }
+    }
 }

@@ -206,13 +206,13 @@ fn attempt(
     error: Option<&str>,
 ) -> Attempt {
     let target = Target::parse(target).expect("provider/model");
-    Attempt { target, start_us, took_us, end, status, error: error.map(str::to_owned) }
+    Attempt { target, start_us, took_us, end, status, error: error.map(str::to_owned), billed: None }
 }
 
 /// A call with everything: retry, fallback, redaction, a tool call, a prompt, budgets.
 pub fn call() -> StoredCall {
     let stage = |stage, start_us, took_us| StageTime { stage, start_us, took_us };
-    let charge = |scope: &str, key: &str, period| Charge { scope: scope.into(), key: key.into(), period };
+    let charge = |scope: &str, key: &str, period| Charge::usd(scope, key, period);
     let note = |direction, kind: &str, label: &str, action, count, reason: &str| GuardNote {
         direction,
         kind: kind.into(),
@@ -329,6 +329,8 @@ pub fn call() -> StoredCall {
             charge("tenant_monthly", "globex", None),
             charge("route_user_daily", "support_bot/ann", Some(NOW.day())),
         ],
+        held_tokens: 0,
+        budget: None,
         wasted: NanoUsd(0),
         price_version: "2026-04-20".into(),
         config_version: "c41f".into(),

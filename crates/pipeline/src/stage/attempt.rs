@@ -363,7 +363,7 @@ fn note(call: &mut Call, start_us: u32, failed: Option<&Failed>) {
         None => (AttemptEnd::Ok, Some(200), None),
         Some(failed) => (failed.end, failed.status, Some(failed.message.clone())),
     };
-    call.record.attempts.push(Attempt { target, start_us, took_us, end, status, error });
+    call.record.attempts.push(Attempt { target, start_us, took_us, end, status, error, billed: None });
 }
 
 fn allowed(call: &Call, index: usize) -> bool {

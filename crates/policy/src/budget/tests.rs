@@ -1,6 +1,6 @@
 use std::collections::HashMap as Map;
 
-use gauntlet_types::{Blame, Name};
+use gauntlet_types::Blame;
 use proptest::prelude::*;
 
 use super::*;
@@ -13,7 +13,7 @@ fn id(number: u128) -> CallId {
 }
 
 fn charge(key: &str) -> Charge {
-    Charge { scope: Name::from("route_user_daily"), key: key.into(), period: Some(TODAY) }
+    Charge::usd("route_user_daily", key, Some(TODAY))
 }
 
 fn capped(caps: &[(&str, i64)]) -> Vec<(Charge, NanoUsd)> {
@@ -160,7 +160,7 @@ fn overdue_holds_are_charged_in_full_and_put_right_if_their_call_reports() {
 #[test]
 fn old_days_leave_but_for_calls_in_flight() {
     let mut book = Book::new();
-    let of = |day: Option<i32>| Charge { scope: "s".into(), key: "k".into(), period: day.map(Day) };
+    let of = |day: Option<i32>| Charge::usd("s", "k", day.map(Day));
     let cap = |day| [(of(day), NanoUsd(100))];
     let open = book.reserve(id(1), NanoUsd(10), &cap(Some(1)), LATER).unwrap();
     for day in [Some(2), Some(3), None] {

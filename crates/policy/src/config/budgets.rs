@@ -123,11 +123,7 @@ impl BudgetRule {
     pub fn shared_charge(&self, day: Day) -> Option<Charge> {
         match self.scope {
             BudgetScope::RouteUser(_) | BudgetScope::RouteConversation(_) => None,
-            _ => Some(Charge {
-                scope: self.charge_scope.clone(),
-                key: self.scope.subject(),
-                period: self.window.period(day),
-            }),
+            _ => Some(Charge::usd(self.charge_scope.clone(), self.scope.subject(), self.window.period(day))),
         }
     }
 
@@ -242,7 +238,7 @@ impl Budgets {
             }
             (scope, _) => (scope.subject(), rule.window.period(day)),
         };
-        (Charge { scope: rule.charge_scope.clone(), key, period }, rule.cap)
+        (Charge::usd(rule.charge_scope.clone(), key, period), rule.cap)
     }
 }
 
@@ -319,7 +315,7 @@ pub(super) fn read(source: &Source, env: &dyn Fn(&str) -> Option<String>, report
     if let Some(node) = fields.get("environments") {
         for (label, node) in read::map(node, "`environments`", report).unwrap_or_default() {
             let Some(environment) = Environment::parse(&label.text) else {
-                let cure = "write `prod`, `staging`, `dev` or `eval`";
+                let cure = "write `prod`, `staging`, `dev`, `eval`, `judge` or `shadow`";
                 report.error(label.at, format!("unknown environment `{}`", label.text), cure);
                 continue;
             };

@@ -237,7 +237,11 @@ fn limits(node: &Node, report: &mut Report) -> Vec<(LimitScope, LimitsShape, At)
                 Some(environment) => limits.push((LimitScope::Environment(environment), shape, label.at)),
                 None => {
                     let message = format!("unknown environment `{}`", label.text);
-                    report.error(label.at, message, "write `prod`, `staging`, `dev` or `eval`");
+                    report.error(
+                        label.at,
+                        message,
+                        "write `prod`, `staging`, `dev`, `eval`, `judge` or `shadow`",
+                    );
                 }
             }
         }

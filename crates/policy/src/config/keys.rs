@@ -18,7 +18,7 @@ const KEY_LENGTH_LEAST: usize = 16;
 
 const ENVIRONMENT: Scalar<Environment> = Scalar {
     expected: "an environment",
-    example: "write `prod`, `staging`, `dev` or `eval`",
+    example: "write `prod`, `staging`, `dev`, `eval`, `judge` or `shadow`",
     parse: Environment::parse,
 };
 

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use gauntlet_ports::StoredCall;
 use gauntlet_types::{
-    CacheUse, CallId, CallRecord, Caller, Charge, Code, Decision, Door, Environment, Name, NanoUsd, Outcome,
-    PromptRef, SpanId, Stage, StageTime, Target, Timestamp, TokenCount, TraceId, Usage,
+    CacheUse, CallId, CallRecord, Caller, Charge, Code, Decision, Door, Environment, Measure, Name, NanoUsd,
+    Outcome, PromptRef, SpanId, Stage, StageTime, Target, Timestamp, TokenCount, TraceId, Usage,
 };
 use uuid::Uuid;
 
@@ -75,12 +75,22 @@ fn spread_call(number: u32) -> StoredCall {
             Some(record.started),
         ),
         charge("route_conversation", record.caller.session.clone().unwrap_or_default(), None),
+        Charge {
+            measure: Measure::Tokens,
+            part: (place % 3) as u16,
+            ..charge("tenant_rolling_24h_tokens", record.caller.tenant.clone(), Some(record.started))
+        },
+        Charge {
+            measure: Measure::Requests,
+            ..charge("team_daily_requests", "red".into(), Some(record.started))
+        },
     ];
+    record.held_tokens = 4096;
     call
 }
 
 pub fn charge(scope: &str, key: Name, at: Option<Timestamp>) -> Charge {
-    Charge { scope: scope.into(), key, period: at.map(Timestamp::day) }
+    Charge::usd(scope, key, at.map(Timestamp::day))
 }
 
 fn record(number: u32, started: Timestamp) -> CallRecord {
@@ -119,6 +129,8 @@ fn record(number: u32, started: Timestamp) -> CallRecord {
         cost: NanoUsd(1_500_000),
         held: NanoUsd(2_000_000),
         charges: Vec::new(),
+        held_tokens: 0,
+        budget: None,
         wasted: NanoUsd::ZERO,
         price_version: "2026-04-01".into(),
         config_version: "c1".into(),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use gauntlet_ports::{Grain, OverviewRow, SpendBy, SpendQuery, StoredCall, TraceStore};
-use gauntlet_types::{CacheUse, CallRecord, Day, NanoUsd, Outcome, Timestamp};
+use gauntlet_types::{CacheUse, CallRecord, Charge, Day, NanoUsd, Outcome, Timestamp};
 
 use super::sample::{self, START};
 
@@ -160,12 +160,16 @@ pub(super) fn spend_by_any_key_adds_up(store: &dyn TraceStore) {
 
 pub(super) fn budgets_add_up_to_the_charges(store: &dyn TraceStore) {
     let calls = fill(store);
-    let mut wanted: BTreeMap<(Option<Day>, String, String), NanoUsd> = BTreeMap::new();
-    for record in calls.iter().map(|call| &call.record).filter(|record| record.cost != NanoUsd::ZERO) {
-        for charge in &record.charges {
-            let key = (charge.period, charge.scope.to_string(), charge.key.to_string());
-            let spent = wanted.entry(key).or_default();
-            *spent = spent.plus(record.cost);
+    // (period, scope, key, part, measure)
+    let named = |charge: &Charge| {
+        let (scope, key) = (charge.scope.to_string(), charge.key.to_string());
+        (charge.period, scope, key, charge.part, charge.measure)
+    };
+    let mut wanted: BTreeMap<_, i64> = BTreeMap::new();
+    for record in calls.iter().map(|call| &call.record) {
+        for charge in record.charges.iter().filter(|charge| charge.amount(&record.drawn()) != 0) {
+            let spent = wanted.entry(named(charge)).or_default();
+            *spent += charge.amount(&record.drawn());
         }
     }
     let first = START.day().0;
@@ -174,11 +178,8 @@ pub(super) fn budgets_add_up_to_the_charges(store: &dyn TraceStore) {
             .budget_spent(day)
             .unwrap()
             .into_iter()
-            .filter(|spent| spent.spent != NanoUsd::ZERO)
-            .map(|spent| {
-                let charge = spent.charge;
-                ((charge.period, charge.scope.to_string(), charge.key.to_string()), spent.spent)
-            })
+            .filter(|spent| spent.spent != 0)
+            .map(|spent| (named(&spent.charge), spent.spent))
             .collect();
         let wanted: BTreeMap<_, _> = wanted
             .iter()

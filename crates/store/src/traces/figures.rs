@@ -6,7 +6,7 @@ use std::{
 };
 
 use gauntlet_ports::{BudgetSpent, Grain, Overview, OverviewRow, SpendBy, SpendQuery, SpendRow};
-use gauntlet_types::{Charge, Day, NanoUsd, Timestamp, sketch};
+use gauntlet_types::{Charge, Day, Measure, NanoUsd, Timestamp, sketch};
 use rusqlite::{Connection, Result, Row, params, params_from_iter, types::Value};
 
 use crate::time::{self, NEVER_TURNS};
@@ -78,7 +78,8 @@ const fn column(by: SpendBy) -> &'static str {
 pub(crate) fn budget_spent(connection: &Connection, day: Day) -> Result<Vec<BudgetSpent>> {
     // A period is named by its last day, so that those of longer windows lie ahead.
     let mut statement = connection.prepare_cached(
-        "select scope, key, period, spent_nano from budgets where period >= ?1 or period = ?2 order by scope, key, period",
+        "select scope, key, period, part, measure, iif(measure = 'usd', spent_nano, spent_count) from budgets
+        where period >= ?1 or period = ?2 order by scope, key, period, part",
     )?;
     let rows = statement.query_map(params![time::day(day), NEVER_TURNS], |row| {
         let period = row.get_ref(2)?.as_str()?;
@@ -87,8 +88,10 @@ pub(crate) fn budget_spent(connection: &Connection, day: Day) -> Result<Vec<Budg
                 scope: row.get_ref(0)?.as_str()?.into(),
                 key: row.get_ref(1)?.as_str()?.into(),
                 period: if period == NEVER_TURNS { None } else { Some(Day::parse(period).unwrap_or(day)) },
+                part: row.get(3)?,
+                measure: Measure::parse(row.get_ref(4)?.as_str()?).unwrap_or_default(),
             },
-            spent: NanoUsd(row.get(3)?),
+            spent: row.get(5)?,
         })
     })?;
     rows.collect()

@@ -33,7 +33,10 @@ use append::Writer;
 
 static KIND: Kind = Kind {
     application_id: 0x476e_7431,
-    migrations: &[include_str!("../../migrations/traces_001.sql")],
+    migrations: &[
+        include_str!("../../migrations/traces_001.sql"),
+        include_str!("../../migrations/traces_002.sql"),
+    ],
     // A power cut may lose the last commits, never tear one; the spool keeps what is not yet certain.
     synchronous: "normal",
     // Most of a batch is written front to back: four times fewer and larger writes than with 4 KiB, a sixth less time.

@@ -92,7 +92,8 @@ pub(crate) struct Deltas<'a> {
     sums: HashMap<Key<'a>, (Sums, usize)>,
     latency_places: HashMap<LatencyKey<'a>, usize>,
     latencies: Vec<Buckets>,
-    spent: HashMap<&'a Charge, NanoUsd>,
+    /// Nano-dollars, tokens or requests, as the charge measures.
+    spent: HashMap<&'a Charge, i64>,
 }
 
 impl<'a> Deltas<'a> {
@@ -123,10 +124,12 @@ impl<'a> Deltas<'a> {
         if is_timed(record.outcome) {
             *latencies[*place].entry(sketch::bucket_of(record.latency_us)).or_default() += 1;
         }
-        if record.cost != NanoUsd::ZERO {
-            for charge in &record.charges {
+        let drawn = record.drawn();
+        for charge in &record.charges {
+            let amount = charge.amount(&drawn);
+            if amount != 0 {
                 let spent = self.spent.entry(charge).or_default();
-                *spent = spent.plus(record.cost);
+                *spent = spent.saturating_add(amount);
             }
         }
     }
@@ -138,7 +141,9 @@ impl<'a> Deltas<'a> {
         let mut add = connection.prepare_cached(include_str!("sql/add_budget.sql"))?;
         for (charge, spent) in &self.spent {
             let period = charge.period.map_or_else(|| NEVER_TURNS.to_owned(), time::day);
-            add.execute(params![&*charge.scope, &*charge.key, period, spent.0])?;
+            let (nano, count) = if charge.measure.is_usd() { (*spent, 0) } else { (0, *spent) };
+            let measure = charge.measure.as_str();
+            add.execute(params![&*charge.scope, &*charge.key, period, charge.part, measure, nano, count])?;
         }
         Ok(())
     }

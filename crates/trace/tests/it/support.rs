@@ -30,7 +30,7 @@ pub fn record(number: u64) -> CallRecord {
         Stage::Settle,
     ];
     let target = Target { provider: "openai".into(), model: "gpt-4o-mini".into() };
-    let charge = |scope: &str, key: &str, period| Charge { scope: scope.into(), key: key.into(), period };
+    let charge = |scope: &str, key: &str, period| Charge::usd(scope, key, period);
     CallRecord {
         id: id(number),
         trace_id: TraceId(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736),
@@ -88,6 +88,7 @@ pub fn record(number: u64) -> CallRecord {
             end: AttemptEnd::Ok,
             status: Some(200),
             error: None,
+            billed: None,
         }],
         tool_calls: vec![],
         usage: Usage {
@@ -103,6 +104,8 @@ pub fn record(number: u64) -> CallRecord {
             charge("route_user_daily", "support_bot/ann", Some(NOW.day())),
             charge("route_conversation", "support_bot/conversation-81", None),
         ],
+        held_tokens: 0,
+        budget: None,
         wasted: NanoUsd::ZERO,
         price_version: "2026-04-01".into(),
         config_version: "c0ffee12".into(),
