@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use gauntlet_ports::{Kill, KillKind, Overview, OverviewRow};
-use gauntlet_types::{NanoUsd, Timestamp};
+use gauntlet_types::{Measure, NanoUsd, Timestamp};
 use maud::{Markup, html};
 
 use crate::{
@@ -47,10 +47,12 @@ pub struct BudgetLine {
     pub scope: String,
     /// Its subject, as `support_bot/ann`; may be empty.
     pub key: String,
-    pub spent: NanoUsd,
+    pub measure: Measure,
+    /// Nano-dollars, tokens or requests; by all replicas, as far as known.
+    pub spent: i64,
     /// Reserved by calls in flight.
-    pub held: NanoUsd,
-    pub cap: NanoUsd,
+    pub held: i64,
+    pub cap: i64,
     /// When the period turns; none for a budget that never does.
     pub resets: Option<Timestamp>,
 }
@@ -314,21 +316,22 @@ fn budgets(now: Timestamp, lines: &[BudgetLine]) -> Markup {
 
 /// What is spent and held, as a share of the cap. A cap of nothing is used up from the start.
 fn use_of(line: &BudgetLine) -> f64 {
-    if line.cap.0 <= 0 { f64::INFINITY } else { line.spent.plus(line.held).0 as f64 / line.cap.0 as f64 }
+    if line.cap <= 0 { f64::INFINITY } else { line.spent.saturating_add(line.held) as f64 / line.cap as f64 }
 }
 
 fn budget(now: Timestamp, line: &BudgetLine) -> Markup {
     let used = use_of(line);
-    let debt = line.spent.minus(line.cap);
+    let debt = line.spent.saturating_sub(line.cap);
     let (class, state) = match used {
         used if used >= 1.0 => ("full", Some("used up")),
         used if used >= 0.8 => ("near", Some("close to its cap")),
         _ => ("calm", None),
     };
-    let cap = line.cap.0.max(0);
+    let cap = line.cap.max(0);
+    let show = |amount: i64| amount_of(line.measure, amount);
     let width =
         |amount: i64| if cap == 0 { 100.0 } else { (amount.max(0) as f64 / cap as f64 * 100.0).min(100.0) };
-    let (spent, held) = (width(line.spent.0), width(line.held.0));
+    let (spent, held) = (width(line.spent), width(line.held));
     html! {
         li class=(class) {
             div.line {
@@ -344,17 +347,36 @@ fn budget(now: Timestamp, line: &BudgetLine) -> Markup {
                 rect.spent width={ (charts::round(spent)) "%" } height="8" rx="4" {}
             }
             div.line.small {
-                span title={ (line.spent) " of " (line.cap) " USD" } {
-                    (usd(line.spent)) " of " (usd(line.cap))
+                span title={ (exact(line.measure, line.spent)) " of " (exact(line.measure, line.cap)) } {
+                    (show(line.spent)) " of " (show(line.cap))
                     @if used.is_finite() { " · " (format!("{:.0} %", (used * 100.0).floor())) }
-                    @if line.held.0 > 0 { " · " (usd(line.held)) " held" }
-                    @if debt.0 > 0 { " · " b.debt { "debt " (usd(debt)) } }
+                    @if line.held > 0 { " · " (show(line.held)) " held" }
+                    @if debt > 0 { " · " b.debt { "debt " (show(debt)) } }
                 }
                 @if let Some(left) = line.resets.and_then(|resets| span(now, resets)) {
                     span.muted { "resets in " (left) }
                 }
             }
         }
+    }
+}
+
+/// Short, as figures on a page are.
+fn amount_of(measure: Measure, amount: i64) -> String {
+    match measure {
+        Measure::Usd => usd(NanoUsd(amount)),
+        Measure::Tokens | Measure::Requests => {
+            let sign = if amount < 0 { "−" } else { "" };
+            format!("{sign}{} {}", count(amount.unsigned_abs()), measure.as_str())
+        }
+    }
+}
+
+/// To the last digit, for whoever wants to know.
+fn exact(measure: Measure, amount: i64) -> String {
+    match measure {
+        Measure::Usd => format!("{} USD", NanoUsd(amount)),
+        Measure::Tokens | Measure::Requests => format!("{amount} {}", measure.as_str()),
     }
 }
 

@@ -4,7 +4,7 @@ mod sample;
 
 use gauntlet_console::*;
 use gauntlet_ports::{Kill, KillKind, Overview, OverviewRow, TraceFilter};
-use gauntlet_types::{Attempt, AttemptEnd, CallId, NanoUsd, PromptRef, Target, Timestamp, ToolCall};
+use gauntlet_types::{Attempt, AttemptEnd, CallId, Measure, NanoUsd, PromptRef, Target, Timestamp, ToolCall};
 
 const SHELL: Shell =
     Shell { version: "0.1.0", now: sample::NOW, notice: None, signed_in: false, csrf: Some("c5rf-token") };
@@ -96,9 +96,10 @@ fn budgets_warn_at_eighty_percent_and_show_debt() {
     let line = |spent: i64, held: i64, cap: i64| BudgetLine {
         scope: "tenant_daily".into(),
         key: "acme".into(),
-        spent: NanoUsd(spent),
-        held: NanoUsd(held),
-        cap: NanoUsd(cap),
+        measure: Measure::Usd,
+        spent,
+        held,
+        cap,
         resets: Some(Timestamp(sample::NOW.0 + 90 * 60_000_000)),
     };
     let check = |line: BudgetLine, class: &str, texts: &[&str]| {

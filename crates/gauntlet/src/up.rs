@@ -11,6 +11,7 @@ use gauntlet_pipeline::Gate;
 use gauntlet_policy::check;
 use gauntlet_server::serve;
 use gauntlet_trace::FileSpool;
+use gauntlet_types::Day;
 use gauntlet_upstream::Upstreams;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -166,7 +167,8 @@ async fn slow_loop(live: &Arc<Live>, signals: &mut Signals) {
                 let today = live.shared.clock.now().day();
                 if today != day {
                     day = today;
-                    live.shared.ledger.forget_before(day);
+                    // Somewhere on earth yesterday is still today.
+                    live.shared.ledger.forget_before(Day(day.0 - 1));
                 }
             }
         }

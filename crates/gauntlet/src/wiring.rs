@@ -10,17 +10,21 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use gauntlet_guard::Scanner;
-use gauntlet_pipeline::{Ledger, Shared, SharedParts, Snapshot};
+use gauntlet_pipeline::{Shared, SharedParts, Snapshot};
 use gauntlet_policy::{
     config::{self, KillEntry, KillScope, LoadOptions, LogSink, Mistake, Policy, Severity},
     keys::{KeyGrant, KeyHash, KeySource},
 };
 use gauntlet_ports::{Clock, ControlStore, KillKind, Observer, StoredKey, TraceStore};
 use gauntlet_prompts::{Prompt, Registry};
-use gauntlet_server::{Access, Admin, AdminParts, Token, admin::Runtime, error};
+use gauntlet_server::{
+    Access, Admin, AdminParts, Token,
+    admin::{Runtime, spent_so_far},
+    error,
+};
 use gauntlet_store::{SqliteControl, SqliteTraces};
 use gauntlet_trace::{DrainerHandle, LineSink, LineTarget, Metrics, Recovered};
-use gauntlet_types::{CallRecord, NanoUsd, Timestamp};
+use gauntlet_types::{CallRecord, Timestamp};
 
 use crate::{
     cli::Place,
@@ -268,8 +272,7 @@ pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> R
     let spool_dir = place.data.join("spool");
     fs::create_dir_all(&spool_dir)?;
     let recovered = gauntlet_trace::recover(&spool_dir, &*stores.traces, clock.now())?;
-    let spent = stores.traces.budget_spent(clock.now().day())?;
-    let ledger = Ledger::new(spent.into_iter().map(|line| (line.charge, NanoUsd(line.spent))));
+    let ledger = spent_so_far(&*stores.traces, clock.now())?;
     let snapshot = snapshot(&loaded, &*stores.control, clock.now())?;
     let drainer = gauntlet_trace::Drainer::start(&spool_dir, stores.traces.clone(), Default::default())?;
     let metrics = Arc::new(Metrics::new());
@@ -295,6 +298,7 @@ pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> R
         observers,
         hash_key: hash_key(&*stores.control)?,
         status_of: error::status_code,
+        on_crossed: Box::new(|_| ()),
     }));
     let (access, new_token, local_token) = access(&*stores.control, loopback)?;
     let live = Arc::new(Live {
@@ -417,7 +421,7 @@ impl Runtime for Live {
 
     fn metrics(&self) -> String {
         let gauge = |name, help, value: f64| gauntlet_trace::Gauge { name, help, labels: &[], value };
-        let state = self.shared.ledger.state();
+        let state = self.shared.ledger.state(self.shared.clock.now());
         let mut gauges = self.drainer.stats().gauges();
         gauges.push(gauge("gauntlet_calls_running", "Calls under way.", self.shared.tasks.running() as f64));
         gauges.push(gauge(
@@ -425,7 +429,8 @@ impl Runtime for Live {
             "Budget holds of calls under way.",
             state.open_holds as f64,
         ));
-        let held: i64 = state.lines.iter().map(|(.., held)| held.0).sum();
+        let held: i64 =
+            state.lines.iter().filter(|line| line.charge.measure.is_usd()).map(|line| line.held).sum();
         gauges.push(gauge(
             "gauntlet_held_usd",
             "USD held by calls under way, summed over budgets.",

@@ -1,10 +1,10 @@
 //! One call under way: what is known of it so far, and its record in the making.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use gauntlet_policy::{
-    budget::Hold,
+    budget::{Draw, Hold},
     config::{Policy, Route},
     keys::KeyGrant,
     limit::Permit,
@@ -12,8 +12,8 @@ use gauntlet_policy::{
 };
 use gauntlet_ports::{Clock, Endpoint, Texts};
 use gauntlet_types::{
-    CacheUse, CallRecord, Caller, Charge, Decision, Door, Event, Fault, Mono, Name, NanoUsd, Outcome, SpanId,
-    Stage, StageTime, Target, TokenCount, TraceId, Usage,
+    CacheUse, CallRecord, Caller, Charge, Decision, Door, Drawn, Event, Fault, Mono, Name, NanoUsd, Outcome,
+    SpanId, Stage, StageTime, Target, TokenCount, TraceId, Usage,
 };
 use gauntlet_wire::{
     Edit,
@@ -120,7 +120,11 @@ pub(crate) struct Call {
     pub(crate) cache_key: Option<[u8; 32]>,
     pub(crate) assembler: Assembler,
     pub(crate) usage: Option<Usage>,
-    /// Cost of answers that were paid for and not used.
+    /// What the call draws on, as held.
+    pub(crate) draws: Vec<Draw>,
+    /// The worst case of one attempt.
+    pub(crate) bound: Drawn,
+    /// What attempts cost that gave the caller nothing.
     pub(crate) billed: NanoUsd,
     pub(crate) billed_usage: Usage,
     /// The whole hold is charged, since nothing says what was used.
@@ -210,6 +214,8 @@ impl Call {
             cache_key: None,
             assembler: Assembler::new(),
             usage: None,
+            draws: Vec::new(),
+            bound: Drawn::default(),
             billed: NanoUsd::ZERO,
             billed_usage: Usage::default(),
             charge_hold: false,
@@ -350,6 +356,9 @@ impl Call {
         if let Some(prompt) = &record.prompt {
             insert(&mut headers, "x-gauntlet-prompt", &format!("{}@{}", prompt.name, prompt.version));
         }
+        if let Some(budget) = &record.budget {
+            insert(&mut headers, "x-gauntlet-budget", budget.action.as_str());
+        }
         if record.decision != Decision::Allow {
             insert(&mut headers, "x-gauntlet-guardrail", record.decision.as_str());
         }
@@ -387,6 +396,8 @@ impl Drop for Call {
         }
         let fault = Fault::us(gauntlet_types::Code::Internal, "the call was dropped before its end");
         self.refuse(&fault);
+        // Its tokens are those of its hold, as its cost is.
+        self.record.outcome = Outcome::Interrupted;
         self.charge_hold = true;
         stage::settle::run(self);
         stage::record::run(self);
@@ -409,65 +420,6 @@ impl Call {
             // nginx's status for a caller that closed the connection.
             self.record.status = 499;
         }
-    }
-
-    /// Every budget that the call draws on when this target of the plan answers, with its cap.
-    pub(crate) fn charges_of(&self, index: usize) -> Vec<(Charge, NanoUsd)> {
-        let mut charges = Vec::new();
-        let Some(planned) = self.plan.get(index) else { return charges };
-        let asked = self.route.model.as_ref().unwrap_or(&self.record.model_asked);
-        let day = self.record.started.day();
-        self.policy().charges(
-            &self.record.caller,
-            &self.route.name,
-            asked,
-            &planned.target,
-            day,
-            &mut charges,
-        );
-        charges
-    }
-
-    /// Moves the hold to the budgets of another target; false when they have no room for it. Where an answer was paid
-    /// for already, its budgets stay: one record can only name one set.
-    pub(crate) fn move_hold(&mut self, index: usize) -> bool {
-        let charges = self.charges_of(index);
-        let is_same = charges.len() == self.record.charges.len()
-            && charges.iter().zip(&self.record.charges).all(|((charge, _), held)| charge == held);
-        if (is_same && self.hold.is_some()) || self.billed > NanoUsd::ZERO {
-            return true;
-        }
-        if let Some(hold) = self.hold.take() {
-            self.shared().ledger.settle(hold, NanoUsd::ZERO);
-        }
-        let deadline = self.hold_deadline();
-        match self.shared().ledger.reserve(self.record.id, self.record.held, &charges, deadline) {
-            Ok(hold) => {
-                self.hold = Some(hold);
-                self.record.charges = charges.into_iter().map(|(charge, _)| charge).collect();
-                true
-            }
-            Err(_) => false,
-        }
-    }
-
-    /// When the hold is taken for lost: the call's own time limit and a minute.
-    pub(crate) fn hold_deadline(&self) -> Mono {
-        self.begun.plus(self.route.timeouts.total + Duration::from_secs(60))
-    }
-
-    /// An answer that may not be used: it was billed, and the next target is asked instead.
-    pub(crate) fn abandon_answer(&mut self) {
-        let usage = self.usage.take().unwrap_or_else(|| stage::settle::count(self));
-        if let Some(price) = self.plan.get(self.current).and_then(|planned| planned.price.as_ref()) {
-            self.billed = self.billed.plus(price.cost(&usage));
-        }
-        self.billed_usage = self.billed_usage.plus(&usage);
-        self.record.first_token_us = None;
-        self.assembler = Assembler::new();
-        self.record.finish = None;
-        self.record.model_answered = None;
-        self.current += 1;
     }
 
     /// Notes in the last attempt how its stream ended badly.

@@ -7,7 +7,11 @@ use std::{
 
 use arc_swap::ArcSwap;
 use gauntlet_guard::Scanner;
-use gauntlet_policy::{breaker::Breaker, limit::Limiter};
+use gauntlet_policy::{
+    breaker::Breaker,
+    budget::{Crossed, show},
+    limit::Limiter,
+};
 use gauntlet_ports::{Clock, Observer, Spool, Upstream};
 use gauntlet_types::{Fault, Target};
 
@@ -31,6 +35,8 @@ pub struct SharedParts {
     pub hash_key: [u8; 32],
     /// The status a fault is answered with; the server's table, noted in the record.
     pub status_of: fn(&Fault) -> u16,
+    /// Told of every budget that takes a step up. Must not block.
+    pub on_crossed: Box<dyn Fn(&Crossed) + Send + Sync>,
 }
 
 pub struct Shared {
@@ -46,6 +52,7 @@ pub struct Shared {
     pub(crate) observers: Vec<Arc<dyn Observer>>,
     pub(crate) hash_key: [u8; 32],
     pub(crate) status_of: fn(&Fault) -> u16,
+    on_crossed: Box<dyn Fn(&Crossed) + Send + Sync>,
 }
 
 impl Shared {
@@ -63,6 +70,7 @@ impl Shared {
             observers: parts.observers,
             hash_key: parts.hash_key,
             status_of: parts.status_of,
+            on_crossed: parts.on_crossed,
         }
     }
 }
@@ -76,6 +84,20 @@ impl Shared {
             tracing::error!(call = %reaped, "a hold outlived its call and was charged in full");
         }
         lock(&self.limiter).forget_idle(now);
+    }
+
+    /// A budget took a step up.
+    pub(crate) fn told(&self, crossed: &Crossed) {
+        let measure = crossed.charge.measure;
+        tracing::warn!(
+            budget = %crossed.charge.scope,
+            of = %crossed.charge.key,
+            spent = %show(measure, crossed.spent),
+            cap = %show(measure, crossed.cap),
+            "a budget has reached {} % of its cap",
+            crossed.percent
+        );
+        (self.on_crossed)(crossed);
     }
 }
 

@@ -1,42 +1,124 @@
 //! The book behind its lock: what is held and spent, shared by all workers.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use gauntlet_policy::budget::{Book, Crossed, Hold, Refused};
-use gauntlet_types::{CallId, Charge, Day, Mono, NanoUsd};
+use gauntlet_policy::{
+    budget::{Book, Crossed, Draw, Hold, Line, Refused, Short},
+    config::rolling_of,
+};
+use gauntlet_types::{CallId, Charge, Day, Drawn, Mono, Timestamp};
+use tokio::sync::Notify;
+
+use crate::share::Sharing;
 
 /// No lock is held over IO: reserving and settling are sums in memory. What makes them durable is the spool's entry
 /// that follows each.
-pub struct Ledger(Mutex<Book>);
+pub struct Ledger {
+    book: Mutex<Book>,
+    /// How slices are asked for; none while the gateway has its budgets to itself.
+    sharing: Option<Sharing>,
+    /// Calls that wait for room, and what wakes them.
+    waiting: AtomicUsize,
+    freed: Notify,
+}
 
 /// The books at a moment, for `doctor`, the console and the tests' final balance.
 pub struct LedgerState {
-    /// (budget, spent, held)
-    pub lines: Vec<(Charge, NanoUsd, NanoUsd)>,
+    pub lines: Vec<Line>,
     pub open_holds: usize,
 }
 
 impl Ledger {
-    pub fn new(spent: impl IntoIterator<Item = (Charge, NanoUsd)>) -> Ledger {
+    /// With what the store knows to be spent: nano-dollars, tokens or requests.
+    pub fn new(spent: impl IntoIterator<Item = (Charge, i64)>) -> Ledger {
         let mut book = Book::new();
         for (charge, amount) in spent {
-            book.load(charge, amount);
+            book.load(&charge, rolling_of(&charge.scope), amount);
         }
-        Ledger(Mutex::new(book))
+        Ledger { book: Mutex::new(book), sharing: None, waiting: AtomicUsize::new(0), freed: Notify::new() }
     }
 
-    pub(crate) fn reserve(
+    /// The same over slices of budgets that several replicas share.
+    #[must_use]
+    pub fn shared(mut self, sharing: Sharing) -> Ledger {
+        self.book().share();
+        self.sharing = Some(sharing);
+        self
+    }
+
+    pub fn sharing(&self) -> Option<&Sharing> {
+        self.sharing.as_ref()
+    }
+
+    /// Holds the amount in all budgets or in none. Where caps are shared and a slice is too small, more is asked for,
+    /// which is the only case that waits.
+    pub(crate) async fn reserve(
         &self,
         id: CallId,
-        amount: NanoUsd,
-        charges: &[(Charge, NanoUsd)],
+        amount: Drawn,
+        draws: &[Draw],
         deadline: Mono,
     ) -> Result<Hold, Refused> {
-        self.book().reserve(id, amount, charges, deadline)
+        let mut refused = match self.book().reserve(id, amount, draws, deadline) {
+            Ok(hold) => return Ok(hold),
+            Err(refused) => refused,
+        };
+        let mut asked = 0;
+        while let (Short::Slice, Some(sharing)) = (refused.short, &self.sharing) {
+            if !sharing.refill(asked).await {
+                break;
+            }
+            asked += 1;
+            match self.book().reserve(id, amount, draws, deadline) {
+                Ok(hold) => return Ok(hold),
+                Err(again) => refused = again,
+            }
+        }
+        Err(refused)
     }
 
-    pub(crate) fn settle(&self, hold: Hold, actual: NanoUsd) -> Vec<Crossed> {
-        self.book().settle(hold, actual)
+    /// Changes what a call holds, all or none; where that has no room, the hold comes back as it was.
+    pub(crate) async fn amend(&self, hold: Hold, amount: Drawn, draws: &[Draw]) -> Result<Hold, Hold> {
+        let mut asked = 0;
+        let (mut hold, mut refused) = match self.book().amend(hold, amount, draws) {
+            Ok(hold) => return Ok(hold),
+            Err(refused) => refused,
+        };
+        while let (Some(Short::Slice), Some(sharing)) =
+            (refused.as_ref().map(|refused| refused.short), &self.sharing)
+        {
+            if !sharing.refill(asked).await {
+                break;
+            }
+            asked += 1;
+            match self.book().amend(hold, amount, draws) {
+                Ok(hold) => return Ok(hold),
+                Err(again) => (hold, refused) = again,
+            }
+        }
+        Err(hold)
+    }
+
+    pub(crate) fn settle(&self, hold: Hold, actual: Drawn) -> Vec<Crossed> {
+        let crossed = self.book().settle(hold, actual);
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            self.freed.notify_waiters();
+        }
+        crossed
+    }
+
+    /// Waits until some hold was settled, or for so long.
+    pub(crate) async fn freed(&self, at_most: Duration) {
+        let _waiting = Waiting::new(&self.waiting);
+        let freed = self.freed.notified();
+        // A timeout is no failure here: the caller looks again either way.
+        let _ = tokio::time::timeout(at_most, freed).await;
     }
 
     /// Charges holds whose deadline is over, and names their calls.
@@ -49,14 +131,29 @@ impl Ledger {
         self.book().forget_before(day);
     }
 
-    pub fn state(&self) -> LedgerState {
-        let book = self.book();
-        let lines = book.state().into_iter().map(|line| (line.charge, line.spent, line.held)).collect();
-        LedgerState { lines, open_holds: book.open_holds() }
+    pub fn state(&self, now: Timestamp) -> LedgerState {
+        let mut book = self.book();
+        LedgerState { lines: book.state(now), open_holds: book.open_holds() }
     }
 
-    fn book(&self) -> MutexGuard<'_, Book> {
+    pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
         // A panic elsewhere cannot leave the book half-changed: its methods check first and change after.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts a waiting call for as long as it waits, however that ends.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Waiting<'a> {
+        count.fetch_add(1, Ordering::Relaxed);
+        Waiting(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -41,7 +41,9 @@ async fn stages(call: &mut Call) -> Result<Passed, Fault> {
     stage::guard_input::run(call)?;
     stage::render::run(call)?;
     stage::plan::run(call)?;
-    stage::reserve::run(call)?;
+    if let Some(answer) = stage::reserve::run(call).await? {
+        return Ok(answer);
+    }
     if let Some(hit) = stage::cache::look_up(call) {
         return Ok(hit);
     }

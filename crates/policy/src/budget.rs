@@ -2,44 +2,88 @@
 //!
 //! Pure and in memory: the caller hands in times, keeps the book under one lock, and writes what was charged to the
 //! record, from which the store adds up the same figures. The book knows no prices and no rules; it is given the caps
-//! that apply to a call, and answers yes or no.
+//! that apply to a call, and answers yes or no. Amounts are nano-dollars, tokens or requests, as each charge measures.
 //!
 //! The life of a hold:
 //! ```text
 //! (none) ─reserve, room in every scope→ open │ ─reserve, no room in one→ (none), and nothing is held anywhere
+//! open   ─amend, room in every new scope→ open, over other budgets or amounts │ ─no room→ open as it was
 //! open   ─settle(actual)→ closed: the hold is released, the actual cost is spent
 //! open   ─reap, deadline over→ reaped: the hold is released, its whole amount is spent
 //! reaped ─settle(actual)→ closed: the amount that was spent for it is corrected to the actual cost
 //! ```
 //! `settle` takes the [`Hold`] itself and a `Hold` cannot be cloned, so that nothing is settled twice.
+//!
+//! Several replicas share a cap by slices: see [`share`].
+
+mod account;
+mod refused;
+pub mod share;
 
 use std::collections::HashMap;
 
-use gauntlet_types::{CallId, Charge, Code, Day, Fault, Mono, NanoUsd};
+use gauntlet_types::{CallId, Charge, Day, Drawn, Mono, NanoUsd, Timestamp};
 
-/// Spent and held per (scope, key, period), in integer nano-dollars.
+use account::Account;
+pub use account::{Crossed, Line};
+pub use refused::{Refused, Short, show};
+
+/// How much a budget allows, and when people are told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cap {
+    /// Nano-dollars, tokens or requests.
+    pub amount: i64,
+    /// None: the charge's period says what counts.
+    pub rolling: Option<Rolling>,
+    /// Percent of the amount at which somebody is told, rising, 0 where unused. 100 is always told.
+    pub steps: [u8; STEPS_MAX],
+}
+
+/// Steps below 100 that a budget may have: more would be noise.
+pub const STEPS_MAX: usize = 4;
+
+/// A window that ends now, counted in parts of a day. The part under way counts besides `parts`, so that what is counted
+/// spans the whole window and up to one part more: a rolling cap holds for every window of its length.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Rolling {
+    /// Whole parts in the window.
+    pub parts: u16,
+    /// 1, 24 or 1440.
+    pub parts_per_day: u16,
+}
+
+impl Cap {
+    /// Over the charge's own period, told at 80 %.
+    pub const fn of(amount: i64) -> Cap {
+        Cap { amount, rolling: None, steps: [80, 0, 0, 0] }
+    }
+}
+
+/// One budget that a call draws on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Draw {
+    pub charge: Charge,
+    pub cap: Cap,
+    /// Which rule asks for it, for whoever made the list.
+    pub rule: u32,
+}
+
+/// Spent and held per budget and period.
 ///
 /// Every account that was charged stays until its day is forgotten; a budget that never turns (`period: None`) stays
-/// for good, about 200 bytes each, since its spend decides over calls years later.
+/// for good, about 250 bytes each, since its spend decides over calls years later.
 pub struct Book {
-    /// Finds an account without allocating. Keyed with a random seed, since callers choose users and sessions.
+    /// Finds an account without allocating. Keyed with a random seed, since callers choose users and sessions. A rolling
+    /// budget stands under its charge without period and part.
     index: HashMap<Charge, u32>,
     accounts: Vec<Option<Account>>,
     free_accounts: Vec<u32>,
     holds: Vec<Slot>,
     free_holds: Vec<u32>,
-    warn_percent: u8,
-}
-
-struct Account {
-    charge: Charge,
-    spent: NanoUsd,
-    held: NanoUsd,
-    /// Open holds on it. While there are any, the account keeps its place.
-    holds: u32,
-    /// As last seen; none until a call asks.
-    cap: Option<NanoUsd>,
-    step: Step,
+    /// Caps are shared with other replicas: what is not in a slice is not ours to spend.
+    is_shared: bool,
+    /// Accounts whose slices must be looked at.
+    active: Vec<u32>,
 }
 
 /// A place for an open hold. Its number goes up with each use, so that a hold that was reaped is told from the one
@@ -47,12 +91,13 @@ struct Account {
 struct Slot {
     turn: u64,
     open: Option<Open>,
-    accounts: Vec<u32>,
+    /// The account, and the part of a rolling window that the call counts in.
+    accounts: Vec<(u32, i64)>,
 }
 
 struct Open {
     id: CallId,
-    amount: NanoUsd,
+    amount: Drawn,
     deadline: Mono,
 }
 
@@ -61,62 +106,18 @@ struct Open {
 #[must_use = "a hold that is not settled blocks its budgets until it is reaped"]
 pub struct Hold {
     pub id: CallId,
-    pub amount: NanoUsd,
+    pub amount: Drawn,
     pub charges: Vec<Charge>,
     pub deadline: Mono,
     slot: u32,
     turn: u64,
 }
 
-/// The budget that stood in the way.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Refused {
-    pub charge: Charge,
-    pub cap: NanoUsd,
-    pub spent: NanoUsd,
-    pub held: NanoUsd,
-    pub wanted: NanoUsd,
-    /// Set once per budget and period, when it is used up: the spend alone leaves no room for a call that a fresh
-    /// budget would hold, though it may not have reached the cap to the last cent.
-    pub crossed: Option<Box<Crossed>>,
-}
-
-/// How far a budget is used up, by what is spent (holds are upper bounds, and would cry wolf).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Step {
-    Below,
-    /// At or above the warning share (80 % unless set otherwise).
-    Warned,
-    /// At or above the cap, or so near that a call was refused for it.
-    Full,
-}
-
-/// A budget took a step up: somebody should be told. Reported once per budget and period, by whichever call did it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Crossed {
-    pub charge: Charge,
-    pub cap: NanoUsd,
-    pub spent: NanoUsd,
-    pub step: Step,
-    /// 100, or the warning share.
-    pub percent: u8,
-}
-
-/// One account, for pages and metrics.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Line {
-    pub charge: Charge,
-    pub spent: NanoUsd,
-    pub held: NanoUsd,
-    /// The cap that calls last came with; none if none came since the start.
-    pub cap: Option<NanoUsd>,
-}
-
 /// A hold whose deadline passed: its call is taken for dead, and its whole amount was spent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reaped {
     pub id: CallId,
-    pub amount: NanoUsd,
+    pub amount: Drawn,
     pub crossed: Vec<Crossed>,
 }
 
@@ -126,8 +127,11 @@ impl Default for Book {
     }
 }
 
+/// Stands for an account that is not there yet.
+const UNKNOWN: u32 = u32::MAX;
+
 impl Book {
-    /// An empty book that warns at 80 %.
+    /// An empty book of a gateway that has its budgets to itself.
     pub fn new() -> Book {
         Book {
             index: HashMap::new(),
@@ -135,31 +139,27 @@ impl Book {
             free_accounts: Vec::new(),
             holds: Vec::new(),
             free_holds: Vec::new(),
-            warn_percent: 80,
+            is_shared: false,
+            active: Vec::new(),
         }
     }
 
-    /// Sets the share of a cap, in percent, from which [`Step::Warned`] is reported. Budgets are measured against
-    /// it at their next charge.
-    pub fn set_warning(&mut self, percent: u8) {
-        self.warn_percent = percent;
-    }
-
-    /// Takes over what the store knows to be spent; replaces the figure there was and leaves holds alone.
-    pub fn load(&mut self, charge: Charge, spent: NanoUsd) {
-        let at = self.account(&charge);
+    /// Takes over what the store knows to be spent; replaces the figure there was and leaves holds alone. `cap` says
+    /// what sort of budget the charge belongs to; a rolling one takes the figure for its part of the window.
+    pub fn load(&mut self, charge: &Charge, rolling: Option<Rolling>, spent: i64) {
+        let at = self.account(charge, rolling);
         if let Some(account) = &mut self.accounts[at as usize] {
-            account.spent = spent;
+            account.load(charge, spent);
         }
     }
 
     /// Adds a spend for which nothing was held: a call found interrupted at start, a correction by hand.
-    pub fn charge(&mut self, charge: &Charge, actual: NanoUsd) -> Option<Crossed> {
-        let warn_percent = self.warn_percent;
-        let at = self.account(charge);
+    pub fn charge(&mut self, charge: &Charge, rolling: Option<Rolling>, actual: i64) -> Option<Crossed> {
+        let at = self.account(charge, rolling);
+        self.touch(at);
         let account = self.accounts[at as usize].as_mut()?;
-        account.spent = account.spent.plus(actual);
-        account.step_up(warn_percent)
+        account.spend(part_of(charge, rolling), actual);
+        account.step_up()
     }
 
     /// Holds `amount` in all budgets or in none: in each, spent + held + amount must not pass the cap. A debt (spent
@@ -170,76 +170,83 @@ impl Book {
     pub fn reserve(
         &mut self,
         id: CallId,
-        amount: NanoUsd,
-        charges: &[(Charge, NanoUsd)],
+        amount: Drawn,
+        draws: &[Draw],
         deadline: Mono,
     ) -> Result<Hold, Refused> {
-        // A negative amount would make room instead of taking it.
-        let amount = amount.max(NanoUsd::ZERO);
+        let amount = not_negative(amount);
         let slot = self.free_holds.pop().unwrap_or_else(|| {
             self.holds.push(Slot { turn: 0, open: None, accounts: Vec::new() });
             (self.holds.len() - 1) as u32
         });
-        let mut places = std::mem::take(&mut self.holds[slot as usize].accounts);
-        places.clear();
-        let refused = charges.iter().find_map(|(charge, cap)| {
-            let place = self.index.get(charge).copied();
-            // An unknown account is opened only once the call is let in, so that refused calls leave nothing behind.
-            places.push(place.unwrap_or(UNKNOWN));
-            self.refusal(place, charge, *cap, amount)
-        });
-        if let Some(refused) = refused {
-            self.holds[slot as usize].accounts = places;
-            self.free_holds.push(slot);
-            return Err(refused);
+        match self.take(slot, amount, draws) {
+            Ok(charges) => {
+                let place = &mut self.holds[slot as usize];
+                place.turn += 1;
+                place.open = Some(Open { id, amount, deadline });
+                Ok(Hold { id, amount, charges, deadline, slot, turn: place.turn })
+            }
+            Err(refused) => {
+                self.free_holds.push(slot);
+                Err(refused)
+            }
         }
-        let mut named = Vec::with_capacity(charges.len());
-        let mut kept = 0;
-        for (i, (charge, cap)) in charges.iter().enumerate() {
-            let place = if places[i] == UNKNOWN { self.account(charge) } else { places[i] };
-            let is_repeat = places[..kept].contains(&place);
-            if let Some(account) = &mut self.accounts[place as usize] {
-                account.see_cap(*cap, is_repeat, self.warn_percent);
-                if !is_repeat {
-                    account.held = account.held.plus(amount);
-                    account.holds += 1;
+    }
+
+    /// Changes an open hold to another amount over other budgets, all or none: for a call that turns to another model,
+    /// or that needs room for one attempt more. Where there is no room, or the hold was reaped, it comes back as it was.
+    pub fn amend(
+        &mut self,
+        hold: Hold,
+        amount: Drawn,
+        draws: &[Draw],
+    ) -> Result<Hold, (Hold, Option<Refused>)> {
+        let amount = not_negative(amount);
+        let slot = hold.slot as usize;
+        let is_open = self.is_open(&hold);
+        let Some(before) = self.holds[slot].open.as_ref().filter(|_| is_open).map(|open| open.amount) else {
+            return Err((hold, None));
+        };
+        let places = std::mem::take(&mut self.holds[slot].accounts);
+        for (place, _) in &places {
+            self.release(*place, before);
+        }
+        match self.take(hold.slot, amount, draws) {
+            Ok(charges) => {
+                if let Some(open) = &mut self.holds[slot].open {
+                    open.amount = amount;
                 }
+                Ok(Hold { amount, charges, ..hold })
             }
-            if !is_repeat {
-                places[kept] = place;
-                kept += 1;
-                named.push(charge.clone());
+            Err(refused) => {
+                for (place, _) in &places {
+                    self.hold_in(*place, before);
+                }
+                self.holds[slot].accounts = places;
+                Err((hold, Some(refused)))
             }
         }
-        places.truncate(kept);
-        let place = &mut self.holds[slot as usize];
-        place.turn += 1;
-        place.open = Some(Open { id, amount, deadline });
-        place.accounts = places;
-        Ok(Hold { id, amount, charges: named, deadline, slot, turn: place.turn })
     }
 
     /// Releases the hold and charges what the call really cost, which may be more than was held: the cap is then
     /// passed, the debt is shown and blocks. A hold that was reaped meanwhile has its charge corrected.
     ///
     /// Gives the budgets that took a step up.
-    pub fn settle(&mut self, hold: Hold, actual: NanoUsd) -> Vec<Crossed> {
+    pub fn settle(&mut self, hold: Hold, actual: Drawn) -> Vec<Crossed> {
         // A negative cost would hand out money.
-        let actual = actual.max(NanoUsd::ZERO);
-        let is_open = self
-            .holds
-            .get(hold.slot as usize)
-            .is_some_and(|slot| slot.turn == hold.turn && slot.open.is_some());
-        if is_open {
+        let actual = not_negative(actual);
+        if self.is_open(&hold) {
             return self.close(hold.slot, actual);
         }
         let mut crossed = Vec::new();
         for charge in &hold.charges {
             // An account that was forgotten since belongs to a day that nobody asks about any more.
-            let Some(place) = self.index.get(charge) else { continue };
-            if let Some(account) = &mut self.accounts[*place as usize] {
-                account.spent = account.spent.minus(hold.amount).plus(actual);
-                crossed.extend(account.step_up(self.warn_percent));
+            let Some(place) = self.find(charge) else { continue };
+            self.touch(place);
+            if let Some(account) = &mut self.accounts[place as usize] {
+                let correction = charge.amount(&actual).saturating_sub(charge.amount(&hold.amount));
+                account.spend(part_of(charge, account.rolling()), correction);
+                crossed.extend(account.step_up());
             }
         }
         crossed
@@ -271,22 +278,21 @@ impl Book {
         reaped
     }
 
-    /// What the tightest of these budgets has left; negative in debt. None if no budget applies.
-    pub fn room(&self, charges: &[(Charge, NanoUsd)]) -> Option<NanoUsd> {
-        charges
-            .iter()
-            .map(|(charge, cap)| self.get(charge).map_or(*cap, |a| cap.minus(a.spent).minus(a.held)))
-            .min()
-    }
-
     /// Spent and held of one budget.
     pub fn line(&self, charge: &Charge) -> Option<Line> {
-        self.get(charge).map(Account::line)
+        self.accounts[self.find(charge)? as usize].as_ref().map(Account::line)
     }
 
-    /// All budgets, in no order.
-    pub fn state(&self) -> Vec<Line> {
-        self.accounts.iter().flatten().map(Account::line).collect()
+    /// All budgets, in no order; rolling ones as they stand at `now`.
+    pub fn state(&mut self, now: Timestamp) -> Vec<Line> {
+        self.accounts
+            .iter_mut()
+            .flatten()
+            .map(|account| {
+                account.turn_to(now);
+                account.line()
+            })
+            .collect()
     }
 
     pub fn open_holds(&self) -> usize {
@@ -295,14 +301,14 @@ impl Book {
 
     /// The sum of all open holds, each call counted once however many budgets it draws on.
     pub fn held_total(&self) -> NanoUsd {
-        self.holds.iter().filter_map(|slot| slot.open.as_ref()).map(|open| open.amount).sum()
+        self.holds.iter().filter_map(|slot| slot.open.as_ref()).map(|open| open.amount.usd).sum()
     }
 
-    /// Drops the budgets of days before `day`, but for those that a call in flight still draws on.
+    /// Drops the budgets of days before `day`, but for those that a call in flight still draws on; of rolling ones, those
+    /// whose window holds nothing any more.
     pub fn forget_before(&mut self, day: Day) {
         for (place, account) in self.accounts.iter_mut().enumerate() {
-            let is_past =
-                account.as_ref().is_some_and(|a| a.holds == 0 && a.charge.period.is_some_and(|p| p < day));
+            let is_past = account.as_mut().is_some_and(|account| account.is_past(day));
             if !is_past {
                 continue;
             }
@@ -311,25 +317,85 @@ impl Book {
                 self.free_accounts.push(place as u32);
             }
         }
+        let accounts = &self.accounts;
+        self.active.retain(|place| accounts[*place as usize].is_some());
     }
 
-    fn get(&self, charge: &Charge) -> Option<&Account> {
-        self.accounts[*self.index.get(charge)? as usize].as_ref()
+    /// Checks every budget and holds the amount in each, or in none. `self.holds[slot].accounts` names them after.
+    fn take(&mut self, slot: u32, amount: Drawn, draws: &[Draw]) -> Result<Vec<Charge>, Refused> {
+        let mut places = std::mem::take(&mut self.holds[slot as usize].accounts);
+        places.clear();
+        let refused = draws.iter().enumerate().find_map(|(index, draw)| {
+            let place = match draw.cap.rolling {
+                None => self.index.get(&draw.charge).copied(),
+                Some(_) => self.index.get(&root(&draw.charge)).copied(),
+            };
+            // An unknown account is opened only once the call is let in, so that refused calls leave nothing behind;
+            // where caps are shared it is opened at once, since it must be asked for.
+            let place = match place {
+                None if self.is_shared => Some(self.account(&draw.charge, draw.cap.rolling)),
+                place => place,
+            };
+            places.push((place.unwrap_or(UNKNOWN), part_of(&draw.charge, draw.cap.rolling)));
+            self.refusal(place, index, draw, amount)
+        });
+        if let Some(refused) = refused {
+            self.holds[slot as usize].accounts = places;
+            return Err(refused);
+        }
+        let mut named = Vec::with_capacity(draws.len());
+        let mut kept = 0;
+        for (i, draw) in draws.iter().enumerate() {
+            let (place, part) = places[i];
+            let place = if place == UNKNOWN { self.account(&draw.charge, draw.cap.rolling) } else { place };
+            let is_repeat = places[..kept].iter().any(|(known, _)| *known == place);
+            if let Some(account) = &mut self.accounts[place as usize] {
+                account.see_cap(draw.cap, is_repeat);
+            }
+            if !is_repeat {
+                self.hold_in(place, amount);
+                places[kept] = (place, part);
+                kept += 1;
+                named.push(draw.charge.clone());
+            }
+        }
+        places.truncate(kept);
+        self.holds[slot as usize].accounts = places;
+        Ok(named)
+    }
+
+    fn hold_in(&mut self, place: u32, amount: Drawn) {
+        if let Some(account) = &mut self.accounts[place as usize] {
+            account.hold(amount);
+        }
+        self.touch(place);
+    }
+
+    fn release(&mut self, place: u32, amount: Drawn) {
+        if let Some(account) = &mut self.accounts[place as usize] {
+            account.release(amount);
+        }
+        self.touch(place);
+    }
+
+    fn is_open(&self, hold: &Hold) -> bool {
+        self.holds.get(hold.slot as usize).is_some_and(|slot| slot.turn == hold.turn && slot.open.is_some())
+    }
+
+    fn find(&self, charge: &Charge) -> Option<u32> {
+        let rolls = |place: &&u32| {
+            self.accounts[**place as usize].as_ref().is_some_and(|account| account.rolling().is_some())
+        };
+        self.index.get(charge).or_else(|| self.index.get(&root(charge)).filter(rolls)).copied()
     }
 
     /// Finds the account, or opens it.
-    fn account(&mut self, charge: &Charge) -> u32 {
-        if let Some(place) = self.index.get(charge) {
+    fn account(&mut self, charge: &Charge, rolling: Option<Rolling>) -> u32 {
+        let named = if rolling.is_some() { root(charge) } else { charge.clone() };
+        if let Some(place) = self.index.get(&named) {
             return *place;
         }
-        let account = Account {
-            charge: charge.clone(),
-            spent: NanoUsd::ZERO,
-            held: NanoUsd::ZERO,
-            holds: 0,
-            cap: None,
-            step: Step::Below,
-        };
+        let account = Account::new(named.clone(), rolling, self.is_shared);
         let place = match self.free_accounts.pop() {
             Some(place) => {
                 self.accounts[place as usize] = Some(account);
@@ -340,115 +406,74 @@ impl Book {
                 (self.accounts.len() - 1) as u32
             }
         };
-        self.index.insert(charge.clone(), place);
+        self.index.insert(named, place);
         place
     }
 
-    fn refusal(
-        &mut self,
-        place: Option<u32>,
-        charge: &Charge,
-        cap: NanoUsd,
-        wanted: NanoUsd,
-    ) -> Option<Refused> {
-        let account = place.and_then(|place| self.accounts[place as usize].as_mut());
-        let (spent, held) = account.as_ref().map_or((NanoUsd::ZERO, NanoUsd::ZERO), |a| (a.spent, a.held));
-        // Wide enough for any three amounts, so that no overflow can look like room.
-        let sum = |parts: [NanoUsd; 3]| parts.iter().map(|part| part.0 as i128).sum::<i128>();
-        if sum([spent, held, wanted]) <= cap.0 as i128 {
-            return None;
+    fn refusal(&mut self, place: Option<u32>, index: usize, draw: &Draw, wanted: Drawn) -> Option<Refused> {
+        let wanted = draw.charge.amount(&wanted);
+        let Some(place) = place else {
+            return (wanted > draw.cap.amount).then(|| Refused {
+                index,
+                charge: draw.charge.clone(),
+                cap: draw.cap,
+                spent: 0,
+                held: 0,
+                wanted,
+                short: Short::Cap,
+                until: None,
+                crossed: None,
+            });
+        };
+        let account = self.accounts[place as usize].as_mut()?;
+        let refused = account.refusal(index, draw, wanted)?;
+        if refused.short == Short::Slice {
+            self.touch(place);
         }
-        let is_used_up = wanted <= cap && sum([spent, NanoUsd::ZERO, wanted]) > cap.0 as i128;
-        let crossed = account.filter(|_| is_used_up).and_then(|account| {
-            account.see_cap(cap, false, self.warn_percent);
-            account.raise(Step::Full, 100).map(Box::new)
-        });
-        Some(Refused { charge: charge.clone(), cap, spent, held, wanted, crossed })
+        Some(refused)
     }
 
     /// Ends an open hold.
-    fn close(&mut self, slot: u32, actual: NanoUsd) -> Vec<Crossed> {
+    fn close(&mut self, slot: u32, actual: Drawn) -> Vec<Crossed> {
         let mut crossed = Vec::new();
         let place = &mut self.holds[slot as usize];
         let Some(open) = place.open.take() else { return crossed };
         self.free_holds.push(slot);
-        for place in &place.accounts {
+        let places = std::mem::take(&mut place.accounts);
+        for (place, part) in &places {
+            self.touch(*place);
             if let Some(account) = &mut self.accounts[*place as usize] {
-                account.held = account.held.minus(open.amount);
-                account.holds -= 1;
-                account.spent = account.spent.plus(actual);
-                crossed.extend(account.step_up(self.warn_percent));
+                account.release(open.amount);
+                account.spend(*part, account.charge.amount(&actual));
+                crossed.extend(account.step_up());
             }
         }
+        self.holds[slot as usize].accounts = places;
         crossed
     }
 }
 
-/// Stands for an account that is not there yet.
-const UNKNOWN: u32 = u32::MAX;
-
-impl Account {
-    fn line(&self) -> Line {
-        Line { charge: self.charge.clone(), spent: self.spent, held: self.held, cap: self.cap }
-    }
-
-    /// Notes the cap that applies now. The first one seen takes the spend as it stands, so that a restart does not
-    /// repeat alerts; a raised one lowers the step, so that it can be reached again.
-    fn see_cap(&mut self, cap: NanoUsd, is_repeat: bool, warn_percent: u8) {
-        let cap = if is_repeat { self.cap.map_or(cap, |known| known.min(cap)) } else { cap };
-        match self.cap.replace(cap) {
-            Some(known) if known == cap => {}
-            Some(_) => self.step = self.step.min(step_of(self.spent, cap, warn_percent)),
-            None => self.step = step_of(self.spent, cap, warn_percent),
-        }
-    }
-
-    fn step_up(&mut self, warn_percent: u8) -> Option<Crossed> {
-        let step = step_of(self.spent, self.cap?, warn_percent);
-        self.raise(step, if step == Step::Full { 100 } else { warn_percent })
-    }
-
-    fn raise(&mut self, step: Step, percent: u8) -> Option<Crossed> {
-        if step <= self.step {
-            return None;
-        }
-        self.step = step;
-        Some(Crossed { charge: self.charge.clone(), cap: self.cap?, spent: self.spent, step, percent })
+/// A negative amount would make room instead of taking it.
+fn not_negative(amount: Drawn) -> Drawn {
+    Drawn {
+        usd: amount.usd.max(NanoUsd::ZERO),
+        tokens: amount.tokens.max(0),
+        requests: amount.requests.max(0),
     }
 }
 
-fn step_of(spent: NanoUsd, cap: NanoUsd, warn_percent: u8) -> Step {
-    let (spent, cap) = (spent.0 as i128, cap.0 as i128);
-    if spent <= 0 {
-        // A cap of nothing is not used up before something is spent.
-        Step::Below
-    } else if spent >= cap {
-        Step::Full
-    } else if spent * 100 >= cap * i128::from(warn_percent) {
-        Step::Warned
-    } else {
-        Step::Below
-    }
+/// The name of a rolling budget whatever the time.
+fn root(charge: &Charge) -> Charge {
+    Charge { period: None, part: 0, ..charge.clone() }
 }
 
-impl Refused {
-    /// What the caller is told: which budget, its cap and what is left, in numbers for programs too.
-    pub fn fault(&self) -> Fault {
-        let left = self.cap.minus(self.spent).minus(self.held).max(NanoUsd::ZERO);
-        let period = self.charge.period.map(|day| day.to_string());
-        let turns = match &period {
-            Some(day) => format!("it turns after {day} (UTC)"),
-            None => "it does not turn".to_owned(),
-        };
-        let message = format!(
-            "budget `{}` of `{}` has {left} USD of {} USD left and this call may cost {} USD; {turns}",
-            self.charge.scope, self.charge.key, self.cap, self.wanted
-        );
-        Fault::policy(Code::BudgetExceeded, message).detail(serde_json::json!({
-            "scope": self.charge.scope, "key": self.charge.key, "period": period,
-            "cap_usd": self.cap.as_usd(), "spent_usd": self.spent.as_usd(),
-            "held_usd": self.held.as_usd(), "wanted_usd": self.wanted.as_usd(),
-        }))
+/// Parts are numbered through all days.
+fn part_of(charge: &Charge, rolling: Option<Rolling>) -> i64 {
+    match (rolling, charge.period) {
+        (Some(rolling), Some(day)) => {
+            i64::from(day.0) * i64::from(rolling.parts_per_day) + i64::from(charge.part)
+        }
+        _ => 0,
     }
 }
 

@@ -28,7 +28,8 @@ pub enum SpoolError {
 /// An append-only journal. One per worker, so that calls do not wait for each other.
 pub trait Spool: Send + Sync {
     /// Notes that a call is about to ask a model, with what it holds. `record` is as it shall stand if the process dies
-    /// now: outcome `interrupted`, cost equal to the hold. On error the call must not go on.
+    /// now: outcome `interrupted`, cost equal to the hold. On error the call must not go on. Called again when what the
+    /// call holds has changed: the last entry counts.
     fn open(&self, record: &CallRecord) -> Result<(), SpoolError>;
 
     /// Writes the final record; returns when the bytes are in the operating system's hands. When they cannot be, they

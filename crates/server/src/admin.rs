@@ -2,9 +2,13 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use gauntlet_pipeline::{LedgerState, Shared, Snapshot};
+use gauntlet_pipeline::{Ledger, Shared, Snapshot};
+use gauntlet_policy::{
+    budget::Line,
+    config::{BudgetRule, rolling_of},
+};
 use gauntlet_ports::{Clock, ControlError, ControlStore, Kill, KillKind, StoreError, StoredKey, TraceStore};
-use gauntlet_types::{CallRecord, Charge, Code, Environment, Fault, Name, NanoUsd, Timestamp};
+use gauntlet_types::{CallRecord, Charge, Code, Day, Environment, Fault, Measure, Name, NanoUsd, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::auth::{Access, Token};
@@ -89,15 +93,17 @@ pub struct BudgetLine {
     pub period: Option<String>,
     /// When it turns, if it does.
     pub resets: Option<Timestamp>,
+    pub measure: Measure,
+    /// Nano-dollars, tokens or requests; none if no rule caps it any more.
+    pub cap: Option<i64>,
+    pub spent: i64,
+    pub held: i64,
+    /// By other replicas, as last heard.
+    pub elsewhere: i64,
+    /// The same in dollars, where it is dollars.
     pub cap_usd: Option<f64>,
-    pub spent_usd: f64,
-    pub held_usd: f64,
-    #[serde(skip)]
-    pub cap: Option<NanoUsd>,
-    #[serde(skip)]
-    pub spent: NanoUsd,
-    #[serde(skip)]
-    pub held: NanoUsd,
+    pub spent_usd: Option<f64>,
+    pub held_usd: Option<f64>,
 }
 
 /// The books: every budget line, open holds, and whether records agree with the ledger.
@@ -223,29 +229,37 @@ impl Admin {
 
     /// Spend against budgets: live from the ledger, or from the store when no gateway runs.
     pub fn books(&self) -> Result<Books, Fault> {
-        let day = self.now().day();
+        let now = self.now();
         let (state, running_calls) = match &self.shared {
-            Some(shared) => (shared.ledger.state(), shared.tasks.running()),
-            None => {
-                let spent = self.traces.budget_spent(day).map_err(store_fault)?;
-                let lines =
-                    spent.into_iter().map(|line| (line.charge, NanoUsd(line.spent), NanoUsd::ZERO)).collect();
-                (LedgerState { lines, open_holds: 0 }, 0)
-            }
+            Some(shared) => (shared.ledger.state(now), shared.tasks.running()),
+            // The same book, without calls.
+            None => (spent_so_far(&*self.traces, now).map_err(store_fault)?.state(now), 0),
         };
         let snapshot = self.snapshot();
-        let cap = |charge: &Charge| snapshot.as_ref().and_then(|snapshot| snapshot.policy.cap_of(charge));
+        let policy = snapshot.as_ref().map(|snapshot| &snapshot.policy);
+        // Somewhere on earth yesterday is still today.
+        let oldest = Day(now.day().0 - 1);
         let mut lines: Vec<BudgetLine> = state
             .lines
             .iter()
-            .filter(|(charge, ..)| charge.period.is_none_or(|period| period >= day))
-            .map(|(charge, spent, held)| line(charge, cap(charge), *spent, *held))
+            .filter(|line| line.charge.period.is_none_or(|period| period >= oldest))
+            .filter_map(|known| {
+                let rule = policy.and_then(|policy| policy.rule_of(&known.charge));
+                let line = line(known, rule, now);
+                line.resets.is_none_or(|resets| resets > now).then_some(line)
+            })
             .collect();
         // A budget that nothing drew on yet is shown too: whoever set it wants to see that it is there.
-        for rule in snapshot.iter().flat_map(|snapshot| snapshot.policy.budget_rules()) {
-            let Some(charge) = rule.shared_charge(day) else { continue };
-            if !state.lines.iter().any(|(known, ..)| *known == charge) {
-                lines.push(line(&charge, Some(rule.cap), NanoUsd::ZERO, NanoUsd::ZERO));
+        for rule in policy.iter().flat_map(|policy| policy.budget_rules()) {
+            let Some(charge) = rule.shared_charge(now) else { continue };
+            let is_same = |known: &Charge| {
+                let is_rolling = rolling_of(&known.scope).is_some();
+                (&known.scope, &known.key) == (&charge.scope, &charge.key)
+                    && (is_rolling || known.period == charge.period)
+            };
+            if !state.lines.iter().any(|line| is_same(&line.charge)) {
+                let fresh = Line { charge, spent: 0, held: 0, elsewhere: 0, cap: None };
+                lines.push(line(&fresh, Some(rule), now));
             }
         }
         lines.sort_by(|a, b| (&a.scope, &a.key, &a.period).cmp(&(&b.scope, &b.key, &b.period)));
@@ -253,18 +267,44 @@ impl Admin {
     }
 }
 
-fn line(charge: &Charge, cap: Option<NanoUsd>, spent: NanoUsd, held: NanoUsd) -> BudgetLine {
+/// How far back a rolling budget looks, and a day for time zones.
+const LOOK_BACK_DAYS: i32 = 32;
+
+/// The book as the store knows it: what is spent in periods that are not over anywhere, within rolling windows, and in
+/// budgets that never turn.
+pub fn spent_so_far(store: &dyn TraceStore, now: Timestamp) -> Result<Ledger, StoreError> {
+    let today = now.day();
+    let spent = store.budget_spent(Day(today.0 - LOOK_BACK_DAYS))?;
+    let counts = |charge: &Charge| {
+        charge.period.is_none_or(|period| period.0 >= today.0 - 1) || rolling_of(&charge.scope).is_some()
+    };
+    Ok(Ledger::new(
+        spent.into_iter().filter(|line| counts(&line.charge)).map(|line| (line.charge, line.spent)),
+    ))
+}
+
+fn line(known: &Line, rule: Option<&BudgetRule>, now: Timestamp) -> BudgetLine {
+    let Line { charge, spent, held, elsewhere, .. } = known;
+    let cap = rule.map(|rule| rule.cap_of(charge));
+    let usd = |amount: i64| charge.measure.is_usd().then(|| NanoUsd(amount).as_usd());
     BudgetLine {
         scope: charge.scope.clone(),
         key: charge.key.clone(),
         period: charge.period.map(|day| day.to_string()),
-        resets: charge.period.map(|day| day.next().start()),
-        cap_usd: cap.map(NanoUsd::as_usd),
-        spent_usd: spent.as_usd(),
-        held_usd: held.as_usd(),
+        resets: match (charge.period, rule) {
+            (None, _) => None,
+            // Of the period that the charge names, which may not be the one of now.
+            (Some(day), Some(rule)) => rule.calendar.resets(rule.calendar.within(day).unwrap_or(now)),
+            (Some(day), None) => Some(day.next().start()),
+        },
+        measure: charge.measure,
         cap,
-        spent,
-        held,
+        spent: *spent,
+        held: *held,
+        elsewhere: *elsewhere,
+        cap_usd: cap.and_then(usd),
+        spent_usd: usd(*spent),
+        held_usd: usd(*held),
     }
 }
 

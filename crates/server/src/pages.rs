@@ -133,7 +133,8 @@ async fn overview(State(admin): State<Admin>, headers: HeaderMap) -> Response {
             Some(console::BudgetLine {
                 scope: line.scope.to_string(),
                 key: line.key.to_string(),
-                spent: line.spent,
+                measure: line.measure,
+                spent: line.spent.saturating_add(line.elsewhere),
                 held: line.held,
                 cap: line.cap?,
                 resets: line.resets,

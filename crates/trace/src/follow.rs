@@ -228,9 +228,17 @@ impl Follower {
     fn take(&mut self, at: usize, entry: Entry, place: (u64, u64), batch: &mut Batch, damage: &mut Damage) {
         match entry.kind {
             Kind::Open => {
-                if self.in_flight.insert(entry.id, self.segments[at].number).is_none() {
-                    self.segments[at].calls_in_flight += 1;
+                let here = self.segments[at].number;
+                let before = self.in_flight.insert(entry.id, here);
+                if before == Some(here) {
+                    return;
                 }
+                // Opened again, since what it holds has changed: only the last entry is needed.
+                if let Some(before) = self.segments.iter_mut().find(|segment| Some(segment.number) == before)
+                {
+                    before.calls_in_flight -= 1;
+                }
+                self.segments[at].calls_in_flight += 1;
             }
             Kind::Close => {
                 let opened = self.in_flight.remove(&entry.id);

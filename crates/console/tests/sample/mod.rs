@@ -4,8 +4,8 @@ use gauntlet_console::BudgetLine;
 use gauntlet_ports::{Kill, KillKind, Overview, OverviewRow, StoredCall, TraceRow};
 use gauntlet_types::{
     Action, Attempt, AttemptEnd, CacheUse, CallId, CallRecord, Caller, Charge, Code, Day, Decision,
-    Direction, Door, Environment, Finish, GuardNote, NanoUsd, Outcome, PromptRef, SpanId, Stage, StageTime,
-    Target, Timestamp, TokenCount, ToolCall, TraceId, Usage,
+    Direction, Door, Environment, Finish, GuardNote, Measure, NanoUsd, Outcome, PromptRef, SpanId, Stage,
+    StageTime, Target, Timestamp, TokenCount, ToolCall, TraceId, Usage,
 };
 
 /// 2026-04-25T18:42:11.482Z
@@ -90,9 +90,10 @@ pub fn budgets() -> Vec<BudgetLine> {
     let line = |scope: &str, key: &str, spent: i64, held: i64, cap: i64| BudgetLine {
         scope: scope.into(),
         key: key.into(),
-        spent: NanoUsd(spent * 1_000_000),
-        held: NanoUsd(held * 1_000_000),
-        cap: NanoUsd(cap * 1_000_000),
+        measure: Measure::Usd,
+        spent: spent * 1_000_000,
+        held: held * 1_000_000,
+        cap: cap * 1_000_000,
         resets: (!scope.contains("conversation")).then_some(NOW.day().next().start()),
     };
     vec![

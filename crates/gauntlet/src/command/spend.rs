@@ -60,17 +60,21 @@ pub fn budget(place: &Place) -> Result<()> {
         Column::Right("used"),
     ];
     let rows = answer["lines"].as_array().into_iter().flatten().map(|line| {
-        let (spent, held) =
-            (line["spent_usd"].as_f64().unwrap_or(0.0), line["held_usd"].as_f64().unwrap_or(0.0));
-        let cap = line["cap_usd"].as_f64();
+        let whole = |field: &str| line[field].as_i64();
+        let amount = |amount: i64| match line["measure"].as_str() {
+            Some("usd") | None => usd(amount as f64 / 1e9),
+            Some(measure) => format!("{amount} {measure}"),
+        };
+        let spent = whole("spent").unwrap_or(0) + whole("elsewhere").unwrap_or(0);
+        let (held, cap) = (whole("held").unwrap_or(0), whole("cap"));
         vec![
             text(&line["scope"]),
             text(&line["key"]),
             line["period"].as_str().unwrap_or("for good").to_owned(),
-            usd(spent),
-            usd(held),
-            cap.map_or("–".to_owned(), usd),
-            used(spent + held, cap),
+            amount(spent),
+            amount(held),
+            cap.map_or("–".to_owned(), amount),
+            used((spent + held) as f64, cap.map(|cap| cap as f64)),
         ]
     });
     show::table(

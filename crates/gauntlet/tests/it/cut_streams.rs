@@ -103,7 +103,7 @@ fn a_caller_who_leaves_ends_the_stream_or_lets_it_run_as_the_route_says() {
     let app = start(
         "routes:\n  abort: {}\n  drain: {on_disconnect: drain}\n  some: {on_disconnect: {drain_tokens: 10}}\n",
     );
-    let pieces = vec!["and on and on "; 40];
+    let pieces = vec!["and on and on "; 120];
     let pause = Duration::from_millis(15);
     for (index, (route, end)) in
         [("abort", PlayedEnd::ClientGone), ("drain", PlayedEnd::Whole), ("some", PlayedEnd::ClientGone)]
@@ -125,7 +125,7 @@ fn a_caller_who_leaves_ends_the_stream_or_lets_it_run_as_the_route_says() {
         assert!(cost > 0, "{route}: what was made is paid");
         match route {
             "abort" => {
-                assert!(played.frames < 30, "{played:?}");
+                assert!(played.frames < 100, "{played:?}");
                 assert_eq!(record["attempts"][0]["end"], "abandoned");
                 assert_eq!(record["usage"]["estimated"], true);
             }

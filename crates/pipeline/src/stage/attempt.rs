@@ -20,6 +20,7 @@ use crate::{
     call::{Call, Request, Whole},
     gate::lock,
     live::Live,
+    money::Bill,
     reader::{Reader, Stop},
 };
 
@@ -54,11 +55,43 @@ struct Failed {
     /// For the record, and for the caller if the request itself is at fault.
     message: String,
     retry_after: Option<Duration>,
+    /// An answer had begun: the model was at work.
+    is_begun: bool,
 }
 
 impl Failed {
     fn new(end: AttemptEnd, message: impl Into<String>) -> Failed {
-        Failed { end, status: None, code: None, message: message.into(), retry_after: None }
+        Failed { end, status: None, code: None, message: message.into(), retry_after: None, is_begun: false }
+    }
+}
+
+impl Failed {
+    /// What the provider will have on its bill for it. An error that it reports itself is its own; what it had begun and
+    /// did not finish, or what cannot be read, was work.
+    fn bill(&self, is_streaming: bool) -> Bill {
+        match self.end {
+            AttemptEnd::Ok | AttemptEnd::Status | AttemptEnd::Connect | AttemptEnd::StreamError => {
+                Bill::Nothing
+            }
+            // A connection that broke before the answer's head most likely never carried the request.
+            AttemptEnd::Cut | AttemptEnd::Malformed | AttemptEnd::Abandoned if !self.is_begun => {
+                Bill::Nothing
+            }
+            // Of a plain answer nothing is seen before its end.
+            AttemptEnd::TotalTimeout | AttemptEnd::IdleTimeout | AttemptEnd::Cut if !is_streaming => {
+                Bill::Bound
+            }
+            AttemptEnd::FirstTokenTimeout
+            | AttemptEnd::TotalTimeout
+            | AttemptEnd::IdleTimeout
+            | AttemptEnd::Cut
+            | AttemptEnd::Malformed
+            | AttemptEnd::Abandoned => Bill::Seen,
+        }
+    }
+
+    fn begun(self) -> Failed {
+        Failed { is_begun: true, ..self }
     }
 }
 
@@ -102,12 +135,12 @@ async fn at_target(
         base: call.route.retry.base,
         max: call.route.retry.max,
     };
-    if !call.move_hold(index) {
-        let target = &call.plan[index].target;
-        last.get_or_insert_with(|| Failed::new(AttemptEnd::Abandoned, format!("no budget for {target}")));
-        return None;
-    }
     for attempt in 1.. {
+        if !call.hold_for(index).await {
+            let target = &call.plan[index].target;
+            last.get_or_insert_with(|| Failed::new(AttemptEnd::Abandoned, format!("no budget for {target}")));
+            return None;
+        }
         if !allowed(call, index) {
             let target = &call.plan[index].target;
             last.get_or_insert_with(|| {
@@ -120,6 +153,9 @@ async fn at_target(
         let start_us = call.elapsed_us();
         let result = once(call, index, deadline).await;
         note(call, start_us, result.as_ref().err());
+        if let Err(failed) = &result {
+            call.bill_failed(failed.bill(call.request.is_streaming()));
+        }
         let failed = match result {
             Ok(answered) => {
                 report(call, index, BreakerEvent::Ok);
@@ -173,10 +209,17 @@ async fn once(call: &mut Call, index: usize, deadline: Instant) -> Result<Answer
     if !answer.status.is_success() {
         return Err(status(call, answer).await);
     }
-    let mut reader = Reader::new(answer.body, call.route.timeouts.idle, deadline);
-    if is_streaming {
-        return live(call, &answer.headers, reader, patience).await;
-    }
+    let reader = Reader::new(answer.body, call.route.timeouts.idle, deadline);
+    let read = if is_streaming {
+        live(call, &answer.headers, reader, patience).await
+    } else {
+        plain(call, reader).await
+    };
+    read.map_err(Failed::begun)
+}
+
+/// Reads a plain answer to its end.
+async fn plain(call: &mut Call, mut reader: Reader) -> Result<Answered, Failed> {
     let body = collect(&mut reader, ANSWER_MAX).await?;
     match call.door() {
         Door::ChatCompletions => {
@@ -342,7 +385,7 @@ fn provider_error(call: &Call, error: ProviderError, end: AttemptEnd, status: Op
         let cut = (0..=MESSAGE_MAX).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
         message.truncate(cut);
     }
-    Failed { end, status, code: error.code.or(error.kind), message, retry_after: None }
+    Failed { status, code: error.code.or(error.kind), ..Failed::new(end, message) }
 }
 
 /// Some providers say which key they refuse.

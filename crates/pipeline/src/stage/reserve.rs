@@ -1,96 +1,187 @@
-//! Holds the worst case in the ledger, all budgets of the first target or none (a fallback moves the hold), and opens the call's entry in the spool.
+//! Holds the worst case in the ledger, all budgets of the first target or none (a fallback moves the hold), and opens the
+//! call's entry in the spool. A budget without room refuses the call, or does what its rule says instead.
 //!
 //! A cheap bound is tried first: no token is shorter than a byte, so the bytes of the texts bound the tokens. Only when
 //! that does not fit are tokens counted, by the model's tokenizer where there is one.
 
 use std::time::Duration;
 
-use gauntlet_policy::{budget::Refused, config::OnInvalid};
-use gauntlet_types::{Code, Fault, NanoUsd, Outcome, Stage, TokenCount};
-
+use gauntlet_policy::{
+    budget::{Draw, Refused, Short},
+    config::{AtLimit, OnStoreDown},
+};
+use gauntlet_types::{BudgetAction, BudgetNote, Code, Drawn, Fault, Finish, Name, Outcome, Stage};
 use gauntlet_wire::openai::chat::LimitField;
+use tokio::time::Instant;
 
 use crate::{
-    call::{Call, Request},
-    stage::settle,
+    call::{Call, Passed, Request},
+    stage::{attempt::canned, settle},
 };
 
-/// Tokens of the frame around each message (role, separators), and of the tools' frame: above what any vendor documents.
-const TOKENS_PER_MESSAGE: u32 = 16;
+/// A call that waits for room looks again at least so often: a window may turn while nothing is settled.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
-    call.enter(Stage::Reserve);
-    let charges = call.charges_of(0);
-    // The provider holds to the bound only if it is told of it; where no budget depends on it, the bytes stay as they are.
-    if let Request::Chat(chat) = &call.request {
-        let each = call.output_max.0 / chat.n.max(1);
-        let limited = chat.max_tokens.as_ref().is_some_and(|asked| asked.value > each);
-        if limited || (chat.max_tokens.is_none() && (!charges.is_empty() || call.route.max_tokens.is_some()))
-        {
-            call.edits.push(chat.with_max_tokens(each, LimitField::MaxTokens));
-            call.record.injected.push("max_tokens".into());
-        }
-        if let Some(edit) = chat.with_usage() {
-            call.edits.push(edit);
-            call.record.injected.push("stream_options.include_usage".into());
-        }
-    }
-    let deadline = call.hold_deadline();
-    let mut bound = bound(call, input_bytes(call));
-    let id = call.record.id;
-    let mut held = call.shared().ledger.reserve(id, bound, &charges, deadline);
-    if held.is_err() {
-        bound = self::bound(call, settle::count_input(call));
-        held = call.shared().ledger.reserve(id, bound, &charges, deadline);
-    }
-    let hold = held.map_err(|refused| exceeded(&refused, call))?;
-    call.hold = Some(hold);
-    call.record.held = bound;
-    call.record.charges = charges.into_iter().map(|(charge, _)| charge).collect();
-    open(call)
+/// The budget that has no room, and how much it was asked for.
+struct Full {
+    draw: Draw,
+    refused: Refused,
 }
 
-/// The entry by which a call is found again should the process die now: interrupted, and charged its hold.
-fn open(call: &mut Call) -> Result<(), Fault> {
-    let record = &mut call.record;
-    let target = record.target.replace(call.plan[0].target.clone());
-    (record.outcome, record.cost, record.error) =
-        (Outcome::Interrupted, record.held, Some(Code::Interrupted));
-    let opened = call.gate.spool.open(&call.record);
-    let record = &mut call.record;
-    (record.outcome, record.cost, record.error, record.target) = (Outcome::Ok, NanoUsd::ZERO, None, target);
-    opened.map_err(|error| {
-        tracing::error!(error = &error as &dyn std::error::Error, "cannot open a record");
-        let message =
-            "the gateway cannot write its records at the moment, so it takes no calls; try again soon";
-        Fault::us(Code::Unavailable, message).retry_after(Duration::from_secs(5))
+/// Gives an answer where a full budget has one in place of the model's.
+pub(crate) async fn run(call: &mut Call) -> Result<Option<Passed>, Fault> {
+    call.enter(Stage::Reserve);
+    say_limits(call);
+    let Err(full) = hold(call).await else { return opened(call, None) };
+    let rule = call.policy().budget_rule(full.draw.rule);
+    let at_limit = rule.map_or(AtLimit::Block, |rule| rule.at_limit.clone());
+    let note = |action, instead_of: Option<Name>| BudgetNote {
+        action,
+        scope: full.draw.charge.scope.clone(),
+        key: full.draw.charge.key.clone(),
+        instead_of,
+    };
+    match at_limit {
+        AtLimit::Block => {}
+        AtLimit::Answer(text) => {
+            call.record.budget = Some(note(BudgetAction::Answer, None));
+            call.record.outcome = Outcome::Canned;
+            call.record.error = Some(Code::BudgetExceeded);
+            return Ok(Some(Passed::Whole(canned(call, &text, Finish::Stop))));
+        }
+        AtLimit::Queue(wait) => {
+            if wait_for_room(call, wait).await {
+                return opened(call, Some(note(BudgetAction::Queue, None)));
+            }
+        }
+        AtLimit::Downgrade(models) => {
+            let dear = call.plan.first().map(|planned| Name::from(planned.target.to_string().as_str()));
+            if turn_to(call, &models).await {
+                return opened(call, Some(note(BudgetAction::Downgrade, dear)));
+            }
+        }
+    }
+    Err(fault(call, &full))
+}
+
+fn opened(call: &mut Call, note: Option<BudgetNote>) -> Result<Option<Passed>, Fault> {
+    call.record.budget = note;
+    call.open_entry(0)?;
+    Ok(None)
+}
+
+/// The provider holds to the bound only if it is told of it; where no budget depends on it, the bytes stay as they are.
+fn say_limits(call: &mut Call) {
+    let Request::Chat(chat) = &call.request else { return };
+    let each = call.output_max.0 / chat.n.max(1);
+    let limited = chat.max_tokens.as_ref().is_some_and(|asked| asked.value > each);
+    let (draws, per_call) = call.draws_of(0);
+    let is_bound = !draws.is_empty() || !per_call.is_empty() || call.route.max_tokens.is_some();
+    if limited || (chat.max_tokens.is_none() && is_bound) {
+        call.edits.push(chat.with_max_tokens(each, LimitField::MaxTokens));
+        call.record.injected.push("max_tokens".into());
+    }
+    if let Some(edit) = chat.with_usage() {
+        call.edits.push(edit);
+        call.record.injected.push("stream_options.include_usage".into());
+    }
+}
+
+/// Holds the worst case of the plan as it stands.
+async fn hold(call: &mut Call) -> Result<(), Box<Full>> {
+    let (draws, per_call) = call.draws_of(0);
+    let mut bound = call.bound_of(call.input_bytes());
+    let mut held = try_hold(call, bound, &draws, &per_call).await;
+    if held.is_err() {
+        bound = call.bound_of(settle::count_input(call));
+        held = try_hold(call, bound, &draws, &per_call).await;
+    }
+    call.hold = Some(held?);
+    call.bound = bound;
+    call.note_held(draws, bound);
+    Ok(())
+}
+
+async fn try_hold(
+    call: &Call,
+    bound: Drawn,
+    draws: &[Draw],
+    per_call: &[Draw],
+) -> Result<gauntlet_policy::budget::Hold, Box<Full>> {
+    let too_much = |draw: &&Draw| draw.charge.amount(&bound) > draw.cap.amount;
+    if let Some(draw) = per_call.iter().find(too_much) {
+        let refused = Refused {
+            index: 0,
+            charge: draw.charge.clone(),
+            cap: draw.cap,
+            spent: 0,
+            held: 0,
+            wanted: draw.charge.amount(&bound),
+            short: Short::Cap,
+            until: None,
+            crossed: None,
+        };
+        return Err(Box::new(Full { draw: draw.clone(), refused }));
+    }
+    let (id, deadline) = (call.record.id, call.hold_deadline());
+    let held = call.shared().ledger.reserve(id, bound, draws, deadline).await;
+    held.map_err(|mut refused| {
+        if let Some(crossed) = refused.crossed.take() {
+            call.shared().told(&crossed);
+        }
+        Box::new(Full { draw: draws[refused.index].clone(), refused })
     })
 }
 
-fn input_bytes(call: &Call) -> TokenCount {
-    let messages = call.request.chat().map_or(1, |chat| chat.message_count as u32);
-    let edited: usize = call.edits.iter().map(|edit| edit.with.len()).sum();
-    let bytes = u32::try_from(call.body.len() + edited).unwrap_or(u32::MAX);
-    TokenCount(bytes.saturating_add(messages.saturating_mul(TOKENS_PER_MESSAGE)))
-}
-
-/// The dearest target's worst case; all of them together where an answer that does not fit is asked for again.
-fn bound(call: &Call, input: TokenCount) -> NanoUsd {
-    let prices = call.plan.iter().filter_map(|planned| planned.price.as_ref());
-    let bounds = prices.map(|price| price.bound(input, call.output_max));
-    let asks_again =
-        call.route.output.schema.is_some() && call.route.output.on_invalid == OnInvalid::Fallback;
-    if asks_again { bounds.sum() } else { bounds.max().unwrap_or(NanoUsd::ZERO) }
-}
-
-/// A daily budget says when to come back; SDKs that heed it do not hammer.
-fn exceeded(refused: &Refused, call: &Call) -> Fault {
-    let fault = refused.fault();
-    match refused.charge.period {
-        Some(day) => {
-            let wait = day.next().start().0.saturating_sub(call.record.started.0).max(0) as u64;
-            fault.retry_after(Duration::from_micros(wait))
+/// Waits until the call fits; false when it has waited long enough.
+async fn wait_for_room(call: &mut Call, wait: Duration) -> bool {
+    let deadline = Instant::now() + wait.min(call.route.timeouts.total);
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // A caller that has gone needs no room.
+        if left.is_zero() || call.gone.is_set() {
+            return false;
         }
-        None => fault,
+        call.gate.shared.ledger.freed(left.min(LOOK_AGAIN)).await;
+        // It belongs to the window in which it goes on.
+        let waited = call.clock().now();
+        let began = std::mem::replace(&mut call.record.started, waited);
+        let fits = hold(call).await.is_ok();
+        call.record.started = began;
+        if fits {
+            return true;
+        }
     }
+}
+
+/// Plans the call anew for the first of these models whose worst case fits; false if none does. A model that a prompt
+/// version is pinned to stays: whoever pinned it wants that one or none.
+async fn turn_to(call: &mut Call, models: &[Name]) -> bool {
+    if call.pinned.is_some() {
+        return false;
+    }
+    for model in models {
+        let Ok(plan) = call.targets_of(model, Some(model)) else { continue };
+        let before = std::mem::replace(&mut call.plan, plan);
+        if hold(call).await.is_ok() {
+            return true;
+        }
+        call.plan = before;
+    }
+    false
+}
+
+fn fault(call: &Call, full: &Full) -> Fault {
+    if full.refused.short == Short::Slice {
+        let shared = call.policy().config().server.shared.as_ref();
+        let is_blocked = shared.is_none_or(|shared| shared.on_store_down == OnStoreDown::Block);
+        if is_blocked && call.shared().ledger.sharing().is_some_and(|sharing| sharing.is_down()) {
+            let message = format!(
+                "budget `{}` is shared by several gateways, and the store where they meet cannot be reached; try again soon",
+                full.draw.charge.scope
+            );
+            return Fault::us(Code::Unavailable, message).retry_after(Duration::from_secs(2));
+        }
+    }
+    call.exceeded(&full.refused, &full.draw)
 }

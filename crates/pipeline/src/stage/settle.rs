@@ -30,15 +30,8 @@ pub(crate) fn run(call: &mut Call) {
     let cost = cost.plus(call.billed);
     call.record.cost = cost;
     if let Some(hold) = call.hold.take() {
-        for crossed in call.shared().ledger.settle(hold, cost) {
-            tracing::warn!(
-                budget = %crossed.charge.scope,
-                of = %crossed.charge.key,
-                spent_usd = %crossed.spent,
-                cap_usd = %crossed.cap,
-                "a budget has reached {} % of its cap",
-                crossed.percent
-            );
+        for crossed in call.shared().ledger.settle(hold, call.record.drawn()) {
+            call.shared().told(&crossed);
         }
     }
     if let Some(permit) = call.permit.take() {
@@ -53,6 +46,10 @@ pub(crate) fn run(call: &mut Call) {
 }
 
 fn has_answer(call: &Call) -> bool {
+    // What its last attempt cost may stand in the books already.
+    if call.record.attempts.last().is_some_and(|attempt| attempt.billed.is_some()) {
+        return false;
+    }
     matches!(call.record.outcome, Outcome::Ok | Outcome::Cancelled | Outcome::Blocked)
         || call.record.first_token_us.is_some()
 }

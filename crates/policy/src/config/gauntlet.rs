@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use gauntlet_types::{Environment, Name};
@@ -19,7 +20,7 @@ use super::{
     read::{self, Fields, Report},
     routes::{self, RouteShape},
     scalar,
-    shape::{LogSink, Sampling, Secret, Server},
+    shape::{LogSink, OnStoreDown, Sampling, Secret, Server, SharedStore},
     verify,
 };
 use crate::{keys::KeyTable, price::TABLE_VERSION};
@@ -153,9 +154,10 @@ fn file(
     for (scope, _, at) in &limits {
         verify::subject(&config, &keys, scope, *at, "limit", report);
     }
-    for (scope, at) in &budget_file.subjects {
-        verify::subject(&config, &keys, scope, *at, "budget", budget_report);
+    for (scope, name, at) in &budget_file.subjects {
+        verify::budget(&config, &keys, *scope, name, *at, budget_report);
     }
+    verify::downgrades(&config, &budget_file.downgrades, budget_report);
     config
 }
 
@@ -201,14 +203,63 @@ fn server<'a>(get: &mut impl FnMut(&'static str) -> Option<&'a Node>, report: &m
         fields.finish(report);
         Some(sampling)
     });
+    let shared = get("shared").and_then(|node| shared(node, report));
     Server {
         store: store.unwrap_or_else(|| Secret::new("sqlite")),
         listen,
         body_max: body_max.unwrap_or(BODY_MAX),
         log: log.unwrap_or(LogSink::Off),
         sampling: sampling.unwrap_or(Sampling { keep_percent: 100, slow: None }),
+        shared,
     }
 }
+
+/// `shared: redis://…`, or `{url: …, lease: 10s, on_store_down: block}`.
+fn shared(node: &Node, report: &mut Report) -> Option<SharedStore> {
+    let mut shared =
+        SharedStore { url: Secret::new(""), lease: LEASE_DEFAULT, on_store_down: OnStoreDown::Block };
+    let url = match &node.value {
+        node::Value::Map(_) => {
+            let mut fields = Fields::of(node, "`shared`", report)?;
+            let lease = fields.read("lease", report, scalar::DURATION);
+            if let Some(short) = lease.filter(|lease| !LEASES.contains(lease)) {
+                let message = format!("`lease: {short:?}` is not from 2s to 10m");
+                report.error(
+                    node.at,
+                    message,
+                    "a replica renews its lease several times a second; write for example `10s`",
+                );
+            }
+            shared.lease = lease.unwrap_or(shared.lease);
+            let choices = [("block", OnStoreDown::Block), ("local", OnStoreDown::Local)];
+            shared.on_store_down =
+                fields.choice("on_store_down", report, &choices).unwrap_or(shared.on_store_down);
+            let url = fields.get("url");
+            if url.is_none() {
+                report.error(
+                    node.at,
+                    "`shared` has no `url`",
+                    "write `url: redis://HOST:6379` or `postgres://…`",
+                );
+            }
+            fields.finish(report);
+            url?
+        }
+        _ => node,
+    };
+    let text = read::text(url, "shared", report)?;
+    let schemes = ["redis://", "rediss://", "postgres://", "postgresql://"];
+    if !schemes.iter().any(|scheme| text.text.starts_with(scheme)) {
+        let message = format!("`shared: {}` is not an address of a shared store", text.typed);
+        report.error(url.at, message, "write `redis://HOST:6379` or `postgres://USER@HOST/DATABASE`");
+    }
+    shared.url = Secret::new(&text.text);
+    Some(shared)
+}
+
+const LEASE_DEFAULT: Duration = Duration::from_secs(10);
+/// Shorter than this, a slow network loses leases; longer, a cut-off replica spends for long on what it last heard.
+const LEASES: std::ops::RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_secs(600);
 
 /// `limits:` — by kind of subject, then by name.
 fn limits(node: &Node, report: &mut Report) -> Vec<(LimitScope, LimitsShape, At)> {

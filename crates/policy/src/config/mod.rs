@@ -29,15 +29,15 @@ pub use crate::retry::RetryPolicy;
 
 pub use self::{
     alerts::Alert,
-    budgets::{BudgetRule, BudgetScope, Window},
+    budgets::{AtLimit, BudgetRule, BudgetScope, Calendar, CallFacts, Per, Window, rolling_of},
     kill::{KillEntry, KillScope, Kills},
     limits::{LimitRule, LimitScope, Limits},
     models::Models,
     policy::{Config, Policy},
     providers::{Dialect, Priced, Provider, SimSettings},
     shape::{
-        CachePolicy, InputRules, LogSink, OnDisconnect, OnInvalid, OutputRules, PromptPin, Route, Sampling,
-        Schema, Secret, Server, Timeouts, Unpriced,
+        CachePolicy, InputRules, LogSink, OnDisconnect, OnInvalid, OnStoreDown, OutputRules, PromptPin,
+        Route, Sampling, Schema, Secret, Server, SharedStore, Timeouts, Unpriced,
     },
 };
 

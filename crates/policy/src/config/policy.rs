@@ -5,11 +5,11 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use gauntlet_types::{Caller, Charge, Day, Name, NanoUsd, Target, Timestamp};
+use gauntlet_types::{Caller, Charge, Name, Target, Timestamp};
 
 use super::{
     alerts::Alert,
-    budgets::{BudgetRule, Budgets},
+    budgets::{BudgetRule, Budgets, CallFacts},
     kill::Kills,
     limits::{LimitRule, LimitScope},
     models::Models,
@@ -18,6 +18,7 @@ use super::{
     shape::{Route, Server},
 };
 use crate::{
+    budget::Draw,
     keys::{KeyGrant, KeyTable},
     price::{Price, Sheet},
 };
@@ -114,21 +115,18 @@ impl Policy {
         self.config.price(target, at)
     }
 
-    /// Adds the charges that a call draws on, each with its cap, in the order model, route, tenant, team, key, user,
-    /// environment. `model` is the name that was asked for.
+    /// Adds the budgets that a call draws on, each with its cap, in the order of [`super::BudgetScope`]; and its caps
+    /// per call, which are looked at once and never added up.
     ///
-    /// A call without a user is charged to user `anonymous` where a route caps each user, and a call without a session
-    /// to its user's nameless conversation of the day where a route caps each conversation.
-    pub fn charges(
-        &self,
-        caller: &Caller,
-        route: &str,
-        model: &str,
-        target: &Target,
-        day: Day,
-        out: &mut Vec<(Charge, NanoUsd)>,
-    ) {
-        self.config.budgets.charges(caller, route, model, target, day, out);
+    /// A call without a user is charged to user `anonymous` where each user has a cap, and a call without a session
+    /// to its user's nameless conversation of the day where each conversation has one.
+    pub fn draws(&self, facts: &CallFacts<'_>, out: &mut Vec<Draw>, per_call: &mut Vec<Draw>) {
+        self.config.budgets.draws(facts, out, per_call);
+    }
+
+    /// The rule behind a draw.
+    pub fn budget_rule(&self, draw: u32) -> Option<&BudgetRule> {
+        self.config.budgets.rules.get(draw as usize)
     }
 
     /// Adds the rates and concurrencies that a call must keep to, in the order tenant, team, key, user, environment,
@@ -154,8 +152,15 @@ impl Policy {
     }
 
     /// The cap of a charge under the rules of now; none if its rule is gone.
-    pub fn cap_of(&self, charge: &Charge) -> Option<NanoUsd> {
-        self.budget_rules().iter().find(|rule| rule.covers(charge)).map(|rule| rule.cap)
+    pub fn cap_of(&self, charge: &Charge) -> Option<i64> {
+        self.rule_of(charge).map(|rule| rule.cap_of(charge))
+    }
+
+    /// The rule of a charge under the configuration of now: a named subject's before that of all, an environment's own
+    /// before that of all environments.
+    pub fn rule_of(&self, charge: &Charge) -> Option<&BudgetRule> {
+        let covering = self.budget_rules().iter().filter(|rule| rule.covers(charge));
+        covering.max_by_key(|rule| (rule.subject.is_some(), rule.environment.is_some()))
     }
 
     pub fn alerts(&self) -> &[Alert] {

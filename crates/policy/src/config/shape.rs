@@ -179,6 +179,27 @@ pub struct Server {
     pub body_max: usize,
     pub log: LogSink,
     pub sampling: Sampling,
+    /// Where replicas meet; none where there is but one.
+    pub shared: Option<SharedStore>,
+}
+
+/// The store through which replicas share budgets, rates and slots.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SharedStore {
+    /// `redis://…` or `postgres://…`
+    pub url: Secret,
+    /// How long a replica may spend from its slices without hearing from the store. Default 10 s.
+    pub lease: Duration,
+    pub on_store_down: OnStoreDown,
+}
+
+/// What happens to calls under a budget when the shared store has not been heard from for a lease.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnStoreDown {
+    /// Refused: no cap is passed (default).
+    Block,
+    /// Each replica goes on with the whole of each cap, less what the others were last heard to have spent.
+    Local,
 }
 
 /// Where the JSON line of each call goes.

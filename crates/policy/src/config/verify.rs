@@ -5,6 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use gauntlet_types::{Name, Target, Timestamp};
 
 use super::{
+    budgets::{AtLimit, BudgetRule, BudgetScope},
     keys::Keys,
     limits::LimitScope,
     near::did_you_mean,
@@ -152,4 +153,91 @@ pub(super) fn subject(
     let cure = did_you_mean(name, names.into_iter().map(Name::as_str))
         .unwrap_or_else(|| format!("it takes effect once such a {kind} is configured"));
     report.warn(at, format!("{what} for the unknown {kind} `{name}`"), cure);
+}
+
+/// Warns of a budget that nothing draws on.
+pub(super) fn budget(
+    config: &Config,
+    keys: &Keys,
+    scope: BudgetScope,
+    name: &Name,
+    at: At,
+    report: &mut Report,
+) {
+    let scope = match scope {
+        BudgetScope::Model => LimitScope::Model(name.clone()),
+        BudgetScope::Route => LimitScope::Route(name.clone()),
+        BudgetScope::Key => LimitScope::Key(name.clone()),
+        BudgetScope::Provider => {
+            if !config.providers.contains_key(name) {
+                let cure = did_you_mean(name, config.providers.keys().map(Name::as_str))
+                    .unwrap_or_else(|| "it takes effect once such a provider is configured".to_owned());
+                report.warn(at, format!("budget for the unknown provider `{name}`"), cure);
+            }
+            return;
+        }
+        BudgetScope::Variant => {
+            let message = format!("budget for `{name}`, but this version runs no experiments");
+            return report.warn(at, message, "it takes effect once experiments exist");
+        }
+        // Prompts live in a registry; all others are whatever callers say they are.
+        BudgetScope::Prompt
+        | BudgetScope::Tenant
+        | BudgetScope::Team
+        | BudgetScope::User
+        | BudgetScope::Session
+        | BudgetScope::Tag
+        | BudgetScope::Environment
+        | BudgetScope::Everything => return,
+    };
+    subject(config, keys, &scope, at, "budget", report);
+}
+
+/// A full budget may turn to another model, if there is one; and whoever follows the turns must come to an end.
+pub(super) fn downgrades(config: &Config, named: &[(Name, At)], report: &mut Report) {
+    let mut seen = HashSet::new();
+    for (model, at) in named.iter().filter(|(model, at)| seen.insert((model, at.line, at.column))) {
+        if !is_plausible_model(config, model) {
+            let cure = did_you_mean(model, config.models.keys().map(Name::as_str))
+                .unwrap_or_else(|| "write a name of `models`, or `provider/model`".to_owned());
+            report.error(*at, format!("`downgrade` names the unknown model `{model}`"), cure);
+        }
+    }
+    let turns = |from: &str| -> Vec<(usize, Vec<Name>)> {
+        let is_on =
+            |rule: &&BudgetRule| rule.scope == BudgetScope::Model && rule.subject.as_deref() == Some(from);
+        let turn = |rule: &BudgetRule| match &rule.at_limit {
+            AtLimit::Downgrade(models) => Some((rule.line, models.clone())),
+            AtLimit::Block | AtLimit::Answer(_) | AtLimit::Queue(_) => None,
+        };
+        config.budgets.rules.iter().filter(is_on).filter_map(turn).collect()
+    };
+    let starts = config.budgets.rules.iter().filter_map(|rule| match (rule.scope, &rule.subject) {
+        (BudgetScope::Model, Some(name)) => Some(name.clone()),
+        _ => None,
+    });
+    let mut told = HashSet::new();
+    for start in starts {
+        // Each model is followed once, so this ends.
+        let (mut followed, mut open) = (HashSet::new(), vec![(start.clone(), vec![start.clone()])]);
+        while let Some((model, path)) = open.pop() {
+            for (line, next) in turns(&model) {
+                for next in next {
+                    let mut path = path.clone();
+                    path.push(next.clone());
+                    if next == start
+                        && told.insert(path.iter().cloned().collect::<std::collections::BTreeSet<_>>())
+                    {
+                        let shown =
+                            path.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" → ");
+                        let message = format!("full budgets turn in a circle: {shown}");
+                        let at = At { line, column: 1 };
+                        report.error(at, message, "let the last of them block or answer");
+                    } else if followed.insert(next.clone()) {
+                        open.push((next, path));
+                    }
+                }
+            }
+        }
+    }
 }

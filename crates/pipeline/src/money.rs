@@ -1,0 +1,253 @@
+//! What a call may cost, which budgets pay, and what its attempts were billed.
+
+use std::time::Duration;
+
+use gauntlet_policy::{
+    budget::{Draw, Refused},
+    config::{CallFacts, Unpriced},
+    plan,
+};
+use gauntlet_types::{Billed, Code, Drawn, Fault, Mono, Name, NanoUsd, Outcome, TokenCount, Usage};
+use gauntlet_wire::openai::answer::Assembler;
+
+use crate::{
+    call::{Call, Planned, Request},
+    stage::settle,
+};
+
+/// Tokens of the frame around each message (role, separators), and of the tools' frame: above what any vendor documents.
+const TOKENS_PER_MESSAGE: u32 = 16;
+
+/// How much of an attempt that failed will be on the provider's bill, as far as anybody can tell from outside.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Bill {
+    /// It was refused, or never began.
+    Nothing,
+    /// The input, and the output that was seen.
+    Seen,
+    /// The model was at work, and nobody knows how far it came: all that it was allowed.
+    Bound,
+}
+
+impl Call {
+    /// The targets of `model` in fallback order, with endpoints and prices; of those that can be asked at all.
+    pub(crate) fn targets_of(&self, model: &str, pinned: Option<&str>) -> Result<Vec<Planned>, Fault> {
+        let policy = self.policy();
+        let targets = plan::plan(policy, &self.route, model, pinned)?;
+        if let Some(grant) = &self.grant
+            && !grant.allows_model(model, &targets)
+        {
+            let allowed: Vec<&str> = grant.models.iter().map(|model| model.as_str()).collect();
+            let message = format!("this key may not use model `{model}`; it may use: {}", allowed.join(", "));
+            return Err(Fault::caller(Code::Forbidden, message).param("model"));
+        }
+        let (mut unpriced, mut unspoken) = (None, None);
+        let mut planned = Vec::with_capacity(targets.len());
+        for target in targets {
+            let Some(endpoint) = self.snapshot.endpoints.get(&target.provider) else {
+                unspoken = Some(target);
+                continue;
+            };
+            let price = policy.price(&target, self.record.started);
+            match (&price, self.route.unpriced) {
+                (Some(_), _) | (None, Unpriced::Allow) => {}
+                (None, Unpriced::CapTokens) if self.route.max_tokens.is_some() => {}
+                (None, Unpriced::Block | Unpriced::CapTokens) => {
+                    unpriced = Some(target);
+                    continue;
+                }
+            }
+            planned.push(Planned { target, endpoint: endpoint.clone(), price });
+        }
+        match (planned.is_empty(), unpriced) {
+            (false, _) => Ok(planned),
+            (true, None) => {
+                let provider = unspoken.map(|target| target.provider).unwrap_or_default();
+                let message = format!(
+                    "provider `{provider}` speaks a dialect that this version cannot translate to yet; use a provider \
+                     of dialect openai"
+                );
+                Err(Fault::us(Code::Unavailable, message))
+            }
+            (true, Some(target)) => {
+                let message = format!(
+                    "nobody knows what `{target}` costs, so it is not asked: add a price to prices.yml, say `price: \
+                     free` at provider `{}`, or set the route's `unpriced`",
+                    target.provider
+                );
+                Err(Fault::policy(Code::UnpricedModel, message).param("model"))
+            }
+        }
+    }
+
+    /// The model that is meant, unless the prompt pins another.
+    pub(crate) fn model_wanted(&self) -> Name {
+        self.route.model.as_ref().unwrap_or(&self.record.model_asked).clone()
+    }
+
+    /// Every budget that the call draws on when this target of the plan answers; and its caps per call.
+    pub(crate) fn draws_of(&self, index: usize) -> (Vec<Draw>, Vec<Draw>) {
+        let (mut draws, mut per_call) = (Vec::new(), Vec::new());
+        let Some(planned) = self.plan.get(index) else { return (draws, per_call) };
+        let facts = CallFacts {
+            caller: &self.record.caller,
+            route: &self.route.name,
+            model: self.route.model.as_ref().unwrap_or(&self.record.model_asked),
+            target: &planned.target,
+            prompt: self.record.prompt.as_ref().map(|prompt| prompt.name.as_str()),
+            variant: None,
+            at: self.record.started,
+        };
+        self.policy().draws(&facts, &mut draws, &mut per_call);
+        (draws, per_call)
+    }
+
+    /// The worst case of one attempt at the dearest target, given a bound of the input.
+    pub(crate) fn bound_of(&self, input: TokenCount) -> Drawn {
+        let prices = self.plan.iter().filter_map(|planned| planned.price.as_ref());
+        let usd = prices.map(|price| price.bound(input, self.output_max)).max().unwrap_or_default();
+        let tokens = i64::from(input.0) + i64::from(self.output_max.0);
+        Drawn { usd, tokens, requests: 1 }
+    }
+
+    /// No token is shorter than a byte, so the bytes of the texts bound the tokens.
+    pub(crate) fn input_bytes(&self) -> TokenCount {
+        let messages = self.request.chat().map_or(1, |chat| chat.message_count as u32);
+        let edited: usize = self.edits.iter().map(|edit| edit.with.len()).sum();
+        let bytes = u32::try_from(self.body.len() + edited).unwrap_or(u32::MAX);
+        TokenCount(bytes.saturating_add(messages.saturating_mul(TOKENS_PER_MESSAGE)))
+    }
+
+    /// The most output tokens that the call may cost: what the caller asks for, held to the route's limit, for each
+    /// choice.
+    pub(crate) fn output_bound(&self) -> TokenCount {
+        let Request::Chat(chat) = &self.request else { return TokenCount(0) };
+        let asked = chat.max_tokens.as_ref().map(|asked| asked.value);
+        let each = match (asked, self.route.max_tokens) {
+            (Some(asked), Some(limit)) => asked.min(limit.0),
+            (Some(asked), None) => asked,
+            (None, Some(limit)) => limit.0,
+            (None, None) => self.route.max_tokens_default.0,
+        };
+        TokenCount(each.saturating_mul(chat.n.max(1)))
+    }
+
+    /// When the hold is taken for lost: the call's own time limit and a minute.
+    pub(crate) fn hold_deadline(&self) -> Mono {
+        self.begun().plus(self.route.timeouts.total + Duration::from_secs(60))
+    }
+
+    /// Notes in the record what is held, by which a call that dies is charged.
+    pub(crate) fn note_held(&mut self, draws: Vec<Draw>, held: Drawn) {
+        self.record.held = held.usd;
+        self.record.held_tokens = held.tokens.max(0) as u64;
+        self.record.charges = draws.iter().map(|draw| draw.charge.clone()).collect();
+        self.draws = draws;
+    }
+
+    /// The entry by which the call is found again should the process die now: interrupted, and charged its hold.
+    pub(crate) fn open_entry(&mut self, index: usize) -> Result<(), Fault> {
+        let record = &mut self.record;
+        let target = record.target.replace(self.plan[index].target.clone());
+        let (outcome, cost, error) = (record.outcome, record.cost, record.error);
+        (record.outcome, record.cost, record.error) =
+            (Outcome::Interrupted, record.held, Some(Code::Interrupted));
+        let opened = self.gate.spool.open(&self.record);
+        let record = &mut self.record;
+        (record.outcome, record.cost, record.error, record.target) = (outcome, cost, error, target);
+        opened.map_err(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "cannot open a record");
+            let message =
+                "the gateway cannot write its records at the moment, so it takes no calls; try again soon";
+            Fault::us(Code::Unavailable, message).retry_after(Duration::from_secs(5))
+        })
+    }
+
+    /// Sees to it that the hold covers one more attempt, at this target, besides what was billed already; false when the
+    /// budgets have no room for it.
+    ///
+    /// One record names one set of budgets: those of targets that were billed stay in it, so that each pays for the
+    /// whole call rather than for too little.
+    pub(crate) async fn hold_for(&mut self, index: usize) -> bool {
+        let (mut draws, _) = self.draws_of(index);
+        if self.billed > NanoUsd::ZERO {
+            let billed = std::mem::take(&mut self.draws);
+            draws.extend(billed.into_iter().filter(|known| {
+                let is_new = |draw: &Draw| draw.charge != known.charge;
+                self.draws_of(index).0.iter().all(is_new)
+            }));
+        }
+        let spent = Drawn { usd: self.billed, tokens: i64::from(self.billed_usage.total().0), requests: 0 };
+        let wanted = self.bound.plus(spent);
+        let Some(hold) = self.hold.take() else { return false };
+        let is_same = hold.charges.len() == draws.len()
+            && hold.charges.iter().zip(&draws).all(|(held, draw)| *held == draw.charge);
+        if is_same && hold.amount == wanted {
+            self.draws = draws;
+            self.hold = Some(hold);
+            return true;
+        }
+        match self.gate.shared.ledger.amend(hold, wanted, &draws).await {
+            Ok(hold) => {
+                self.hold = Some(hold);
+                self.note_held(draws, wanted);
+                self.open_entry(index).is_ok()
+            }
+            Err(hold) => {
+                self.hold = Some(hold);
+                false
+            }
+        }
+    }
+
+    /// An answer that may not be used: it was billed, and the next target is asked instead.
+    pub(crate) fn abandon_answer(&mut self) {
+        let usage = self.usage.take().unwrap_or_else(|| settle::count(self));
+        self.bill(usage);
+        self.current += 1;
+    }
+
+    /// Notes what an attempt that failed will be billed all the same.
+    pub(crate) fn bill_failed(&mut self, bill: Bill) {
+        let usage = match bill {
+            Bill::Nothing => return,
+            Bill::Seen => self.usage.take().unwrap_or_else(|| settle::count(self)),
+            Bill::Bound => Usage {
+                input_fresh: settle::count_input(self),
+                output: self.output_max,
+                estimated: true,
+                ..Usage::default()
+            },
+        };
+        self.bill(usage);
+    }
+
+    fn bill(&mut self, usage: Usage) {
+        let price = self.plan.get(self.current).and_then(|planned| planned.price.as_ref());
+        let cost = price.map_or(NanoUsd::ZERO, |price| price.cost(&usage));
+        self.billed = self.billed.plus(cost);
+        self.billed_usage = self.billed_usage.plus(&usage);
+        if let Some(attempt) = self.record.attempts.last_mut() {
+            attempt.billed = Some(Billed { usage, cost });
+        }
+        self.usage = None;
+        self.record.first_token_us = None;
+        self.assembler = Assembler::new();
+        self.record.finish = None;
+        self.record.model_answered = None;
+    }
+
+    /// What the caller is told of a budget without room; when to come back, so that SDKs which heed it do not hammer.
+    pub(crate) fn exceeded(&self, refused: &Refused, draw: &Draw) -> Fault {
+        let rule = self.policy().budget_rule(draw.rule);
+        let resets = rule.and_then(|rule| rule.calendar.resets(self.record.started)).or(refused.until);
+        let fault = refused.fault(rule.and_then(|rule| rule.message.as_deref()), resets);
+        match resets {
+            Some(at) => {
+                let wait = at.0.saturating_sub(self.record.started.0).max(0) as u64;
+                fault.retry_after(Duration::from_micros(wait))
+            }
+            None => fault,
+        }
+    }
+}
