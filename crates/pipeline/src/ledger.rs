@@ -64,7 +64,7 @@ impl Ledger {
         amount: Drawn,
         draws: &[Draw],
         deadline: Mono,
-    ) -> Result<Hold, Refused> {
+    ) -> Result<Hold, Box<Refused>> {
         let mut refused = match self.book().reserve(id, amount, draws, deadline) {
             Ok(hold) => return Ok(hold),
             Err(refused) => refused,

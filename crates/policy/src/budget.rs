@@ -173,7 +173,7 @@ impl Book {
         amount: Drawn,
         draws: &[Draw],
         deadline: Mono,
-    ) -> Result<Hold, Refused> {
+    ) -> Result<Hold, Box<Refused>> {
         let amount = not_negative(amount);
         let slot = self.free_holds.pop().unwrap_or_else(|| {
             self.holds.push(Slot { turn: 0, open: None, accounts: Vec::new() });
@@ -200,7 +200,7 @@ impl Book {
         hold: Hold,
         amount: Drawn,
         draws: &[Draw],
-    ) -> Result<Hold, (Hold, Option<Refused>)> {
+    ) -> Result<Hold, (Hold, Option<Box<Refused>>)> {
         let amount = not_negative(amount);
         let slot = hold.slot as usize;
         let is_open = self.is_open(&hold);
@@ -322,7 +322,7 @@ impl Book {
     }
 
     /// Checks every budget and holds the amount in each, or in none. `self.holds[slot].accounts` names them after.
-    fn take(&mut self, slot: u32, amount: Drawn, draws: &[Draw]) -> Result<Vec<Charge>, Refused> {
+    fn take(&mut self, slot: u32, amount: Drawn, draws: &[Draw]) -> Result<Vec<Charge>, Box<Refused>> {
         let mut places = std::mem::take(&mut self.holds[slot as usize].accounts);
         places.clear();
         let refused = draws.iter().enumerate().find_map(|(index, draw)| {
@@ -410,10 +410,16 @@ impl Book {
         place
     }
 
-    fn refusal(&mut self, place: Option<u32>, index: usize, draw: &Draw, wanted: Drawn) -> Option<Refused> {
+    fn refusal(
+        &mut self,
+        place: Option<u32>,
+        index: usize,
+        draw: &Draw,
+        wanted: Drawn,
+    ) -> Option<Box<Refused>> {
         let wanted = draw.charge.amount(&wanted);
         let Some(place) = place else {
-            return (wanted > draw.cap.amount).then(|| Refused {
+            let fresh = || Refused {
                 index,
                 charge: draw.charge.clone(),
                 cap: draw.cap,
@@ -423,7 +429,8 @@ impl Book {
                 short: Short::Cap,
                 until: None,
                 crossed: None,
-            });
+            };
+            return (wanted > draw.cap.amount).then(|| Box::new(fresh()));
         };
         let account = self.accounts[place as usize].as_mut()?;
         let refused = account.refusal(index, draw, wanted)?;

@@ -12,7 +12,6 @@ use gauntlet_policy::{
 };
 use gauntlet_types::{BudgetAction, BudgetNote, Code, Drawn, Fault, Finish, Name, Outcome, Stage};
 use gauntlet_wire::openai::chat::LimitField;
-use tokio::time::Instant;
 
 use crate::{
     call::{Call, Passed, Request},
@@ -25,7 +24,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// The budget that has no room, and how much it was asked for.
 struct Full {
     draw: Draw,
-    refused: Refused,
+    refused: Box<Refused>,
 }
 
 /// Gives an answer where a full budget has one in place of the model's.
@@ -110,7 +109,7 @@ async fn try_hold(
 ) -> Result<gauntlet_policy::budget::Hold, Box<Full>> {
     let too_much = |draw: &&Draw| draw.charge.amount(&bound) > draw.cap.amount;
     if let Some(draw) = per_call.iter().find(too_much) {
-        let refused = Refused {
+        let refused = Box::new(Refused {
             index: 0,
             charge: draw.charge.clone(),
             cap: draw.cap,
@@ -120,7 +119,7 @@ async fn try_hold(
             short: Short::Cap,
             until: None,
             crossed: None,
-        };
+        });
         return Err(Box::new(Full { draw: draw.clone(), refused }));
     }
     let (id, deadline) = (call.record.id, call.hold_deadline());
@@ -135,9 +134,9 @@ async fn try_hold(
 
 /// Waits until the call fits; false when it has waited long enough.
 async fn wait_for_room(call: &mut Call, wait: Duration) -> bool {
-    let deadline = Instant::now() + wait.min(call.route.timeouts.total);
+    let deadline = call.clock().mono().plus(wait.min(call.route.timeouts.total));
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = deadline.since(call.clock().mono());
         // A caller that has gone needs no room.
         if left.is_zero() || call.gone.is_set() {
             return false;

@@ -230,7 +230,7 @@ impl Account {
     }
 
     /// Why a call that wants so much cannot be held here.
-    pub(super) fn refusal(&mut self, index: usize, draw: &Draw, wanted: i64) -> Option<Refused> {
+    pub(super) fn refusal(&mut self, index: usize, draw: &Draw, wanted: i64) -> Option<Box<Refused>> {
         self.turn_to_part(part_of(&draw.charge, draw.cap.rolling));
         // Wide enough for any amounts, so that no overflow can look like room.
         let wide = i128::from;
@@ -257,7 +257,7 @@ impl Account {
             _ => {}
         }
         let missing = own + wide(self.elsewhere()) + wide(wanted) - cap;
-        Some(Refused {
+        Some(Box::new(Refused {
             index,
             charge: draw.charge.clone(),
             cap: draw.cap,
@@ -267,7 +267,7 @@ impl Account {
             short,
             until: self.freed(missing),
             crossed,
-        })
+        }))
     }
 
     /// When a rolling window will have let so much go.

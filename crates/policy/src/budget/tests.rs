@@ -26,7 +26,7 @@ fn capped(caps: &[(&str, i64)]) -> Vec<Draw> {
     caps.iter().map(|(key, cap)| draw(charge(key), Cap::of(*cap))).collect()
 }
 
-fn reserve(book: &mut Book, amount: i64, caps: &[(&str, i64)]) -> Result<Hold, Refused> {
+fn reserve(book: &mut Book, amount: i64, caps: &[(&str, i64)]) -> Result<Hold, Box<Refused>> {
     book.reserve(id(1), usd(amount), &capped(caps), LATER)
 }
 
@@ -239,7 +239,7 @@ fn a_rolling_budget_counts_what_lies_within_its_window() {
     let mut spend = |at: i64, amount: i64| {
         let hold = book.reserve(id(1), usd(amount), &[draw(hour(at), cap)], LATER)?;
         let _ = book.settle(hold, usd(amount));
-        Ok::<_, Refused>(book.line(&hour(at)).unwrap().spent)
+        Ok::<_, Box<Refused>>(book.line(&hour(at)).unwrap().spent)
     };
     assert_eq!(spend(100, 60).unwrap(), 60);
     assert_eq!(spend(110, 40).unwrap(), 100);

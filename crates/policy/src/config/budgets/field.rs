@@ -222,9 +222,11 @@ impl CapReader {
         let manner = self.manner.read(fields, &mut file.downgrades, report);
         let place = Place { what, scope, subject: subject.as_ref(), first: self.rules.len() };
         // A user's budget for each user, a session's for each conversation, would be the same twice.
-        let fits = |per: Per| match (scope, per) {
-            (BudgetScope::User, Per::User) | (BudgetScope::Session, Per::Conversation | Per::User) => false,
-            _ => true,
+        let fits = |per: Per| {
+            !matches!(
+                (scope, per),
+                (BudgetScope::User, Per::User) | (BudgetScope::Session, Per::Conversation | Per::User)
+            )
         };
         for (field, per, window, measure) in SHORT.into_iter().filter(|(_, per, ..)| fits(*per)) {
             let Some(node) = fields.get(field) else { continue };
