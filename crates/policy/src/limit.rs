@@ -20,9 +20,9 @@ use std::{collections::HashMap, time::Duration};
 
 use gauntlet_types::{CallId, Code, Fault, Mono, Name};
 
-pub use bucket::Bucket;
-use gate::Gate;
-pub use gate::GateLine;
+pub use bucket::{Bucket, Draught};
+use gate::{Gate, Sharing};
+pub use gate::{GateLine, Granted, LimitAsk, SlotsWanted};
 
 /// The limits of one key, tenant, route or model. What is not set is not limited.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -161,11 +161,45 @@ pub struct Limiter {
     free_gates: Vec<u32>,
     waiters: HashMap<u64, Waiter>,
     ticket_next: u64,
+    sharing: Sharing,
 }
 
 impl Limiter {
     pub fn new() -> Limiter {
         Limiter::default()
+    }
+
+    /// From now on rates and slots are drawn from what the shared store grants.
+    pub fn lease(&mut self, now: Mono) {
+        self.share(now, Sharing::Leased);
+    }
+
+    /// The shared store is away, and each of so many replicas keeps to its part of every limit.
+    pub fn part(&mut self, now: Mono, replicas: u32) {
+        self.share(now, Sharing::Parted(replicas));
+    }
+
+    fn share(&mut self, now: Mono, sharing: Sharing) {
+        if self.sharing != sharing {
+            self.sharing = sharing;
+            self.gates.iter_mut().flatten().for_each(|gate| gate.share(now, sharing));
+        }
+    }
+
+    /// What to ask the shared store for, at most `max` names.
+    pub fn asks(&mut self, max: usize) -> Vec<LimitAsk> {
+        if self.sharing != Sharing::Leased {
+            return Vec::new();
+        }
+        self.gates.iter_mut().flatten().filter_map(Gate::ask).take(max).collect()
+    }
+
+    /// Takes a grant; says whom to wake.
+    #[must_use = "these calls have their slots and wait to be woken"]
+    pub fn grant(&mut self, now: Mono, scope: LimitScope, name: &str, granted: &Granted) -> Vec<CallId> {
+        let Some(at) = self.index[scope as usize].get(name).copied() else { return Vec::new() };
+        self.gate_mut(at).grant(now, granted);
+        self.hand_over(at)
     }
 
     /// Lets a call through at all its limits, or takes nothing.
@@ -181,7 +215,7 @@ impl Limiter {
     ) -> Result<Permit, Limited> {
         let gates = self.open(now, wanted);
         self.check_rates(now, &gates, tokens_estimate)?;
-        if let Some(busy) = gates.iter().find(|at| self.gate(**at).is_busy()) {
+        if let Some(busy) = gates.iter().find(|at| self.gate_mut(**at).is_busy()) {
             return Err(self.gate(*busy).busy());
         }
         self.take_rates(now, &gates, tokens_estimate);
@@ -202,7 +236,7 @@ impl Limiter {
     ) -> Result<Ticket, Limited> {
         let gates = self.open(now, wanted);
         self.check_rates(now, &gates, tokens_estimate)?;
-        let first_busy = gates.iter().find(|at| self.gate(**at).is_busy()).copied();
+        let first_busy = gates.iter().find(|at| self.gate_mut(**at).is_busy()).copied();
         if let Some(at) = first_busy
             && self.gate(at).is_queue_full()
         {
@@ -315,7 +349,7 @@ impl Limiter {
     }
 
     fn open_new(&mut self, now: Mono, scope: LimitScope, name: &Name, limits: &Limits) -> u32 {
-        let gate = Some(Gate::new(now, scope, name.clone(), limits));
+        let gate = Some(Gate::new(now, scope, name.clone(), limits, self.sharing));
         let at = match self.free_gates.pop() {
             Some(at) => {
                 self.gates[at as usize] = gate;
@@ -372,13 +406,20 @@ impl Limiter {
             self.gate_mut(*at).in_flight -= 1;
         }
         for at in gates {
-            while let Some(number) = self.gate_mut(*at).hand_over() {
-                let Some(waiter) = self.waiters.get_mut(&number) else { continue };
-                waiter.held += 1;
-                let id = waiter.id;
-                if self.advance(number) {
-                    wake.push(id);
-                }
+            wake.append(&mut self.hand_over(*at));
+        }
+        wake
+    }
+
+    /// Hands the free slots of a gate to those who wait for them.
+    fn hand_over(&mut self, at: u32) -> Vec<CallId> {
+        let mut wake = Vec::new();
+        while let Some(number) = self.gate_mut(at).hand_over() {
+            let Some(waiter) = self.waiters.get_mut(&number) else { continue };
+            waiter.held += 1;
+            let id = waiter.id;
+            if self.advance(number) {
+                wake.push(id);
             }
         }
         wake

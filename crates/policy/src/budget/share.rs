@@ -30,6 +30,10 @@ pub struct Ask {
     pub need: i64,
     /// The slice wished for, `held` and `need` included.
     pub want: i64,
+    /// The slice beyond `spent` that may be used until the answer comes.
+    pub keep: i64,
+    /// Spent by others, as last heard.
+    pub elsewhere: i64,
     /// How long the figure matters.
     pub forget_after: Duration,
 }
@@ -89,15 +93,13 @@ impl Book {
                 }
                 (None, None) => NEVER_TURNS,
             };
-            asks.push(Ask {
-                charge,
-                cap: cap.amount,
-                spent,
-                held,
-                need: slice.need,
-                want: held.saturating_add(ahead),
-                forget_after,
-            });
+            let want = held.saturating_add(ahead);
+            // What is not wanted is not used any more from here on, so that it returns with this exchange.
+            slice.ceiling = slice.ceiling.min(spent.saturating_add(want));
+            let keep = slice.ceiling.saturating_sub(spent).max(held);
+            let (need, elsewhere) = (slice.need, slice.elsewhere);
+            let cap = cap.amount;
+            asks.push(Ask { charge, cap, spent, held, need, want, keep, elsewhere, forget_after });
             // What happens from here on is news for the next exchange.
             slice.recent /= 4;
             slice.need = 0;
@@ -107,12 +109,19 @@ impl Book {
         // Asked for again until nothing is left to give back.
         for ask in &asks {
             if let Some(place) = self.index.get(&ask.charge).copied()
-                && (ask.want > 0 || self.slice_of(place) > 0)
+                && (ask.want > 0 || ask.keep > 0)
             {
                 self.touch(place);
             }
         }
         asks
+    }
+
+    /// Every account is news again: the shared store has lost its memory, or an exchange failed.
+    pub fn ask_for_all(&mut self) {
+        for place in 0..self.accounts.len() as u32 {
+            self.touch(place);
+        }
     }
 
     /// Takes a grant: `slice` beyond what the ask reported as spent.
@@ -133,12 +142,6 @@ impl Book {
                 slice.ceiling = if goes_on { i64::MAX } else { spent };
             }
         }
-    }
-
-    fn slice_of(&self, place: u32) -> i64 {
-        self.accounts[place as usize].as_ref().map_or(0, |account| {
-            account.slice.as_ref().map_or(0, |slice| slice.ceiling.saturating_sub(account.spent))
-        })
     }
 
     /// Notes that an account's figures changed.

@@ -9,13 +9,40 @@ use gauntlet_types::Mono;
 ///
 /// An amount larger than the whole bucket is let through when the bucket is full and leaves a debt: refused, it would
 /// be refused for ever, and the rate over time is kept all the same.
+///
+/// One that several replicas draw from is leased: it fills by grants of the shared store alone.
 #[derive(Clone, Debug)]
 pub struct Bucket {
     limit: u32,
+    leased: Option<Leased>,
     /// In units × microseconds of a minute, so that a microsecond's refill is `limit` and nothing is rounded.
     level: i64,
     at: Mono,
 }
+
+/// What a leased bucket remembers between two exchanges with the shared store.
+#[derive(Clone, Copy, Default, Debug)]
+struct Leased {
+    /// Taken since the last exchange, and a share of what was taken before.
+    recent: u32,
+    /// The largest amount that was refused since.
+    need: u32,
+    /// When the store expects to have more.
+    until: Mono,
+}
+
+/// What a leased bucket asks for, in units.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Draught {
+    /// Negative gives back.
+    pub take: i64,
+    pub need: u32,
+}
+
+/// Lasts for so many exchanges at the pace of the last.
+const EXCHANGES_AHEAD: u32 = 3;
+/// When a leased bucket is empty and the store has not said how long it will be.
+const SOON: Duration = Duration::from_millis(100);
 
 const MINUTE_US: i64 = 60_000_000;
 
@@ -28,7 +55,12 @@ const DEBT_MINUTES_MAX: i64 = 10;
 impl Bucket {
     /// A full bucket.
     pub fn new(now: Mono, limit: u32) -> Bucket {
-        Bucket { limit, level: full(limit), at: now }
+        Bucket { limit, leased: None, level: full(limit), at: now }
+    }
+
+    /// An empty one that is filled by grants.
+    pub fn leased(now: Mono, limit: u32) -> Bucket {
+        Bucket { limit, leased: Some(Leased::default()), level: 0, at: now }
     }
 
     pub fn limit(&self) -> u32 {
@@ -48,6 +80,10 @@ impl Bucket {
     pub fn wait(&mut self, now: Mono, amount: u32) -> Duration {
         self.refill(now);
         let missing = full(amount.min(self.limit)).saturating_sub(self.level);
+        if let (Some(leased), true) = (&mut self.leased, missing > 0) {
+            leased.need = leased.need.max(amount);
+            return leased.until.since(now).max(SOON);
+        }
         match self.limit {
             0 if amount > 0 => NEVER,
             0 => Duration::ZERO,
@@ -69,7 +105,7 @@ impl Bucket {
     /// Gives back what was taken and not used; never more than the bucket holds.
     pub fn refund(&mut self, now: Mono, amount: u32) {
         self.refill(now);
-        self.level = self.level.saturating_add(full(amount)).min(full(self.limit));
+        self.level = self.level.saturating_add(full(amount)).min(full(self.limit).max(self.level));
     }
 
     /// Puts an estimate right: the rest is given back, or taken into debt.
@@ -90,16 +126,53 @@ impl Bucket {
 
     pub fn is_full(&mut self, now: Mono) -> bool {
         self.refill(now);
-        self.level >= full(self.limit)
+        match self.leased {
+            // All is given back, and nobody asks.
+            Some(leased) => self.level == 0 && leased.recent == 0 && leased.need == 0,
+            None => self.level >= full(self.limit),
+        }
+    }
+
+    /// What to ask the shared store for; none where nothing is wanted and nothing is left to give back.
+    pub fn draught(&mut self) -> Option<Draught> {
+        let level = self.level.div_euclid(MINUTE_US);
+        let limit = self.limit;
+        let leased = self.leased.as_mut()?;
+        let wanted = leased.recent.saturating_mul(EXCHANGES_AHEAD).max(leased.need).min(limit);
+        let need = leased.need;
+        leased.recent /= 4;
+        leased.need = 0;
+        let take = i64::from(wanted) - level;
+        let missing = (i64::from(need.min(limit)) - level).max(0);
+        if take < 0 {
+            // Gone from here before it is there again.
+            self.level += take * MINUTE_US;
+        }
+        let draught = Draught { take, need: u32::try_from(missing).unwrap_or(0) };
+        (draught != Draught::default()).then_some(draught)
+    }
+
+    /// What the shared store granted; `wait` until it has what was needed and is not there.
+    pub fn grant(&mut self, now: Mono, taken: i64, wait: Duration) {
+        if let Some(leased) = &mut self.leased {
+            self.level = self.level.saturating_add(taken.max(0).saturating_mul(MINUTE_US));
+            leased.until = now.plus(wait.min(NEVER));
+        }
     }
 
     fn spend(&mut self, amount: u32) {
+        if let Some(leased) = &mut self.leased {
+            leased.recent = leased.recent.saturating_add(amount);
+        }
         // The floor lets a single oversized amount through whole: it is taken from a full bucket.
         let floor = full(self.limit).saturating_mul(-DEBT_MINUTES_MAX).min(self.level);
         self.level = self.level.saturating_sub(full(amount)).max(floor);
     }
 
     fn refill(&mut self, now: Mono) {
+        if self.leased.is_some() {
+            return;
+        }
         let elapsed_us = now.0.saturating_sub(self.at.0);
         let gained = i64::try_from(u128::from(elapsed_us) * u128::from(self.limit)).unwrap_or(i64::MAX);
         self.level = self.level.saturating_add(gained).min(full(self.limit));

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use gauntlet_types::{Mono, Name};
 
-use super::{Bucket, LimitScope, Limited, Limits, Rate};
+use super::{Bucket, Draught, LimitScope, Limited, Limits, Rate};
 
 /// Holds: `queue` is empty or every slot is taken (until the limits are changed; then until the next release).
 pub(super) struct Gate {
@@ -18,6 +18,56 @@ pub(super) struct Gate {
     pub(super) queue: VecDeque<u64>,
     requests: Option<Bucket>,
     tokens: Option<Bucket>,
+    sharing: Sharing,
+    /// Of `max_concurrency`, how many this replica may use; none where it has all of them.
+    slots: Option<u32>,
+    /// Somebody came since the shared store was last asked.
+    is_lively: bool,
+}
+
+/// Who else uses the same limits.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) enum Sharing {
+    #[default]
+    Alone,
+    /// Rates and slots come from the shared store.
+    Leased,
+    /// The shared store is away: each of so many replicas keeps to its part.
+    Parted(u32),
+}
+
+/// What is asked of the shared store for one name's limits.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LimitAsk {
+    pub scope: LimitScope,
+    pub name: Name,
+    /// Limit a minute, and the draught.
+    pub requests: Option<(u32, Draught)>,
+    pub tokens: Option<(u32, Draught)>,
+    pub slots: Option<SlotsWanted>,
+}
+
+/// Places for calls at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SlotsWanted {
+    pub max: u32,
+    pub used: u32,
+    /// What may be used until the answer comes.
+    pub keep: u32,
+    pub want: u32,
+}
+
+/// What came of it: taken and how long until more, for each rate; places.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Granted {
+    pub requests: Option<(i64, Duration)>,
+    pub tokens: Option<(i64, Duration)>,
+    pub slots: Option<u32>,
+}
+
+/// At least one: a limit that lets nobody through anywhere is none that was asked for.
+fn part_of(limit: u32, parts: u32) -> u32 {
+    if limit == 0 { 0 } else { (limit / parts.max(1)).max(1) }
 }
 
 /// One limit as it stands, for pages and metrics.
@@ -31,7 +81,7 @@ pub struct GateLine {
 }
 
 impl Gate {
-    pub(super) fn new(now: Mono, scope: LimitScope, name: Name, limits: &Limits) -> Gate {
+    pub(super) fn new(now: Mono, scope: LimitScope, name: Name, limits: &Limits, sharing: Sharing) -> Gate {
         let mut gate = Gate {
             scope,
             name,
@@ -41,9 +91,73 @@ impl Gate {
             queue: VecDeque::new(),
             requests: None,
             tokens: None,
+            sharing,
+            slots: None,
+            is_lively: true,
         };
         gate.set_limits(now, limits);
+        gate.share(now, sharing);
         gate
+    }
+
+    /// Goes over to another way of sharing: buckets begin anew.
+    pub(super) fn share(&mut self, now: Mono, sharing: Sharing) {
+        self.sharing = sharing;
+        let bucket = |limit: u32| match sharing {
+            Sharing::Alone => Bucket::new(now, limit),
+            Sharing::Leased => Bucket::leased(now, limit),
+            Sharing::Parted(parts) => Bucket::new(now, part_of(limit, parts)),
+        };
+        if sharing != Sharing::Alone {
+            self.requests = self.limits.rpm.map(bucket);
+            self.tokens = self.limits.tpm.map(bucket);
+        }
+        self.slots = match sharing {
+            Sharing::Alone => None,
+            Sharing::Leased => Some(self.in_flight),
+            Sharing::Parted(parts) => self.limits.max_concurrency.map(|max| part_of(max, parts)),
+        };
+    }
+
+    /// What to ask the shared store for; none where nothing is wanted and nothing is left to give back.
+    pub(super) fn ask(&mut self) -> Option<LimitAsk> {
+        let draught = |bucket: &mut Option<Bucket>| {
+            let bucket = bucket.as_mut()?;
+            Some((bucket.limit(), bucket.draught()?))
+        };
+        let (requests, tokens) = (draught(&mut self.requests), draught(&mut self.tokens));
+        let slots = self.limits.max_concurrency.zip(self.slots).and_then(|(max, keep)| {
+            let busy = self.in_flight.saturating_add(self.queue.len() as u32);
+            let spare = if self.is_lively { (self.in_flight / 4).max(1) } else { 0 };
+            let want = busy.saturating_add(spare).min(max);
+            // Given back with this exchange.
+            let keep = keep.min(want.max(self.in_flight));
+            self.slots = Some(keep);
+            let is_used = keep > 0 || want > 0;
+            is_used.then_some(SlotsWanted { max, used: self.in_flight, keep, want })
+        });
+        self.is_lively = false;
+        let ask = LimitAsk { scope: self.scope, name: self.name.clone(), requests, tokens, slots };
+        (ask.requests.is_some() || ask.tokens.is_some() || ask.slots.is_some()).then_some(ask)
+    }
+
+    pub(super) fn grant(&mut self, now: Mono, granted: &Granted) {
+        if self.sharing != Sharing::Leased {
+            return;
+        }
+        for (bucket, granted) in [(&mut self.requests, granted.requests), (&mut self.tokens, granted.tokens)] {
+            if let (Some(bucket), Some((taken, wait))) = (bucket, granted) {
+                bucket.grant(now, taken, wait);
+            }
+        }
+        if granted.slots.is_some() {
+            self.slots = granted.slots;
+        }
+    }
+
+    fn has_slot(&self) -> bool {
+        let max = self.limits.max_concurrency.map(|max| self.slots.map_or(max, |slots| slots.min(max)));
+        max.is_none_or(|max| self.in_flight < max)
     }
 
     pub(super) fn set_limits(&mut self, now: Mono, limits: &Limits) {
@@ -54,6 +168,9 @@ impl Gate {
         for (bucket, limit) in [(&mut self.requests, limits.rpm), (&mut self.tokens, limits.tpm)] {
             match (bucket.as_mut(), limit) {
                 (Some(bucket), Some(limit)) => bucket.set_limit(now, limit),
+                (None, Some(limit)) if self.sharing == Sharing::Leased => {
+                    *bucket = Some(Bucket::leased(now, limit));
+                }
                 (None, Some(limit)) => *bucket = Some(Bucket::new(now, limit)),
                 (_, None) => *bucket = None,
             }
@@ -61,8 +178,9 @@ impl Gate {
     }
 
     /// A newcomer may not go: all slots are taken, or others came before it.
-    pub(super) fn is_busy(&self) -> bool {
-        self.limits.max_concurrency.is_some_and(|max| self.in_flight >= max) || !self.queue.is_empty()
+    pub(super) fn is_busy(&mut self) -> bool {
+        self.is_lively = true;
+        !self.has_slot() || !self.queue.is_empty()
     }
 
     pub(super) fn is_queue_full(&self) -> bool {
@@ -81,7 +199,7 @@ impl Gate {
 
     /// Takes a slot for the first in the queue, if there is one of each.
     pub(super) fn hand_over(&mut self) -> Option<u64> {
-        if self.limits.max_concurrency.is_some_and(|max| self.in_flight >= max) {
+        if !self.has_slot() {
             return None;
         }
         let number = self.queue.pop_front()?;
@@ -133,6 +251,7 @@ impl Gate {
             && self.queue.is_empty()
             && self.requests.as_mut().is_none_or(|bucket| bucket.is_full(now))
             && self.tokens.as_mut().is_none_or(|bucket| bucket.is_full(now))
+            && (self.sharing != Sharing::Leased || self.slots.is_none_or(|slots| slots == 0))
     }
 
     pub(super) fn line(&self) -> GateLine {

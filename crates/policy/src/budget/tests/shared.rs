@@ -10,10 +10,22 @@ const NOW: Timestamp = TODAY.start();
 #[derive(Default)]
 struct Store(Map<(usize, String), (i64, i64)>);
 
+/// An ask with its answer: the slice, and what is spent elsewhere.
+type Answer = (Ask, i64, i64);
+
 impl Store {
     fn exchange(&mut self, replica: usize, book: &mut Book) -> Vec<Ask> {
         let asks = book.asks(NOW, 100);
-        for ask in &asks {
+        let answers = self.answer(replica, &asks);
+        for (ask, slice, elsewhere) in answers {
+            book.grant(&ask, slice, elsewhere);
+        }
+        asks
+    }
+
+    fn answer(&mut self, replica: usize, asks: &[Ask]) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        for ask in asks {
             let account = ask.account();
             let others: Vec<(i64, i64)> = self
                 .0
@@ -30,10 +42,11 @@ impl Store {
                 let least = ask.held + ask.need;
                 ask.want.clamp(least, least + (room - least) / 4)
             };
-            self.0.insert((replica, account), (ask.spent, slice));
-            book.grant(ask, slice, elsewhere);
+            // Until the answer is there, the replica goes by what it has.
+            self.0.insert((replica, account), (ask.spent, slice.max(ask.keep)));
+            answers.push((ask.clone(), slice, elsewhere));
         }
-        asks
+        answers
     }
 }
 
@@ -101,6 +114,10 @@ enum Move {
     Exchange {
         replica: usize,
     },
+    /// The answer is lost on its way.
+    Lose {
+        replica: usize,
+    },
     /// The replica dies and comes back with what its own store knows: its calls in flight are charged their hold.
     Crash {
         replica: usize,
@@ -113,12 +130,14 @@ proptest! {
     fn replicas_together_never_pass_a_cap(moves in prop::collection::vec(prop_oneof![
         6 => (0..3_usize, 0..2_usize, 0..50_i64).prop_map(|(replica, key, amount)| Move::Reserve { replica, key, amount }),
         5 => (0..3_usize, any::<usize>(), 0..=100_i64).prop_map(|(replica, nth, share)| Move::Settle { replica, nth, share }),
-        5 => (0..3_usize).prop_map(|replica| Move::Exchange { replica }),
+        6 => (0..3_usize).prop_map(|replica| Move::Exchange { replica }),
+        1 => (0..3_usize).prop_map(|replica| Move::Lose { replica }),
         1 => (0..3_usize).prop_map(|replica| Move::Crash { replica }),
     ], 1..200)) {
         const CAPS: [(&str, i64); 2] = [("user", 200), ("tenant", 300)];
         let (mut books, mut store) = (books(3), Store::default());
         let mut holds: [Vec<Hold>; 3] = Default::default();
+        let mut answers: [Vec<Answer>; 3] = Default::default();
         for step in moves {
             match step {
                 Move::Reserve { replica, key, amount } => {
@@ -134,11 +153,20 @@ proptest! {
                 }
                 Move::Settle { .. } => {}
                 Move::Exchange { replica } => {
-                    store.exchange(replica, &mut books[replica]);
+                    for (ask, slice, elsewhere) in std::mem::take(&mut answers[replica]) {
+                        books[replica].grant(&ask, slice, elsewhere);
+                    }
+                    let asks = books[replica].asks(NOW, 100);
+                    answers[replica] = store.answer(replica, &asks);
+                }
+                Move::Lose { replica } => {
+                    answers[replica].clear();
+                    books[replica].ask_for_all();
                 }
                 Move::Crash { replica } => {
                     let kept = books[replica].state(NOW);
                     holds[replica].clear();
+                    answers[replica].clear();
                     books[replica] = Book::new();
                     for line in kept {
                         books[replica].load(&line.charge, None, line.spent + line.held);
