@@ -4,12 +4,17 @@
 
 pub mod clock;
 pub mod control;
+pub mod shared;
 pub mod spool;
 pub mod trace_store;
 pub mod upstream;
 
 pub use clock::Clock;
 pub use control::{ControlError, ControlStore, Kill, KillKind, StoredKey, StoredPrompt};
+pub use shared::{
+    BudgetAsk, BudgetGrant, Exchange, Exchanged, RateAsk, RateGrant, ReplicaLine, SharedError, SharedState,
+    SlotAsk, SlotGrant,
+};
 pub use spool::{Observer, Spool, SpoolError, Texts};
 pub use trace_store::{
     BudgetSpent, Grain, Overview, OverviewRow, SpendBy, SpendQuery, SpendRow, SpoolPosition, StoreError,

@@ -2,8 +2,10 @@
 //!
 //! `gauntlet.db` ([`SqliteTraces`]) holds calls, their texts, roll-ups and spend; `control.db` ([`SqliteControl`]) holds
 //! keys, kill switches, prompts and the audit log. Both are plain SQLite files that `sqlite3` can read while the gateway
-//! runs. Nothing here is async and no clock is read (the audit log's time is SQLite's own): callers bring blocking
+//! runs. Nothing of these is async and no clock is read (the audit log's time is SQLite's own): callers bring blocking
 //! threads.
+//!
+//! [`shared`] is what several gateways have in common, in Redis or Postgres. That is async, as its one caller is.
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -11,6 +13,7 @@ mod control;
 mod error;
 mod file;
 mod pool;
+pub mod shared;
 #[cfg(test)]
 mod tests;
 mod time;

@@ -247,10 +247,7 @@ impl Binary {
 
     /// Sends a signal by its name without `SIG`: `HUP`, `TERM`, `STOP`, `CONT`.
     pub fn signal(&self, name: &str) {
-        // `kill` of the shell: the standard library can only send SIGKILL.
-        let script = format!("kill -{name} {}", self.pid());
-        let status = Command::new("sh").args(["-c", &script]).status().expect("there is a shell");
-        assert!(status.success(), "`{script}` failed");
+        process::signal(self.pid(), name);
     }
 
     /// SIGKILL, at once; returns when the process is gone.

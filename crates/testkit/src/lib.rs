@@ -1,5 +1,6 @@
 //! What tests bring with them: a scripted provider over real HTTP, a clock driven by hand, the built binary under
-//! control, a small HTTP client that keeps arrival times, a real small model, and the vendors' own SDKs.
+//! control, a small HTTP client that keeps arrival times, a real small model, real Redis and Postgres
+//! servers to be stopped at the worst moment, and the vendors' own SDKs.
 //!
 //! Everything here is blocking and runs on threads of its own, so that tests may be sync or async. Nothing listens
 //! anywhere but on 127.0.0.1, at ports the system picks. Failures of the test's own means panic: they are no result.
@@ -10,13 +11,17 @@ pub mod http;
 pub mod llama;
 pub mod parts;
 pub mod port;
+pub mod postgres;
 mod process;
 pub mod provider;
+pub mod redis;
 pub mod sdk;
 
 pub use binary::{Binary, Ended, Launch};
 pub use clock::ManualClock;
 pub use llama::LlamaServer;
 pub use port::free_port;
+pub use postgres::PostgresServer;
 pub use provider::{Played, PlayedEnd, Provider, Seen, Step};
+pub use redis::RedisServer;
 pub use sdk::Conversation;

@@ -4,7 +4,7 @@
 //! fails the test unless it was left out on purpose; elsewhere the test says that it was skipped, past the test
 //! harness's capture of output.
 
-use std::{env, io::Write, path::PathBuf};
+use std::{env, fs, io::Write, path::PathBuf};
 
 /// A Python that has the pinned packages.
 pub fn python() -> Option<PathBuf> {
@@ -31,6 +31,54 @@ pub(crate) fn model_python() -> Option<PathBuf> {
     need("model", "GAUNTLET_TEST_PYTHON")
 }
 
+/// The program of a Redis or Valkey server. Unlike the parts above it is looked for on the machine too, and a test that wants
+/// it never goes without it unseen: what is missing fails unless it was left out on request.
+pub fn redis_server() -> Option<PathBuf> {
+    server("redis", "GAUNTLET_TEST_REDIS", || find(&["redis-server", "valkey-server"], &search_path()))
+}
+
+/// The folder with Postgres's own programs.
+pub fn postgres_programs() -> Option<PathBuf> {
+    server("postgres", "GAUNTLET_TEST_POSTGRES", || {
+        let mut folders = search_path();
+        // Debian keeps them off the path, a folder a version.
+        let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        folders.extend(versions.map(|version| version.path().join("bin")));
+        find(&["initdb"], &folders)?.parent().map(PathBuf::from)
+    })
+}
+
+fn server(part: &str, variable: &str, look: impl Fn() -> Option<PathBuf>) -> Option<PathBuf> {
+    let without = env::var("GAUNTLET_TEST_WITHOUT").unwrap_or_default();
+    let set = env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let is_left_out = without.split(',').any(|left_out| left_out == part);
+    match set.or_else(|| look().filter(|_| !is_left_out)) {
+        None if !is_left_out => {
+            panic!("part `{part}` is missing; `cargo xtask test` installs it, and {variable} names one")
+        }
+        Some(path) if !is_left_out => Some(path),
+        _ => {
+            say_skipped(&format!("part `{part}` was left out on request"));
+            None
+        }
+    }
+}
+
+fn search_path() -> Vec<PathBuf> {
+    env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default()
+}
+
+fn find(names: &[&str], folders: &[PathBuf]) -> Option<PathBuf> {
+    let candidates = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    candidates.into_iter().find(|candidate| candidate.is_file())
+}
+
+fn say_skipped(why: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    // The handle, not `eprintln!`, which the harness keeps to itself when a test passes.
+    let _ = writeln!(std::io::stderr(), "\nSKIPPED: {test}: {why}");
+}
+
 fn need(part: &str, variable: &str) -> Option<PathBuf> {
     let read = |name: &str| env::var(name).unwrap_or_default();
     let answer = decide(
@@ -43,9 +91,7 @@ fn need(part: &str, variable: &str) -> Option<PathBuf> {
     match answer {
         Answer::There(path) => Some(path),
         Answer::Skip(why) => {
-            let test = std::thread::current().name().unwrap_or("a test").to_owned();
-            // The handle, not `eprintln!`, which the harness keeps to itself when a test passes.
-            let _ = writeln!(std::io::stderr(), "\nSKIPPED: {test}: {why}");
+            say_skipped(&why);
             None
         }
         Answer::Fail(why) => panic!("{why}"),

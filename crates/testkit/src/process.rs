@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    process::{Child, ExitStatus},
+    process::{Child, Command, ExitStatus},
     sync::{Arc, Condvar, Mutex},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -56,6 +56,13 @@ impl Lines {
                 self.shared.1.wait_timeout(lines, left).expect("nothing panics while it holds the lines").0;
         }
     }
+}
+
+/// Sends a signal by its name without `SIG`. `kill` of the shell: the standard library can only send SIGKILL.
+pub(crate) fn signal(pid: u32, name: &str) {
+    let script = format!("kill -{name} {pid}");
+    let status = Command::new("sh").args(["-c", &script]).status().expect("there is a shell");
+    assert!(status.success(), "`{script}` failed");
 }
 
 /// Waits for the end; none if the child still runs after `limit`.

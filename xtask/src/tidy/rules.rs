@@ -56,6 +56,16 @@ const AMBIENT_ALLOWED: &[(&str, &[&str], &str)] = &[
         "the time of an audit row, since not every change of the port carries its own",
     ),
     (
+        "crates/store/src/shared/link.rs",
+        &["Instant::now"],
+        "how long a store that failed is left alone, as tokio's timers count",
+    ),
+    (
+        "crates/store/src/shared/postgres.rs",
+        &["tokio::spawn"],
+        "the task that moves a connection's bytes, ended with its connection",
+    ),
+    (
         "crates/trace/src/drain.rs",
         &["thread::Builder"],
         "the drainer's own thread, joined when its handle stops",
