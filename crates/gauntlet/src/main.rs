@@ -7,6 +7,7 @@ mod config_dir;
 mod reach;
 mod reload;
 mod runfile;
+mod sharing;
 mod show;
 mod up;
 mod wiring;

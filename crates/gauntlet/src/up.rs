@@ -23,6 +23,7 @@ use crate::{
     config_dir,
     reload::Watch,
     runfile::{Lock, RunFile},
+    sharing::Sharing,
     wiring::{self, Live, Started},
 };
 
@@ -75,6 +76,7 @@ pub fn run(place: &Place, listen: Option<SocketAddr>, workers: Option<usize>) ->
         url: url.clone(),
         token: started.local_token.as_str().to_owned(),
     })?;
+    let sharing = Sharing::begin(&started.live.shared, started.sharing.as_ref(), &started.replica)?;
     let (stop, stopped) = watch::channel(false);
     let router = gauntlet_server::router(started.admin.clone());
     let mut threads = Vec::new();
@@ -103,6 +105,9 @@ pub fn run(place: &Place, listen: Option<SocketAddr>, workers: Option<usize>) ->
     eprintln!("stopping: calls under way are finished first (again to stop at once)");
     stop.send_replace(true);
     let impatient = runtime.block_on(drain(&threads, &mut signals));
+    if let Some(sharing) = sharing {
+        sharing.end();
+    }
     finish(&threads, &started, begun, impatient);
     Ok(())
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow};
 use gauntlet_guard::Scanner;
 use gauntlet_pipeline::{Shared, SharedParts, Snapshot};
 use gauntlet_policy::{
-    config::{self, KillEntry, KillScope, LoadOptions, LogSink, Mistake, Policy, Severity},
+    config::{self, KillEntry, KillScope, LoadOptions, LogSink, Mistake, Policy, Severity, SharedStore},
     keys::{KeyGrant, KeyHash, KeySource},
 };
 use gauntlet_ports::{Clock, ControlStore, KillKind, Observer, StoredKey, TraceStore};
@@ -263,6 +263,9 @@ pub struct Started {
     pub new_token: Option<Token>,
     /// Opens the API to the command line.
     pub local_token: Token,
+    /// Where replicas meet, and the name of this one there.
+    pub sharing: Option<SharedStore>,
+    pub replica: String,
 }
 
 /// Opens stores, takes over what the last process left, and builds what workers share.
@@ -272,7 +275,12 @@ pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> R
     let spool_dir = place.data.join("spool");
     fs::create_dir_all(&spool_dir)?;
     let recovered = gauntlet_trace::recover(&spool_dir, &*stores.traces, clock.now())?;
-    let ledger = spent_so_far(&*stores.traces, clock.now())?;
+    let mut ledger = spent_so_far(&*stores.traces, clock.now())?;
+    let sharing = loaded.policy.config().server.shared.clone();
+    if sharing.is_some() {
+        ledger = ledger.shared(gauntlet_pipeline::Sharing::default());
+    }
+    let replica = stores.control.setting("replica_id", &mut || clock.call_id().to_string())?;
     let snapshot = snapshot(&loaded, &*stores.control, clock.now())?;
     let drainer = gauntlet_trace::Drainer::start(&spool_dir, stores.traces.clone(), Default::default())?;
     let metrics = Arc::new(Metrics::new());
@@ -322,7 +330,7 @@ pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> R
         runtime: Some(live.clone()),
         version: VERSION,
     });
-    Ok(Started { live, admin, recovered, warnings, new_token, local_token })
+    Ok(Started { live, admin, recovered, warnings, new_token, local_token, sharing, replica })
 }
 
 /// The key under which found values are hashed; made once, kept in the control store.

@@ -107,9 +107,7 @@ impl Ledger {
 
     pub(crate) fn settle(&self, hold: Hold, actual: Drawn) -> Vec<Crossed> {
         let crossed = self.book().settle(hold, actual);
-        if self.waiting.load(Ordering::Relaxed) > 0 {
-            self.freed.notify_waiters();
-        }
+        self.tell_freed();
         crossed
     }
 
@@ -119,6 +117,13 @@ impl Ledger {
         let freed = self.freed.notified();
         // A timeout is no failure here: the caller looks again either way.
         let _ = tokio::time::timeout(at_most, freed).await;
+    }
+
+    /// There may be room now.
+    pub(crate) fn tell_freed(&self) {
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            self.freed.notify_waiters();
+        }
     }
 
     /// Charges holds whose deadline is over, and names their calls.

@@ -23,4 +23,5 @@ pub use detach::{Detach, Gone, Tasks};
 pub use gate::{Gate, Shared, SharedParts};
 pub use ledger::{Ledger, LedgerState};
 pub use run::run;
+pub use share::{Sharer, SharerParts, Sharing};
 pub use snapshot::{Snapshot, SnapshotError, endpoints, is_spoken};

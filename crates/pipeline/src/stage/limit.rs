@@ -34,7 +34,15 @@ pub(crate) async fn run(call: &mut Call) -> Result<(), Fault> {
     wanted.extend(rules.into_iter().map(LimitRule::wanted));
     let tokens = tokens(call);
     let now = call.clock().mono();
-    let admitted = lock(&call.shared().limiter).admit(now, &wanted, tokens);
+    let mut admitted = lock(&call.shared().limiter).admit(now, &wanted, tokens);
+    let gate = call.gate.clone();
+    // Where replicas share limits, what is short here may be had from the others: one question tells.
+    if admitted.is_err()
+        && let Some(sharing) = gate.shared.ledger.sharing()
+        && sharing.refill(0).await
+    {
+        admitted = lock(&gate.shared.limiter).admit(call.clock().mono(), &wanted, tokens);
+    }
     let limited = match admitted {
         Ok(permit) => {
             call.permit = Some(permit);

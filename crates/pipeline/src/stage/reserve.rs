@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gauntlet_policy::{
     budget::{Draw, Refused, Short},
-    config::{AtLimit, OnStoreDown},
+    config::AtLimit,
 };
 use gauntlet_types::{BudgetAction, BudgetNote, Code, Drawn, Fault, Finish, Name, Outcome, Stage};
 use gauntlet_wire::openai::chat::LimitField;
@@ -171,16 +171,22 @@ async fn turn_to(call: &mut Call, models: &[Name]) -> bool {
 }
 
 fn fault(call: &Call, full: &Full) -> Fault {
-    if full.refused.short == Short::Slice {
-        let shared = call.policy().config().server.shared.as_ref();
-        let is_blocked = shared.is_none_or(|shared| shared.on_store_down == OnStoreDown::Block);
-        if is_blocked && call.shared().ledger.sharing().is_some_and(|sharing| sharing.is_down()) {
-            let message = format!(
-                "budget `{}` is shared by several gateways, and the store where they meet cannot be reached; try again soon",
-                full.draw.charge.scope
-            );
-            return Fault::us(Code::Unavailable, message).retry_after(Duration::from_secs(2));
-        }
+    let trouble = match (full.refused.short, call.shared().ledger.sharing()) {
+        (Short::Slice, Some(sharing)) if sharing.is_down() => Some("cannot be reached"),
+        (Short::Slice, Some(sharing)) if sharing.is_settling() => Some("has just begun anew"),
+        (Short::Slice | Short::Cap, _) => None,
+    };
+    if let Some(trouble) = trouble {
+        let scope = &full.draw.charge.scope;
+        let message = format!(
+            "budget `{scope}` is shared by several gateways, and the store where they meet {trouble}; try again soon"
+        );
+        return Fault::us(Code::Unavailable, message).retry_after(Duration::from_secs(2));
     }
-    call.exceeded(&full.refused, &full.draw)
+    let fault = call.exceeded(&full.refused, &full.draw);
+    match full.refused.short {
+        // Held ready by other replicas, and back soon if they do not use it.
+        Short::Slice => fault.retry_after(Duration::from_secs(1)),
+        Short::Cap => fault,
+    }
 }

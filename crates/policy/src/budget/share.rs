@@ -117,9 +117,22 @@ impl Book {
         asks
     }
 
-    /// Every account is news again: the shared store has lost its memory, or an exchange failed.
+    /// Every account is news again: the shared store has lost its memory.
     pub fn ask_for_all(&mut self) {
         for place in 0..self.accounts.len() as u32 {
+            self.touch(place);
+        }
+    }
+
+    /// The answer to these was not heard.
+    pub fn ask_again(&mut self, asks: &[Ask]) {
+        for ask in asks {
+            let Some(place) = self.index.get(&ask.charge).copied() else { continue };
+            if let Some(slice) =
+                self.accounts[place as usize].as_mut().and_then(|account| account.slice.as_mut())
+            {
+                slice.need = slice.need.max(ask.need);
+            }
             self.touch(place);
         }
     }

@@ -145,7 +145,8 @@ impl Gate {
         if self.sharing != Sharing::Leased {
             return;
         }
-        for (bucket, granted) in [(&mut self.requests, granted.requests), (&mut self.tokens, granted.tokens)] {
+        for (bucket, granted) in [(&mut self.requests, granted.requests), (&mut self.tokens, granted.tokens)]
+        {
             if let (Some(bucket), Some((taken, wait))) = (bucket, granted) {
                 bucket.grant(now, taken, wait);
             }
