@@ -164,7 +164,8 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
             None => missing.push(Missing {
                 part: Part::Postgres,
                 what: "a Postgres server".to_owned(),
-                cure: "install Postgres, or set GAUNTLET_TEST_POSTGRES to the folder with its initdb".to_owned(),
+                cure: "install Postgres, or set GAUNTLET_TEST_POSTGRES to the folder with its initdb"
+                    .to_owned(),
             }),
         }
     }

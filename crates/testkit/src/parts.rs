@@ -43,7 +43,9 @@ pub fn postgres_programs() -> Option<PathBuf> {
         // Debian keeps them off the path, a folder a version. On the path there may be links to some of them.
         let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
         let folders = versions.map(|version| version.path().join("bin")).chain(search_path());
-        folders.into_iter().find(|folder| ["initdb", "pg_isready"].iter().all(|name| folder.join(name).is_file()))
+        folders
+            .into_iter()
+            .find(|folder| ["initdb", "pg_isready"].iter().all(|name| folder.join(name).is_file()))
     })
 }
 

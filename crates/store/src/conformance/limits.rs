@@ -6,7 +6,14 @@ use gauntlet_ports::{Exchange, RateAsk, RateGrant, SharedState, SlotAsk};
 
 use super::{SharedPlace, replica::Replica, shared::SHORT};
 
-async fn draw(store: &dyn SharedState, replica: &mut Replica, per_minute: u64, burst: u64, take: i64, need: i64) -> RateGrant {
+async fn draw(
+    store: &dyn SharedState,
+    replica: &mut Replica,
+    per_minute: u64,
+    burst: u64,
+    take: i64,
+    need: i64,
+) -> RateGrant {
     let rate = RateAsk { key: "k".to_owned(), per_minute, burst, take, need };
     let ask = Exchange { rates: vec![rate], ..replica.ask() };
     store.exchange(&ask).await.unwrap().rates[0]
@@ -21,7 +28,12 @@ pub(super) async fn replicas_draw_from_one_bucket(store: &dyn SharedState) {
     assert_eq!(slow(store, &mut a, 60, 1).await, granted(60));
     assert_eq!(slow(store, &mut b, 60, 1).await, granted(40), "what is there");
     let refused = slow(store, &mut b, 10, 1).await;
-    assert!(refused.taken == 0 && refused.wait > Duration::from_secs(8 * 60) && refused.wait <= Duration::from_secs(600), "{refused:?}");
+    assert!(
+        refused.taken == 0
+            && refused.wait > Duration::from_secs(8 * 60)
+            && refused.wait <= Duration::from_secs(600),
+        "{refused:?}"
+    );
     assert_eq!(slow(store, &mut b, 10, 0).await, granted(0), "nothing is needed, so nothing is waited for");
     assert_eq!(slow(store, &mut a, -30, 0).await, granted(-30));
     assert_eq!(slow(store, &mut b, 20, 31).await.taken, 0, "not enough is no use");
@@ -70,7 +82,11 @@ pub(super) async fn places_are_shared(place: &SharedPlace) {
     assert_eq!(place_calls(store, &mut a, 2, 2, 5).await, 2, "none are left");
     (place.pass)(SHORT * 2).await;
     assert_eq!(place_calls(store, &mut b, 8, 8, 10).await, 10, "who is not alive has none");
-    assert_eq!(place_calls(store, &mut a, 2, 2, 5).await, 2, "who comes back keeps his calls, and that is all");
+    assert_eq!(
+        place_calls(store, &mut a, 2, 2, 5).await,
+        2,
+        "who comes back keeps his calls, and that is all"
+    );
     let slot = SlotAsk { key: "k".to_owned(), max: 10, used: 0, keep: 0, want: 0 };
     store.leave(&Exchange { slots: vec![slot], ..b.ask() }).await.unwrap();
     assert_eq!(place_calls(store, &mut a, 2, 2, 10).await, 10);

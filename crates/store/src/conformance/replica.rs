@@ -120,7 +120,14 @@ impl Replica {
     }
 
     /// Asks for room in one account; the answer for it.
-    pub async fn draw(&mut self, store: &dyn SharedState, name: &str, cap: i64, need: i64, want: i64) -> BudgetGrant {
+    pub async fn draw(
+        &mut self,
+        store: &dyn SharedState,
+        name: &str,
+        cap: i64,
+        need: i64,
+        want: i64,
+    ) -> BudgetGrant {
         let local = self.account(name);
         (local.cap, local.need, local.want) = (cap, need, want);
         let answer = self.exchange(store).await;

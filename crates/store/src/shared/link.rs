@@ -75,7 +75,10 @@ impl<C: Clone> Link<C> {
         }
     }
 
-    async fn connection<Connecting>(&self, connect: impl FnOnce() -> Connecting) -> Result<(C, u64), SharedError>
+    async fn connection<Connecting>(
+        &self,
+        connect: impl FnOnce() -> Connecting,
+    ) -> Result<(C, u64), SharedError>
     where
         Connecting: Future<Output = Result<C, Source>>,
     {

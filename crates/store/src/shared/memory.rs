@@ -8,8 +8,8 @@ use std::{
 
 use futures_util::future::{BoxFuture, ready};
 use gauntlet_ports::{
-    BudgetAsk, BudgetGrant, Clock, Exchange, Exchanged, RateAsk, RateGrant, ReplicaLine, SharedError, SharedState,
-    SlotAsk, SlotGrant,
+    BudgetAsk, BudgetGrant, Clock, Exchange, Exchanged, RateAsk, RateGrant, ReplicaLine, SharedError,
+    SharedState, SlotAsk, SlotGrant,
 };
 
 use super::{Figures, check, millis, wait_of};
@@ -151,8 +151,10 @@ impl SharedState for MemoryShared {
         let now = self.now();
         let line = |(id, seat): (&String, &Seat)| {
             let slices = state.accounts.values().filter_map(|account| account.entries.get(id));
-            let slices: Vec<i64> =
-                slices.filter(|entry| entry.slice > 0 && entry.drop_at > now).map(|entry| entry.slice).collect();
+            let slices: Vec<i64> = slices
+                .filter(|entry| entry.slice > 0 && entry.drop_at > now)
+                .map(|entry| entry.slice)
+                .collect();
             ReplicaLine {
                 id: id.clone(),
                 seen_ago: wait_of(now - seat.seen),
@@ -161,7 +163,8 @@ impl SharedState for MemoryShared {
                 slices: slices.iter().sum(),
             }
         };
-        let lines = state.replicas.iter().map(line).filter(|line| line.is_alive || line.accounts > 0).collect();
+        let lines =
+            state.replicas.iter().map(line).filter(|line| line.is_alive || line.accounts > 0).collect();
         Box::pin(ready(Ok(lines)))
     }
 }
@@ -246,7 +249,11 @@ impl State {
             (i128::from(asked.keep), 0)
         } else {
             let firm = if has_need_met { held + need } else { held };
-            let spare = if is_wanted_elsewhere || room <= firm { 0 } else { (room - firm) / (2 * i128::from(now.alive)) };
+            let spare = if is_wanted_elsewhere || room <= firm {
+                0
+            } else {
+                (room - firm) / (2 * i128::from(now.alive))
+            };
             // A need that could not be met if all others gave up what they hold ready must not keep room from them.
             let could_be_met = need <= i128::from(budget.cap) - total - held;
             let unmet = if !has_need_met && could_be_met { asked.need } else { 0 };

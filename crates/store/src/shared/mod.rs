@@ -49,10 +49,14 @@ pub fn open(url: &str) -> Result<Arc<dyn SharedState>, SharedError> {
 pub fn open_with(url: &str, limits: Limits) -> Result<Arc<dyn SharedState>, SharedError> {
     let malformed = |what: String| SharedError::Malformed { what };
     let Some((scheme, _)) = url.split_once("://") else {
-        return Err(malformed("its address has no scheme; it begins with redis:// or postgres://".to_owned()));
+        return Err(malformed(
+            "its address has no scheme; it begins with redis:// or postgres://".to_owned(),
+        ));
     };
     match scheme {
-        "redis" | "rediss" | "redis+unix" | "valkey" | "valkeys" => Ok(Arc::new(RedisShared::new(url, limits)?)),
+        "redis" | "rediss" | "redis+unix" | "valkey" | "valkeys" => {
+            Ok(Arc::new(RedisShared::new(url, limits)?))
+        }
         "postgres" | "postgresql" => Ok(Arc::new(PostgresShared::new(url, limits)?)),
         _ => Err(malformed(format!("no store for `{scheme}://`; there are redis, rediss and postgres"))),
     }

@@ -8,7 +8,8 @@ use gauntlet_ports::{
 };
 use tokio::task::AbortHandle;
 use tokio_postgres::{
-    Client, Config, NoTls, Row, config::{Host, SslMode},
+    Client, Config, NoTls, Row,
+    config::{Host, SslMode},
     types::{ToSql, Type},
 };
 
@@ -51,7 +52,9 @@ impl Drop for Connection {
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Debug, thiserror::Error)]
-#[error("its schema gauntlet_shared is version {found}, and this program knows {known}: run the newer program")]
+#[error(
+    "its schema gauntlet_shared is version {found}, and this program knows {known}: run the newer program"
+)]
 struct Newer {
     found: i32,
     known: usize,
@@ -64,7 +67,9 @@ impl PostgresShared {
     pub fn new(url: &str, limits: Limits) -> Result<PostgresShared, SharedError> {
         let malformed = |what: &str| SharedError::Malformed { what: what.to_owned() };
         // We always check as much as these ask for, and the driver does not know their names.
-        let url = url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
+        let url = url
+            .replace("sslmode=verify-full", "sslmode=require")
+            .replace("sslmode=verify-ca", "sslmode=require");
         // The cause would repeat parts of the address, and with it the password.
         let mut config =
             Config::from_str(&url).map_err(|_| malformed("its address is no valid postgres:// address"))?;
@@ -73,9 +78,9 @@ impl PostgresShared {
         }
         config.connect_timeout(limits.connect);
         let tls = match config.get_ssl_mode() {
-            SslMode::Require => {
-                Some(Tls::new().map_err(|_| malformed("TLS cannot be set up with this machine's certificates"))?)
-            }
+            SslMode::Require => Some(
+                Tls::new().map_err(|_| malformed("TLS cannot be set up with this machine's certificates"))?,
+            ),
             _ => None,
         };
         let link = Link::new(place(&config), limits);
@@ -128,7 +133,16 @@ impl PostgresShared {
             .flat_map(|one| {
                 let asked = Figures::of(one);
                 let forget = millis(one.forget_after);
-                [one.cap, asked.spent, asked.held, asked.keep, asked.need, asked.want, asked.elsewhere, forget]
+                [
+                    one.cap,
+                    asked.spent,
+                    asked.held,
+                    asked.keep,
+                    asked.need,
+                    asked.want,
+                    asked.elsewhere,
+                    forget,
+                ]
             })
             .collect();
         let rate_figures: Vec<i64> = ask
@@ -208,7 +222,8 @@ impl SharedState for PostgresShared {
                     slices: row.try_get(4)?,
                 })
             };
-            let statement = "select replica, seen_ago, is_alive, accounts, slices from gauntlet_shared.list()";
+            let statement =
+                "select replica, seen_ago, is_alive, accounts, slices from gauntlet_shared.list()";
             self.ask(statement, &[], |rows| rows.iter().map(line).collect()).await
         })
     }
@@ -312,5 +327,9 @@ fn place(config: &Config) -> String {
     };
     let hosts: Vec<String> = config.get_hosts().iter().map(host).collect();
     let port = config.get_ports().first().copied().unwrap_or(5432);
-    format!("postgres at {}:{port}, database {}", hosts.join(","), config.get_dbname().unwrap_or("of the user"))
+    format!(
+        "postgres at {}:{port}, database {}",
+        hosts.join(","),
+        config.get_dbname().unwrap_or("of the user")
+    )
 }

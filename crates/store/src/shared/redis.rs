@@ -10,8 +10,8 @@ use gauntlet_ports::{
     BudgetGrant, Exchange, Exchanged, RateGrant, ReplicaLine, SharedError, SharedState, SlotGrant,
 };
 use redis::{
-    AsyncConnectionConfig, Client, ErrorKind, FromRedisValue, RedisError, Script, ScriptInvocation, ServerErrorKind,
-    Value, aio::MultiplexedConnection,
+    AsyncConnectionConfig, Client, ErrorKind, FromRedisValue, RedisError, Script, ScriptInvocation,
+    ServerErrorKind, Value, aio::MultiplexedConnection,
 };
 
 use super::{
@@ -40,7 +40,8 @@ impl RedisShared {
     /// Reads the address; connects at the first exchange.
     pub fn new(url: &str, limits: Limits) -> Result<RedisShared, SharedError> {
         // The cause would repeat the address, and with it the password.
-        let malformed = |_| SharedError::Malformed { what: "its address is no valid redis:// address".to_owned() };
+        let malformed =
+            |_| SharedError::Malformed { what: "its address is no valid redis:// address".to_owned() };
         let client = Client::open(url).map_err(malformed)?;
         let info = client.get_connection_info();
         let place = format!("redis at {}, database {}", info.addr(), info.redis_settings().db());

@@ -80,7 +80,11 @@ async fn killed_and_started_again_it_knows_what_it_granted(server: &mut dyn Serv
     server.start_again();
     until_it_answers(&*store, &mut b).await;
     let grant = b.draw(&*store, "x", 100, 20, 20).await;
-    assert_eq!((grant.slice, grant.elsewhere_slices, grant.is_settling), (2, 90, false), "a part of the 10 left");
+    assert_eq!(
+        (grant.slice, grant.elsewhere_slices, grant.is_settling),
+        (2, 90, false),
+        "a part of the 10 left"
+    );
     until_it_answers(&*store, &mut a).await;
     assert!(a.account("x").hold(90));
     assert_eq!(a.draw(&*store, "x", 100, 0, 0).await.slice, 90);
@@ -110,7 +114,7 @@ fn a_redis_that_forgot_everything_settles_before_anything_grows() {
         b.draw(&*store, "x", 100, 5, 5).await;
         assert!(a.account("x").hold(30));
         a.account("x").settle(30, 30);
-        a.exchange(&*store).await;
+        a.draw(&*store, "x", 100, 50, 50).await;
         b.exchange(&*store).await;
         server.kill_9();
         server.start_again();
@@ -126,13 +130,18 @@ fn a_redis_that_forgot_everything_settles_before_anything_grows() {
         a.exchange(&*store).await;
         until_it_answers(&*store, &mut b).await;
         let answer = b.exchange(&*store).await;
-        assert_eq!((answer.budgets[0].slice, answer.budgets[0].elsewhere_slices), (5, 50), "a said it in time");
+        assert_eq!(
+            (answer.budgets[0].slice, answer.budgets[0].elsewhere_slices),
+            (20, 50),
+            "a said it in time"
+        );
         assert_eq!(answer.replicas_alive, 2);
     });
 }
 
 async fn a_store_that_stands_still_costs_its_limit_and_no_more(server: &dyn Server) {
-    let limits = Limits { connect: Duration::from_millis(400), exchange: Duration::from_millis(500), ..PATIENT };
+    let limits =
+        Limits { connect: Duration::from_millis(400), exchange: Duration::from_millis(500), ..PATIENT };
     let store = open_with(&server.url(), PATIENT).unwrap();
     let hasty = open_with(&server.url(), limits).unwrap();
     let (mut a, mut b) = (replica("a"), replica("b"));
@@ -217,7 +226,10 @@ async fn many_contend(url: &str, replicas: usize, rounds: usize) {
         spent_total += spent;
     }
     let refused: usize = done.iter().map(|(_, refused)| refused).sum();
-    assert!(refused > 0 && spent_total > 20 * CAP / 2, "{refused} refused, {spent_total} spent: there was contention");
+    assert!(
+        refused > 0 && spent_total > 20 * CAP / 2,
+        "{refused} refused, {spent_total} spent: there was contention"
+    );
 }
 
 #[test]
@@ -292,7 +304,8 @@ fn passwords_stay_out_of_errors() {
     refused(&format!("mysql://user:{word}@host/db"));
     refused(&format!("{word}"));
     run(async {
-        for url in [format!("redis://:{word}@127.0.0.1:1/0"), format!("postgres://me:{word}@127.0.0.1:1/db")] {
+        for url in [format!("redis://:{word}@127.0.0.1:1/0"), format!("postgres://me:{word}@127.0.0.1:1/db")]
+        {
             let store = open(&url).unwrap();
             let error = replica("a").try_exchange(&*store).await.unwrap_err();
             let text = shown(&error);
