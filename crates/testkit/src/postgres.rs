@@ -148,12 +148,12 @@ impl PostgresServer {
         let pid = self.pid();
         // The parent first, or it would make new ones.
         process::signal(pid, "STOP");
-        children(pid).into_iter().for_each(|child| process::signal(child, "STOP"));
+        children(pid).into_iter().for_each(|child| process::signal_if_there(child, "STOP"));
     }
 
     pub fn resume(&self) {
         let pid = self.pid();
-        children(pid).into_iter().for_each(|child| process::signal(child, "CONT"));
+        children(pid).into_iter().for_each(|child| process::signal_if_there(child, "CONT"));
         process::signal(pid, "CONT");
     }
 
@@ -164,6 +164,19 @@ impl PostgresServer {
         let output = command.output().expect("psql can be started");
         assert!(output.status.success(), "psql failed: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+}
+
+impl Drop for PostgresServer {
+    /// At once, but by itself: killed, it would leave its shared memory, and children that stand still would stay.
+    fn drop(&mut self) {
+        if self.running.is_some() {
+            self.resume();
+            process::signal(self.pid(), "QUIT");
+        }
+        if let Some(running) = &mut self.running {
+            let _ = process::wait(&mut running.child, STOP_LIMIT);
+        }
     }
 }
 

@@ -60,9 +60,17 @@ impl Lines {
 
 /// Sends a signal by its name without `SIG`. `kill` of the shell: the standard library can only send SIGKILL.
 pub(crate) fn signal(pid: u32, name: &str) {
-    let script = format!("kill -{name} {pid}");
-    let status = Command::new("sh").args(["-c", &script]).status().expect("there is a shell");
-    assert!(status.success(), "`{script}` failed");
+    assert!(send(pid, name), "`kill -{name} {pid}` failed");
+}
+
+/// To a process that may have ended by itself.
+pub(crate) fn signal_if_there(pid: u32, name: &str) {
+    send(pid, name);
+}
+
+fn send(pid: u32, name: &str) -> bool {
+    let script = format!("kill -{name} {pid} 2>/dev/null");
+    Command::new("sh").args(["-c", &script]).status().expect("there is a shell").success()
 }
 
 /// Waits for the end; none if the child still runs after `limit`.

@@ -7,14 +7,18 @@
 #![allow(clippy::unwrap_used)]
 
 mod control;
+mod limits;
 mod paging;
+pub mod replica;
 pub mod sample;
+mod shared;
 mod sums;
 mod traces;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use gauntlet_ports::{ControlStore, TraceStore};
+use futures_util::future::BoxFuture;
+use gauntlet_ports::{ControlStore, SharedState, TraceStore};
 
 /// Checks a trace store. `make` gives an empty one at each call.
 pub fn trace_store(make: &dyn Fn() -> Arc<dyn TraceStore>) {
@@ -41,4 +45,32 @@ pub fn control_store(make: &dyn Fn() -> Arc<dyn ControlStore>) {
     control::a_prompt_version_never_changes(&*make());
     control::labels_point_at_known_versions(&*make());
     control::a_setting_is_made_once(&*make());
+}
+
+/// A shared state that knows nobody and does not settle, and a way to let its time pass.
+pub struct SharedPlace {
+    pub store: Arc<dyn SharedState>,
+    pub pass: Box<dyn Fn(Duration) -> BoxFuture<'static, ()>>,
+}
+
+/// Checks a shared state. `make` gives an empty one at each call, and takes it away from those before.
+pub async fn shared_state(make: &dyn Fn() -> BoxFuture<'static, SharedPlace>) {
+    shared::room_is_dealt_out_by_halves(&*make().await.store).await;
+    shared::the_last_of_a_cap_can_be_used_by_anybody(&*make().await.store).await;
+    shared::what_a_replica_may_still_use_is_never_granted_to_others(&*make().await.store).await;
+    shared::a_repeat_changes_nothing_and_a_late_one_is_refused(&*make().await.store).await;
+    shared::a_replica_id_is_one_process_at_a_time(&make().await).await;
+    shared::a_dead_replicas_slice_returns_with_it(&make().await).await;
+    shared::an_operator_can_forget_a_replica(&make().await).await;
+    shared::leaving_gives_everything_back_but_the_spend(&*make().await.store).await;
+    shared::a_lowered_cap_and_a_debt_let_nothing_grow(&*make().await.store).await;
+    shared::entries_are_dropped_when_their_time_is_over(&make().await).await;
+    shared::a_store_that_was_set_back_settles(&make().await).await;
+    shared::an_account_that_was_lost_settles_alone(&make().await).await;
+    shared::what_others_have_spent_is_not_forgotten_with_them(&*make().await.store).await;
+    shared::names_are_only_names(&*make().await.store).await;
+    shared::great_and_odd_figures_do_no_harm(&*make().await.store).await;
+    limits::replicas_draw_from_one_bucket(&*make().await.store).await;
+    limits::a_bucket_fills_by_the_stores_clock(&make().await).await;
+    limits::places_are_shared(&make().await).await;
 }

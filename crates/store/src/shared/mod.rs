@@ -8,6 +8,8 @@ mod link;
 mod memory;
 mod postgres;
 mod redis;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
