@@ -22,5 +22,6 @@ mod operations;
 mod output_guards;
 mod prompts_journey;
 mod provider_faults;
+mod replicas;
 mod real_model;
 mod sdks;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gauntlet_policy::{
     config::LimitRule,
-    limit::{Collected, LimitScope, Limits, Ticket},
+    limit::{Collected, LimitScope, Limited, Limits, Ticket},
     plan,
 };
 use gauntlet_types::{Fault, Name, Stage};
@@ -13,6 +13,9 @@ use crate::{
     call::{Call, Request},
     gate::lock,
 };
+
+/// How often a call asks for what other replicas may spare.
+const ASKED_MAX: u32 = 3;
 
 /// Bytes of English a token stands for: good enough for a rate, which the real count puts right afterwards.
 const BYTES_PER_TOKEN: usize = 4;
@@ -36,11 +39,19 @@ pub(crate) async fn run(call: &mut Call) -> Result<(), Fault> {
     let now = call.clock().mono();
     let mut admitted = lock(&call.shared().limiter).admit(now, &wanted, tokens);
     let gate = call.gate.clone();
-    // Where replicas share limits, what is short here may be had from the others: one question tells.
-    if admitted.is_err()
-        && let Some(sharing) = gate.shared.ledger.sharing()
-        && sharing.refill(0).await
-    {
+    // Where replicas share limits, what is short here may be had from the others.
+    for asked in 0..ASKED_MAX {
+        // Of a rate, one question tells; places that others do not use come back within some exchanges.
+        let is_worth_it = match &admitted {
+            Ok(_) => false,
+            Err(Limited::Rate { .. }) => asked == 0,
+            Err(Limited::Busy { .. }) => true,
+        };
+        let sharing = gate.shared.ledger.sharing().filter(|_| is_worth_it);
+        let Some(sharing) = sharing else { break };
+        if !sharing.refill(asked).await {
+            break;
+        }
         admitted = lock(&gate.shared.limiter).admit(call.clock().mono(), &wanted, tokens);
     }
     let limited = match admitted {
@@ -50,7 +61,7 @@ pub(crate) async fn run(call: &mut Call) -> Result<(), Fault> {
         }
         Err(limited) => limited,
     };
-    if matches!(limited, gauntlet_policy::limit::Limited::Rate { .. }) {
+    if matches!(limited, Limited::Rate { .. }) {
         return Err(limited.fault());
     }
     let queued = lock(&call.shared().limiter).enqueue(now, call.record.id, &wanted, tokens);

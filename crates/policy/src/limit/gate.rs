@@ -21,8 +21,9 @@ pub(super) struct Gate {
     sharing: Sharing,
     /// Of `max_concurrency`, how many this replica may use; none where it has all of them.
     slots: Option<u32>,
-    /// Somebody came since the shared store was last asked.
+    /// Somebody came since the shared store was last asked, and so many met no free place.
     is_lively: bool,
+    turned_away: u32,
 }
 
 /// Who else uses the same limits.
@@ -94,6 +95,7 @@ impl Gate {
             sharing,
             slots: None,
             is_lively: true,
+            turned_away: 0,
         };
         gate.set_limits(now, limits);
         gate.share(now, sharing);
@@ -128,7 +130,7 @@ impl Gate {
         let (requests, tokens) = (draught(&mut self.requests), draught(&mut self.tokens));
         let slots = self.limits.max_concurrency.zip(self.slots).and_then(|(max, keep)| {
             let busy = self.in_flight.saturating_add(self.queue.len() as u32);
-            let spare = if self.is_lively { (self.in_flight / 4).max(1) } else { 0 };
+            let spare = if self.is_lively { (self.in_flight / 4).max(1).max(self.turned_away) } else { 0 };
             let want = busy.saturating_add(spare).min(max);
             // Given back with this exchange.
             let keep = keep.min(want.max(self.in_flight));
@@ -136,7 +138,7 @@ impl Gate {
             let is_used = keep > 0 || want > 0;
             is_used.then_some(SlotsWanted { max, used: self.in_flight, keep, want })
         });
-        self.is_lively = false;
+        (self.is_lively, self.turned_away) = (false, 0);
         let ask = LimitAsk { scope: self.scope, name: self.name.clone(), requests, tokens, slots };
         (ask.requests.is_some() || ask.tokens.is_some() || ask.slots.is_some()).then_some(ask)
     }
@@ -181,7 +183,9 @@ impl Gate {
     /// A newcomer may not go: all slots are taken, or others came before it.
     pub(super) fn is_busy(&mut self) -> bool {
         self.is_lively = true;
-        !self.has_slot() || !self.queue.is_empty()
+        let is_busy = !self.has_slot() || !self.queue.is_empty();
+        self.turned_away = self.turned_away.saturating_add(is_busy.into());
+        is_busy
     }
 
     pub(super) fn is_queue_full(&self) -> bool {
