@@ -192,7 +192,10 @@ mod tests {
             ..usage
         };
         let text = serde_json::to_string(&rich).unwrap();
-        assert!(text.contains(r#""audio_input":3,"image_output":4,"web_searches":1,"tier":"flex""#), "{text}");
+        assert!(
+            text.contains(r#""audio_input":3,"image_output":4,"web_searches":1,"tier":"flex""#),
+            "{text}"
+        );
         assert_eq!(serde_json::from_str::<Usage>(&text).unwrap(), rich);
     }
 

@@ -33,7 +33,8 @@ pub use self::{
     kill::{KillEntry, KillScope, Kills},
     limits::{LimitRule, LimitScope, Limits},
     models::Models,
-    policy::{Config, Policy},
+    policy::{Config, Policy, PriceFrom},
+    prices::OwnPrice,
     providers::{Dialect, Priced, Provider, SimSettings},
     shape::{
         CachePolicy, InputRules, LogSink, OnDisconnect, OnInvalid, OutputRules, PromptPin, Route, Sampling,

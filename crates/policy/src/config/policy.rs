@@ -13,13 +13,14 @@ use super::{
     kill::Kills,
     limits::{LimitRule, LimitScope},
     models::Models,
+    prices::OwnPrice,
     providers::{Priced, Provider},
     routes,
     shape::{Route, Server},
 };
 use crate::{
     keys::{KeyGrant, KeyTable},
-    price::{Price, Sheet},
+    price::{Entry, Price, Sheet},
 };
 
 /// What was read from the files; shared by every policy made from it.
@@ -27,7 +28,7 @@ use crate::{
 pub struct Config {
     /// Tells configurations apart: the beginning of the BLAKE3 of their texts.
     pub version: Name,
-    /// Where prices come from: `genai-prices-0.2.1`, and `+prices.yml:…` with the beginning of that file's hash.
+    /// Where prices come from: `genai-prices-0.2.1+own-1`, and `+prices.yml:…` with the beginning of that file's hash.
     pub price_version: Name,
     pub server: Server,
     pub providers: HashMap<Name, Arc<Provider>>,
@@ -166,67 +167,120 @@ impl Policy {
 impl Config {
     /// `prices.yml` for this provider, the provider's own word, `prices.yml` for the model, the built-in table.
     pub fn price(&self, target: &Target, at: Timestamp) -> Option<Arc<Price>> {
+        self.priced(target, at).map(|(price, _)| price)
+    }
+
+    /// The price of a model at a time, and who says so.
+    pub fn priced(&self, target: &Target, at: Timestamp) -> Option<(Arc<Price>, PriceFrom)> {
         self.prices.find(target, self.providers.get(&*target.provider)?, at)
     }
+
+    /// Whether the model has a price at some time; which one, the call's own time decides.
+    pub fn is_priced(&self, target: &Target) -> bool {
+        self.price(target, Timestamp(i64::MAX)).is_some()
+    }
+
+    /// The prices of `prices.yml`, in its order.
+    pub fn own_prices(&self) -> impl Iterator<Item = &OwnPrice> {
+        self.prices.own.iter().map(AsRef::as_ref)
+    }
+}
+
+/// Who says what a model costs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PriceFrom {
+    /// `prices.yml`, at this line.
+    File { line: usize },
+    /// Its provider is said to be free.
+    FreeProvider,
+    /// The simulated model states its own.
+    Simulated,
+    /// The built-in table: vendor, model, and whether the entry was added by hand.
+    Table { vendor: &'static str, model: &'static str, is_own: bool },
 }
 
 /// Prices from `prices.yml`, and those of the built-in table that were asked for once.
 #[derive(Debug)]
 pub(super) struct Prices {
-    overrides: HashMap<Name, Arc<Price>>,
-    /// Whether one is for `provider/model`; else that name need not be written out for each call.
-    has_targets: bool,
+    own: Vec<Arc<OwnPrice>>,
+    by_model: HashMap<Name, Arc<OwnPrice>>,
+    /// Those for `provider/model`, by provider and then by model, so that no call need write that name out.
+    by_target: HashMap<Name, HashMap<Name, Arc<OwnPrice>>>,
     free: Arc<Price>,
     simulated: Arc<Price>,
     /// The table is searched once per target, not once per call. A memo only: the same configuration always gives
     /// the same answers.
-    found: RwLock<HashMap<Target, Option<Arc<Sheet>>>>,
+    found: RwLock<HashMap<Target, Option<Arc<InTable>>>>,
+}
+
+#[derive(Debug)]
+struct InTable {
+    sheet: Sheet,
+    from: PriceFrom,
 }
 
 /// Callers choose model names, so the memo has a bound; beyond it, it begins afresh.
 const FOUND_MAX: usize = 4096;
 
 impl Prices {
-    pub(super) fn new(overrides: HashMap<Name, Arc<Price>>) -> Prices {
+    pub(super) fn new(own: Vec<OwnPrice>) -> Prices {
+        let own: Vec<Arc<OwnPrice>> = own.into_iter().map(Arc::new).collect();
+        let mut by_target: HashMap<Name, HashMap<Name, Arc<OwnPrice>>> = HashMap::new();
+        for price in &own {
+            if let Some(target) = Target::parse(&price.name) {
+                by_target.entry(target.provider).or_default().insert(target.model, price.clone());
+            }
+        }
         Prices {
-            has_targets: overrides.keys().any(|name| name.contains('/')),
-            overrides,
+            by_model: own.iter().map(|price| (price.name.clone(), price.clone())).collect(),
+            by_target,
+            own,
             free: Arc::new(Price::free()),
             simulated: Arc::new(Price::simulated()),
             found: RwLock::default(),
         }
     }
 
-    fn find(&self, target: &Target, provider: &Provider, at: Timestamp) -> Option<Arc<Price>> {
-        if self.has_targets
-            && let Some(price) = self.overrides.get(target.to_string().as_str())
+    fn find(&self, target: &Target, provider: &Provider, at: Timestamp) -> Option<(Arc<Price>, PriceFrom)> {
+        let own = |price: Option<&Arc<OwnPrice>>| {
+            let price = price?;
+            Some((price.sheet.at(at)?, PriceFrom::File { line: price.line }))
+        };
+        if let Some(found) =
+            own(self.by_target.get(&*target.provider).and_then(|models| models.get(&*target.model)))
         {
-            return Some(price.clone());
+            return Some(found);
         }
         if provider.priced == Priced::Free {
-            return Some(self.free.clone());
+            return Some((self.free.clone(), PriceFrom::FreeProvider));
         }
-        if let Some(price) = self.overrides.get(&*target.model) {
-            return Some(price.clone());
+        if let Some(found) = own(self.by_model.get(&*target.model)) {
+            return Some(found);
         }
         match &provider.priced {
             Priced::Free | Priced::Unknown => None,
-            Priced::Simulated => Some(self.simulated.clone()),
-            Priced::Table(vendor) => self.sheet(target, vendor)?.at(at),
+            Priced::Simulated => Some((self.simulated.clone(), PriceFrom::Simulated)),
+            Priced::Table(vendor) => {
+                let found = self.in_table(target, vendor)?;
+                Some((found.sheet.at(at)?, found.from))
+            }
         }
     }
 
-    fn sheet(&self, target: &Target, vendor: &str) -> Option<Arc<Sheet>> {
+    fn in_table(&self, target: &Target, vendor: &str) -> Option<Arc<InTable>> {
         if let Some(found) = self.found.read().unwrap_or_else(PoisonError::into_inner).get(target) {
             return found.clone();
         }
-        let sheet = Sheet::find(vendor, &target.model).map(Arc::new);
+        let in_table = Entry::find(vendor, &target.model).map(|entry| {
+            let Entry { vendor, model, is_own, .. } = entry;
+            Arc::new(InTable { sheet: entry.sheet(), from: PriceFrom::Table { vendor, model, is_own } })
+        });
         let mut found = self.found.write().unwrap_or_else(PoisonError::into_inner);
         if found.len() >= FOUND_MAX {
             found.clear();
         }
-        found.insert(target.clone(), sheet.clone());
-        sheet
+        found.insert(target.clone(), in_table.clone());
+        in_table
     }
 }
 

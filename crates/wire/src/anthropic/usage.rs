@@ -108,7 +108,8 @@ mod tests {
             "cache_creation":{"ephemeral_5m_input_tokens":1000,"ephemeral_1h_input_tokens":188},"output_tokens":393,
             "server_tool_use":{"web_search_requests":2},"service_tier":"priority"}"#;
         let usage = read(text).unwrap().unwrap();
-        let parts = [usage.input_fresh, usage.cache_read, usage.cache_write_5m, usage.cache_write_1h, usage.output];
+        let parts =
+            [usage.input_fresh, usage.cache_read, usage.cache_write_5m, usage.cache_write_1h, usage.output];
         assert_eq!(parts.map(|part| part.0), [21, 188_086, 1000, 188, 393]);
         assert_eq!((usage.web_searches, usage.tier), (2, ServiceTier::Priority));
         assert_eq!(read(b"null").unwrap(), None);

@@ -50,7 +50,9 @@ impl Counts {
         match key {
             "promptTokenCount" => self.prompt = count(cursor)?,
             // The live door's word is `response`.
-            "candidatesTokenCount" | "responseTokenCount" => self.candidates = count(cursor)?.or(self.candidates),
+            "candidatesTokenCount" | "responseTokenCount" => {
+                self.candidates = count(cursor)?.or(self.candidates)
+            }
             "totalTokenCount" => self.total = count(cursor)?,
             "thoughtsTokenCount" => self.thoughts = count(cursor)?.unwrap_or(0),
             "toolUsePromptTokenCount" => self.tools = count(cursor)?.unwrap_or(0),

@@ -204,8 +204,14 @@ mod tests {
 
     #[test]
     fn cached_tokens_are_found_wherever_they_stand() {
-        check(r#"{"prompt_cache_hit_tokens":7,"prompt_cache_miss_tokens":3,"completion_tokens":5}"#, [3, 7, 0, 5, 0]);
-        check(r#"{"input_tokens":10,"output_tokens":5,"input_tokens_details":{"cached_tokens":4}}"#, [6, 4, 0, 5, 0]);
+        check(
+            r#"{"prompt_cache_hit_tokens":7,"prompt_cache_miss_tokens":3,"completion_tokens":5}"#,
+            [3, 7, 0, 5, 0],
+        );
+        check(
+            r#"{"input_tokens":10,"output_tokens":5,"input_tokens_details":{"cached_tokens":4}}"#,
+            [6, 4, 0, 5, 0],
+        );
         // Beside the prompt, as the total tells.
         check(
             r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":1015,"cache_read_input_tokens":900,"cache_creation_input_tokens":100}"#,
