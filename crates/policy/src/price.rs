@@ -8,6 +8,7 @@
 
 mod find;
 pub mod import;
+mod kinds;
 mod rates;
 mod sheet;
 mod table;
