@@ -1,5 +1,7 @@
 //! What a model used, in one convention whatever the dialect.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::money::TokenCount;
@@ -72,7 +74,7 @@ impl ServiceTier {
 /// reads and writes outside `input_tokens`. A dialect's reader brings both to this form: `input_fresh` excludes what was
 /// read from or written to a cache, `output` excludes reasoning, and both exclude audio and images where the provider
 /// tells them apart. Video counts as images.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Usage {
     pub input_fresh: TokenCount,
@@ -105,6 +107,37 @@ pub struct Usage {
     pub tier: ServiceTier,
     /// Counted by us, since the provider did not say.
     pub estimated: bool,
+}
+
+/// As if derived, but without the fields that most answers do not have: what is 0 there is not worth a line's length.
+impl fmt::Debug for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Usage");
+        out.field("input_fresh", &self.input_fresh)
+            .field("cache_read", &self.cache_read)
+            .field("cache_write_5m", &self.cache_write_5m)
+            .field("cache_write_1h", &self.cache_write_1h)
+            .field("output", &self.output)
+            .field("reasoning", &self.reasoning);
+        let rare = [
+            ("audio_input", self.audio_input),
+            ("audio_cache_read", self.audio_cache_read),
+            ("audio_output", self.audio_output),
+            ("image_input", self.image_input),
+            ("image_cache_read", self.image_cache_read),
+            ("image_output", self.image_output),
+        ];
+        for (name, count) in rare.iter().filter(|(_, count)| count.0 > 0) {
+            out.field(name, count);
+        }
+        if self.web_searches > 0 {
+            out.field("web_searches", &self.web_searches);
+        }
+        if !self.tier.is_standard() {
+            out.field("tier", &self.tier);
+        }
+        out.field("estimated", &self.estimated).finish()
+    }
 }
 
 fn is_none(count: &TokenCount) -> bool {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use gauntlet_policy::{
     config::{Policy, PriceFrom, Priced},
     plan::{Resolved, resolve},
-    price::{self, Entry, Price, Rates, Schedule, Sheet, TABLE_DAY, TABLE_VERSION, When},
+    price::{self, Entry, KINDS, Price, Rates, Schedule, Sheet, TABLE_DAY, TABLE_VERSION, When},
 };
 use gauntlet_types::{Day, Target, Timestamp};
 use serde_json::{Map, Value, json};
@@ -229,35 +229,27 @@ fn changes(sheet: &Sheet) -> Vec<Value> {
 fn print(found: &Found, policy: &Policy) {
     let price = &found.price;
     println!("{} — {}", found.name, found.said);
-    let mut columns = vec![Column::Left("USD for a million"), Column::Right("standard")];
-    let mut rates: Vec<&Rates> = vec![&price.rates];
-    let mut titles = Vec::new();
-    for tier in &price.tiers {
-        titles.push(format!("over {} tokens", tier.over));
-        rates.push(&tier.rates);
-    }
+    let mut rows: Vec<(String, &Rates)> = vec![("standard".to_owned(), &price.rates)];
+    rows.extend(price.tiers.iter().map(|tier| (format!("standard, over {} tokens", tier.over), &tier.rates)));
     for (name, schedule) in services(price) {
-        titles.push(name.to_owned());
-        rates.push(&schedule.rates);
+        rows.push((name.to_owned(), &schedule.rates));
         for tier in &schedule.tiers {
-            titles.push(format!("{name}, over {}", tier.over));
-            rates.push(&tier.rates);
+            rows.push((format!("{name}, over {} tokens", tier.over), &tier.rates));
         }
     }
-    columns.extend(titles.iter().map(|_| Column::Right("")));
-    // What costs as much as what it is a part of, in every tier, is not worth a line.
-    let is_shown =
-        |kind: usize| matches!(kind, 0 | 4) || rates.iter().any(|rates| rates.said(None)[kind].is_some());
-    let mut rows = Vec::new();
-    if !titles.is_empty() {
-        rows.push([String::new(), String::new()].into_iter().chain(titles).collect());
-    }
-    for (kind, name) in Rates::NAMES.into_iter().enumerate().filter(|(kind, _)| is_shown(*kind)) {
-        let figures = rates.iter().map(|rates| usd(rates.each()[kind]));
-        rows.push(std::iter::once(name.to_owned()).chain(figures).collect());
-    }
-    show::table(&columns, rows, "");
-    println!("Kinds without a line cost what they are a part of: cached as input, reasoning as output.");
+    // A kind that costs what it is a part of in every tier is not worth a column.
+    let is_shown = |kind: &usize| {
+        matches!(kind, 0 | 4) || rows.iter().any(|(_, rates)| rates.said(None)[*kind].is_some())
+    };
+    let kinds: Vec<usize> = (0..KINDS).filter(is_shown).collect();
+    let mut columns = vec![Column::Left("USD for a million")];
+    columns.extend(kinds.iter().map(|kind| Column::Right(Rates::NAMES[*kind])));
+    let rows = rows.into_iter().map(|(name, rates)| {
+        let figures = kinds.iter().map(|kind| usd(rates.each()[*kind]));
+        std::iter::once(name).chain(figures).collect()
+    });
+    show::table(&columns, rows.collect(), "");
+    println!("Kinds without a column cost what they are a part of: cached as input, reasoning as output.");
     for (name, amount) in [("a request", price.per_request), ("a web search", price.per_search)] {
         if amount.0 != 0 {
             println!("{name}: {amount} USD");

@@ -159,10 +159,20 @@ fn report(place: &Place, asked: &PricesImport, merged: &Merged, chosen: &Chosen)
     if rows.len() > SKIPPED_SHOWN {
         say(format!("and {} more; --json names them all", rows.len() - SKIPPED_SHOWN));
     }
-    if !chosen.unknown.is_empty() {
-        let fields = chosen.unknown.iter().map(|(field, count)| format!("{field} ({count})"));
+    let is_price = |field: &&String| {
+        ["cost", "pric", "mtok", "count", "hours", "multiplier"].iter().any(|word| field.contains(word))
+    };
+    let (prices, others): (Vec<_>, Vec<_>) = chosen.unknown.keys().partition(is_price);
+    if !prices.is_empty() {
+        let fields = prices.iter().map(|field| format!("{field} ({})", chosen.unknown[*field]));
         let fields = fields.collect::<Vec<_>>().join(", ");
-        say(format!("fields that are not billed by Gauntlet, and how often the list has them: {fields}"));
+        say(format!("prices that are not billed here, and how many models of the list have them: {fields}"));
+    }
+    if !others.is_empty() {
+        say(format!(
+            "{} more kinds of fields say nothing that is known here; --json names them",
+            others.len()
+        ));
     }
 }
 

@@ -64,8 +64,14 @@ fn one(model: &Tree, list: &mut List) -> Result<Vec<(When, Price)>, String> {
     standard.sort_by_key(|(when, _)| day(when));
     let mut services = Vec::new();
     for variant in model.get("price_variants").map_or(&[][..], Tree::items) {
-        let Some(tier) = tier(variant.get("when").unwrap_or(&Tree::Null)) else {
-            list.unknown("price_variants");
+        let when_asked = variant.get("when").unwrap_or(&Tree::Null);
+        let Some(tier) = tier(when_asked) else {
+            // `fast` is a second word for `priority`, and `default` needs no words.
+            let is_known =
+                matches!(when_asked.get("service_tier").and_then(Tree::text), Some("default" | "fast"));
+            if !is_known {
+                list.unknown("price_variants");
+            }
             continue;
         };
         let from = match when(variant)? {
@@ -85,8 +91,7 @@ fn one(model: &Tree, list: &mut List) -> Result<Vec<(When, Price)>, String> {
     Ok(rows)
 }
 
-/// The service tier of `{processing: batch}` and `{service_tier: flex}`. `fast` is a second word for `priority`, and
-/// `default` for what needs no words.
+/// The service tier of `{processing: batch}` and `{service_tier: flex}`.
 fn tier(when: &Tree) -> Option<ServiceTier> {
     match when.entries() {
         [(key, value)] if key == "processing" || key == "service_tier" => match value.text()? {

@@ -14,9 +14,11 @@ use crate::price::{
 };
 
 /// Names of kinds, and their places in `Rates::NAMES`.
-const FIELDS: [(&str, usize); 14] = [
+const FIELDS: [(&str, usize); 15] = [
     ("input_cost_per_token", 0),
     ("cache_read_input_token_cost", 1),
+    // An older word, where the newer one is missing.
+    ("input_cost_per_token_cache_hit", 1),
     ("cache_creation_input_token_cost", 2),
     ("cache_creation_input_token_cost_above_1hr", 3),
     ("output_cost_per_token", 4),
@@ -99,7 +101,7 @@ impl Said {
     fn set(&mut self, kind: usize, over: Option<u32>, price: u64) {
         let (plain, long) = &mut self.0[kind];
         match over {
-            None | Some(0) => *plain = Some(price),
+            None | Some(0) => *plain = plain.or(Some(price)),
             Some(over) => long.push((over, price)),
         }
     }
