@@ -182,7 +182,7 @@ impl Config {
 
     /// The prices of `prices.yml`, in its order.
     pub fn own_prices(&self) -> impl Iterator<Item = &OwnPrice> {
-        self.prices.own.iter().map(AsRef::as_ref)
+        self.prices.own.iter()
     }
 }
 
@@ -199,88 +199,72 @@ pub enum PriceFrom {
     Table { vendor: &'static str, model: &'static str, is_own: bool },
 }
 
-/// Prices from `prices.yml`, and those of the built-in table that were asked for once.
+/// Prices from `prices.yml`, and who says what each target costs that was asked for once.
 #[derive(Debug)]
 pub(super) struct Prices {
-    own: Vec<Arc<OwnPrice>>,
-    by_model: HashMap<Name, Arc<OwnPrice>>,
-    /// Those for `provider/model`, by provider and then by model, so that no call need write that name out.
-    by_target: HashMap<Name, HashMap<Name, Arc<OwnPrice>>>,
-    free: Arc<Price>,
-    simulated: Arc<Price>,
-    /// The table is searched once per target, not once per call. A memo only: the same configuration always gives
-    /// the same answers.
-    found: RwLock<HashMap<Target, Option<Arc<InTable>>>>,
+    own: Vec<OwnPrice>,
+    /// Places in `own`.
+    by_name: HashMap<Name, usize>,
+    /// Files and table are searched once per target, not once per call. A memo only: the same configuration always
+    /// gives the same answers.
+    found: RwLock<HashMap<Target, Arc<Sayings>>>,
 }
 
-#[derive(Debug)]
-struct InTable {
-    sheet: Sheet,
-    from: PriceFrom,
-}
+/// What is said of a target's price, the most binding first: the first that holds at a time counts.
+type Sayings = Vec<(Sheet, PriceFrom)>;
 
 /// Callers choose model names, so the memo has a bound; beyond it, it begins afresh.
 const FOUND_MAX: usize = 4096;
 
 impl Prices {
     pub(super) fn new(own: Vec<OwnPrice>) -> Prices {
-        let own: Vec<Arc<OwnPrice>> = own.into_iter().map(Arc::new).collect();
-        let mut by_target: HashMap<Name, HashMap<Name, Arc<OwnPrice>>> = HashMap::new();
-        for price in &own {
-            if let Some(target) = Target::parse(&price.name) {
-                by_target.entry(target.provider).or_default().insert(target.model, price.clone());
-            }
-        }
-        Prices {
-            by_model: own.iter().map(|price| (price.name.clone(), price.clone())).collect(),
-            by_target,
-            own,
-            free: Arc::new(Price::free()),
-            simulated: Arc::new(Price::simulated()),
-            found: RwLock::default(),
-        }
+        let by_name = own.iter().enumerate().map(|(at, price)| (price.name.clone(), at)).collect();
+        Prices { own, by_name, found: RwLock::default() }
     }
 
     fn find(&self, target: &Target, provider: &Provider, at: Timestamp) -> Option<(Arc<Price>, PriceFrom)> {
-        let own = |price: Option<&Arc<OwnPrice>>| {
-            let price = price?;
-            Some((price.sheet.at(at)?, PriceFrom::File { line: price.line }))
-        };
-        if let Some(found) =
-            own(self.by_target.get(&*target.provider).and_then(|models| models.get(&*target.model)))
-        {
-            return Some(found);
+        let first = |sayings: &Sayings| sayings.iter().find_map(|(sheet, from)| Some((sheet.at(at)?, *from)));
+        if let Some(sayings) = self.found.read().unwrap_or_else(PoisonError::into_inner).get(target) {
+            return first(sayings);
         }
-        if provider.priced == Priced::Free {
-            return Some((self.free.clone(), PriceFrom::FreeProvider));
-        }
-        if let Some(found) = own(self.by_model.get(&*target.model)) {
-            return Some(found);
-        }
-        match &provider.priced {
-            Priced::Free | Priced::Unknown => None,
-            Priced::Simulated => Some((self.simulated.clone(), PriceFrom::Simulated)),
-            Priced::Table(vendor) => {
-                let found = self.in_table(target, vendor)?;
-                Some((found.sheet.at(at)?, found.from))
-            }
-        }
-    }
-
-    fn in_table(&self, target: &Target, vendor: &str) -> Option<Arc<InTable>> {
-        if let Some(found) = self.found.read().unwrap_or_else(PoisonError::into_inner).get(target) {
-            return found.clone();
-        }
-        let in_table = Entry::find(vendor, &target.model).map(|entry| {
-            let Entry { vendor, model, is_own, .. } = entry;
-            Arc::new(InTable { sheet: entry.sheet(), from: PriceFrom::Table { vendor, model, is_own } })
-        });
+        let sayings = Arc::new(self.sayings(target, provider));
         let mut found = self.found.write().unwrap_or_else(PoisonError::into_inner);
         if found.len() >= FOUND_MAX {
             found.clear();
         }
-        found.insert(target.clone(), in_table.clone());
-        in_table
+        found.insert(target.clone(), sayings.clone());
+        first(&sayings)
+    }
+
+    fn sayings(&self, target: &Target, provider: &Provider) -> Sayings {
+        let entry = match &provider.priced {
+            Priced::Table(vendor) => Entry::find(vendor, &target.model),
+            Priced::Free | Priced::Simulated | Priced::Unknown => None,
+        };
+        let table = entry.map(|entry| entry.sheet());
+        let own = |name: &str| {
+            let own = &self.own[*self.by_name.get(name)?];
+            // Who changes a price does not mean to forget how much the model can write.
+            let sheet = match &table {
+                Some(table) => own.sheet.with_limits_of(table),
+                None => own.sheet.clone(),
+            };
+            Some((sheet, PriceFrom::File { line: own.line }))
+        };
+        let mut sayings = Vec::from_iter(own(&target.to_string()));
+        if provider.priced == Priced::Free {
+            sayings.push((Sheet::flat(Price::free()), PriceFrom::FreeProvider));
+            return sayings;
+        }
+        sayings.extend(own(&target.model));
+        if provider.priced == Priced::Simulated {
+            sayings.push((Sheet::flat(Price::simulated()), PriceFrom::Simulated));
+        }
+        sayings.extend(entry.zip(table).map(|(entry, table)| {
+            let Entry { vendor, model, is_own, .. } = entry;
+            (table, PriceFrom::Table { vendor, model, is_own })
+        }));
+        sayings
     }
 }
 

@@ -53,6 +53,18 @@ impl Sheet {
         self.rows.iter().rev().find(|(when, _)| when.holds(at)).map(|(_, price)| price.clone())
     }
 
+    /// The same prices, with the model's limits as another sheet knows them where this one does not.
+    #[must_use]
+    pub fn with_limits_of(&self, other: &Sheet) -> Sheet {
+        let Some((_, known)) = other.rows.last() else { return self.clone() };
+        let row = |(when, price): &(When, Arc<Price>)| {
+            let context_window = price.context_window.or(known.context_window);
+            let output_max = price.output_max.or(known.output_max);
+            (*when, Arc::new(Price { context_window, output_max, ..Price::clone(price) }))
+        };
+        Sheet { rows: self.rows.iter().map(row).collect() }
+    }
+
     pub fn rows(&self) -> &[(When, Arc<Price>)] {
         &self.rows
     }

@@ -85,6 +85,15 @@ openai/gpt-4o: {from: 2026-12-01, input: 9, output: 9}";
 }
 
 #[test]
+fn a_price_of_ones_own_keeps_the_limits_that_the_table_knows() {
+    let price = price_at("openai/gpt-4o-mini: {input: 1, output: 2}", "openai/gpt-4o-mini", "2026-11-21");
+    let limits = (price.context_window, price.output_max);
+    assert_eq!(limits, (Some(TokenCount(128_000)), Some(TokenCount(16_384))));
+    let text = "gpt-4o-mini: {input: 1, output: 2, output_max: 5}";
+    assert_eq!(price_at(text, "openai/gpt-4o-mini", "2026-11-21").output_max, Some(TokenCount(5)));
+}
+
+#[test]
 fn mistakes_in_prices_have_place_and_cure() {
     let check = |text: &str, expected: &str| compare(told(&sources(text)), &[expected], text);
     check("a: []", "prices.yml:1:4: price of `a` is an empty list; write `{input: …, output: …}`");

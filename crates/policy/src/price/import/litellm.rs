@@ -93,27 +93,33 @@ fn field(name: &str) -> Option<(usize, Option<u32>, ServiceTier)> {
     Some((*kind, over, tier))
 }
 
-/// Prices as they are collected: by kind, the plain one and those over lengths.
+/// Prices of one service tier as they are collected, by kind.
 #[derive(Default)]
-struct Said([(Option<u64>, Vec<(u32, u64)>); KINDS]);
+struct Said([Collected; KINDS]);
+
+#[derive(Default)]
+struct Collected {
+    plain: Option<u64>,
+    /// Length over which, and price.
+    long: Vec<(u32, u64)>,
+}
 
 impl Said {
     fn set(&mut self, kind: usize, over: Option<u32>, price: u64) {
-        let (plain, long) = &mut self.0[kind];
+        let said = &mut self.0[kind];
         match over {
-            None | Some(0) => *plain = plain.or(Some(price)),
-            Some(over) => long.push((over, price)),
+            None | Some(0) => said.plain = said.plain.or(Some(price)),
+            Some(over) => said.long.push((over, price)),
         }
     }
 
     /// A price over a length alone stands on the plain price of `under`.
-    fn kinds(mut self, under: Option<&Kinds>) -> Kinds {
+    fn kinds(self, under: Option<&Kinds>) -> Kinds {
         let mut kinds = Kinds::default();
-        for (kind, (plain, long)) in self.0.iter_mut().enumerate() {
+        for (kind, Collected { plain, mut long }) in self.0.into_iter().enumerate() {
             let below = under.and_then(|under| under.kinds[kind].as_ref()).map(|kind| kind.0);
             long.sort_unstable();
-            kinds.kinds[kind] =
-                plain.or(below.filter(|_| !long.is_empty())).map(|plain| Kind(plain, std::mem::take(long)));
+            kinds.kinds[kind] = plain.or(below.filter(|_| !long.is_empty())).map(|plain| Kind(plain, long));
         }
         kinds
     }
