@@ -91,6 +91,12 @@ fn cost(record: &CallRecord) -> Markup {
         ("Input, cached for 1 h", usage.cache_write_1h),
         ("Output", usage.output),
         ("Reasoning", usage.reasoning),
+        ("Audio in", usage.audio_input),
+        ("Audio, read from cache", usage.audio_cache_read),
+        ("Audio out", usage.audio_output),
+        ("Images in", usage.image_input),
+        ("Images, read from cache", usage.image_cache_read),
+        ("Images out", usage.image_output),
     ];
     html! {
         section.panel {

@@ -66,6 +66,9 @@ pub enum Command {
     Spend(Spend),
     /// Budgets and their use
     Budget,
+    /// What models cost, and who says so
+    #[command(subcommand)]
+    Prices(Prices),
     /// Prompt versions and their labels
     #[command(subcommand)]
     Prompt(Prompt),
@@ -220,6 +223,58 @@ pub struct Spend {
     pub tenant: Option<String>,
     #[arg(long)]
     pub route: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub enum Prices {
+    /// Prices of prices.yml and of the built-in table
+    List {
+        /// A configured provider, or a vendor of the table
+        #[arg(long)]
+        provider: Option<String>,
+        /// Part of a model's name
+        #[arg(long)]
+        model: Option<String>,
+    },
+    /// What one model costs, who says so, and when that changes
+    Show {
+        /// provider/model, a name of `models:`, or a vendor's model
+        model: String,
+        /// A day, such as 2026-10-01 [default: today]
+        #[arg(long, value_name = "DATE")]
+        at: Option<String>,
+    },
+    /// Look for configured models without a price, and tell the age of the built-in table
+    Check,
+    /// Read another project's price list into prices.yml
+    Import(PricesImport),
+}
+
+#[derive(Args)]
+pub struct PricesImport {
+    /// model_prices_and_context_window.json of LiteLLM, or data.json or a provider's YAML of genai-prices
+    pub file: PathBuf,
+    /// Whose format it has
+    #[arg(long, value_parser = ["litellm", "genai-prices"])]
+    pub from: String,
+    /// A provider as the list calls it; repeat for more [default: all]
+    #[arg(long = "provider", value_name = "PROVIDER")]
+    pub providers: Vec<String>,
+    /// A model as the list calls it, or the beginning of a name with `*`; repeat for more [default: all]
+    #[arg(long = "model", value_name = "MODEL")]
+    pub models: Vec<String>,
+    /// Write `NAME/model`, for a provider that your configuration calls otherwise than the list
+    #[arg(long = "as", value_name = "NAME")]
+    pub name: Option<String>,
+    /// Write the models' names alone, so that the prices hold at any provider
+    #[arg(long, conflicts_with = "name")]
+    pub bare: bool,
+    /// Put them into this file, keeping what it has [default: print them]
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Change entries that were written by hand too
+    #[arg(long)]
+    pub replace: bool,
 }
 
 #[derive(Subcommand)]

@@ -49,6 +49,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Trace(trace) => done(command::trace::run(&place, trace)),
         Command::Spend(spend) => done(command::spend::run(&place, spend)),
         Command::Budget => done(command::spend::budget(&place)),
+        Command::Prices(prices) => command::prices::run(&place, prices),
         Command::Prompt(prompt) => done(command::manage::prompt(&place, prompt)),
         Command::Guard(guard) => done(command::guard::run(&place, guard)),
     }

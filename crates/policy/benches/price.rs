@@ -7,6 +7,10 @@ use gauntlet_policy::{
 };
 use gauntlet_types::{Target, Timestamp, TokenCount, Usage};
 
+/// Counts allocations: pricing must need none on the way of a call.
+#[global_allocator]
+static ALLOCATOR: divan::AllocProfiler = divan::AllocProfiler::system();
+
 fn main() {
     divan::main();
 }
@@ -28,6 +32,22 @@ fn look_up_a_known_price(bencher: Bencher) {
     let text = "providers:\n  openai: {key: k}\n".to_owned();
     let sources =
         Sources { gauntlet: Some(Source { file: "gauntlet.yml".to_owned(), text }), ..Sources::default() };
+    let loaded = load(&sources, &|_| None, &LoadOptions::default()).expect("a good configuration");
+    let target = Target::parse("openai/gpt-4o-mini").expect("a target");
+    bencher.bench(|| loaded.policy.price(black_box(&target), NOW));
+}
+
+#[divan::bench]
+fn look_up_a_price_of_the_file(bencher: Bencher) {
+    let source = |file: &str, text: &str| Some(Source { file: file.to_owned(), text: text.to_owned() });
+    let sources = Sources {
+        gauntlet: source("gauntlet.yml", "providers:\n  openai: {key: k}\n"),
+        prices: source(
+            "prices.yml",
+            "openai/gpt-4o-mini: [{input: 1, output: 2}, {from: 2026-01-01, input: 2, output: 2}]",
+        ),
+        ..Sources::default()
+    };
     let loaded = load(&sources, &|_| None, &LoadOptions::default()).expect("a good configuration");
     let target = Target::parse("openai/gpt-4o-mini").expect("a target");
     bencher.bench(|| loaded.policy.price(black_box(&target), NOW));

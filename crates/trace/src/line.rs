@@ -20,7 +20,7 @@ pub fn line(record: &CallRecord, out: &mut Vec<u8>) {
     object.text("prompt_name", prompt.map(|prompt| &*prompt.name));
     object.text("prompt_version", prompt.map(|prompt| &*prompt.version));
     object.number("input_tokens", tokens(record.usage.input_total()));
-    object.number("cached_tokens", tokens(record.usage.cache_read));
+    object.number("cached_tokens", tokens(record.usage.cache_read_total()));
     object.number("output_tokens", tokens(record.usage.output_total()));
     object.usd("cost_usd", record.cost);
     object.millis("latency_ms_total", Some(record.latency_us));

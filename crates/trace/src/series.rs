@@ -214,11 +214,11 @@ impl Series {
         self.requests += 1;
         self.cost = self.cost.plus(record.cost);
         let written = u64::from(usage.cache_write_5m.0) + u64::from(usage.cache_write_1h.0);
-        let counts = [usage.input_fresh, usage.cache_read, usage.output, usage.reasoning]
-            .map(|count| u64::from(count.0));
-        for (total, count) in
-            self.tokens.iter_mut().zip([counts[0], counts[1], written, counts[2], counts[3]])
-        {
+        let (read, reasoning) = (u64::from(usage.cache_read_total().0), u64::from(usage.reasoning.0));
+        // Audio and images are told apart in records; here they are input and output.
+        let fresh = u64::from(usage.input_total().0).saturating_sub(read + written);
+        let output = u64::from(usage.output_total().0).saturating_sub(reasoning);
+        for (total, count) in self.tokens.iter_mut().zip([fresh, read, written, output, reasoning]) {
             *total += count;
         }
         self.duration.observe(&DURATION_US, record.latency_us);

@@ -24,4 +24,4 @@ pub use record::{
     Outcome, Stage, StageTime,
 };
 pub use time::{Day, Mono, Timestamp};
-pub use usage::Usage;
+pub use usage::{ServiceTier, Usage};

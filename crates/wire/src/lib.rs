@@ -10,7 +10,10 @@ pub mod json;
 pub mod splice;
 pub mod sse;
 pub mod text;
+mod usage;
 
+pub mod anthropic;
+pub mod gemini;
 pub mod openai;
 
 pub use json::Malformed;

@@ -1,10 +1,11 @@
-//! One file a command, or a family of small ones. Each ends in a question to the management API (`reach`), so that the
-//! command line, the console and programs see the same.
+//! One file a command, or a family of small ones. Each that asks about calls ends in a question to the management API
+//! (`reach`), so that the command line, the console and programs see the same.
 
 pub mod check;
 pub mod demo;
 pub mod doctor;
 pub mod guard;
 pub mod manage;
+pub mod prices;
 pub mod spend;
 pub mod trace;

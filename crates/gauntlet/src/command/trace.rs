@@ -238,9 +238,21 @@ fn one(call: &Value) {
         "tokens",
         format!(
             "{} in ({} cached), {} out ({} reasoning){estimated}",
-            sum(usage, &["input_fresh", "cache_read", "cache_write_5m", "cache_write_1h"]),
-            usage["cache_read"],
-            sum(usage, &["output", "reasoning"]),
+            sum(
+                usage,
+                &[
+                    "input_fresh",
+                    "cache_read",
+                    "cache_write_5m",
+                    "cache_write_1h",
+                    "audio_input",
+                    "audio_cache_read",
+                    "image_input",
+                    "image_cache_read",
+                ]
+            ),
+            sum(usage, &["cache_read", "audio_cache_read", "image_cache_read"]),
+            sum(usage, &["output", "reasoning", "audio_output", "image_output"]),
             usage["reasoning"],
         ),
     );

@@ -20,6 +20,7 @@ mod kill_nine;
 mod limits;
 mod operations;
 mod output_guards;
+mod prices;
 mod prompts_journey;
 mod provider_faults;
 mod replicas;

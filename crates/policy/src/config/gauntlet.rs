@@ -47,7 +47,7 @@ pub(super) fn assemble(
         .as_ref()
         .map(|source| budgets::read(source, env, &mut budget_report))
         .unwrap_or_default();
-    let overrides = sources.prices.as_ref().and_then(|source| {
+    let own_prices = sources.prices.as_ref().and_then(|source| {
         let root = node::parse(source, env, &mut price_report)?;
         Some(prices::read(&root, &mut price_report))
     });
@@ -61,7 +61,7 @@ pub(super) fn assemble(
         env,
         options,
         budget_file,
-        overrides.unwrap_or_default(),
+        own_prices.unwrap_or_default(),
         [&mut main, &mut budget_report],
     );
     let mut mistakes = main.mistakes;
@@ -79,7 +79,7 @@ fn file(
     env: &dyn Fn(&str) -> Option<String>,
     options: &LoadOptions,
     budget_file: BudgetFile,
-    overrides: HashMap<Name, Arc<crate::price::Price>>,
+    own_prices: Vec<prices::OwnPrice>,
     [report, budget_report]: [&mut Report; 2],
 ) -> Config {
     let schemas = sources.schemas.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
@@ -142,7 +142,7 @@ fn file(
         ),
         budgets: budget_file.budgets,
         keys: KeyTable::new(keys.grants.iter().cloned()),
-        prices: Prices::new(overrides),
+        prices: Prices::new(own_prices),
         is_loopback: options.loopback,
     };
 

@@ -25,6 +25,7 @@ mod verify;
 
 use std::{fmt, sync::Arc};
 
+use crate::price::import::Tree;
 pub use crate::retry::RetryPolicy;
 
 pub use self::{
@@ -33,7 +34,8 @@ pub use self::{
     kill::{KillEntry, KillScope, Kills},
     limits::{LimitRule, LimitScope, Limits},
     models::Models,
-    policy::{Config, Policy},
+    policy::{Config, Policy, PriceFrom},
+    prices::OwnPrice,
     providers::{Dialect, Priced, Provider, SimSettings},
     shape::{
         CachePolicy, InputRules, LogSink, OnDisconnect, OnInvalid, OnStoreDown, OutputRules, PromptPin,
@@ -132,6 +134,28 @@ pub fn load(
     }
     let policy = Policy::new(Arc::new(config));
     Ok(Loaded { policy, warnings: mistakes })
+}
+
+/// The prices of a `prices.yml` alone. `${…}` is not replaced in it.
+///
+/// Errors: its first mistake.
+pub fn own_prices(source: &Source) -> Result<Vec<OwnPrice>, Mistake> {
+    let mut report = read::Report::new(&source.file);
+    let prices = node::parse(source, &|_| None, &mut report).map(|root| prices::read(&root, &mut report));
+    match report.mistakes.into_iter().next() {
+        Some(mistake) => Err(mistake),
+        None => Ok(prices.unwrap_or_default()),
+    }
+}
+
+/// A file of YAML that is no configuration, with its values as typed.
+pub(crate) fn tree(source: &Source) -> Result<Tree, Mistake> {
+    let mut report = read::Report::new(&source.file);
+    let root = node::parse(source, &|_| None, &mut report);
+    match report.mistakes.into_iter().next() {
+        Some(mistake) => Err(mistake),
+        None => Ok(root.map_or(Tree::Null, node::Node::into_tree)),
+    }
 }
 
 #[cfg(test)]

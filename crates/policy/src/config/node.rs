@@ -8,6 +8,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Error as YamlError, Spanned};
 
 use super::{Mistake, Severity, Source, read::Report};
+use crate::price::import::Tree;
 
 /// A place in a file, both from 1, the column in characters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
@@ -27,6 +28,20 @@ pub(super) struct Label {
 pub(super) struct Node {
     pub(super) at: At,
     pub(super) value: Value,
+}
+
+impl Node {
+    /// The values alone.
+    pub(super) fn into_tree(self) -> Tree {
+        match self.value {
+            Value::Null | Value::Broken => Tree::Null,
+            Value::Text(text) => Tree::Text(text.text),
+            Value::List(items) => Tree::List(items.into_iter().map(Node::into_tree).collect()),
+            Value::Map(entries) => {
+                Tree::Map(entries.into_iter().map(|(key, node)| (key.text, node.into_tree())).collect())
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

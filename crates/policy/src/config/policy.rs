@@ -13,6 +13,7 @@ use super::{
     kill::Kills,
     limits::{LimitRule, LimitScope},
     models::Models,
+    prices::OwnPrice,
     providers::{Priced, Provider},
     routes,
     shape::{Route, Server},
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     budget::Draw,
     keys::{KeyGrant, KeyTable},
-    price::{Price, Sheet},
+    price::{Entry, Price, Sheet},
 };
 
 /// What was read from the files; shared by every policy made from it.
@@ -28,7 +29,7 @@ use crate::{
 pub struct Config {
     /// Tells configurations apart: the beginning of the BLAKE3 of their texts.
     pub version: Name,
-    /// Where prices come from: `genai-prices-0.2.1`, and `+prices.yml:…` with the beginning of that file's hash.
+    /// Where prices come from: `genai-prices-0.2.1+own-1`, and `+prices.yml:…` with the beginning of that file's hash.
     pub price_version: Name,
     pub server: Server,
     pub providers: HashMap<Name, Arc<Provider>>,
@@ -171,67 +172,104 @@ impl Policy {
 impl Config {
     /// `prices.yml` for this provider, the provider's own word, `prices.yml` for the model, the built-in table.
     pub fn price(&self, target: &Target, at: Timestamp) -> Option<Arc<Price>> {
+        self.priced(target, at).map(|(price, _)| price)
+    }
+
+    /// The price of a model at a time, and who says so.
+    pub fn priced(&self, target: &Target, at: Timestamp) -> Option<(Arc<Price>, PriceFrom)> {
         self.prices.find(target, self.providers.get(&*target.provider)?, at)
+    }
+
+    /// Whether the model has a price at some time; which one, the call's own time decides.
+    pub fn is_priced(&self, target: &Target) -> bool {
+        self.price(target, Timestamp(i64::MAX)).is_some()
+    }
+
+    /// The prices of `prices.yml`, in its order.
+    pub fn own_prices(&self) -> impl Iterator<Item = &OwnPrice> {
+        self.prices.own.iter()
     }
 }
 
-/// Prices from `prices.yml`, and those of the built-in table that were asked for once.
+/// Who says what a model costs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PriceFrom {
+    /// `prices.yml`, at this line.
+    File { line: usize },
+    /// Its provider is said to be free.
+    FreeProvider,
+    /// The simulated model states its own.
+    Simulated,
+    /// The built-in table: vendor, model, and whether the entry was added by hand.
+    Table { vendor: &'static str, model: &'static str, is_own: bool },
+}
+
+/// Prices from `prices.yml`, and who says what each target costs that was asked for once.
 #[derive(Debug)]
 pub(super) struct Prices {
-    overrides: HashMap<Name, Arc<Price>>,
-    /// Whether one is for `provider/model`; else that name need not be written out for each call.
-    has_targets: bool,
-    free: Arc<Price>,
-    simulated: Arc<Price>,
-    /// The table is searched once per target, not once per call. A memo only: the same configuration always gives
-    /// the same answers.
-    found: RwLock<HashMap<Target, Option<Arc<Sheet>>>>,
+    own: Vec<OwnPrice>,
+    /// Places in `own`.
+    by_name: HashMap<Name, usize>,
+    /// Files and table are searched once per target, not once per call. A memo only: the same configuration always
+    /// gives the same answers.
+    found: RwLock<HashMap<Target, Arc<Sayings>>>,
 }
+
+/// What is said of a target's price, the most binding first: the first that holds at a time counts.
+type Sayings = Vec<(Sheet, PriceFrom)>;
 
 /// Callers choose model names, so the memo has a bound; beyond it, it begins afresh.
 const FOUND_MAX: usize = 4096;
 
 impl Prices {
-    pub(super) fn new(overrides: HashMap<Name, Arc<Price>>) -> Prices {
-        Prices {
-            has_targets: overrides.keys().any(|name| name.contains('/')),
-            overrides,
-            free: Arc::new(Price::free()),
-            simulated: Arc::new(Price::simulated()),
-            found: RwLock::default(),
-        }
+    pub(super) fn new(own: Vec<OwnPrice>) -> Prices {
+        let by_name = own.iter().enumerate().map(|(at, price)| (price.name.clone(), at)).collect();
+        Prices { own, by_name, found: RwLock::default() }
     }
 
-    fn find(&self, target: &Target, provider: &Provider, at: Timestamp) -> Option<Arc<Price>> {
-        if self.has_targets
-            && let Some(price) = self.overrides.get(target.to_string().as_str())
-        {
-            return Some(price.clone());
+    fn find(&self, target: &Target, provider: &Provider, at: Timestamp) -> Option<(Arc<Price>, PriceFrom)> {
+        let first = |sayings: &Sayings| sayings.iter().find_map(|(sheet, from)| Some((sheet.at(at)?, *from)));
+        if let Some(sayings) = self.found.read().unwrap_or_else(PoisonError::into_inner).get(target) {
+            return first(sayings);
         }
-        if provider.priced == Priced::Free {
-            return Some(self.free.clone());
-        }
-        if let Some(price) = self.overrides.get(&*target.model) {
-            return Some(price.clone());
-        }
-        match &provider.priced {
-            Priced::Free | Priced::Unknown => None,
-            Priced::Simulated => Some(self.simulated.clone()),
-            Priced::Table(vendor) => self.sheet(target, vendor)?.at(at),
-        }
-    }
-
-    fn sheet(&self, target: &Target, vendor: &str) -> Option<Arc<Sheet>> {
-        if let Some(found) = self.found.read().unwrap_or_else(PoisonError::into_inner).get(target) {
-            return found.clone();
-        }
-        let sheet = Sheet::find(vendor, &target.model).map(Arc::new);
+        let sayings = Arc::new(self.sayings(target, provider));
         let mut found = self.found.write().unwrap_or_else(PoisonError::into_inner);
         if found.len() >= FOUND_MAX {
             found.clear();
         }
-        found.insert(target.clone(), sheet.clone());
-        sheet
+        found.insert(target.clone(), sayings.clone());
+        first(&sayings)
+    }
+
+    fn sayings(&self, target: &Target, provider: &Provider) -> Sayings {
+        let entry = match &provider.priced {
+            Priced::Table(vendor) => Entry::find(vendor, &target.model),
+            Priced::Free | Priced::Simulated | Priced::Unknown => None,
+        };
+        let table = entry.map(|entry| entry.sheet());
+        let own = |name: &str| {
+            let own = &self.own[*self.by_name.get(name)?];
+            // Who changes a price does not mean to forget how much the model can write.
+            let sheet = match &table {
+                Some(table) => own.sheet.with_limits_of(table),
+                None => own.sheet.clone(),
+            };
+            Some((sheet, PriceFrom::File { line: own.line }))
+        };
+        let mut sayings = Vec::from_iter(own(&target.to_string()));
+        if provider.priced == Priced::Free {
+            sayings.push((Sheet::flat(Price::free()), PriceFrom::FreeProvider));
+            return sayings;
+        }
+        sayings.extend(own(&target.model));
+        if provider.priced == Priced::Simulated {
+            sayings.push((Sheet::flat(Price::simulated()), PriceFrom::Simulated));
+        }
+        sayings.extend(entry.zip(table).map(|(entry, table)| {
+            let Entry { vendor, model, is_own, .. } = entry;
+            (table, PriceFrom::Table { vendor, model, is_own })
+        }));
+        sayings
     }
 }
 

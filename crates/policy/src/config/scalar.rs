@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gauntlet_types::{Action, NanoUsd, PicoUsdPerToken, TokenCount};
+use gauntlet_types::{Action, Day, NanoUsd, PicoUsdPerToken, TokenCount};
 
 /// A way to read a value, and what to tell those who wrote something else.
 #[derive(Clone, Copy)]
@@ -46,6 +46,14 @@ pub(super) const USD_PER_MILLION: Scalar<PicoUsdPerToken> = Scalar {
     example: "write for example `0.15`",
     parse: usd_per_million,
 };
+/// Billionths.
+pub(super) const FACTOR: Scalar<u64> = Scalar {
+    expected: "a factor above 0 and up to 100",
+    example: "write for example `0.5` for half the price",
+    parse: factor,
+};
+pub(super) const DAY: Scalar<Day> =
+    Scalar { expected: "a day", example: "write for example `2026-10-01`", parse: Day::parse };
 pub(super) const ACTION: Scalar<Action> = Scalar {
     expected: "an action",
     example: "write `allow` (or `off`), `flag`, `redact` or `block`",
@@ -152,6 +160,12 @@ fn usd_per_million(text: &str) -> Option<PicoUsdPerToken> {
     Some(PicoUsdPerToken(pico.div_ceil(1000)))
 }
 
+/// Read as an amount is, since both are decimals of nine places.
+fn factor(text: &str) -> Option<u64> {
+    let billionths = u64::try_from(usd(text)?.0).ok()?;
+    (1..=100_000_000_000).contains(&billionths).then_some(billionths)
+}
+
 fn action(text: &str) -> Option<Action> {
     match text {
         "allow" | "off" => Some(Action::Allow),
@@ -189,5 +203,7 @@ mod tests {
         assert_eq!(usd_per_million("0.15"), Some(PicoUsdPerToken(150_000)));
         assert_eq!(usd_per_million("0.0000001"), Some(PicoUsdPerToken(1)));
         assert_eq!(usd("-1"), None);
+        assert_eq!(factor("0.5"), Some(500_000_000));
+        assert_eq!([factor("0"), factor("-1"), factor("101"), factor("x")], [None; 4]);
     }
 }

@@ -7,6 +7,7 @@ use gauntlet_types::{Action, Caller, Day, Environment, NanoUsd, Target, Timestam
 use super::*;
 
 mod money;
+mod prices;
 
 const FILE: &str = "gauntlet.yml";
 
@@ -444,7 +445,7 @@ local/smollm2: {free: true}",
     assert_eq!(input("local/other"), None);
     assert_eq!(input("sim/anything"), Some(1.0));
     assert_eq!(input("nowhere/gpt-4o"), None);
-    assert!(policy.price_version().starts_with("genai-prices-0.2.1+prices.yml:"));
+    assert!(policy.price_version().starts_with("genai-prices-0.2.1+own-1+prices.yml:"));
 
     let told = |text: &str| {
         super::tests::told(&Sources { prices: source("prices.yml", text), ..Sources::default() })

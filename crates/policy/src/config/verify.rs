@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use gauntlet_types::{Name, Target, Timestamp};
+use gauntlet_types::{Name, Target};
 
 use super::{
     budgets::{AtLimit, BudgetRule, BudgetScope},
@@ -41,7 +41,7 @@ fn is_plausible_model(config: &Config, model: &str) -> bool {
     targets.iter().any(|target| {
         let is_stranger =
             config.providers.get(&target.provider).is_some_and(|provider| provider.vendor.is_none());
-        is_stranger || config.price(target, Timestamp(0)).is_some()
+        is_stranger || config.is_priced(target)
     })
 }
 
@@ -104,8 +104,7 @@ pub(super) fn unpriced(
     });
     let mut seen = HashSet::new();
     for (target, at) in places.iter().cloned().chain(direct) {
-        // A price that holds at some time is enough; which one, the call's own time decides.
-        if config.price(&target, Timestamp(0)).is_some() || !seen.insert(target.clone()) {
+        if config.is_priced(&target) || !seen.insert(target.clone()) {
             continue;
         }
         let message = format!("`{target}` has no price, so its calls are refused (`unpriced: block`)");

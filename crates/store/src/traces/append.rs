@@ -179,7 +179,7 @@ impl RowTexts {
             record.is_streaming,
             record.status,
             self.trace_id,
-            record.usage.cache_read.0,
+            record.usage.cache_read_total().0,
             record.usage.estimated,
             record.cost.0,
             latency_us,

@@ -61,7 +61,7 @@ impl Sums {
             refused: is_refused(record.outcome).into(),
             cache_hits: matches!(record.cache, CacheUse::Exact).into(),
             tokens_in: record.usage.input_total().0.into(),
-            tokens_cached: record.usage.cache_read.0.into(),
+            tokens_cached: record.usage.cache_read_total().0.into(),
             tokens_out: record.usage.output_total().0.into(),
             cost: record.cost,
         }

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use gauntlet_ports::Texts;
 use gauntlet_types::{
     Action, Attempt, AttemptEnd, CacheUse, CallId, CallRecord, Caller, Charge, Code, Decision, Direction,
-    Door, Environment, Finish, GuardNote, NanoUsd, Outcome, PromptRef, SpanId, Stage, StageTime, Target,
-    Timestamp, TokenCount, TraceId, Usage,
+    Door, Environment, Finish, GuardNote, NanoUsd, Outcome, PromptRef, ServiceTier, SpanId, Stage, StageTime,
+    Target, Timestamp, TokenCount, TraceId, Usage,
 };
 use uuid::Uuid;
 
@@ -92,9 +92,11 @@ pub fn record(number: u64) -> CallRecord {
         }],
         tool_calls: vec![],
         usage: Usage {
-            input_fresh: TokenCount(323),
+            input_fresh: TokenCount(300),
+            audio_input: TokenCount(23),
             cache_read: TokenCount(3800),
             output: TokenCount(487),
+            tier: ServiceTier::Flex,
             ..Usage::default()
         },
         cost: NanoUsd(8_400_000),

@@ -10,6 +10,7 @@ use crate::{
         usage,
     },
     text::{Found, Kind, Place, Role},
+    usage::tier,
 };
 
 /// Whole answers have their words in `message`, chunks in `delta`. Only one of them is read: some servers send both in
@@ -71,6 +72,7 @@ impl Reading {
         let mut has_choices = false;
         let mut is_error_object = false;
         let mut late_usage = None;
+        let mut late_tier = None;
         let mut object = cursor.enter()?;
         while let Some(key) = cursor.member(&mut object)? {
             match &*key {
@@ -86,6 +88,7 @@ impl Reading {
                     }
                 }
                 "usage" => late_usage = usage::read(cursor)?.or(late_usage),
+                "service_tier" => late_tier = tier(cursor)?,
                 "x_groq" => late_usage = self.x_groq(cursor)?.or(late_usage),
                 "error" => self.error(cursor)?,
                 // vLLM and others write the error without an envelope.
@@ -97,8 +100,9 @@ impl Reading {
             }
         }
         cursor.finish()?;
-        if let Some(usage) = late_usage {
+        if let Some(mut usage) = late_usage {
             self.has_usage = true;
+            usage.tier = late_tier.unwrap_or(usage.tier);
             self.events.push(Event::Usage(usage));
         }
         if is_error_object && self.error.is_none() {

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use gauntlet_types::{Event, Finish, TokenCount, Usage};
+use gauntlet_types::{Event, Finish, ServiceTier, TokenCount, Usage};
 use proptest::prelude::*;
 
 use super::*;
@@ -147,6 +147,24 @@ fn the_assembler_is_bounded_and_says_so() {
         assembler.feed(&Event::ToolCall { choice: 0, index, id, name: None, arguments: String::new() });
     }
     assert!(assembler.is_truncated() && assembler.tool_calls().len() == 1_000);
+}
+
+#[test]
+fn the_service_tier_of_an_answer_is_that_of_its_usage() {
+    let tier = |events: &[Event]| {
+        events.iter().find_map(|event| if let Event::Usage(usage) = event { Some(usage.tier) } else { None })
+    };
+    let check = |around: [&str; 2], expected: ServiceTier| {
+        let [before, behind] = around;
+        let text = format!(r#"{{{before}"choices":[],"usage":{{"prompt_tokens":1}}{behind}}}"#);
+        assert_eq!(tier(&read_chunk(text.as_bytes()).unwrap().events), Some(expected), "{text}");
+        assert_eq!(tier(&read_plain(&Bytes::from(text.clone())).unwrap().events), Some(expected), "{text}");
+    };
+    check(["", ""], ServiceTier::Standard);
+    check([r#""service_tier":"priority","#, ""], ServiceTier::Priority);
+    check(["", r#","service_tier":"flex""#], ServiceTier::Flex);
+    check([r#""service_tier":null,"#, ""], ServiceTier::Standard);
+    check([r#""service_tier":"auto","#, ""], ServiceTier::Standard);
 }
 
 #[test]

@@ -1,0 +1,3 @@
+//! The Anthropic dialect: so far what its answers say of their use.
+
+pub mod usage;

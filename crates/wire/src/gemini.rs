@@ -1,0 +1,3 @@
+//! The Gemini dialect: so far what its answers say of their use.
+
+pub mod usage;
