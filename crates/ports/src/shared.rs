@@ -36,8 +36,8 @@
 //! comes back (its journal says how much was used; so its id must outlive a restart), when it leaves in good order, or when
 //! an operator [forgets](SharedState::forget) it. Time alone returns places in flight, which cost no money if wrong.
 //!
-//! A replica id is one process at a time: `session` is drawn at each start, and a second process under the same id (a copied
-//! data folder) is refused with [`SharedError::InUse`] while the first one lives. After a crash the same answer comes for
+//! A replica id is one process at a time: `session` is greater at each start, and a second process under the same id (a
+//! copied data folder) is refused with [`SharedError::InUse`] while the first one lives. After a crash the same answer comes for
 //! what is left of the lease.
 //!
 //! # A store that loses its memory
@@ -62,7 +62,8 @@ pub trait SharedState: Send + Sync {
     fn exchange<'a>(&'a self, ask: &'a Exchange) -> BoxFuture<'a, Result<Exchanged, SharedError>>;
 
     /// A last exchange of a replica that stops in good order: everything is applied as by `exchange`, then its slices (but
-    /// for what `last` names as held) and its slots return, and its session ends. `last` must name every account
+    /// for what `last` names as held) and its slots return (those that `last` names at once, others with the lease), and its
+    /// session ends. `last` must name every account
     /// whose spend has changed since the last answer. The spend stays.
     fn leave<'a>(&'a self, last: &'a Exchange) -> BoxFuture<'a, Result<(), SharedError>>;
 
@@ -79,7 +80,8 @@ pub trait SharedState: Send + Sync {
 pub struct Exchange {
     /// Stable over restarts.
     pub replica: String,
-    /// Drawn at random at each start of the process.
+    /// Greater at each start of the process, from 1 and below 2^53: the time in microseconds, or a counter kept beside the
+    /// id. What an earlier process has sent and what arrives late is known by it.
     pub session: u64,
     /// Greater at each exchange of a session; from 1.
     pub seq: u64,
@@ -212,7 +214,7 @@ pub enum SharedError {
     )]
     InUse { replica: String, wait: Duration },
     /// The session was ended: it left, was forgotten, or another took the id after its lease was over. What it holds
-    /// beyond its calls in flight is no longer its own: go on only with a new session.
+    /// beyond its calls in flight is no longer its own: go on only with a new, greater session.
     #[error("the session of replica `{replica}` has ended")]
     Superseded { replica: String },
     /// A later exchange of the session has been applied already.

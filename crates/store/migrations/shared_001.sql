@@ -92,7 +92,7 @@ begin
     select * into strict seat from gauntlet_shared.replicas where replica = p_replica for update;
     now_at := gauntlet_shared.now_ms();
     last_retired := seat.retired;
-    if seat.retired = p_session then
+    if p_session <= seat.retired then
         verdict := 'superseded';
         return;
     elsif seat.session = p_session then
@@ -105,6 +105,9 @@ begin
         if now_at < seat.alive_until then
             verdict := 'in_use';
             alive := seat.alive_until - now_at;
+            return;
+        elsif p_session < seat.session then
+            verdict := 'superseded';
             return;
         end if;
         last_retired := seat.session;

@@ -5,6 +5,7 @@ use std::{
     os::unix::fs::{MetadataExt, chown},
     path::{Path, PathBuf},
     process::Command,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -132,8 +133,15 @@ impl PostgresServer {
     }
 
     pub fn kill_9(&mut self) {
-        // Dropped, it is killed and waited for; its children notice and end by themselves.
+        let children = children(self.pid());
+        // Dropped, it is killed and waited for. Its children would answer on for a while.
         drop(self.running.take());
+        children.iter().for_each(|child| process::signal_if_there(*child, "KILL"));
+        let until = Instant::now() + STOP_LIMIT;
+        while children.iter().any(|child| is_there(*child)) {
+            assert!(Instant::now() < until, "Postgres's children do not end");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// In good order, without waiting for its clients.
@@ -193,6 +201,13 @@ fn owner(folder: &Path) -> Option<Owner> {
     let owner = of("postgres").or_else(|| of("nobody")).expect("there is a user that is not root");
     chown(folder, Some(owner.uid), Some(owner.gid)).expect("root may give a folder away");
     Some(owner)
+}
+
+/// Dead ones that nobody has waited for do not count.
+fn is_there(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let rest = status.rsplit(')').next().unwrap_or_default();
+    rest.split_whitespace().next().is_some_and(|state| state != "Z")
 }
 
 /// By `/proc`: every one of them leads a group of its own, so the group does not find them.

@@ -43,12 +43,14 @@ for i = 1, #seats, 2 do
 end
 mine = mine or { session = '-', retired = '-', seq = 0, til = 0 }
 local known_seq = 0
-if mine.retired == session then return { 'superseded' } end
+local number_of = function(s) return tonumber(s) or 0 end
+if number_of(session) <= number_of(mine.retired) then return { 'superseded' } end
 if mine.session == session then
   known_seq = mine.seq
   if seq <= mine.seq then return { 'stale' } end
 elseif mine.session ~= '-' then
   if now < mine.til then return { 'in_use', int(mine.til - now) } end
+  if number_of(session) < number_of(mine.session) then return { 'superseded' } end
   mine.retired = mine.session
 end
 if is_leaving then

@@ -35,7 +35,7 @@ struct State {
 #[derive(Clone, Copy, Default)]
 struct Seat {
     session: Option<u64>,
-    /// The last session that ended: what it sent before may still arrive.
+    /// The last session that ended: what it and those before it have sent may still arrive.
     retired: Option<u64>,
     seq: u64,
     seen: i64,
@@ -195,7 +195,8 @@ impl State {
         let known = self.replicas.get(&ask.replica).copied();
         let mut seat = known.unwrap_or_default();
         let mut known_seq = 0;
-        if seat.retired == Some(ask.session) {
+        let is_ended = seat.retired.is_some_and(|last| ask.session <= last);
+        if is_ended || (!seat.is_alive(now) && seat.session.is_some_and(|last| ask.session < last)) {
             return Err(SharedError::Superseded { replica: replica() });
         }
         if seat.session == Some(ask.session) {

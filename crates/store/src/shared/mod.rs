@@ -68,6 +68,9 @@ fn check(ask: &Exchange) -> Result<(), SharedError> {
     if ask.replica.is_empty() || ask.seq == 0 || ask.lease.is_zero() {
         return malformed("an exchange needs a replica id, a number from 1 and a lease".to_owned());
     }
+    if ask.session == 0 || ask.session >= 1 << 53 {
+        return malformed("a session is a number from 1 and below 2^53".to_owned());
+    }
     if ask.seq > i64::MAX as u64 || ask.acked >= ask.seq {
         return malformed(format!("exchange {} cannot follow an answer to {}", ask.seq, ask.acked));
     }

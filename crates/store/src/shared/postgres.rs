@@ -156,7 +156,7 @@ impl PostgresShared {
             .flat_map(|one| [one.max, one.used, one.keep.max(one.used), one.want].map(i64::from))
             .collect();
         let replica = ask.replica.as_bytes();
-        // The same 64 bits, read with a sign.
+        // Checked to be small enough.
         let session = ask.session as i64;
         let (seq, acked, lease) = (ask.seq as i64, ask.acked as i64, millis(ask.lease));
         let parameters: [(&(dyn ToSql + Sync), Type); 12] = [

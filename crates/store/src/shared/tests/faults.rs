@@ -135,7 +135,6 @@ fn a_redis_that_forgot_everything_settles_before_anything_grows() {
             (20, 50),
             "a said it in time"
         );
-        assert_eq!(answer.replicas_alive, 2);
     });
 }
 
@@ -302,7 +301,7 @@ fn passwords_stay_out_of_errors() {
     refused(&format!("postgres://user:{word}@host:not-a-port/db"));
     refused(&format!("postgres://user:{word}@host/db?what={word}"));
     refused(&format!("mysql://user:{word}@host/db"));
-    refused(&format!("{word}"));
+    refused(word);
     run(async {
         for url in [format!("redis://:{word}@127.0.0.1:1/0"), format!("postgres://me:{word}@127.0.0.1:1/db")]
         {

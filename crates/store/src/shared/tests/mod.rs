@@ -44,6 +44,7 @@ async fn empty_redis(server: &RedisServer) -> SharedPlace {
     let store: Arc<dyn SharedState> = Arc::new(RedisShared::new(&server.url(), PATIENT).unwrap());
     let first = Exchange {
         replica: "who comes first".to_owned(),
+        session: 1,
         seq: 1,
         lease: Duration::from_millis(1),
         ..Exchange::default()

@@ -211,7 +211,7 @@ fn kind<T>(result: &Result<T, SharedError>) -> &'static str {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     #[test]
     fn no_interleaving_passes_a_cap(steps in steps()) {
