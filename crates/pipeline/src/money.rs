@@ -1,13 +1,16 @@
 //! What a call may cost, which budgets pay, and what its attempts were billed.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use gauntlet_policy::{
     budget::{Draw, Refused},
     config::{CallFacts, Unpriced},
     plan,
+    price::{Bound, Price},
 };
-use gauntlet_types::{Billed, Code, Drawn, Fault, Mono, Name, NanoUsd, Outcome, TokenCount, Usage};
+use gauntlet_types::{
+    Billed, Code, Drawn, Fault, Mono, Name, NanoUsd, Outcome, ServiceTier, TokenCount, Usage,
+};
 use gauntlet_wire::openai::answer::Assembler;
 
 use crate::{
@@ -17,6 +20,9 @@ use crate::{
 
 /// Tokens of the frame around each message (role, separators), and of the tools' frame: above what any vendor documents.
 const TOKENS_PER_MESSAGE: u32 = 16;
+/// An image given by its address shows nothing of its size. The dearest way to count one that is documented (OpenAI's
+/// gpt-4o-mini: 2,833 and 5,667 for each of at most eight tiles) comes to 48,169.
+const TOKENS_PER_MEDIA: u32 = 50_000;
 
 /// How much of an attempt that failed will be on the provider's bill, as far as anybody can tell from outside.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,18 +110,40 @@ impl Call {
 
     /// The worst case of one attempt at the dearest target, given a bound of the input.
     pub(crate) fn bound_of(&self, input: TokenCount) -> Drawn {
+        let media = self.request.chat().is_some_and(|chat| chat.media_count > 0);
+        let tier = self.request.chat().and_then(|chat| ServiceTier::of_word(chat.service_tier.as_deref()?));
+        let bound = |price: &Arc<Price>| {
+            // No model reads more than its window holds, whatever is sent.
+            let input = price.context_window.map_or(input, |window| input.min(window));
+            let (output, web_searches) = (self.output_max, 0);
+            price.bound_of(&Bound { input, output, may_audio: media, may_image: media, web_searches, tier })
+        };
         let prices = self.plan.iter().filter_map(|planned| planned.price.as_ref());
-        let usd = prices.map(|price| price.bound(input, self.output_max)).max().unwrap_or_default();
+        let usd = prices.map(bound).max().unwrap_or_default();
         let tokens = i64::from(input.0) + i64::from(self.output_max.0);
         Drawn { usd, tokens, requests: 1 }
     }
 
-    /// No token is shorter than a byte, so the bytes of the texts bound the tokens.
+    /// The input's tokens from above: no token is shorter than a byte, and no image is more than so many.
     pub(crate) fn input_bytes(&self) -> TokenCount {
         let messages = self.request.chat().map_or(1, |chat| chat.message_count as u32);
         let edited: usize = self.edits.iter().map(|edit| edit.with.len()).sum();
         let bytes = u32::try_from(self.body.len() + edited).unwrap_or(u32::MAX);
-        TokenCount(bytes.saturating_add(messages.saturating_mul(TOKENS_PER_MESSAGE)))
+        let frames = messages.saturating_mul(TOKENS_PER_MESSAGE);
+        TokenCount(bytes.saturating_add(frames).saturating_add(self.media_tokens()))
+    }
+
+    /// The input's tokens as exactly as anybody can tell beforehand: its texts by the tokenizer. Sounds and files are
+    /// only known by their bytes.
+    pub(crate) fn input_counted(&self) -> TokenCount {
+        match self.request.chat() {
+            Some(chat) if chat.media_count > chat.image_count => self.input_bytes(),
+            _ => TokenCount(settle::count_input(self).0.saturating_add(self.media_tokens())),
+        }
+    }
+
+    fn media_tokens(&self) -> u32 {
+        self.request.chat().map_or(0, |chat| chat.media_count.saturating_mul(TOKENS_PER_MEDIA))
     }
 
     /// The most output tokens that the call may cost: what the caller asks for, held to the route's limit, for each
@@ -127,7 +155,12 @@ impl Call {
             (Some(asked), Some(limit)) => asked.min(limit.0),
             (Some(asked), None) => asked,
             (None, Some(limit)) => limit.0,
-            (None, None) => self.route.max_tokens_default.0,
+            (None, None) => {
+                // A model refuses to be asked for more than it can give.
+                let most = self.plan.iter().filter_map(|planned| planned.price.as_ref()?.output_max).min();
+                let default = self.route.max_tokens_default;
+                most.map_or(default, |most| default.min(most)).0
+            }
         };
         TokenCount(each.saturating_mul(chat.n.max(1)))
     }

@@ -111,7 +111,7 @@ impl Sharer {
         parts.shared.ledger.sharing()?;
         let SharerParts { shared, store, replica, lease, on_down } = parts;
         lock(&shared.limiter).lease(shared.clock.mono());
-        let session = random_session(&shared);
+        let session = session_after(&shared, 0);
         let (seq, acked, epoch, lease_until, replicas, is_cut_off) = (0, 0, None, None, 1, false);
         Some(Sharer {
             shared,
@@ -309,7 +309,7 @@ impl Sharer {
         }
         let is_ended = matches!(error, SharedError::Superseded { .. });
         if is_ended {
-            self.session = random_session(&self.shared);
+            self.session = session_after(&self.shared, self.session);
             (self.seq, self.acked) = (0, 0);
         }
         let is_over = self.lease_until.is_none_or(|until| now >= until);
@@ -352,8 +352,7 @@ impl Sharer {
     }
 }
 
-/// Drawn anew at each start, so that two processes under one id are noticed.
-fn random_session(shared: &Shared) -> u64 {
-    // The low half of a version 7 id is random but for its two variant bits.
-    shared.clock.call_id().0.as_u64_pair().1
+/// Greater at each start, so that two processes under one id are noticed, and the older gives way.
+fn session_after(shared: &Shared, last: u64) -> u64 {
+    u64::try_from(shared.clock.now().0).unwrap_or(0).max(last + 1)
 }

@@ -23,6 +23,6 @@ mod output_guards;
 mod prices;
 mod prompts_journey;
 mod provider_faults;
-mod replicas;
 mod real_model;
+mod replicas;
 mod sdks;

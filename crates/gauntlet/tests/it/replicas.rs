@@ -35,8 +35,9 @@ impl Replicas {
         let config = folder.path().join("config");
         std::fs::create_dir(&config).unwrap();
         let url = provider.url();
-        let main =
-            format!("providers:\n  prov: {{dialect: openai, url: \"{url}\", key: secret}}\nshared: {shared}\n{rest}\n");
+        let main = format!(
+            "providers:\n  prov: {{dialect: openai, url: \"{url}\", key: secret}}\nshared: {shared}\n{rest}\n"
+        );
         std::fs::write(config.join("gauntlet.yml"), main).unwrap();
         std::fs::write(config.join("budgets.yml"), budgets).unwrap();
         std::fs::write(config.join("prices.yml"), "test-model: {input: 1, output: 2}\n").unwrap();
@@ -192,7 +193,8 @@ fn a_cap_is_kept_by_three(shared: &str) {
         replicas.restart(number);
     }
     thread::sleep(Duration::from_millis(500));
-    let late = (0..12).map(|number| replicas.chat(number % 3).status).filter(|status| *status == 200).count() as i64;
+    let late =
+        (0..12).map(|number| replicas.chat(number % 3).status).filter(|status| *status == 200).count() as i64;
     assert!(answered + late <= 60, "{late} more after a restart");
 }
 
@@ -223,7 +225,12 @@ fn a_store_killed_under_load_stops_what_it_would_have_granted_and_no_cap_is_pass
     redis.kill_9();
     load.wait_until("without the store, calls are refused", |[.., other]| other > 20);
     let refused = replicas.chat(0);
-    assert_eq!((refused.status, &refused.json()["error"]["code"]), (503, &json!("unavailable")), "{}", refused.text());
+    assert_eq!(
+        (refused.status, &refused.json()["error"]["code"]),
+        (503, &json!("unavailable")),
+        "{}",
+        refused.text()
+    );
     assert!(refused.text().contains("cannot be reached"), "{}", refused.text());
     // A replica dies meanwhile, and its slice with it.
     replicas.running[2].take().unwrap().kill9();
@@ -315,6 +322,8 @@ fn rates_and_places_are_shared_and_a_dead_replicas_places_return() {
 fn most_at_once(provider: &Provider, each: Duration) -> usize {
     let mut begun: Vec<Instant> = provider.requests().iter().map(|request| request.at).collect();
     begun.sort();
-    let within = |at: &Instant| begun.iter().filter(|other| **other <= *at && at.duration_since(**other) < each).count();
+    let within = |at: &Instant| {
+        begun.iter().filter(|other| **other <= *at && at.duration_since(**other) < each).count()
+    };
     begun.iter().map(within).max().unwrap_or(0)
 }

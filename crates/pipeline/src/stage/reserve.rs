@@ -15,7 +15,7 @@ use gauntlet_wire::openai::chat::LimitField;
 
 use crate::{
     call::{Call, Passed, Request},
-    stage::{attempt::canned, settle},
+    stage::attempt::canned,
 };
 
 /// A call that waits for room looks again at least so often: a window may turn while nothing is settled.
@@ -92,7 +92,7 @@ async fn hold(call: &mut Call) -> Result<(), Box<Full>> {
     let mut bound = call.bound_of(call.input_bytes());
     let mut held = try_hold(call, bound, &draws, &per_call).await;
     if held.is_err() {
-        bound = call.bound_of(settle::count_input(call));
+        bound = call.bound_of(call.input_counted());
         held = try_hold(call, bound, &draws, &per_call).await;
     }
     call.hold = Some(held?);

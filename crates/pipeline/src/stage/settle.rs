@@ -101,6 +101,6 @@ fn wasted(call: &Call, cost: NanoUsd) -> NanoUsd {
     let Some(price) = call.plan.get(call.current).and_then(|planned| planned.price.as_ref()) else {
         return cost;
     };
-    let output_cost = price.cost(&Usage { output, ..Usage::default() });
+    let output_cost = price.cost(&Usage { output, tier: call.record.usage.tier, ..Usage::default() });
     NanoUsd((output_cost.0 as i128 * call.unread_chars as i128 / all as i128) as i64)
 }

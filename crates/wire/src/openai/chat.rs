@@ -83,6 +83,8 @@ pub struct ChatRequest {
     pub messages: Range<usize>,
     /// Images, sounds and files among the content parts: tokens that no text shows.
     pub media_count: u32,
+    /// The images among them.
+    pub image_count: u32,
     /// The value of `stream_options`, `null` included.
     pub stream_options: Option<Range<usize>>,
     pub gauntlet: Option<GauntletField>,

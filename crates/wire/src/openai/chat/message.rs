@@ -16,6 +16,7 @@ pub(super) struct Messages {
     pub count: usize,
     pub span: Range<usize>,
     pub media_count: u32,
+    pub image_count: u32,
 }
 
 pub(super) fn read(cursor: &mut Cursor<'_>, texts: &mut Vec<Found>) -> Scan<Messages> {
@@ -31,9 +32,10 @@ pub(super) fn read(cursor: &mut Cursor<'_>, texts: &mut Vec<Found>) -> Scan<Mess
                 format_args!("has more than {MESSAGES_MAX} items"),
             ));
         }
-        let mut reader = Message { index: messages.count as u32, texts, media_count: 0 };
+        let mut reader = Message { index: messages.count as u32, texts, media_count: 0, image_count: 0 };
         reader.read(cursor)?;
         messages.media_count = messages.media_count.saturating_add(reader.media_count);
+        messages.image_count = messages.image_count.saturating_add(reader.image_count);
         messages.count += 1;
     }
     messages.span = start..cursor.at();
@@ -48,6 +50,7 @@ struct Message<'t> {
     index: u32,
     texts: &'t mut Vec<Found>,
     media_count: u32,
+    image_count: u32,
 }
 
 impl Message<'_> {
@@ -151,6 +154,8 @@ impl Message<'_> {
                 // Not words: bytes of media, and marks that providers check.
                 "image_url" | "input_audio" | "file" | "video_url" | "audio_url" | "image" => {
                     self.media_count = self.media_count.saturating_add(1);
+                    let is_image = matches!(&*key, "image_url" | "image");
+                    self.image_count = self.image_count.saturating_add(is_image.into());
                     media(cursor, self.texts)?;
                 }
                 "type" | "id" | "cache_control" | "signature" | "data" => cursor.skip()?,

@@ -289,6 +289,7 @@ impl Draft {
             message_count: messages.count,
             messages: messages.span,
             media_count: messages.media_count,
+            image_count: messages.image_count,
             stream_options: self.stream_options,
             gauntlet: self.gauntlet,
             layout: self.layout,

@@ -148,7 +148,7 @@ fn every_text_that_reaches_the_model_is_found() {
         .map(|s| format!("{} {:?} {:?} {:?}", s.place, s.role, s.kind, s.as_str(&body)))
         .collect();
     insta::assert_snapshot!(found.join("\n"));
-    assert_eq!(request.media_count, 1);
+    assert_eq!((request.media_count, request.image_count), (1, 1));
 }
 
 #[test]
