@@ -14,6 +14,7 @@ mod demo;
 mod documents;
 mod fidelity;
 mod first_call;
+mod full_budgets;
 mod full_disk;
 mod keys_and_kills;
 mod kill_nine;
