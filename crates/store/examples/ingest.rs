@@ -87,8 +87,7 @@ fn questions(store: &SqliteTraces, maker: &Maker) {
         by: by.to_vec(),
         from: from.day(),
         to: to.day(),
-        tenant: None,
-        route: None,
+        ..SpendQuery::default()
     };
     time("spend by route and model", || {
         store.spend(&query(&[SpendBy::Route, SpendBy::Model])).expect("sum").len()
