@@ -48,6 +48,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Trace(trace) => done(command::trace::run(&place, trace)),
         Command::Spend(spend) => done(command::spend::run(&place, spend)),
         Command::Budget => done(command::spend::budget(&place)),
+        Command::Events(events) => done(command::events::run(&place, &events)),
+        Command::Reprice(reprice) => done(command::reprice::run(&place, &reprice)),
+        Command::Reconcile(reconcile) => command::reconcile::run(&place, &reconcile),
+        Command::Advice(advice) => done(command::advice::run(&place, &advice)),
         Command::Prompt(prompt) => done(command::manage::prompt(&place, prompt)),
         Command::Guard(guard) => done(command::guard::run(&place, guard)),
     }
