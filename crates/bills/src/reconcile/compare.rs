@@ -8,6 +8,9 @@ use serde::Serialize;
 
 use super::read::{ALL_MODELS, Export};
 
+/// Rows of a report, which is kept: a year of thirty models.
+const ROWS_MAX: usize = 10_000;
+
 /// What a provider may say of a day and model; none where it does not.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
 pub struct Figures {
@@ -143,7 +146,7 @@ pub fn compare(export: &Export, ours: &[SpendRow], rules: &Rules) -> Report {
     };
     let rows: Vec<Row> = sides.into_iter().map(|((day, model), both)| row(Some(day), model, both)).collect();
     let totals: Vec<Row> = totals.into_iter().map(|(model, both)| row(None, model, both)).collect();
-    Report {
+    let mut report = Report {
         from: export.from.to_string(),
         to: export.to.to_string(),
         threshold_percent: rules.threshold_percent,
@@ -151,7 +154,22 @@ pub fn compare(export: &Export, ours: &[SpendRow], rules: &Rules) -> Report {
         rows,
         totals,
         notes: export.notes.clone(),
+    };
+    let left_out = bound(&mut report.rows) + bound(&mut report.totals);
+    if left_out > 0 {
+        report.notes.push(format!("{left_out} rows are left out here; those that drift stand first"));
     }
+    report
+}
+
+/// Cuts a list that nobody would read through to its drifting rows, and says how many rows went.
+fn bound(rows: &mut Vec<Row>) -> usize {
+    let left_out = rows.len().saturating_sub(ROWS_MAX);
+    if left_out > 0 {
+        rows.sort_by_key(|row| !row.is_drift);
+        rows.truncate(ROWS_MAX);
+    }
+    left_out
 }
 
 fn pairs(our: &Figures, their: &Figures, said: &Figures, rules: &Rules) -> Vec<Pair> {

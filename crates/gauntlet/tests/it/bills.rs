@@ -52,14 +52,16 @@ fn a_month_by_tenant_and_feature_is_on_the_bill() {
     assert!(bill["from"].as_str().unwrap().ends_with("-01"));
 
     let csv = app.command(&["spend", "--by", "tenant,route", "--month", "this", "--csv"]).expect_ok().stdout;
-    let lines: Vec<&str> = csv.split("\r\n").collect();
+    let lines: Vec<&str> = csv.lines().collect();
     assert!(lines[0].starts_with("tenant,route,calls,errors,"), "{csv}");
     assert!(lines[1].starts_with("acme,support_bot,2,0,") && lines[1].contains(",0.004,"), "{csv}");
     assert!(csv.contains("\"'=1+1\",search,1,"), "no cell is a formula: {csv}");
     let url = app.url(&format!("/api/v1/spend?by=tenant,feature&month={month}"));
     let reply = http::get(&url, &[("accept", "text/csv")]).unwrap();
     assert!(reply.header("content-type").unwrap().starts_with("text/csv"));
-    assert_eq!(reply.text().trim(), csv.trim(), "the API and the command say the same");
+    assert!(reply.text().ends_with("\r\n"));
+    let same = reply.text().lines().eq(csv.lines());
+    assert!(same, "the API and the command say the same: {}", reply.text());
 
     let shown = app.command(&["spend", "--by", "tenant,route", "--last", "7d"]).expect_ok().stdout;
     for part in ["acme", "support_bot", "$0.0040", "total", "$0.0080"] {
@@ -189,7 +191,7 @@ fn a_providers_figures_are_compared_with_ours() {
     let csv = app.command(&["reconcile", &write("u.csv", &csv), "--provider", "prov", "--from", "csv"]);
     assert_eq!(csv.code, Some(0), "less than half a cent is rounding: {csv}");
     // A long export is taken whole.
-    let rows: String = (0..120_000).map(|n| format!("{day},other-{n},1,1,0\n")).collect();
+    let rows: String = (0..70_000).map(|n| format!("{day},other-{n},1,1,0\n")).collect();
     let long = write("long.csv", &format!("day,model,input_tokens,output_tokens,cost_usd\n{rows}"));
     let long = app.command(&["reconcile", &long, "--provider", "prov", "--json"]);
     assert_eq!(long.code, Some(1), "{}", long.stderr);
