@@ -141,7 +141,10 @@ impl<'a> Sample<'a> {
             one.saved_usd_per_month = monthly(one.saved);
         }
         advice.sort_by(|one, other| {
-            other.saved.cmp(&one.saved).then_with(|| (&one.route, &one.model).cmp(&(&other.route, &other.model)))
+            other
+                .saved
+                .cmp(&one.saved)
+                .then_with(|| (&one.route, &one.model).cmp(&(&other.route, &other.model)))
         });
         advice.truncate(ADVICE_MAX);
         Report {

@@ -21,12 +21,7 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Rules {
-        Rules {
-            factor_percent: 300,
-            window_days: 28,
-            history_days_min: 7,
-            floor: NanoUsd(1_000_000_000),
-        }
+        Rules { factor_percent: 300, window_days: 28, history_days_min: 7, floor: NanoUsd(1_000_000_000) }
     }
 }
 
@@ -58,7 +53,8 @@ pub fn spike(spent: &[(Day, NanoUsd)], day: Day, rules: &Rules) -> Option<Spike>
     let sum: NanoUsd = within().map(|(_, cost)| *cost).sum();
     let cost: NanoUsd = spent.iter().filter(|(at, _)| *at == day).map(|(_, cost)| *cost).sum();
     // cost ≥ factor × sum ÷ days, in whole numbers.
-    let is_above = i128::from(cost.0) * i128::from(days) * 100 >= i128::from(sum.0) * i128::from(rules.factor_percent);
+    let is_above =
+        i128::from(cost.0) * i128::from(days) * 100 >= i128::from(sum.0) * i128::from(rules.factor_percent);
     let mean = NanoUsd(sum.0 / i64::from(days));
     let times = (mean.0 > 0).then(|| cost.0 as f64 / mean.0 as f64);
     (cost >= rules.floor && cost > NanoUsd::ZERO && is_above).then_some(Spike { cost, mean, days, times })
@@ -106,9 +102,19 @@ mod tests {
         let mut gaps = [None; 28];
         (gaps[0], gaps[14]) = (Some(28), Some(28));
         check("56 dollars in 28 days", &gaps, 6, Some((2, 28)));
-        check("known for eight days, of which one with calls", &[Some(16), None, None, None, None, None, None, None], 6, Some((2, 8)));
+        check(
+            "known for eight days, of which one with calls",
+            &[Some(16), None, None, None, None, None, None, None],
+            6,
+            Some((2, 8)),
+        );
         check("free until today", &[Some(0); 10], 1, Some((0, 10)));
-        check("what lies before the window does not count", &[&[Some(1000)][..], &[None; 28]].concat(), 500, None);
+        check(
+            "what lies before the window does not count",
+            &[&[Some(1000)][..], &[None; 28]].concat(),
+            500,
+            None,
+        );
     }
 
     #[test]

@@ -31,7 +31,8 @@ impl Csv {
     /// "this is text". The character that makes a formula may stand behind blanks, and may be a wide form of itself.
     fn text(&mut self, text: &str) {
         let first = text.trim_start_matches(|c: char| c.is_whitespace() || c.is_control()).chars().next();
-        let is_formula = first.is_some_and(|c| "=+-@＝＋－＠|%".contains(c)) || text.starts_with(['\t', '\r', '\n']);
+        let is_formula =
+            first.is_some_and(|c| "=+-@＝＋－＠|%".contains(c)) || text.starts_with(['\t', '\r', '\n']);
         let is_quoted = is_formula || text.contains(['"', ',', '\r', '\n', ';', '\t']) || text != text.trim();
         if !is_quoted {
             self.0.push_str(text);
@@ -56,7 +57,8 @@ pub fn read(text: &str) -> Result<Vec<(usize, Vec<String>)>, usize> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let head = text.lines().next().unwrap_or("");
     let separator = if head.contains(';') && !head.contains(',') { ';' } else { ',' };
-    let mut reader = Reader { records: Vec::new(), cells: Vec::new(), cell: String::new(), line: 1, begun: 1 };
+    let mut reader =
+        Reader { records: Vec::new(), cells: Vec::new(), cell: String::new(), line: 1, begun: 1 };
     let mut characters = text.chars().peekable();
     let mut quoted = false;
     while let Some(c) = characters.next() {

@@ -6,7 +6,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use gauntlet_policy::price::Price;
-use gauntlet_types::{CacheUse, CallRecord, Code, Day, NanoUsd, Outcome, Target, Timestamp, TokenCount, Usage};
+use gauntlet_types::{
+    CacheUse, CallRecord, Code, Day, NanoUsd, Outcome, Target, Timestamp, TokenCount, Usage,
+};
 use serde::{Deserialize, Serialize};
 
 /// The price of a target at a time, by today's table.
@@ -23,7 +25,9 @@ pub enum Priced {
 }
 
 pub fn price(record: &CallRecord, price_of: PriceOf<'_>) -> Priced {
-    let (Some(target), false) = (&record.target, record.cache == CacheUse::Exact) else { return Priced::Kept };
+    let (Some(target), false) = (&record.target, record.cache == CacheUse::Exact) else {
+        return Priced::Kept;
+    };
     // Nobody knows what an interrupted call used, nor one that was dropped: they were charged their hold.
     let is_dropped = record.error == Some(Code::Internal) && record.cost >= record.held;
     if record.outcome == Outcome::Interrupted || (is_dropped && record.held > NanoUsd::ZERO) {
@@ -192,6 +196,9 @@ mod tests {
         assert_eq!(found.len(), 1);
         let change = &found[0];
         assert_eq!((change.calls, change.changed, change.unpriced), (3, 1, 1));
-        assert_eq!((change.before, change.after, change.model.as_str()), (NanoUsd(30), NanoUsd(45), "openai/cheap"));
+        assert_eq!(
+            (change.before, change.after, change.model.as_str()),
+            (NanoUsd(30), NanoUsd(45), "openai/cheap")
+        );
     }
 }

@@ -11,8 +11,8 @@ pub mod trace_store;
 pub mod upstream;
 
 pub use bills::{
-    Correction, NameKind, Reconciliation, RecordCursor, RecordPage, RecordQuery, Repricing, SpendBy, SpendQuery,
-    SpendRow, Unanswerable,
+    Correction, NameKind, Reconciliation, RecordCursor, RecordPage, RecordQuery, Repricing, SpendBy,
+    SpendQuery, SpendRow, Unanswerable,
 };
 pub use clock::Clock;
 pub use control::{ControlError, ControlStore, Kill, KillKind, StoredKey, StoredPrompt};

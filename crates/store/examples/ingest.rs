@@ -12,7 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gauntlet_ports::{Grain, RecordQuery, SpendBy, SpendQuery, SpoolPosition, StoredCall, TraceFilter, TraceStore};
+use gauntlet_ports::{
+    Grain, RecordQuery, SpendBy, SpendQuery, SpoolPosition, StoredCall, TraceFilter, TraceStore,
+};
 use gauntlet_store::SqliteTraces;
 use gauntlet_types::{
     Attempt, AttemptEnd, CacheUse, CallId, CallRecord, Caller, Charge, Decision, Door, Environment, Finish,

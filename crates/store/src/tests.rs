@@ -409,7 +409,8 @@ fn a_file_of_the_version_before_keeps_its_bills() {
     assert_eq!((total.calls, total.errors, total.tokens_in, total.tokens_cached), (3, 1, 300, 21));
     assert_eq!((total.cost, total.corrected, total.cut_short), (NanoUsd(18), NanoUsd(18), 0));
     let users: Vec<_> = store.spend(&query(&[SpendBy::User])).unwrap();
-    let users: Vec<_> = users.iter().map(|row| (row.keys[0].as_str(), row.calls, row.errors, row.cost.0)).collect();
+    let users: Vec<_> =
+        users.iter().map(|row| (row.keys[0].as_str(), row.calls, row.errors, row.cost.0)).collect();
     assert_eq!(users, [("ann", 2, 1, 11), ("bob", 1, 0, 7)], "keys and users of before are known");
     let keys = store.spend(&query(&[SpendBy::Day, SpendBy::Key])).unwrap();
     assert_eq!(keys.iter().map(|row| row.calls).collect::<Vec<_>>(), [1, 2]);

@@ -10,8 +10,9 @@ mod support;
 use std::{fs, sync::Arc, thread, time::Duration};
 
 use gauntlet_ports::{
-    BudgetSpent, Correction, Grain, Overview, Reconciliation, RecordCursor, RecordPage, RecordQuery, Repricing, SpendQuery, SpendRow, Spool, SpoolPosition, StoreError, StoredCall,
-    TraceFilter, TraceRow, TraceStore,
+    BudgetSpent, Correction, Grain, Overview, Reconciliation, RecordCursor, RecordPage, RecordQuery,
+    Repricing, SpendQuery, SpendRow, Spool, SpoolPosition, StoreError, StoredCall, TraceFilter, TraceRow,
+    TraceStore,
 };
 use gauntlet_trace::{Drainer, DrainerConfig, FileSpool, SpoolLimits};
 use gauntlet_types::{CallId, Day, Timestamp};

@@ -94,7 +94,8 @@ impl Prefix {
         let off = rates.input.0.checked_sub(rates.cache_read.0).filter(|_| rates.cache_read.0 > 0)?;
         // Each time the prefix has gone cold it is written anew, which some vendors charge more for.
         let premium = rates.cache_write_5m.0.saturating_sub(rates.input.0);
-        let pico = |calls: u64, tokens: u64, rate: u64| u128::from(calls) * u128::from(tokens) * u128::from(rate);
+        let pico =
+            |calls: u64, tokens: u64, rate: u64| u128::from(calls) * u128::from(tokens) * u128::from(rate);
         let gained = pico(self.within, tokens.into(), off);
         let written = pico(self.calls - self.within, tokens.into(), premium);
         // What is cached already saves already.

@@ -22,7 +22,13 @@ fn of(report: &Report, kind: Kind) -> Option<&Advice> {
 }
 
 /// None of these changes leaves an advice of that kind.
-fn silenced(price_of: PriceOf<'_>, kind: Kind, calls: &[StoredCall], what: &str, change: fn(usize, &mut StoredCall)) {
+fn silenced(
+    price_of: PriceOf<'_>,
+    kind: Kind,
+    calls: &[StoredCall],
+    what: &str,
+    change: fn(usize, &mut StoredCall),
+) {
     let mut calls = calls.to_vec();
     calls.iter_mut().enumerate().for_each(|(at, call)| change(at, call));
     assert!(of(&report_by(price_of, &calls, &DAY), kind).is_none(), "{what}");
@@ -31,7 +37,8 @@ fn silenced(price_of: PriceOf<'_>, kind: Kind, calls: &[StoredCall], what: &str,
 #[test]
 fn repeats_within_an_hour_would_have_been_cached() {
     // A second apart, twenty times the same; then the same an hour on.
-    let mut calls: Vec<_> = (0..20).map(|n| call(n, "gpt-4o", (100, 900), "what time is it", 1_000)).collect();
+    let mut calls: Vec<_> =
+        (0..20).map(|n| call(n, "gpt-4o", (100, 900), "what time is it", 1_000)).collect();
     let found = report_by(&prices, &calls, &DAY);
     let advice = of(&found, Kind::Cache).expect("an advice");
     assert_eq!((advice.calls, advice.saved), (19, NanoUsd(19_000)));
@@ -87,7 +94,8 @@ fn with_cache(_: &Target, _: Timestamp) -> Option<Arc<Price>> {
 fn long_shared_prefixes_are_worth_caching() {
     let prefix = "You answer questions about boats. ".repeat(300);
     let text = |n: i64| format!("{prefix}{n} and something else");
-    let calls: Vec<_> = (0..20).map(|n| call(n * 60, "claude-x", (3_000, 900), &text(n), 7_500_000)).collect();
+    let calls: Vec<_> =
+        (0..20).map(|n| call(n * 60, "claude-x", (3_000, 900), &text(n), 7_500_000)).collect();
     let found = report_by(&with_cache, &calls, &DAY);
     let advice = of(&found, Kind::PromptPrefix).expect("an advice");
     // 19 reads at nine tenths off and one write at a quarter more, of nearly all 3,000 tokens.
@@ -99,9 +107,12 @@ fn long_shared_prefixes_are_worth_caching() {
         call.record.usage.input_fresh = TokenCount(1_000);
     });
     check("too short", |_, call| call.record.usage.input_fresh = TokenCount(900));
-    check("hours apart: each call would write", |at, call| call.record.started.0 += at as i64 * 3_600_000_000);
+    check("hours apart: each call would write", |at, call| {
+        call.record.started.0 += at as i64 * 3_600_000_000
+    });
     check("what differs stands first", |at, call| {
-        call.input = String::from_utf8_lossy(&call.input).replace("You answer", &format!("{at:09} answer")).into();
+        call.input =
+            String::from_utf8_lossy(&call.input).replace("You answer", &format!("{at:09} answer")).into();
     });
 }
 

@@ -60,18 +60,20 @@ impl Calls {
                 .map(|(started, usage, _)| Some(price_of(candidate, *started)?.cost(usage)))
                 .try_fold(NanoUsd::ZERO, |sum, one| one.map(|one| sum.plus(one)))
         };
-        let suggested = smaller(&target.model).into_iter().map(|model| Target {
-            provider: target.provider.clone(),
-            model: model.as_str().into(),
-        });
-        let configured = known.iter().filter(|one| one.provider == target.provider && *one != target).cloned();
+        let suggested = smaller(&target.model)
+            .into_iter()
+            .map(|model| Target { provider: target.provider.clone(), model: model.as_str().into() });
+        let configured =
+            known.iter().filter(|one| one.provider == target.provider && *one != target).cloned();
         let (sum, candidate) = suggested
             .chain(configured)
             .filter_map(|candidate| Some((sum_at(&candidate)?, candidate)))
             // A free one is a model of one's own, or a mistake in the table. The first that is cheap enough is taken: the
             // next smaller model, not the smallest.
             .filter(|(sum, _)| *sum > NanoUsd::ZERO)
-            .find(|(sum, _)| cost.minus(*sum).0.saturating_mul(100) >= cost.0.saturating_mul(SHARE_MIN_PERCENT))?;
+            .find(|(sum, _)| {
+                cost.minus(*sum).0.saturating_mul(100) >= cost.0.saturating_mul(SHARE_MIN_PERCENT)
+            })?;
         Some(Advice {
             kind: Kind::CheaperModel,
             route: route.to_string(),
@@ -146,7 +148,8 @@ mod tests {
 
     #[test]
     fn tools_are_seen() {
-        let check = |input: &str, expected: bool| assert_eq!(has_tools(input.as_bytes()), expected, "{input}");
+        let check =
+            |input: &str, expected: bool| assert_eq!(has_tools(input.as_bytes()), expected, "{input}");
         check("{\"messages\": []}", false);
         check("{\"tools\": []}", false);
         check("{\"tools\": [{\"type\": \"function\"}]}", true);

@@ -120,10 +120,13 @@ pub fn compare(export: &Export, ours: &[SpendRow], rules: &Rules) -> Report {
     let names_none = export.rows.keys().any(|(_, model)| model == ALL_MODELS);
     for row in ours {
         let [day, model] = &row.keys[..] else { continue };
-        let Some(day) = Day::parse(day).filter(|day| *day >= export.from && *day <= export.to) else { continue };
+        let Some(day) = Day::parse(day).filter(|day| *day >= export.from && *day <= export.to) else {
+            continue;
+        };
         let figures = Figures::of(row);
         // Refusals and hits of our cache alone are nothing that a provider could know.
-        if figures.requests == Some(0) && figures.cost == Some(NanoUsd::ZERO) && figures.tokens_in == Some(0) {
+        if figures.requests == Some(0) && figures.cost == Some(NanoUsd::ZERO) && figures.tokens_in == Some(0)
+        {
             continue;
         }
         if names_models || !names_none {
@@ -177,7 +180,13 @@ fn pairs(our: &Figures, their: &Figures, said: &Figures, rules: &Rules) -> Vec<P
     let money = |amount: Option<NanoUsd>| amount.map(|amount| amount.0);
     let all = [
         ("tokens_in", whole(our.tokens_in), whole(their.tokens_in), said.tokens_in.is_some(), 0),
-        ("tokens_cached", whole(our.tokens_cached), whole(their.tokens_cached), said.tokens_cached.is_some(), 0),
+        (
+            "tokens_cached",
+            whole(our.tokens_cached),
+            whole(their.tokens_cached),
+            said.tokens_cached.is_some(),
+            0,
+        ),
         ("tokens_out", whole(our.tokens_out), whole(their.tokens_out), said.tokens_out.is_some(), 0),
         ("requests", whole(our.requests), whole(their.requests), said.requests.is_some(), 0),
         ("cost", money(our.cost), money(their.cost), said.cost.is_some(), rules.cost_slack.0),
@@ -203,7 +212,10 @@ fn pairs(our: &Figures, their: &Figures, said: &Figures, rules: &Rules) -> Vec<P
 pub(crate) fn base(model: &str) -> &str {
     let digits = |text: &str, shape: &str| {
         text.len() == shape.len()
-            && text.bytes().zip(shape.bytes()).all(|(c, s)| if s == b'0' { c.is_ascii_digit() } else { c == s })
+            && text
+                .bytes()
+                .zip(shape.bytes())
+                .all(|(c, s)| if s == b'0' { c.is_ascii_digit() } else { c == s })
     };
     if let Some(base) = model.strip_suffix("-latest").filter(|base| !base.is_empty()) {
         return base;
@@ -272,7 +284,8 @@ mod tests {
         check(994, 1_000_000_000, true);
         check(1000, 1_004_000_000, false);
         check(1000, 1_006_000_000, true);
-        let report = compare(&export, &[ours("2026-04-25", "gpt-4o", 3, 990, 1_000_000_000)], &Rules::default());
+        let report =
+            compare(&export, &[ours("2026-04-25", "gpt-4o", 3, 990, 1_000_000_000)], &Rules::default());
         assert_eq!(drift(&report, "tokens_in"), [("gpt-4o".to_owned(), Some(-1.0), true)]);
         assert!(drift(&report, "tokens_out").is_empty(), "what the export does not say is not compared");
         let loose = Rules { threshold_percent: 2.0, ..Rules::default() };
@@ -299,12 +312,8 @@ mod tests {
     #[test]
     fn hits_of_our_cache_were_never_billed() {
         let export = export("day,model,input_tokens,requests\n2026-04-25,gpt-4o,100,1\n");
-        let row = SpendRow {
-            cache_hits: 2,
-            refused: 4,
-            spared_in: 200,
-            ..ours("2026-04-25", "gpt-4o", 7, 300, 5)
-        };
+        let row =
+            SpendRow { cache_hits: 2, refused: 4, spared_in: 200, ..ours("2026-04-25", "gpt-4o", 7, 300, 5) };
         let report = compare(&export, &[row], &Rules::default());
         assert!(!report.is_drift, "{report:#?}");
     }
@@ -322,7 +331,11 @@ mod tests {
         // Tokens by model and money as a whole: each is compared as it is said.
         let usage = r#"{"data": [{"start_time": 1777075200, "end_time": 1777161600, "results": [
             {"input_tokens": 9, "model": "gpt-4o"}, {"input_tokens": 9, "model": "o3"}]}]}"#;
-        let report = compare(&super::super::read::read(format!("{usage}{text}").as_bytes(), read::Format::Auto).unwrap(), &rows, &Rules::default());
+        let report = compare(
+            &super::super::read::read(format!("{usage}{text}").as_bytes(), read::Format::Auto).unwrap(),
+            &rows,
+            &Rules::default(),
+        );
         assert!(!report.is_drift, "{report:#?}");
         assert_eq!(report.rows.len(), 3);
     }

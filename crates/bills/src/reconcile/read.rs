@@ -38,7 +38,9 @@ impl Format {
 pub enum ReadError {
     #[error("the export is not JSON: {0}")]
     NotJson(String),
-    #[error("the export has no `data` of buckets; give a page as the provider's usage or costs API answers it")]
+    #[error(
+        "the export has no `data` of buckets; give a page as the provider's usage or costs API answers it"
+    )]
     NoBuckets,
     #[error("bucket {place} of the export {what}")]
     Bucket { place: usize, what: String },
@@ -157,11 +159,15 @@ impl Reader {
     }
 
     fn csv(&mut self, text: &str) -> Result<(), ReadError> {
-        let records = csv::read(text)
-            .map_err(|line| ReadError::Line { line, what: "opens a quote that is never closed".to_owned() })?;
+        let records = csv::read(text).map_err(|line| ReadError::Line {
+            line,
+            what: "opens a quote that is never closed".to_owned(),
+        })?;
         let Some(((_, heads), records)) = records.split_first() else { return Err(ReadError::Empty) };
         let place = |names: &[&str]| {
-            heads.iter().position(|head| names.contains(&head.to_ascii_lowercase().replace([' ', '-'], "_").as_str()))
+            heads
+                .iter()
+                .position(|head| names.contains(&head.to_ascii_lowercase().replace([' ', '-'], "_").as_str()))
         };
         let day_at = place(&["day", "date", "usage_date"]).ok_or(ReadError::Column("day"))?;
         let model_at = place(&["model", "model_name"]).ok_or(ReadError::Column("model"))?;
@@ -178,7 +184,8 @@ impl Reader {
             let failed = |what: String| ReadError::Line { line, what };
             let cell = |at: usize| cells.get(at).map_or("", String::as_str);
             let day = cell(day_at);
-            let day = day_of(day).ok_or_else(|| failed(format!("has `{day}` for a day; write it as 2026-11-21")))?;
+            let day = day_of(day)
+                .ok_or_else(|| failed(format!("has `{day}` for a day; write it as 2026-11-21")))?;
             let number = |at: Option<usize>| match at.map(cell) {
                 None | Some("") => Ok(None),
                 Some(text) => text
@@ -190,7 +197,8 @@ impl Reader {
             let amount = match cost.map(cell) {
                 None | Some("") => None,
                 Some(text) => Some(
-                    usd(text).ok_or_else(|| failed(format!("has `{text}` where an amount in USD belongs")))?,
+                    usd(text)
+                        .ok_or_else(|| failed(format!("has `{text}` where an amount in USD belongs")))?,
                 ),
             };
             let figures = Figures {
@@ -214,7 +222,8 @@ fn span(bucket: &Value) -> Result<(Day, Day), String> {
             Value::Number(seconds) => seconds.as_i64()?.checked_mul(1_000_000).map(Timestamp),
             Value::String(text) => day_of(text).map(|day| {
                 // The clock only matters to tell midnight, which begins a day and ends the one before.
-                let is_midnight = text.get(10..).is_none_or(|clock| clock.get(1..9).is_none_or(|at| at == "00:00:00"));
+                let is_midnight =
+                    text.get(10..).is_none_or(|clock| clock.get(1..9).is_none_or(|at| at == "00:00:00"));
                 Timestamp(day.start().0 + i64::from(!is_midnight))
             }),
             _ => None,
@@ -254,14 +263,16 @@ fn openai(result: &Value) -> Result<(String, Figures), String> {
         figures.cost = Some(usd(&value).ok_or_else(|| format!("has `{value}` for an amount"))?);
     }
     // "gpt-4o-2024-08-06, input"
-    let model = result["model"].as_str().or_else(|| result["line_item"].as_str()?.split(',').next()).unwrap_or("");
+    let model =
+        result["model"].as_str().or_else(|| result["line_item"].as_str()?.split(',').next()).unwrap_or("");
     Ok((model.trim().to_owned(), figures))
 }
 
 fn anthropic(result: &Value) -> Result<(String, Figures), String> {
     let mut figures = Figures::default();
     if result.get("uncached_input_tokens").is_some() || result.get("output_tokens").is_some() {
-        let created = tokens(&result["cache_creation"], &["ephemeral_1h_input_tokens", "ephemeral_5m_input_tokens"])?;
+        let created =
+            tokens(&result["cache_creation"], &["ephemeral_1h_input_tokens", "ephemeral_5m_input_tokens"])?;
         let cached = tokens(result, &["cache_read_input_tokens"])?;
         let fresh = tokens(result, &["uncached_input_tokens"])?;
         figures.tokens_in = Some(fresh.unwrap_or(0) + cached.unwrap_or(0) + created.unwrap_or(0));
@@ -324,7 +335,11 @@ mod tests {
             {"start_time": 1777161600, "end_time": 1777248000, "results": []}],
             "has_more": false, "next_page": null}"#;
         let export = read(page.as_bytes(), Format::Auto).unwrap();
-        assert_eq!((export.from, export.to), (day("2026-04-25"), day("2026-04-26")), "a day without calls counts");
+        assert_eq!(
+            (export.from, export.to),
+            (day("2026-04-25"), day("2026-04-26")),
+            "a day without calls counts"
+        );
         let figures = &export.rows[&(day("2026-04-25"), "gpt-4o-2024-08-06".to_owned())];
         assert_eq!((figures.tokens_in, figures.tokens_cached), (Some(1010), Some(800)));
         assert_eq!((figures.tokens_out, figures.requests, figures.cost), (Some(505), Some(6), None));

@@ -146,7 +146,8 @@ impl Pass {
             .collect();
         if rows.len() > 1 {
             let sum = |count: fn(&Change) -> u64| self.changes.values().map(count).sum();
-            let counts = [sum(|change| change.calls), sum(|change| change.changed), sum(|change| change.unpriced)];
+            let counts =
+                [sum(|change| change.calls), sum(|change| change.changed), sum(|change| change.unpriced)];
             let (before, after) = self.sums();
             rows.push(line("total", "", counts, before, after));
         }

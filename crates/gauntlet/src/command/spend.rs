@@ -88,7 +88,8 @@ fn table(answer: &Value, full: bool) {
         .iter()
         .map(|row| {
             let keys = row["keys"].as_array().into_iter().flatten().map(text);
-            let mut line: Vec<String> = keys.map(|key| if key.is_empty() { "–".to_owned() } else { key }).collect();
+            let mut line: Vec<String> =
+                keys.map(|key| if key.is_empty() { "–".to_owned() } else { key }).collect();
             line.extend(cells(row));
             line
         })

@@ -184,7 +184,8 @@ fn a_providers_figures_are_compared_with_ours() {
     assert_eq!(events.as_array().unwrap().len(), 1, "{events:#}");
     assert!(events[0]["message"].as_str().unwrap().contains("test-model"), "{events:#}");
     let kept = app.api("/api/v1/reconcile");
-    let drifts: Vec<_> = kept["reconciliations"].as_array().unwrap().iter().map(|one| &one["is_drift"]).collect();
+    let drifts: Vec<_> =
+        kept["reconciliations"].as_array().unwrap().iter().map(|one| &one["is_drift"]).collect();
     assert_eq!(drifts, [false, true, false], "newest first: {kept:#}");
 
     let csv = format!("day,model,input_tokens,output_tokens,cost_usd\n{day},test-model,4000,2000,0.01\n");
@@ -227,7 +228,11 @@ fn a_tenant_far_above_its_usual_spend_is_told_once() {
         rows.push(("runaway", "search", ago, 1.0));
         rows.push(("runaway", "support_bot", ago, 1.0));
     }
-    rows.extend([("steady", "search", 0, 2.5), ("runaway", "search", 0, 1.0), ("runaway", "support_bot", 0, 7.5)]);
+    rows.extend([
+        ("steady", "search", 0, 2.5),
+        ("runaway", "search", 0, 1.0),
+        ("runaway", "support_bot", 0, 7.5),
+    ]);
     rows.extend([("new", "search", 1, 1.0), ("new", "search", 0, 500.0)]);
     history(&app, &rows);
     // Without a gateway, by hand; and then again by the gateway itself, which adds nothing.

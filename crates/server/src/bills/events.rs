@@ -81,7 +81,8 @@ impl Admin {
         let today = self.now().day();
         let yesterday = Day(today.0 - 1);
         let from = rules.window_start(yesterday);
-        let query = SpendQuery { by: vec![SpendBy::Tenant, SpendBy::Day], from, to: today, ..SpendQuery::default() };
+        let query =
+            SpendQuery { by: vec![SpendBy::Tenant, SpendBy::Day], from, to: today, ..SpendQuery::default() };
         let mut rows = self.traces.spend(&query).map_err(store_fault)?;
         rows.sort_by(|one, other| one.keys.cmp(&other.keys));
         let mut added = Vec::new();
@@ -125,8 +126,7 @@ impl Admin {
         let most = routes.first().map_or_else(String::new, |(route, cost, mean)| {
             format!("; most of it on route `{route}` (${:.2}, usually ${:.2})", cost.as_usd(), mean.as_usd())
         });
-        let message =
-            format!("tenant `{tenant}` spent ${:.2} on {day}, {usual}{most}", spike.cost.as_usd());
+        let message = format!("tenant `{tenant}` spent ${:.2} on {day}, {usual}{most}", spike.cost.as_usd());
         let routes: Vec<Value> = routes
             .iter()
             .map(|(route, cost, mean)| {

@@ -106,7 +106,9 @@ impl Admin {
         let mut report = reconcile::compare(&export, &ours, rules);
         let now = self.now();
         if export.to >= now.day() {
-            report.notes.push("the span goes up to today, which is not over: figures of providers come late".into());
+            report
+                .notes
+                .push("the span goes up to today, which is not over: figures of providers come late".into());
         }
         let is_drift = report.is_drift;
         let report = serde_json::to_value(&report).unwrap_or_default();
@@ -131,15 +133,16 @@ fn drift_event(kept: &Reconciliation) -> Event {
     let (provider, from, to) = (&kept.provider, kept.from, kept.to);
     let rows = kept.report["totals"].as_array().into_iter().flatten();
     let drifting: Vec<&Value> = rows.filter(|row| row["is_drift"] == true).collect();
-    let all: Vec<String> = drifting
-        .iter()
-        .take(5)
-        .map(|row| row["model"].as_str().unwrap_or("").to_owned())
-        .collect();
+    let all: Vec<String> =
+        drifting.iter().take(5).map(|row| row["model"].as_str().unwrap_or("").to_owned()).collect();
     let cost = |side: &str| -> NanoUsd {
         let rows = kept.report["totals"].as_array().into_iter().flatten();
         let figures = rows.flat_map(|row| row["figures"].as_array().into_iter().flatten());
-        figures.filter(|pair| pair["name"] == "cost").filter_map(|pair| pair[side].as_i64()).map(NanoUsd).sum()
+        figures
+            .filter(|pair| pair["name"] == "cost")
+            .filter_map(|pair| pair[side].as_i64())
+            .map(NanoUsd)
+            .sum()
     };
     let models = if all.is_empty() { "single days".to_owned() } else { all.join(", ") };
     let message = format!(

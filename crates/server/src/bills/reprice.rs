@@ -75,7 +75,8 @@ impl Admin {
             return Err(bad(format!("the span ends ({to}) before it begins ({from})")));
         }
         let Some(snapshot) = self.snapshot() else {
-            let message = "the configuration cannot be read, so there are no prices; `gauntlet check` says why";
+            let message =
+                "the configuration cannot be read, so there are no prices; `gauntlet check` says why";
             return Err(Fault::us(Code::Unavailable, message));
         };
         let policy = &snapshot.policy;
@@ -97,7 +98,9 @@ impl Admin {
         let price_of = |target: &Target, at: Timestamp| policy.price(target, at);
         let (mut changes, mut corrections) = (Changes::default(), Vec::new());
         for StoredCall { record, .. } in &page.calls {
-            let Some(target) = record.target.as_ref().filter(|target| is_asked(asked, target)) else { continue };
+            let Some(target) = record.target.as_ref().filter(|target| is_asked(asked, target)) else {
+                continue;
+            };
             debug_assert!(!target.model.is_empty(), "targets have models");
             let priced = reprice::price(record, &price_of);
             changes.add(record, priced);

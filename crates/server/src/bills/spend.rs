@@ -233,10 +233,7 @@ mod tests {
         let day = Asked { day: Some("2026-01-02".into()), ..Asked::default() };
         check(day.clone(), "2026-01-02 2026-01-02");
         check(Asked { last: Some("7d".into()), ..day }, "give one span");
-        check(
-            Asked { from: Some("2026-03-16".into()), ..Asked::default() },
-            "before it begins",
-        );
+        check(Asked { from: Some("2026-03-16".into()), ..Asked::default() }, "before it begins");
         check(Asked { by: Some("user,route".into()), ..Asked::default() }, "kept by day and tenant only");
         check(Asked { by: Some("colour".into()), ..Asked::default() }, "cannot add up by `colour`");
     }

@@ -79,11 +79,7 @@ pub(super) fn every_figure_of_a_bill_adds_up(store: &dyn TraceStore) {
         let month = record.started.day().to_string()[..7].to_owned();
         vec![vec![record.caller.tenant.to_string(), record.route.to_string(), month]]
     };
-    check(
-        store,
-        &all(&[SpendBy::Tenant, SpendBy::Route, SpendBy::Month]),
-        groups(records(), keys, row_of),
-    );
+    check(store, &all(&[SpendBy::Tenant, SpendBy::Route, SpendBy::Month]), groups(records(), keys, row_of));
     type Narrow = (fn(&mut SpendQuery), fn(&CallRecord) -> bool);
     let filters: [Narrow; 6] = [
         (|query| query.team = Some("red".into()), |record| record.caller.team.as_deref() == Some("red")),
@@ -116,8 +112,9 @@ pub(super) fn every_figure_of_a_bill_adds_up(store: &dyn TraceStore) {
         assert!(!wanted.is_empty());
         check(store, &query, wanted);
     }
-    let overview =
-        store.overview(START.day().start(), Timestamp(START.0 + 5 * DAY_US), gauntlet_ports::Grain::Day).unwrap();
+    let overview = store
+        .overview(START.day().start(), Timestamp(START.0 + 5 * DAY_US), gauntlet_ports::Grain::Day)
+        .unwrap();
     let cut = records().filter(|record| record.finish == Some(Finish::Length)).count() as u64;
     assert_eq!(overview.total.cut_short, cut);
 }
@@ -200,7 +197,8 @@ pub(super) fn pages_of_records_cover_each_once(store: &dyn TraceStore) {
     for limit in [1, 7, 32, 1000] {
         assert_eq!(read(&ever, limit), calls.iter().map(whole).collect::<Vec<_>>(), "in pages of {limit}");
     }
-    let day = RecordQuery { from: START.day().next().start(), to: START.day().next().next().start(), newest: 0 };
+    let day =
+        RecordQuery { from: START.day().next().start(), to: START.day().next().next().start(), newest: 0 };
     let wanted: Vec<_> = calls
         .iter()
         .filter(|call| call.record.started >= day.from && call.record.started < day.to)

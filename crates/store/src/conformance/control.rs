@@ -1,7 +1,8 @@
 //! Keys, kill switches, prompts, labels, settings.
 
 use gauntlet_ports::{
-    ControlError, ControlStore, Event, EventFilter, EventKind, Kill, KillKind, Severity, StoredKey, StoredPrompt,
+    ControlError, ControlStore, Event, EventFilter, EventKind, Kill, KillKind, Severity, StoredKey,
+    StoredPrompt,
 };
 use gauntlet_types::{Environment, Name};
 
@@ -133,7 +134,9 @@ pub(super) fn an_event_is_noted_once(store: &dyn ControlStore) {
     let all = || store.event_list(&EventFilter::default()).unwrap();
     assert!(all().is_empty());
     assert!(store.event_add(&event("a", EventKind::SpendBaseline)).unwrap());
-    assert!(!store.event_add(&Event { message: "again".into(), ..event("a", EventKind::BudgetFull) }).unwrap());
+    assert!(
+        !store.event_add(&Event { message: "again".into(), ..event("a", EventKind::BudgetFull) }).unwrap()
+    );
     assert!(store.event_add(&event("b", EventKind::BudgetFull)).unwrap());
     assert!(store.event_add(&event("c", EventKind::SpendBaseline)).unwrap());
     let found = all();

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use gauntlet_ports::StoredCall;
 use gauntlet_types::{
-    CacheUse, CallId, CallRecord, Caller, Charge, Code, Decision, Door, Environment, Finish, Measure, Name, NanoUsd,
-    Outcome, PromptRef, SpanId, Stage, StageTime, Target, Timestamp, TokenCount, TraceId, Usage,
+    CacheUse, CallId, CallRecord, Caller, Charge, Code, Decision, Door, Environment, Finish, Measure, Name,
+    NanoUsd, Outcome, PromptRef, SpanId, Stage, StageTime, Target, Timestamp, TokenCount, TraceId, Usage,
 };
 use uuid::Uuid;
 

@@ -25,7 +25,12 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn new(connection: Connection) -> std::io::Result<Writer> {
-        Ok(Writer { connection, packer: Packer::new()?, row: RowTexts::default(), names: NameCounts::default() })
+        Ok(Writer {
+            connection,
+            packer: Packer::new()?,
+            row: RowTexts::default(),
+            names: NameCounts::default(),
+        })
     }
 
     pub(crate) fn append(

@@ -21,8 +21,9 @@ use std::{
 };
 
 use gauntlet_ports::{
-    BudgetSpent, Correction, Grain, Overview, Reconciliation, RecordCursor, RecordPage, RecordQuery, Repricing,
-    SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall, TraceFilter, TraceRow, TraceStore,
+    BudgetSpent, Correction, Grain, Overview, Reconciliation, RecordCursor, RecordPage, RecordQuery,
+    Repricing, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall, TraceFilter, TraceRow,
+    TraceStore,
 };
 use gauntlet_types::{CallId, Day, Timestamp};
 use rusqlite::Connection;

@@ -41,7 +41,8 @@ pub(crate) fn blocks(
          where rid_first >= coalesce((select max(rid_first) from payload where rid_first <= ?1), ?1) \
            and rid_first < ?2 order by rid_first";
     let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map([cursor.next, until], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let rows =
+        statement.query_map([cursor.next, until], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     found.blocks = rows.collect::<Result<_>>()?;
     found.cursor.last = until - 1;
     found.next = (until <= cursor.last).then_some(RecordCursor { next: until, last: cursor.last });
