@@ -6,8 +6,11 @@ use serde_json::{Map, Value, json};
 
 use crate::csv::{Cell, Csv};
 
-/// Columns behind the groups' own, with how each is made.
-const COLUMNS: [(&str, fn(&SpendRow) -> String); 17] = [
+/// A column's name, and how its cells are made.
+type Column = (&'static str, fn(&SpendRow) -> String);
+
+/// Columns behind the groups' own.
+const COLUMNS: [Column; 17] = [
     ("calls", |row| row.calls.to_string()),
     ("errors", |row| row.errors.to_string()),
     ("refused", |row| row.refused.to_string()),

@@ -30,8 +30,7 @@ pub struct SpendView<'a> {
     pub rows: &'a [SpendRow],
     /// By day, days without calls left out.
     pub days: &'a [SpendRow],
-    /// By user and tenant, and by key and tenant, dearest first.
-    pub users: &'a [SpendRow],
+    /// By key and tenant, dearest first.
     pub keys: &'a [SpendRow],
     pub budgets: Vec<BudgetLine>,
 }
@@ -52,10 +51,7 @@ pub fn spend(shell: &Shell, view: &SpendView) -> String {
             div {
                 @if total.calls > 0 {
                     (tenants(view, &total))
-                    div.charts {
-                        (names("Users", view.users, |filter, name| filter.user = Some(name)))
-                        (names("Keys", view.keys, |filter, name| filter.key = Some(name)))
-                    }
+                    (names("Keys", view.keys, |filter, name| filter.key = Some(name)))
                 }
             }
             div {
@@ -65,6 +61,7 @@ pub fn spend(shell: &Shell, view: &SpendView) -> String {
                     p { a href=(paths::EVENTS) { "What needed attention" } }
                     p { a href=(csv(view.from, "tenant,route")) { "This month as CSV" } }
                     p { a href=(csv(view.from, "day,tenant,route,model")) { "Day by day as CSV" } }
+                    p { a href=(csv(view.from, "tenant,user")) { "By user as CSV" } }
                 }
                 (budgets(shell.now, &view.budgets))
             }
@@ -120,13 +117,15 @@ fn headline(total: &SpendRow) -> Markup {
         ),
         ("Errors", percent(total.errors, total.calls), count(total.errors)),
         ("Spared by our cache", count_short(spared), format!("{} tokens", count(spared))),
-        ("Output nobody read", usd(total.wasted), format!("{} USD", total.wasted)),
     ];
     html! {
         section aria-label="The month" {
             dl.figures {
                 @for (name, value, exact) in &figures {
                     div { dt { (name) } dd.value title=(exact) { (value) } }
+                }
+                @if total.wasted > NanoUsd::ZERO {
+                    div { dt { "Output nobody read" } dd.value title={ (total.wasted) " USD" } { (usd(total.wasted)) } }
                 }
                 @if total.corrected != total.cost {
                     div {

@@ -447,8 +447,8 @@ fn spent(keys: &[&str], calls: u64, usd: i64) -> SpendRow {
 }
 
 fn month_of(rows: &[SpendRow], days: &[SpendRow], names: &[SpendRow]) -> String {
-    let (from, to) = (Day::parse("2026-04-01").unwrap(), Day::parse("2026-04-30").unwrap());
-    let view = SpendView { from, to, rows, days, users: names, keys: names, budgets: sample::budgets() };
+    let (from, to) = (Day::parse("2026-04-01").expect("a day"), Day::parse("2026-04-30").expect("a day"));
+    let view = SpendView { from, to, rows, days, keys: names, budgets: sample::budgets() };
     spend(&SHELL, &view)
 }
 

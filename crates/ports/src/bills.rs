@@ -77,7 +77,8 @@ impl SpendBy {
     }
 }
 
-/// Names too many to be a dimension of the roll-ups: each has sums of its own by day and tenant.
+/// Names too many to be a dimension of the roll-ups. Keys and tags have sums of their own by day and tenant; users are
+/// added up from the calls themselves, which takes longer and lasts as long as the calls are kept.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum NameKind {
     Key,

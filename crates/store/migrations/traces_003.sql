@@ -19,11 +19,16 @@ alter table rollup_day add column wasted_nano integer not null default 0;
 -- Of calls priced anew: by how much they cost more by the later price table. The cost itself stays.
 alter table rollup_day add column correction_nano integer not null default 0;
 
--- Sums by day of names too many for the roll-ups: keys, users, tags. So many names a day, the rest is '(other)', see
--- traces/names.rs.
+-- Spend by user is added up from the calls themselves: users are so many that sums of their own would cost each batch
+-- more than all other sums together. The index by time, which is written front to back, holds what that takes.
+drop index llm_traces_ts;
+create index llm_traces_ts
+    on llm_traces (ts, user_id, tenant, cost_nano, tokens_in, tokens_cached, tokens_out, outcome);
+
+-- Sums by day of keys and tags. So many names a day, the rest is '(other)', see traces/names.rs.
 create table spend_name (
     day             text not null,              -- 2026-04-25
-    kind            text not null,              -- key, tag or user
+    kind            text not null,              -- key or tag
     tenant          text not null,
     name            text not null,
     calls           integer not null,
@@ -35,27 +40,13 @@ create table spend_name (
     correction_nano integer not null default 0,
     primary key (day, kind, tenant, name)
 ) without rowid;
--- What is there already has its keys and users; tags stand in the payload alone.
+-- What is there already has its keys; tags stand in the payload alone.
 insert into spend_name
     (day, kind, tenant, name, calls, errors, tokens_in, tokens_cached, tokens_out, cost_nano)
-with sums as (
-    select substr(ts, 1, 10) as day, 'key' as kind, tenant, key_name as name, count(*) as calls,
-        sum(outcome in ('failed', 'interrupted', 'canned')) as errors,
-        sum(tokens_in) as tokens_in, sum(tokens_cached) as tokens_cached, sum(tokens_out) as tokens_out,
-        sum(cost_nano) as cost_nano
-    from llm_traces where key_name is not null group by 1, 3, 4
-    union all
-    select substr(ts, 1, 10), 'user', tenant, user_id, count(*),
-        sum(outcome in ('failed', 'interrupted', 'canned')),
-        sum(tokens_in), sum(tokens_cached), sum(tokens_out), sum(cost_nano)
-    from llm_traces where user_id is not null group by 1, 3, 4
-),
-ranked as (
-    select *, row_number() over (partition by day, kind order by cost_nano desc, tenant, name) as place from sums
-)
-select day, kind, tenant, iif(place <= 10000, name, '(other)'),
-    sum(calls), sum(errors), sum(tokens_in), sum(tokens_cached), sum(tokens_out), sum(cost_nano)
-from ranked group by 1, 2, 3, 4;
+select substr(ts, 1, 10), 'key', tenant, key_name, count(*),
+    sum(outcome in ('failed', 'interrupted', 'canned')),
+    sum(tokens_in), sum(tokens_cached), sum(tokens_out), sum(cost_nano)
+from llm_traces where key_name is not null group by 1, 3, 4;
 
 -- Calls that cost something else by a later price table.
 create table repriced (

@@ -429,7 +429,7 @@ fn names_beyond_a_days_number_stand_together() {
     let calls: Vec<_> = (0..10_050)
         .map(|number| {
             let mut call = sample::call(number, 0);
-            call.record.caller.user = Some(format!("user-{number}").into());
+            call.record.caller.tags = vec![format!("tag-{number}").into()];
             call.record.charges.clear();
             call
         })
@@ -438,7 +438,7 @@ fn names_beyond_a_days_number_stand_together() {
         store.append(batch, &[]).unwrap();
     }
     let day = sample::START.day();
-    let query = SpendQuery { by: vec![SpendBy::User], from: day, to: day, ..SpendQuery::default() };
+    let query = SpendQuery { by: vec![SpendBy::Tag], from: day, to: day, ..SpendQuery::default() };
     let rows = store.spend(&query).unwrap();
     assert_eq!(rows.len(), 10_001);
     let rest = rows.iter().find(|row| row.keys[0] == "(other)").unwrap();

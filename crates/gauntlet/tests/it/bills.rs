@@ -192,7 +192,9 @@ fn a_providers_figures_are_compared_with_ours() {
     let csv = app.command(&["reconcile", &write("u.csv", &csv), "--provider", "prov", "--from", "csv"]);
     assert_eq!(csv.code, Some(0), "less than half a cent is rounding: {csv}");
     // A long export is taken whole.
-    let rows: String = (0..70_000).map(|n| format!("{day},other-{n},1,1,0\n")).collect();
+    let name = "a-model-with-a-name-that-makes-the-file-longer-than-what-a-body-may-be-elsewhere";
+    let rows: String = (0..24_000).map(|n| format!("{day},{name}-{n},1,1,0\n")).collect();
+    assert!(rows.len() > 2 << 20);
     let long = write("long.csv", &format!("day,model,input_tokens,output_tokens,cost_usd\n{rows}"));
     let long = app.command(&["reconcile", &long, "--provider", "prov", "--json"]);
     assert_eq!(long.code, Some(1), "{}", long.stderr);
@@ -275,4 +277,26 @@ fn advice_names_what_it_rests_on() {
     for part in ["a month", "cache: 1h", "test-model-mini", "eval", "Looked at all 12 calls"] {
         assert!(shown.contains(part), "no {part} in\n{shown}");
     }
+}
+
+#[test]
+fn the_documented_commands_run() {
+    let app = app();
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/spend.md")).unwrap();
+    let day = today(&app);
+    for name in ["usage.json", "usage.csv"] {
+        let csv = format!("day,model,input_tokens,output_tokens\n{day},test-model,4000,2000\n");
+        fs::write(app.folder().join(name), csv).unwrap();
+    }
+    let blocks = text.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let mut count = 0;
+    for line in blocks.flat_map(str::lines) {
+        // The provider of this test has another name.
+        let line = line.replace("--provider openai", "--provider prov");
+        let args: Vec<&str> = line.split_whitespace().skip(1).collect();
+        let ended = app.command(&args);
+        assert_eq!(ended.code, Some(0), "{line}: {ended}");
+        count += 1;
+    }
+    assert!(count >= 12, "only {count} commands were found");
 }

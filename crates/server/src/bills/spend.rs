@@ -172,7 +172,7 @@ fn csv(query: &SpendQuery, rows: &[SpendRow]) -> Response {
     response
 }
 
-/// What the console shows of a month.
+/// What the console shows of a month: sums of days alone, so that the page is quick however many calls there were.
 pub struct Monthly {
     pub from: Day,
     pub to: Day,
@@ -180,7 +180,6 @@ pub struct Monthly {
     pub rows: Vec<SpendRow>,
     /// By day, oldest first, days without calls left out.
     pub days: Vec<SpendRow>,
-    pub users: Vec<SpendRow>,
     pub keys: Vec<SpendRow>,
 }
 
@@ -195,7 +194,6 @@ pub fn monthly(admin: &Admin, text: Option<&str>) -> Result<Monthly, Fault> {
         to,
         rows: by(&[SpendBy::Tenant, SpendBy::Route])?,
         days: by(&[SpendBy::Day])?,
-        users: by(&[SpendBy::User, SpendBy::Tenant])?,
         keys: by(&[SpendBy::Key, SpendBy::Tenant])?,
     })
 }

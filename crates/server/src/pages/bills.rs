@@ -45,7 +45,6 @@ async fn spend(State(admin): State<Admin>, headers: HeaderMap, Query(asked): Que
                 to: month.to,
                 rows: &month.rows,
                 days: &month.days,
-                users: &month.users,
                 keys: &month.keys,
                 budgets: budget_lines(books),
             };

@@ -1,4 +1,5 @@
-//! Spend by key, user and tag: sums by day and tenant of names that are too many to be a dimension of the roll-ups.
+//! Spend by key and tag: sums by day and tenant of names that are too many to be a dimension of the roll-ups. (Users are
+//! too many even for this: see `spend.rs`.)
 //!
 //! A day keeps [`NAMES_MAX`] names of a kind (a megabyte); those that come after stand together as [`OTHER`], so that a
 //! caller who invents names fills no disk. Sums over all names stay right.
@@ -10,7 +11,7 @@ use rusqlite::{Connection, Result, params};
 
 use crate::time;
 
-/// Names of a kind in a day; `traces_003.sql` knows it too.
+/// Names of a kind in a day.
 const NAMES_MAX: i64 = 10_000;
 pub(crate) const OTHER: &str = "(other)";
 
@@ -50,9 +51,7 @@ pub(crate) fn names_of(record: &CallRecord) -> impl Iterator<Item = NameKey<'_>>
     let caller = &record.caller;
     let tags = caller.tags.iter().enumerate().filter(|(at, tag)| !caller.tags[..*at].contains(tag));
     let tags = tags.map(|(_, tag)| (NameKind::Tag, &**tag));
-    let key = caller.key.as_deref().map(|name| (NameKind::Key, name));
-    let user = caller.user.as_deref().map(|name| (NameKind::User, name));
-    let named = [key, user].into_iter().flatten().chain(tags);
+    let named = caller.key.as_deref().map(|name| (NameKind::Key, name)).into_iter().chain(tags);
     let (day, tenant) = (record.started.day(), &*caller.tenant);
     named.map(move |(kind, name)| NameKey { day, kind, tenant, name })
 }
