@@ -10,8 +10,10 @@ use anyhow::{Context, Result, bail};
 use gauntlet_bills::baseline;
 use gauntlet_pipeline::Gate;
 use gauntlet_policy::check;
+use gauntlet_ports::Event;
 use gauntlet_server::{Admin, serve};
 use gauntlet_trace::FileSpool;
+use gauntlet_types::Fault;
 use gauntlet_upstream::Upstreams;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -182,9 +184,14 @@ async fn slow_loop(live: &Arc<Live>, admin: &Admin, signals: &mut Signals) {
     }
 }
 
-/// Notes tenants that spend a multiple of their usual day, and says so.
+/// Notes tenants that spend a multiple of their usual day and models without a price, and says so.
 fn watch_spend(admin: &Admin) {
-    match admin.watch_spend(&baseline::Rules::default()) {
+    let look = || -> Result<Vec<Event>, Fault> {
+        let mut events = admin.watch_spend(&baseline::Rules::default())?;
+        events.extend(admin.watch_prices()?);
+        Ok(events)
+    };
+    match look() {
         Ok(events) => events.iter().for_each(|event| tracing::warn!("{}", event.message)),
         Err(fault) => tracing::warn!(message = %fault.message, "cannot compare spend with its baseline"),
     }

@@ -125,6 +125,33 @@ fn bills(store: &SqliteTraces, from: Timestamp, to: Timestamp, query: &dyn Fn(&[
         });
     }
     let all = RecordQuery { from, to: Timestamp(to.0 + 1), newest: 20_000 };
+    let page =
+        store.record_page(&RecordQuery { newest: 10_000, ..all }, None, 10_000).expect("records").calls;
+    let corrections: Vec<_> = page
+        .iter()
+        .map(|call| Correction { record: &call.record, cost: NanoUsd(call.record.cost.0 + 1_000) })
+        .collect();
+    let run = Repricing {
+        at: to,
+        price_version: "now".into(),
+        from: from.day(),
+        to: to.day(),
+        model: None,
+        calls: 0,
+        before: NanoUsd::ZERO,
+        after: NanoUsd::ZERO,
+    };
+    let (began, mut longest) = (Instant::now(), Duration::ZERO);
+    for some in corrections.chunks(500) {
+        let began = Instant::now();
+        store.reprice(&run, some).expect("corrected");
+        longest = longest.max(began.elapsed());
+    }
+    println!(
+        "  10,000 corrections in {:.0} ms, longest hold of the writer {:.1} ms",
+        ms(began.elapsed()),
+        ms(longest)
+    );
     time("20,000 whole records", || {
         let (mut count, mut cursor) = (0, None);
         loop {

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::read::{ALL_MODELS, Export};
 
-/// Rows of a report, which is kept: a year of thirty models.
-const ROWS_MAX: usize = 10_000;
+/// Rows of a report, which is kept and read: a month of sixty models.
+const ROWS_MAX: usize = 2_000;
 
 /// What a provider may say of a day and model; none where it does not.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]

@@ -256,6 +256,23 @@ fn a_tenant_far_above_its_usual_spend_is_told_once() {
 }
 
 #[test]
+fn a_model_without_a_price_is_told_and_priced_later() {
+    let app = TestApp::start("routes:\n  free_trial: {model: prov/brand-new, unpriced: allow}");
+    app.provider.default(Step::answer(&["hello"]).usage(1000, 500));
+    call(&app, "acme", "free_trial", "ann", "one");
+    call(&app, "acme", "free_trial", "ann", "two");
+    let events = app.command_json(&["events", "--check", "--kind", "price_missing"]);
+    assert_eq!(events.as_array().unwrap().len(), 1, "{events:#}");
+    assert!(events[0]["message"].as_str().unwrap().contains("prov/brand-new"), "{events:#}");
+    app.write("prices.yml", "brand-new: {input: 1, output: 2}\n");
+    assert_eq!(http::post(&app.url("/api/v1/reload"), &[], b"").unwrap().status, 200);
+    let day = today(&app);
+    assert_eq!(app.command_json(&["reprice", "--from", &day, "--apply"])["applied"], 2);
+    let bill = app.command_json(&["spend", "--by", "model"]);
+    assert_eq!((&bill["total"]["cost_usd"], &bill["total"]["corrected_usd"]), (&json!(0.0), &json!(0.004)));
+}
+
+#[test]
 fn advice_names_what_it_rests_on() {
     let app = TestApp::with_files(
         ROUTES,

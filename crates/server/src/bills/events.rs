@@ -1,4 +1,4 @@
-//! Events, and the hourly look for tenants far above their usual spend.
+//! Events, and the hourly look for tenants far above their usual spend and for models without a price.
 
 use axum::{
     extract::{Query, State, rejection::QueryRejection},
@@ -6,7 +6,7 @@ use axum::{
 };
 use gauntlet_bills::baseline::{self, Rules, Spike};
 use gauntlet_ports::{Event, EventFilter, EventKind, Severity, SpendBy, SpendQuery, SpendRow};
-use gauntlet_types::{Day, Fault, NanoUsd};
+use gauntlet_types::{Day, Fault, NanoUsd, Target};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -59,7 +59,8 @@ fn shown(event: &Event) -> Value {
 pub(super) async fn check(State(admin): State<Admin>) -> Response {
     answer(admin, |admin| {
         flush(admin);
-        let added = admin.watch_spend(&Rules::default())?;
+        let mut added = admin.watch_spend(&Rules::default())?;
+        added.extend(admin.watch_prices()?);
         Ok(json!({"new": added}))
     })
     .await
@@ -94,6 +95,51 @@ impl Admin {
                 if self.event_add(&event)? {
                     added.push(event);
                 }
+            }
+        }
+        Ok(added)
+    }
+
+    /// Notes, once a month, models that routes let pass without a price: what they cost is on no bill. Gives the new
+    /// events.
+    pub fn watch_prices(&self) -> Result<Vec<Event>, Fault> {
+        let Some(snapshot) = self.snapshot() else { return Ok(Vec::new()) };
+        let now = self.now();
+        let query = SpendQuery {
+            by: vec![SpendBy::Provider, SpendBy::Model],
+            from: Day(now.day().0 - 1),
+            to: now.day(),
+            ..SpendQuery::default()
+        };
+        let mut added = Vec::new();
+        for row in self.traces.spend(&query).map_err(store_fault)? {
+            let (provider, model) = (row.keys[0].as_str(), row.keys[1].as_str());
+            let target = Target { provider: provider.into(), model: model.into() };
+            let was_answered = row.tokens_in.saturating_add(row.tokens_out) > 0 && !provider.is_empty();
+            // What cost something had its price then.
+            let was_priced = row.cost > NanoUsd::ZERO;
+            if !was_answered || was_priced || snapshot.policy.price(&target, now).is_some() {
+                continue;
+            }
+            let day = now.day().to_string();
+            let event = Event {
+                seq: 0,
+                at: now,
+                kind: EventKind::PriceMissing,
+                key: format!("price_missing:{target}:{}", day.get(..7).unwrap_or(&day)),
+                severity: Severity::Warning,
+                message: format!(
+                    "nobody knows the price of `{target}`, which took {} tokens since yesterday: add it to prices.yml, \
+                     then `gauntlet reprice`",
+                    row.tokens_in + row.tokens_out
+                ),
+                detail: json!({
+                    "provider": provider, "model": model, "calls": row.calls, "tokens_in": row.tokens_in,
+                    "tokens_out": row.tokens_out,
+                }),
+            };
+            if self.event_add(&event)? {
+                added.push(event);
             }
         }
         Ok(added)
