@@ -13,7 +13,8 @@ use std::{
 };
 
 use gauntlet_ports::{
-    Grain, RecordQuery, SpendBy, SpendQuery, SpoolPosition, StoredCall, TraceFilter, TraceStore,
+    Correction, Grain, RecordQuery, Repricing, SpendBy, SpendQuery, SpoolPosition, StoredCall, TraceFilter,
+    TraceStore,
 };
 use gauntlet_store::SqliteTraces;
 use gauntlet_types::{
