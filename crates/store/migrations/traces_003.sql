@@ -20,10 +20,11 @@ alter table rollup_day add column wasted_nano integer not null default 0;
 alter table rollup_day add column correction_nano integer not null default 0;
 
 -- Spend by user is added up from the calls themselves: users are so many that sums of their own would cost each batch
--- more than all other sums together. The index by time, which is written front to back, holds what that takes.
+-- more than all other sums together. The index by time, which is written front to back, holds what that takes. Pages of
+-- traces go by (ts, rid), so these lead.
 drop index llm_traces_ts;
 create index llm_traces_ts
-    on llm_traces (ts, user_id, tenant, cost_nano, tokens_in, tokens_cached, tokens_out, outcome);
+    on llm_traces (ts, rid, user_id, tenant, cost_nano, tokens_in, tokens_cached, tokens_out, outcome);
 
 -- Sums by day of keys and tags. So many names a day, the rest is '(other)', see traces/names.rs.
 create table spend_name (

@@ -445,3 +445,29 @@ fn names_beyond_a_days_number_stand_together() {
     assert_eq!(rest.calls, 50);
     assert_eq!(rows.iter().map(|row| row.calls).sum::<u64>(), 10_050, "nothing is lost");
 }
+
+#[test]
+fn pages_of_traces_need_no_sorting() {
+    let folders = Folders::default();
+    let path = folders.file("gauntlet.db");
+    drop(SqliteTraces::open(&path).unwrap());
+    let connection = Connection::open(&path).unwrap();
+    let plan = |sql: &str| -> String {
+        let mut statement = connection.prepare(&format!("explain query plan {sql}")).unwrap();
+        let steps = statement.query_map([], |row| row.get::<_, String>(3)).unwrap();
+        steps.collect::<Result<Vec<_>, _>>().unwrap().join("; ")
+    };
+    for filter in
+        ["true", "route = 'a'", "tenant = 'a' and (ts, rid) < ('b', 1)", "cost_nano > 5", "user_id = 'a'"]
+    {
+        let found = plan(&format!(
+            "select id, route from llm_traces where {filter} order by ts desc, rid desc limit 50"
+        ));
+        assert!(found.contains("llm_traces_ts") && !found.contains("TEMP B-TREE"), "{filter}: {found}");
+    }
+    let by_user = plan(
+        "select user_id, count(*), sum(cost_nano), sum(tokens_in), sum(outcome in ('failed')) from llm_traces \
+         where ts >= 'a' and ts < 'b' and user_id is not null group by 1",
+    );
+    assert!(by_user.contains("COVERING INDEX llm_traces_ts"), "{by_user}");
+}
