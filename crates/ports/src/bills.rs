@@ -220,6 +220,8 @@ pub struct RecordQuery {
     pub to: Timestamp,
     /// Only so many of the newest; 0 for all.
     pub newest: u32,
+    /// Leaves input and output empty, which spares their memory.
+    pub without_texts: bool,
 }
 
 /// Where the next page begins and the last one ends; means something to the store alone. Calls that arrive while

@@ -125,7 +125,7 @@ fn bills(store: &SqliteTraces, from: Timestamp, to: Timestamp, query: &dyn Fn(&[
             store.spend(&SpendQuery { by: vec![by], ..month.clone() }).expect("sum").len()
         });
     }
-    let all = RecordQuery { from, to: Timestamp(to.0 + 1), newest: 20_000 };
+    let all = RecordQuery { from, to: Timestamp(to.0 + 1), newest: 20_000, without_texts: false };
     let page =
         store.record_page(&RecordQuery { newest: 10_000, ..all }, None, 10_000).expect("records").calls;
     let corrections: Vec<_> = page

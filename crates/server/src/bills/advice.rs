@@ -45,7 +45,8 @@ pub fn advise(admin: &Admin, last: Option<&str>) -> Result<Report, Fault> {
     known.dedup();
     flush(admin);
     let mut sample = Sample::new(&price_of, known);
-    let query = RecordQuery { from: from.start(), to: end_of(today), newest: SAMPLE_MAX };
+    let query =
+        RecordQuery { from: from.start(), to: end_of(today), newest: SAMPLE_MAX, without_texts: false };
     let mut cursor = None;
     loop {
         let page = admin.traces.record_page(&query, cursor, PAGE_CALLS).map_err(store_fault)?;

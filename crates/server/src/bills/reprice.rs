@@ -93,7 +93,7 @@ impl Admin {
             before: Default::default(),
             after: Default::default(),
         };
-        let query = RecordQuery { from: from.start(), to: end_of(to), newest: 0 };
+        let query = RecordQuery { from: from.start(), to: end_of(to), newest: 0, without_texts: true };
         let page = self.traces.record_page(&query, asked.next, PAGE_CALLS).map_err(store_fault)?;
         let price_of = |target: &Target, at: Timestamp| policy.price(target, at);
         let (mut changes, mut corrections) = (Changes::default(), Vec::new());

@@ -193,12 +193,15 @@ pub(super) fn pages_of_records_cover_each_once(store: &dyn TraceStore) {
         }
     };
     let whole = |call: &StoredCall| (call.record.id, call.input.clone(), call.output.clone());
-    let ever = RecordQuery { from: Timestamp(0), to: Timestamp(i64::MAX), newest: 0 };
+    let ever = RecordQuery { from: Timestamp(0), to: Timestamp(i64::MAX), ..RecordQuery::default() };
     for limit in [1, 7, 32, 1000] {
         assert_eq!(read(&ever, limit), calls.iter().map(whole).collect::<Vec<_>>(), "in pages of {limit}");
     }
-    let day =
-        RecordQuery { from: START.day().next().start(), to: START.day().next().next().start(), newest: 0 };
+    let day = RecordQuery {
+        from: START.day().next().start(),
+        to: START.day().next().next().start(),
+        ..RecordQuery::default()
+    };
     let wanted: Vec<_> = calls
         .iter()
         .filter(|call| call.record.started >= day.from && call.record.started < day.to)
@@ -208,13 +211,26 @@ pub(super) fn pages_of_records_cover_each_once(store: &dyn TraceStore) {
     assert_eq!(read(&day, 50), wanted);
     let newest = read(&RecordQuery { newest: 45, ..ever }, 10);
     assert_eq!(newest, calls[555..].iter().map(whole).collect::<Vec<_>>());
-    let nothing = RecordQuery { from: Timestamp(0), to: Timestamp(1), newest: 0 };
+    let nothing = RecordQuery { from: Timestamp(0), to: Timestamp(1), ..RecordQuery::default() };
     assert!(read(&nothing, 10).is_empty());
+    let bare = store.record_page(&RecordQuery { without_texts: true, ..ever }, None, 1000).unwrap().calls;
+    assert_eq!(bare.len(), 600);
+    assert!(bare.iter().all(|call| call.input.is_empty() && call.output.is_empty()));
+    assert!(bare.iter().zip(&calls).all(|(bare, whole)| bare.record.id == whole.record.id));
     // What comes while somebody reads is not in the pages that are left.
     let first = store.record_page(&ever, None, 300).unwrap();
     store.append(&[sample::call(9_999, 5)], &[]).unwrap();
     let rest = store.record_page(&ever, first.next, 1000).unwrap();
     assert_eq!((first.calls.len() + rest.calls.len(), rest.next), (600, None));
+    // Long texts make more pages, and no call is left out.
+    let long = noise(3 << 20);
+    let large: Vec<_> = (0..4)
+        .map(|number| StoredCall { input: long.clone().into(), ..sample::call(20_000 + number, 400_000) })
+        .collect();
+    store.append(&large, &[]).unwrap();
+    let late = RecordQuery { from: Timestamp(START.0 + 399_000_000_000), ..ever };
+    let found: Vec<_> = read(&late, 1000).into_iter().map(|(id, ..)| id).collect();
+    assert_eq!(found, large.iter().map(|call| call.record.id).collect::<Vec<_>>());
 }
 
 fn run(at: i64) -> Repricing {
@@ -309,4 +325,14 @@ pub(super) fn reconciliations_are_kept_newest_first(store: &dyn TraceStore) {
 
 fn shown<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("a JSON form")
+}
+
+/// A text that hardly compresses.
+fn noise(bytes: usize) -> String {
+    let mut state = 7u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'!' + ((state >> 33) % 90) as u8)
+    };
+    (0..bytes).map(|_| next()).collect()
 }

@@ -104,9 +104,13 @@ pub(crate) fn unpack(enc: &str, body: &[u8], index: usize) -> Result<StoredCall,
 }
 
 /// Reads every call of a block, in order.
-pub(crate) fn unpack_all(enc: &str, body: &[u8]) -> Result<Vec<StoredCall>, BlockError> {
+pub(crate) fn unpack_all(enc: &str, body: &[u8], without_texts: bool) -> Result<Vec<StoredCall>, BlockError> {
     let raw = decompress(enc, body)?;
-    Parts { raw: &raw, at: 0 }.map(|parts| parts?.read()).collect()
+    let parts = Parts { raw: &raw, at: 0 }.map(|part| {
+        let Part([record, input, output]) = part?;
+        Part(if without_texts { [record, &[], &[]] } else { [record, input, output] }).read()
+    });
+    parts.collect()
 }
 
 fn decompress(enc: &str, body: &[u8]) -> Result<Vec<u8>, BlockError> {

@@ -13,6 +13,9 @@ use super::{
 };
 use crate::{error::During, time};
 
+/// Compressed bytes of a page, unless its first block alone is larger: calls with long texts make shorter pages.
+const PAGE_BYTES: usize = 2 << 20;
+
 /// Blocks of a page and where the next page begins.
 pub(crate) struct Blocks {
     cursor: RecordCursor,
@@ -41,9 +44,17 @@ pub(crate) fn blocks(
          where rid_first >= coalesce((select max(rid_first) from payload where rid_first <= ?1), ?1) \
            and rid_first < ?2 order by rid_first";
     let mut statement = connection.prepare_cached(sql)?;
-    let rows =
-        statement.query_map([cursor.next, until], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    found.blocks = rows.collect::<Result<_>>()?;
+    let mut rows = statement.query([cursor.next, until])?;
+    let (mut until, mut bytes) = (until, 0);
+    while let Some(row) = rows.next()? {
+        let (rid_first, enc, body): (i64, String, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        bytes += body.len();
+        if bytes > PAGE_BYTES && !found.blocks.is_empty() {
+            until = rid_first;
+            break;
+        }
+        found.blocks.push((rid_first, enc, body));
+    }
     found.cursor.last = until - 1;
     found.next = (until <= cursor.last).then_some(RecordCursor { next: until, last: cursor.last });
     Ok(found)
@@ -67,7 +78,7 @@ fn span(connection: &Connection, query: &RecordQuery) -> Result<Option<RecordCur
 pub(crate) fn page(query: &RecordQuery, found: Blocks) -> std::result::Result<RecordPage, StoreError> {
     let mut calls = Vec::new();
     for (rid_first, enc, body) in &found.blocks {
-        let block = block::unpack_all(enc, body).during("reading records")?;
+        let block = block::unpack_all(enc, body, query.without_texts).during("reading records")?;
         for (rid, call) in (*rid_first..).zip(block) {
             let is_in_span = call.record.started >= query.from && call.record.started < query.to;
             if rid >= found.cursor.next && rid <= found.cursor.last && is_in_span {
