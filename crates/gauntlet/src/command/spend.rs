@@ -104,6 +104,9 @@ fn table(answer: &Value, full: bool) {
     let names = if names.is_empty() { String::new() } else { format!(" by {}", names.join(", ")) };
     println!("Spend{names}, {} to {} (UTC)", text(&answer["from"]), text(&answer["to"]));
     show::table(&columns, shown, "Nothing was spent.");
+    if answer["total"].is_object() {
+        println!("total {}", nano_usd(&answer["total"]["cost"]));
+    }
     if is_corrected {
         println!("corrected: by a later price table; `gauntlet reprice --history` says when");
     }
