@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         week: &week,
         budgets: sample::budgets(),
         kills: &kills,
+        events: &[],
         warnings,
         sim: true,
     };
@@ -42,6 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         week: &none,
         budgets: vec![],
         kills: &[],
+        events: &[],
         warnings: vec![],
         sim: false,
     };

@@ -7,15 +7,18 @@
 //! Pages fit the policy `default-src 'self'`: no inline script, no style attribute, no outside resource. All of them
 //! work without the script, which only adds comfort.
 
+mod advice;
 mod assets;
 mod charts;
 mod chat;
 mod conversation;
+mod events;
 mod facts;
 mod figures;
 mod overview;
 mod query;
 mod shell;
+mod spend;
 mod text;
 mod trace;
 mod traces;
@@ -23,9 +26,12 @@ mod waterfall;
 
 pub mod paths;
 
+pub use advice::{AdviceLine, AdviceView, advice};
 pub use assets::{ICON, SCRIPT, STYLE, icon_path, script_path, style_path};
+pub use events::events;
 pub use overview::{BudgetLine, OverviewView, overview};
 pub use query::{ListQuery, Range, filter_from_query, query_of};
 pub use shell::{Shell, login, message};
+pub use spend::{SpendView, spend};
 pub use trace::{TraceView, trace};
 pub use traces::{Facets, TracesView, traces};

@@ -2,12 +2,13 @@
 
 use std::cmp::Reverse;
 
-use gauntlet_ports::{Kill, KillKind, Overview, OverviewRow};
+use gauntlet_ports::{Event, Kill, KillKind, Overview, OverviewRow};
 use gauntlet_types::{Measure, NanoUsd, Timestamp};
 use maud::{Markup, html};
 
 use crate::{
     charts::{self, Bar},
+    events,
     figures::{count, count_short, duration, duration_or_dash, percent, span, time, time_as, usd},
     paths,
     query::link_to,
@@ -34,6 +35,8 @@ pub struct OverviewView<'a> {
     pub week: &'a Overview,
     pub budgets: Vec<BudgetLine>,
     pub kills: &'a [Kill],
+    /// The latest, newest first.
+    pub events: &'a [Event],
     /// What an operator should know: unpriced models, a spool that lags, a store that was down.
     pub warnings: Vec<String>,
     /// A simulated provider takes part, so that some of the figures are not real money.
@@ -89,7 +92,10 @@ pub fn overview(shell: &Shell, view: &OverviewView) -> String {
                         }
                     }
                 }
-                (budgets(shell.now, &view.budgets))
+                div {
+                    (budgets(shell.now, &view.budgets))
+                    (events::latest(shell.now, view.events))
+                }
             }
         }
     };
@@ -137,6 +143,12 @@ fn headline(now: Timestamp, view: &OverviewView) -> Markup {
             &|row| per_mille(row.errors, row.calls),
         ),
         make("Refused", &|row| count_short(row.refused), count(today.refused), &|row| row.refused),
+        make(
+            "Cut short",
+            &|row| percent(row.cut_short, row.calls),
+            format!("{} answers ended at their token limit", count(today.cut_short)),
+            &|row| per_mille(row.cut_short, row.calls),
+        ),
         make(
             "Cache hits",
             &|row| percent(row.cache_hits, row.calls),
@@ -296,7 +308,7 @@ fn table(
     }
 }
 
-fn budgets(now: Timestamp, lines: &[BudgetLine]) -> Markup {
+pub(crate) fn budgets(now: Timestamp, lines: &[BudgetLine]) -> Markup {
     let mut lines: Vec<_> = lines.iter().collect();
     lines.sort_by(|a, b| use_of(b).total_cmp(&use_of(a)));
     html! {

@@ -4,6 +4,12 @@ use gauntlet_types::CallId;
 
 pub const OVERVIEW: &str = "/";
 pub const TRACES: &str = "/traces";
+/// `?month=2026-11`.
+pub const SPEND: &str = "/spend";
+/// The API that answers CSV.
+pub const SPEND_CSV: &str = "/api/v1/spend";
+pub const ADVICE: &str = "/advice";
+pub const EVENTS: &str = "/events";
 /// `GET` shows the form; `POST` takes `token`, `next` and `csrf`.
 pub const LOGIN: &str = "/login";
 /// `POST` with `csrf`.

@@ -22,12 +22,19 @@ pub struct Shell<'a> {
 pub enum Place {
     Overview,
     Traces,
+    Spend,
+    Events,
     Elsewhere,
 }
 
 /// A whole document. `title` may be anybody's text.
 pub fn page(shell: &Shell, place: Place, title: &str, body: Markup) -> String {
-    let links = [(Place::Overview, paths::OVERVIEW, "Overview"), (Place::Traces, paths::TRACES, "Traces")];
+    let links = [
+        (Place::Overview, paths::OVERVIEW, "Overview"),
+        (Place::Traces, paths::TRACES, "Traces"),
+        (Place::Spend, paths::SPEND, "Spend"),
+        (Place::Events, paths::EVENTS, "Events"),
+    ];
     let header = html! {
         header.top {
             a.brand href=(paths::OVERVIEW) { (mark()) "Gauntlet" }

@@ -3,8 +3,12 @@
 mod sample;
 
 use gauntlet_console::*;
-use gauntlet_ports::{Kill, KillKind, Overview, OverviewRow, TraceFilter};
-use gauntlet_types::{Attempt, AttemptEnd, CallId, Measure, NanoUsd, PromptRef, Target, Timestamp, ToolCall};
+use gauntlet_ports::{
+    Event, EventKind, Kill, KillKind, Overview, OverviewRow, Severity, SpendRow, TraceFilter,
+};
+use gauntlet_types::{
+    Attempt, AttemptEnd, CallId, Day, Measure, NanoUsd, PromptRef, Target, Timestamp, ToolCall,
+};
 
 const SHELL: Shell =
     Shell { version: "0.1.0", now: sample::NOW, notice: None, signed_in: false, csrf: Some("c5rf-token") };
@@ -17,7 +21,16 @@ fn overview_of(today: &Overview, budgets: Vec<BudgetLine>, kills: &[Kill], shell
     let (hours, week) = (sample::hours(), sample::week());
     overview(
         shell,
-        &OverviewView { today, hours: &hours, week: &week, budgets, kills, warnings: vec![], sim: false },
+        &OverviewView {
+            today,
+            hours: &hours,
+            week: &week,
+            budgets,
+            kills,
+            events: &[],
+            warnings: vec![],
+            sim: false,
+        },
     )
 }
 
@@ -141,6 +154,7 @@ fn an_empty_start_says_what_to_do_next() {
         week: &none,
         budgets: vec![],
         kills: &[],
+        events: &[],
         warnings: vec![],
         sim: true,
     };
@@ -383,6 +397,7 @@ fn no_field_of_a_list_or_an_overview_gets_out_of_its_place() {
         week: &week,
         budgets,
         kills: &kills,
+        events: &[],
         warnings: vec![HOSTILE.into()],
         sim: false,
     };
@@ -417,4 +432,95 @@ fn odd_times_and_sizes_do_not_break_a_page() {
         paths::trace("r_00000000000000000000000000000007".parse::<CallId>().unwrap()),
         "/traces/r_00000000000000000000000000000007"
     );
+}
+
+fn spent(keys: &[&str], calls: u64, usd: i64) -> SpendRow {
+    let cost = NanoUsd(usd * 1_000_000_000);
+    SpendRow {
+        keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+        calls,
+        tokens_in: calls * 1_000,
+        tokens_cached: calls * 250,
+        tokens_out: calls * 100,
+        cut_short: calls / 10,
+        cost,
+        corrected: cost,
+        ..SpendRow::default()
+    }
+}
+
+fn month_of(rows: &[SpendRow], days: &[SpendRow], names: &[SpendRow]) -> String {
+    let (from, to) = (Day::parse("2026-04-01").expect("a day"), Day::parse("2026-04-30").expect("a day"));
+    let view = SpendView { from, to, rows, days, keys: names, budgets: sample::budgets() };
+    spend(&SHELL, &view)
+}
+
+#[test]
+fn a_month_is_read_tenant_by_tenant() {
+    let rows = [
+        spent(&["acme", "search"], 10, 5),
+        spent(&["globex", "search"], 20, 40),
+        spent(&["acme", "support_bot"], 30, 15),
+        SpendRow { corrected: NanoUsd(9_000_000_000), ..spent(&["globex", ""], 1, 4) },
+    ];
+    let days = [spent(&["2026-04-07"], 31, 64)];
+    let page = month_of(&rows, &days, &[spent(&["ann", "acme"], 7, 3)]);
+    is_sound(&page);
+    says(&page, &["Spend in April 2026", "$64.00", "$44.00", "$20.00", "$15.00", "corrected $9.00", "ann"]);
+    says(&page, &["href=\"/spend?month=2026-03\"", "value=\"2026-04\"", "2026-04-07: $64.00, 31 calls"]);
+    says(&page, &["/api/v1/spend?by=tenant,route&amp;month=2026-04&amp;format=csv", "25 %"]);
+    assert!(!page.contains("2026-05\""), "the next month has not begun");
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text}"));
+    assert!(at(">globex</a>") < at(">acme</a>"), "the dearest first");
+    assert!(at(">acme</a>") < at(">support_bot</a>"), "features under their tenant");
+    is_sound(&month_of(&[], &[], &[]));
+    says(&month_of(&[], &[], &[]), &["No call was made in this month"]);
+    let many: Vec<_> =
+        (0..3_000).map(|n| spent(&[&format!("t{}", n / 30), &format!("r{n}")], 1, n)).collect();
+    let page = month_of(&many, &[], &many);
+    assert!(page.len() < 900_000, "{} bytes", page.len());
+    says(&page, &["and 50 more tenants", "and 10 more features", "and 2,990 more"]);
+}
+
+#[test]
+fn bills_and_events_show_hostile_text_as_text() {
+    let event = |severity: Severity| Event {
+        seq: 1,
+        at: sample::NOW,
+        kind: EventKind::SpendBaseline,
+        key: HOSTILE.into(),
+        severity,
+        message: HOSTILE.into(),
+        detail: HOSTILE.into(),
+    };
+    let all: Vec<_> = Severity::ALL.map(event).into();
+    is_sound(&events(&SHELL, &all));
+    says(&events(&SHELL, &[]), &["Nothing needed attention"]);
+    says(&events(&SHELL, &all), &["spend baseline", "&lt;script&gt;"]);
+    let line = AdviceLine {
+        saved_usd_per_month: 12.345,
+        route: HOSTILE.into(),
+        model: HOSTILE.into(),
+        what: HOSTILE.into(),
+        mind: HOSTILE.into(),
+    };
+    let page = advice(&SHELL, &AdviceView { lines: vec![line], basis: HOSTILE.into() });
+    is_sound(&page);
+    says(&page, &["$12.35 a month"]);
+    let rows = [spent(&[HOSTILE, HOSTILE], 1, 1)];
+    is_sound(&month_of(&rows, &rows, &rows));
+    let (today, week, hours) = (sample::today(), sample::week(), sample::hours());
+    let view = OverviewView {
+        today: &today,
+        hours: &hours,
+        week: &week,
+        budgets: vec![],
+        kills: &[],
+        events: &[all.clone(), all.clone()].concat(),
+        warnings: vec![],
+        sim: false,
+    };
+    let page = overview(&SHELL, &view);
+    is_sound(&page);
+    assert_eq!(page.matches("spend baseline").count(), 5, "the latest five");
 }

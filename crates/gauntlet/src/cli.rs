@@ -69,6 +69,14 @@ pub enum Command {
     /// What models cost, and who says so
     #[command(subcommand)]
     Prices(Prices),
+    /// What needed attention: budgets, unusual spend, drift
+    Events(Events),
+    /// What stored calls cost by the prices of now
+    Reprice(Reprice),
+    /// Compare a provider's usage export with what was recorded; exit code 1 when they drift
+    Reconcile(Reconcile),
+    /// What would be saved, from real traffic
+    Advice(Advice),
     /// Prompt versions and their labels
     #[command(subcommand)]
     Prompt(Prompt),
@@ -207,12 +215,18 @@ pub enum Trace {
 
 #[derive(Args)]
 pub struct Spend {
-    /// tenant, team, route, model, provider, environment, prompt, day; several with commas
+    /// tenant, team, route, model, provider, environment, prompt, day, month; or user, key, tag with tenant, day, month
     #[arg(long, default_value = "route,model")]
     pub by: String,
-    /// A whole month, such as 2026-11
-    #[arg(long, conflicts_with_all = ["from", "to"])]
+    /// A whole month, such as 2026-11; also `this` and `last`
+    #[arg(long, conflicts_with_all = ["from", "to", "day", "last"])]
     pub month: Option<String>,
+    /// One day, UTC
+    #[arg(long, conflicts_with_all = ["from", "to", "last"])]
+    pub day: Option<String>,
+    /// Up to today: 7d, 4w
+    #[arg(long, conflicts_with_all = ["from", "to"])]
+    pub last: Option<String>,
     /// First day [default: today, UTC]
     #[arg(long)]
     pub from: Option<String>,
@@ -222,7 +236,86 @@ pub struct Spend {
     #[arg(long)]
     pub tenant: Option<String>,
     #[arg(long)]
+    pub team: Option<String>,
+    #[arg(long, visible_alias = "feature")]
     pub route: Option<String>,
+    #[arg(long)]
+    pub model: Option<String>,
+    #[arg(long)]
+    pub provider: Option<String>,
+    #[arg(long, visible_alias = "env")]
+    pub environment: Option<String>,
+    /// name, or name@version
+    #[arg(long)]
+    pub prompt: Option<String>,
+    #[arg(long)]
+    pub user: Option<String>,
+    #[arg(long)]
+    pub key: Option<String>,
+    #[arg(long)]
+    pub tag: Option<String>,
+    /// Every figure: refusals, cache hits, cut answers, reasoning, waste, cost a call
+    #[arg(long)]
+    pub full: bool,
+    /// Print CSV, exact and with every figure
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+}
+
+#[derive(Args)]
+pub struct Events {
+    /// budget_warned, budget_full, spend_baseline, price_missing or reconcile_drift
+    #[arg(long)]
+    pub kind: Option<String>,
+    #[arg(long, default_value_t = 50)]
+    pub limit: u32,
+    /// Look for tenants above their usual spend first, as the gateway does every hour
+    #[arg(long)]
+    pub check: bool,
+}
+
+#[derive(Args)]
+pub struct Reprice {
+    /// First day, UTC
+    #[arg(long, required_unless_present = "history")]
+    pub from: Option<String>,
+    /// Last day [default: today, UTC]
+    #[arg(long)]
+    pub to: Option<String>,
+    /// A model, or provider/model [default: all]
+    #[arg(long)]
+    pub model: Option<String>,
+    /// Keep the corrections beside the costs; without it they are only shown
+    #[arg(long)]
+    pub apply: bool,
+    /// Show what was corrected when, and by which prices
+    #[arg(long, conflicts_with_all = ["from", "to", "model", "apply"])]
+    pub history: bool,
+}
+
+#[derive(Args)]
+pub struct Reconcile {
+    /// The provider's export; `-` for standard input
+    pub file: PathBuf,
+    /// The provider, as gauntlet.yml names it
+    #[arg(long)]
+    pub provider: String,
+    /// What the export is
+    #[arg(long = "from", default_value = "auto", value_parser = ["auto", "openai", "anthropic", "csv"])]
+    pub format: String,
+    /// Percent beyond which a figure drifts
+    #[arg(long, default_value_t = 0.5)]
+    pub threshold: f64,
+    /// Every day, not only those that drift
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Args)]
+pub struct Advice {
+    /// Up to today: 7d, 4w
+    #[arg(long, default_value = "7d")]
+    pub last: String,
 }
 
 #[derive(Subcommand)]

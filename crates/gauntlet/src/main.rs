@@ -1,5 +1,6 @@
 //! The `gauntlet` binary: reads the command line, wires the rooms together, runs one command.
 
+mod alerts;
 mod cli;
 mod clock;
 mod command;
@@ -50,6 +51,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Spend(spend) => done(command::spend::run(&place, spend)),
         Command::Budget => done(command::spend::budget(&place)),
         Command::Prices(prices) => command::prices::run(&place, prices),
+        Command::Events(events) => done(command::events::run(&place, &events)),
+        Command::Reprice(reprice) => done(command::reprice::run(&place, &reprice)),
+        Command::Reconcile(reconcile) => command::reconcile::run(&place, &reconcile),
+        Command::Advice(advice) => done(command::advice::run(&place, &advice)),
         Command::Prompt(prompt) => done(command::manage::prompt(&place, prompt)),
         Command::Guard(guard) => done(command::guard::run(&place, guard)),
     }

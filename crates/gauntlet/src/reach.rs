@@ -73,7 +73,17 @@ impl Reach {
         Ok(Box::new(answer.into_body().into_reader()))
     }
 
+    /// An answer that is not JSON, as it is: CSV.
+    pub fn get_text(&self, path: &str) -> Result<String> {
+        self.ask_text("GET", path, None)
+    }
+
     fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+        let text = self.ask_text(method, path, body)?;
+        serde_json::from_str(&text).with_context(|| format!("the answer to {method} {path} is not JSON"))
+    }
+
+    fn ask_text(&self, method: &str, path: &str, body: Option<&Value>) -> Result<String> {
         let body = body.map(Value::to_string).unwrap_or_default();
         let (status, text) = match self {
             Reach::Running { agent, run } => {
@@ -106,7 +116,7 @@ impl Reach {
         if !(200..300).contains(&status) {
             bail!(message(&text, status));
         }
-        serde_json::from_str(&text).with_context(|| format!("the answer to {method} {path} is not JSON"))
+        Ok(text)
     }
 }
 

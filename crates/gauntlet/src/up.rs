@@ -7,11 +7,13 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use gauntlet_bills::baseline;
 use gauntlet_pipeline::Gate;
 use gauntlet_policy::check;
-use gauntlet_server::serve;
+use gauntlet_ports::Event;
+use gauntlet_server::{Admin, serve};
 use gauntlet_trace::FileSpool;
-use gauntlet_types::Day;
+use gauntlet_types::{Day, Fault};
 use gauntlet_upstream::Upstreams;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -32,6 +34,9 @@ const LISTEN: &str = "127.0.0.1:8787";
 const SYNC_EVERY: Duration = Duration::from_millis(200);
 /// Every two seconds: often enough that the store's log stays small, seldom enough to cost nothing.
 const CHECKPOINT_TICKS: u32 = 10;
+/// Tenants far above their usual spend are looked for soon after the start, and then every hour.
+const WATCH_FIRST: u32 = 5 * 10;
+const WATCH_TICKS: u32 = 5 * 3600;
 /// Calls under way may take this long to end after a stop was asked for; what is left then is found at the next start.
 const STOP_MAX: Duration = Duration::from_secs(30);
 /// The same number on Linux, the BSDs and macOS.
@@ -101,7 +106,7 @@ pub fn run(place: &Place, listen: Option<SocketAddr>, workers: Option<usize>) ->
         changes.follow(started.live.clone())?;
     }
     banner(place, &url, &started, begun.elapsed(), folder.is_some());
-    runtime.block_on(slow_loop(&started.live, &mut signals));
+    runtime.block_on(slow_loop(&started.live, &started.admin, &mut signals));
     eprintln!("stopping: calls under way are finished first (again to stop at once)");
     stop.send_replace(true);
     let impatient = runtime.block_on(drain(&threads, &mut signals));
@@ -147,7 +152,7 @@ impl Signals {
 }
 
 /// Waits for a signal to stop; meanwhile syncs the spool, lets old budget days go, and reloads on SIGHUP.
-async fn slow_loop(live: &Arc<Live>, signals: &mut Signals) {
+async fn slow_loop(live: &Arc<Live>, admin: &Admin, signals: &mut Signals) {
     let mut tick = tokio::time::interval(SYNC_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut day = live.shared.clock.now().day();
@@ -169,6 +174,11 @@ async fn slow_loop(live: &Arc<Live>, signals: &mut Signals) {
                 if ticks.is_multiple_of(CHECKPOINT_TICKS) {
                     live.checkpoint();
                 }
+                if ticks % WATCH_TICKS == WATCH_FIRST {
+                    let admin = admin.clone();
+                    // Not waited for: the store may be busy, and the loop has signals to hear.
+                    tokio::task::spawn_blocking(move || watch_spend(&admin));
+                }
                 let today = live.shared.clock.now().day();
                 if today != day {
                     day = today;
@@ -177,6 +187,19 @@ async fn slow_loop(live: &Arc<Live>, signals: &mut Signals) {
                 }
             }
         }
+    }
+}
+
+/// Notes tenants that spend a multiple of their usual day and models without a price, and says so.
+fn watch_spend(admin: &Admin) {
+    let look = || -> Result<Vec<Event>, Fault> {
+        let mut events = admin.watch_spend(&baseline::Rules::default())?;
+        events.extend(admin.watch_prices()?);
+        Ok(events)
+    };
+    match look() {
+        Ok(events) => events.iter().for_each(|event| tracing::warn!("{}", event.message)),
+        Err(fault) => tracing::warn!(message = %fault.message, "cannot compare spend with its baseline"),
     }
 }
 

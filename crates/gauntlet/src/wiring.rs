@@ -27,6 +27,7 @@ use gauntlet_trace::{DrainerHandle, LineSink, LineTarget, Metrics, Recovered};
 use gauntlet_types::{CallRecord, Timestamp};
 
 use crate::{
+    alerts,
     cli::Place,
     clock::SystemClock,
     config_dir::{self, ConfigDir},
@@ -135,9 +136,13 @@ fn not_yet(policy: &Policy) -> (Vec<Mistake>, Vec<Mistake>) {
             Severity::Warning,
         ));
     }
-    if !config.alerts.is_empty() {
-        let message = "`alerts` are not sent anywhere yet: a budget that reaches 80 % or its cap is said on standard error";
-        warnings.push(say(message.to_owned(), "", Severity::Warning));
+    for alert in config.alerts.iter().filter(|alert| alert.slack_webhook.is_none() && alert.webhook.is_none())
+    {
+        let who =
+            alert.slack_channel.as_ref().map_or("a receiver".to_owned(), |name| format!("channel `{name}`"));
+        let message = format!("`alerts` name {who}, and no address to send to");
+        let cure = "add `slack_webhook: https://hooks.slack.com/…` or `webhook: https://…`; until then see `gauntlet events`";
+        warnings.push(say(message, cure, Severity::Warning));
     }
     if config.server.sampling.keep_percent != 100 {
         let message = "`sampling` is not done yet: the texts of all calls are kept";
@@ -298,6 +303,7 @@ pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> R
         observers.push(Arc::new(move |record: &CallRecord| line.write(record)));
     }
     let warnings = loaded.warnings.clone();
+    let (on_crossed, crossed) = alerts::channel();
     let shared = Arc::new(Shared::new(SharedParts {
         snapshot: Arc::new(snapshot),
         clock: clock.clone(),
@@ -306,7 +312,7 @@ pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> R
         observers,
         hash_key: hash_key(&*stores.control)?,
         status_of: error::status_code,
-        on_crossed: Box::new(|_| ()),
+        on_crossed,
     }));
     let (access, new_token, local_token) = access(&*stores.control, loopback)?;
     let live = Arc::new(Live {
@@ -330,6 +336,7 @@ pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> R
         runtime: Some(live.clone()),
         version: VERSION,
     });
+    alerts::send_in_background(live.clone(), crossed)?;
     Ok(Started { live, admin, recovered, warnings, new_token, local_token, sharing, replica })
 }
 

@@ -105,6 +105,8 @@ pub(crate) struct Call {
     pub(crate) input: Scanned,
     /// What is changed of the body for every target.
     pub(crate) edits: Vec<Edit>,
+    /// How many of them, from the first, change text that the model reads.
+    pub(crate) text_edits: usize,
     /// What is changed of it for the record besides.
     pub(crate) record_edits: Vec<Edit>,
     /// A prompt rendered without what the record may not hold, if that differs from the one that is sent.
@@ -203,6 +205,7 @@ impl Call {
             is_scanned: false,
             input: Scanned::default(),
             edits: Vec::new(),
+            text_edits: 0,
             record_edits: Vec::new(),
             record_prompt: None,
             pinned: None,

@@ -4,6 +4,8 @@ use gauntlet_types::{Environment, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::events::{Event, EventFilter};
+
 /// A virtual key as stored: the secret itself is shown once at its creation and only its hash is kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StoredKey {
@@ -114,4 +116,9 @@ pub trait ControlStore: Send + Sync {
     /// A value kept under a name, made by `make` if there is none yet (hash keys, the admin token's hash).
     fn setting(&self, name: &str, make: &mut dyn FnMut() -> String) -> Result<String, ControlError>;
     fn setting_put(&self, name: &str, value: &str) -> Result<(), ControlError>;
+
+    /// Notes an event, unless one with its key is noted already; says whether it was new. `seq` is given here.
+    fn event_add(&self, event: &Event) -> Result<bool, ControlError>;
+    /// Newest first.
+    fn event_list(&self, filter: &EventFilter) -> Result<Vec<Event>, ControlError>;
 }

@@ -2,23 +2,30 @@
 //!
 //! Nothing here does anything. Adapters (`store`, `trace`, `upstream`) implement, `pipeline` and the faces call.
 
+pub mod bills;
 pub mod clock;
 pub mod control;
+pub mod events;
 pub mod shared;
 pub mod spool;
 pub mod trace_store;
 pub mod upstream;
 
+pub use bills::{
+    Correction, NameKind, Reconciliation, RecordCursor, RecordPage, RecordQuery, Repricing, SpendBy,
+    SpendQuery, SpendRow, Unanswerable,
+};
 pub use clock::Clock;
 pub use control::{ControlError, ControlStore, Kill, KillKind, StoredKey, StoredPrompt};
+pub use events::{Event, EventFilter, EventKind, Severity};
 pub use shared::{
     BudgetAsk, BudgetGrant, Exchange, Exchanged, RateAsk, RateGrant, ReplicaLine, SharedError, SharedState,
     SlotAsk, SlotGrant,
 };
 pub use spool::{Observer, Spool, SpoolError, Texts};
 pub use trace_store::{
-    BudgetSpent, Grain, Overview, OverviewRow, SpendBy, SpendQuery, SpendRow, SpoolPosition, StoreError,
-    StoredCall, TraceFilter, TraceRow, TraceStore,
+    BudgetSpent, Grain, Overview, OverviewRow, SpoolPosition, StoreError, StoredCall, TraceFilter, TraceRow,
+    TraceStore,
 };
 pub use upstream::{
     Endpoint, EndpointKind, Sim, Upstream, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest,

@@ -5,6 +5,10 @@ use gauntlet_types::{CallId, CallRecord, Charge, Day, Name, NanoUsd, Outcome, Ti
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::bills::{
+    Correction, Reconciliation, RecordCursor, RecordPage, RecordQuery, Repricing, SpendQuery, SpendRow,
+};
+
 /// A record with its texts (JSON, redacted).
 #[derive(Clone, Debug)]
 pub struct StoredCall {
@@ -98,42 +102,6 @@ pub struct TraceRow {
     pub output_preview: String,
 }
 
-/// What to add spend up by.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SpendBy {
-    Tenant,
-    Team,
-    Route,
-    Model,
-    Provider,
-    Environment,
-    Prompt,
-    Day,
-}
-
-#[derive(Clone, Debug)]
-pub struct SpendQuery {
-    pub by: Vec<SpendBy>,
-    /// First and last day, both included.
-    pub from: Day,
-    pub to: Day,
-    pub tenant: Option<String>,
-    pub route: Option<String>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SpendRow {
-    /// One value for each entry of `SpendQuery::by`.
-    pub keys: Vec<String>,
-    pub calls: u64,
-    pub errors: u64,
-    pub tokens_in: u64,
-    pub tokens_cached: u64,
-    pub tokens_out: u64,
-    pub cost: NanoUsd,
-}
-
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Grain {
@@ -151,6 +119,9 @@ pub struct OverviewRow {
     /// Calls that a limit, a budget, a key or a guard refused.
     pub refused: u64,
     pub cache_hits: u64,
+    /// Answers that ended at their token limit (`finish_reason: length`).
+    #[serde(default)]
+    pub cut_short: u64,
     pub tokens_in: u64,
     pub tokens_out: u64,
     pub cost: NanoUsd,
@@ -194,6 +165,23 @@ pub trait TraceStore: Send + Sync {
     fn overview(&self, from: Timestamp, to: Timestamp, series: Grain) -> Result<Overview, StoreError>;
     /// Spend in periods that are not over on `day` (a month is named by its last day), and of budgets that never turn.
     fn budget_spent(&self, day: Day) -> Result<Vec<BudgetSpent>, StoreError>;
+    /// Whole records that began in a span, in the order of their arrival, about `limit` at a time.
+    fn record_page(
+        &self,
+        query: &RecordQuery,
+        cursor: Option<RecordCursor>,
+        limit: u32,
+    ) -> Result<RecordPage, StoreError>;
+    /// Puts what calls cost by other prices beside what they cost, in one transaction with the sums of `spend`; the cost
+    /// itself and the budgets stay. A later correction of a call replaces an earlier one, and one to its own cost
+    /// takes it away. Adds what changed to the pass of `run.at` (its `calls`, `before` and `after` are not read), and
+    /// says how many calls that were; a pass that changes nothing leaves no trace.
+    fn reprice(&self, run: &Repricing, corrections: &[Correction<'_>]) -> Result<u64, StoreError>;
+    /// Passes of pricing anew, newest first.
+    fn repricing_list(&self, limit: u32) -> Result<Vec<Repricing>, StoreError>;
+    fn reconciliation_add(&self, reconciliation: &Reconciliation) -> Result<(), StoreError>;
+    /// Newest first.
+    fn reconciliation_list(&self, limit: u32) -> Result<Vec<Reconciliation>, StoreError>;
     /// A cheap question that fails when the store does.
     fn ping(&self) -> Result<(), StoreError>;
 }

@@ -2,7 +2,7 @@
 
 use axum::{
     Json, Router,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     middleware,
     response::{
         IntoResponse, Response,
@@ -11,15 +11,15 @@ use axum::{
     routing::{delete, get, post},
 };
 use futures_util::StreamExt;
-use gauntlet_ports::{KillKind, SpendBy, SpendQuery, TraceFilter};
-use gauntlet_types::{CallId, Code, Day, Fault};
+use gauntlet_ports::{KillKind, TraceFilter};
+use gauntlet_types::{CallId, Code, Fault};
 use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
     admin::{Admin, NewKey, store_fault},
-    auth, error, pages,
+    auth, bills, error, pages,
 };
 
 /// Everything but the doors.
@@ -28,7 +28,6 @@ pub fn router(admin: Admin) -> Router {
         .route("/api/v1/traces", get(traces))
         .route("/api/v1/traces/tail", get(tail))
         .route("/api/v1/traces/{id}", get(trace))
-        .route("/api/v1/spend", get(spend))
         .route("/api/v1/overview", get(overview))
         .route("/api/v1/budgets", get(budgets))
         .route("/api/v1/keys", get(keys).post(key_create))
@@ -39,6 +38,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/api/v1/prompts/label", post(prompt_label))
         .route("/api/v1/reload", post(reload))
         .route("/metrics", get(metrics))
+        .merge(bills::router())
         .merge(pages::guarded())
         .layer(middleware::from_fn_with_state(admin.clone(), auth::guard));
     Router::new()
@@ -68,7 +68,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
     }
 }
 
-async fn answer<T: Serialize + Send + 'static>(
+pub(crate) async fn answer<T: Serialize + Send + 'static>(
     admin: Admin,
     work: impl FnOnce(&Admin) -> Result<T, Fault> + Send + 'static,
 ) -> Response {
@@ -176,78 +176,6 @@ async fn tail(State(admin): State<Admin>, query: axum::extract::RawQuery) -> Res
     .filter(move |record| std::future::ready(pages::matches(&filter, record)))
     .map(|record| sse::Event::default().json_data(&*record));
     Sse::new(lines).keep_alive(sse::KeepAlive::default()).into_response()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SpendParams {
-    #[serde(default)]
-    by: Option<String>,
-    #[serde(default)]
-    from: Option<String>,
-    #[serde(default)]
-    to: Option<String>,
-    /// `2026-10`: the whole month.
-    #[serde(default)]
-    month: Option<String>,
-    #[serde(default)]
-    tenant: Option<String>,
-    #[serde(default)]
-    route: Option<String>,
-}
-
-async fn spend(
-    State(admin): State<Admin>,
-    params: Result<Query<SpendParams>, axum::extract::rejection::QueryRejection>,
-) -> Response {
-    let params = match params {
-        Ok(Query(params)) => params,
-        Err(error) => return fault(&Fault::caller(Code::InvalidRequest, error.body_text())),
-    };
-    answer(admin, move |admin| {
-        let query = spend_query(&params, admin.now().day())?;
-        flush(admin);
-        let rows = admin.traces.spend(&query).map_err(store_fault)?;
-        Ok(json!({"by": query.by, "from": query.from.to_string(), "to": query.to.to_string(), "rows": rows}))
-    })
-    .await
-}
-
-fn spend_query(params: &SpendParams, today: Day) -> Result<SpendQuery, Fault> {
-    let bad = |message: String| Fault::caller(Code::InvalidRequest, message);
-    let by = params.by.as_deref().unwrap_or("route,model");
-    let by = by
-        .split(',')
-        .map(|word| {
-            serde_json::from_value::<SpendBy>(word.trim().into()).map_err(|_| {
-                bad(format!(
-                    "cannot add up by `{word}`; use tenant, team, route, model, provider, environment, prompt or day"
-                ))
-            })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let day = |text: &str| {
-        Day::parse(text).ok_or_else(|| bad(format!("`{text}` is not a day; write it as 2026-11-21")))
-    };
-    let (from, to) = match &params.month {
-        Some(month) => {
-            let first = Day::parse(&format!("{month}-01"))
-                .ok_or_else(|| bad(format!("`{month}` is not a month; write it as 2026-11")))?;
-            // 31 days on is always in the next month; its first day ends this one.
-            let mut last = first;
-            while last.next().to_string().starts_with(month.as_str()) {
-                last = last.next();
-            }
-            (first, last)
-        }
-        None => {
-            (params.from.as_deref().map_or(Ok(today), day)?, params.to.as_deref().map_or(Ok(today), day)?)
-        }
-    };
-    if from > to {
-        return Err(bad(format!("the span ends ({to}) before it begins ({from})")));
-    }
-    Ok(SpendQuery { by, from, to, tenant: params.tenant.clone(), route: params.route.clone() })
 }
 
 async fn overview(State(admin): State<Admin>) -> Response {

@@ -3,6 +3,7 @@
 pub mod admin;
 mod api;
 mod auth;
+pub mod bills;
 mod body;
 mod door;
 pub mod error;

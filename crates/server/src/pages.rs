@@ -1,5 +1,7 @@
 //! The console's routes: fetch, show. What a page looks like is the console's affair.
 
+mod bills;
+
 use axum::{
     Form, Router,
     extract::{Path, Query, RawQuery, State},
@@ -7,14 +9,14 @@ use axum::{
     routing::{get, post},
 };
 use gauntlet_console::{self as console, Facets, OverviewView, Shell, TraceView, TracesView};
-use gauntlet_ports::{Grain, KillKind, Overview, TraceFilter};
+use gauntlet_ports::{EventFilter, Grain, KillKind, Overview, TraceFilter};
 use gauntlet_types::{CallRecord, Fault, Timestamp};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use std::time::Duration;
 
 use crate::{
-    admin::{Admin, store_fault},
+    admin::{Admin, Books, store_fault},
     api::{blocking, flush, trace_get},
     auth::Token,
     error,
@@ -29,6 +31,7 @@ pub(crate) fn guarded() -> Router<Admin> {
     Router::new()
         .route("/", get(overview))
         .route("/traces", get(traces))
+        .merge(bills::router())
         .route("/traces/{id}", get(trace))
         .route("/kills/undo", post(kill_undo))
         .route("/logout", post(logout))
@@ -119,33 +122,43 @@ async fn overview(State(admin): State<Admin>, headers: HeaderMap) -> Response {
         let day_ago = now.hour_start().minus(Duration::from_secs(23 * 3600));
         let end = now.hour_start().plus(Duration::from_secs(3600));
         let hours = admin.traces.overview(day_ago, end, Grain::Hour).map_err(store_fault)?.series;
-        Ok((today, week, hours, admin.books()?, admin.kill_list()?))
+        let events = admin.events(&EventFilter { limit: 5, ..EventFilter::default() })?;
+        Ok((today, week, hours, admin.books()?, admin.kill_list()?, events))
     });
-    let (today, week, hours, books, kills) = match fetched.await {
+    let (today, week, hours, books, kills, events) = match fetched.await {
         Ok(fetched) => fetched,
         Err(fault) => return frame.fault(&fault),
     };
-    let budgets: Vec<_> = books
-        .lines
-        .into_iter()
-        // Without a cap there is no budget any more, only what was spent under it.
-        .filter_map(|line| {
-            Some(console::BudgetLine {
-                scope: line.scope.to_string(),
-                key: line.key.to_string(),
-                measure: line.measure,
-                spent: line.spent.saturating_add(line.elsewhere),
-                held: line.held,
-                cap: line.cap?,
-                resets: line.resets,
-            })
-        })
-        .collect();
+    let budgets = budget_lines(books);
     let warnings = admin.runtime.as_ref().map_or_else(Vec::new, |runtime| runtime.problems());
     let sim = admin.snapshot().is_some_and(|snapshot| snapshot.has_sim());
-    let view =
-        OverviewView { today: &today, hours: &hours, week: &week, budgets, kills: &kills, warnings, sim };
+    let view = OverviewView {
+        today: &today,
+        hours: &hours,
+        week: &week,
+        budgets,
+        kills: &kills,
+        events: &events,
+        warnings,
+        sim,
+    };
     page(StatusCode::OK, console::overview(&frame.shell(), &view))
+}
+
+/// Without a cap there is no budget any more, only what was spent under it.
+fn budget_lines(books: Books) -> Vec<console::BudgetLine> {
+    let lines = books.lines.into_iter().filter_map(|line| {
+        Some(console::BudgetLine {
+            scope: line.scope.to_string(),
+            key: line.key.to_string(),
+            measure: line.measure,
+            spent: line.spent.saturating_add(line.elsewhere),
+            held: line.held,
+            cap: line.cap?,
+            resets: line.resets,
+        })
+    });
+    lines.collect()
 }
 
 async fn traces(State(admin): State<Admin>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {

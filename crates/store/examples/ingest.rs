@@ -1,6 +1,7 @@
 //! Measures the trace store: rate and CPU of appends, size on disk, time of the usual questions.
 //!
-//! `cargo run --release -p gauntlet-store --example ingest -- [calls] [batch]`, 200,000 and 500 unless told. The texts are
+//! `cargo run --release -p gauntlet-store --example ingest -- [calls] [batch] [days]`, 200,000 and 500 unless told, 200 a
+//! second; with days the calls are spread over so many, for bills of months. The texts are
 //! varied English-like chat bodies (2.1 KB in, 1.4 KB out), made before the clock starts; CPU time is this thread's, from
 //! `/proc/thread-self/schedstat`, so it leaves out what the kernel does elsewhere (write-back), and checkpoints are run
 //! and counted on this thread as well.
@@ -11,7 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gauntlet_ports::{Grain, SpendBy, SpendQuery, SpoolPosition, StoredCall, TraceFilter, TraceStore};
+use gauntlet_ports::{
+    Correction, Grain, RecordQuery, Repricing, SpendBy, SpendQuery, SpoolPosition, StoredCall, TraceFilter,
+    TraceStore,
+};
 use gauntlet_store::SqliteTraces;
 use gauntlet_types::{
     Attempt, AttemptEnd, CacheUse, CallId, CallRecord, Caller, Charge, Decision, Door, Environment, Finish,
@@ -32,10 +36,12 @@ fn main() {
     let mut arguments = std::env::args().skip(1).map(|text| text.parse().expect("a number"));
     let calls: usize = arguments.next().unwrap_or(200_000);
     let batch: usize = arguments.next().unwrap_or(500);
+    let days: Option<usize> = arguments.next();
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("gauntlet.db");
     let store = SqliteTraces::open(&path).expect("a store");
-    let mut maker = Maker::new();
+    let apart_us = days.map_or(APART_US, |days| (days * 86_400_000_000 / calls.max(1)) as i64);
+    let mut maker = Maker::new(apart_us);
     let (mut wall, mut cpu, mut slowest, mut raw) = (Duration::ZERO, 0, Duration::ZERO, 0usize);
     let (mut checkpoint_cpu, mut done) = (0, 0);
     while done < calls {
@@ -87,16 +93,77 @@ fn questions(store: &SqliteTraces, maker: &Maker) {
         by: by.to_vec(),
         from: from.day(),
         to: to.day(),
-        tenant: None,
-        route: None,
+        ..SpendQuery::default()
     };
     time("spend by route and model", || {
         store.spend(&query(&[SpendBy::Route, SpendBy::Model])).expect("sum").len()
     });
+    bills(store, from, to, &query);
     time("spend by day", || store.spend(&query(&[SpendBy::Day])).expect("sum").len());
     time("overview, hours", || store.overview(from, to, Grain::Hour).expect("figures").series.len());
     time("overview, days", || store.overview(from, to, Grain::Day).expect("figures").series.len());
     time("budgets of a day", || store.budget_spent(to.day()).expect("budgets").len());
+}
+
+/// What bills ask: a month by tenant and feature, at the tail as well, and whole records to price anew.
+fn bills(store: &SqliteTraces, from: Timestamp, to: Timestamp, query: &dyn Fn(&[SpendBy]) -> SpendQuery) {
+    let month = SpendQuery {
+        from: to.day().0.checked_sub(30).map_or(from.day(), gauntlet_types::Day),
+        ..query(&[SpendBy::Tenant, SpendBy::Route])
+    };
+    let mut took: Vec<Duration> = (0..200)
+        .map(|_| {
+            let began = Instant::now();
+            store.spend(&month).expect("sum");
+            began.elapsed()
+        })
+        .collect();
+    took.sort();
+    println!("  a month by tenant and route: p50 {:.2} ms, p95 {:.2} ms", ms(took[100]), ms(took[190]));
+    for by in [SpendBy::User, SpendBy::Key] {
+        time(&format!("a month by {}", by.as_str()), || {
+            store.spend(&SpendQuery { by: vec![by], ..month.clone() }).expect("sum").len()
+        });
+    }
+    let all = RecordQuery { from, to: Timestamp(to.0 + 1), newest: 20_000, without_texts: false };
+    let page =
+        store.record_page(&RecordQuery { newest: 10_000, ..all }, None, 10_000).expect("records").calls;
+    let corrections: Vec<_> = page
+        .iter()
+        .map(|call| Correction { record: &call.record, cost: NanoUsd(call.record.cost.0 + 1_000) })
+        .collect();
+    let run = Repricing {
+        at: to,
+        price_version: "now".into(),
+        from: from.day(),
+        to: to.day(),
+        model: None,
+        calls: 0,
+        before: NanoUsd::ZERO,
+        after: NanoUsd::ZERO,
+    };
+    let (began, mut longest) = (Instant::now(), Duration::ZERO);
+    for some in corrections.chunks(500) {
+        let began = Instant::now();
+        store.reprice(&run, some).expect("corrected");
+        longest = longest.max(began.elapsed());
+    }
+    println!(
+        "  10,000 corrections in {:.0} ms, longest hold of the writer {:.1} ms",
+        ms(began.elapsed()),
+        ms(longest)
+    );
+    time("20,000 whole records", || {
+        let (mut count, mut cursor) = (0, None);
+        loop {
+            let page = store.record_page(&all, cursor, 1000).expect("records");
+            count += page.calls.len();
+            cursor = page.next;
+            if cursor.is_none() {
+                return count;
+            }
+        }
+    });
 }
 
 fn time(what: &str, question: impl Fn() -> usize) {
@@ -116,14 +183,15 @@ struct Maker {
     a_call: CallId,
     a_trace: TraceId,
     latest: i64,
+    apart_us: i64,
 }
 
 impl Maker {
-    fn new() -> Maker {
+    fn new(apart_us: i64) -> Maker {
         let mut rng = fastrand::Rng::with_seed(7);
         let syllable = |rng: &mut fastrand::Rng| SYLLABLES[rng.usize(..SYLLABLES.len())];
         let words = (0..3000).map(|_| (0..rng.usize(1..5)).map(|_| syllable(&mut rng)).collect()).collect();
-        Maker { rng, words, a_call: CallId(uuid::Uuid::nil()), a_trace: TraceId(0), latest: 0 }
+        Maker { rng, words, a_call: CallId(uuid::Uuid::nil()), a_trace: TraceId(0), latest: 0, apart_us }
     }
 
     /// Some far more often than others, as users and models are.
@@ -147,12 +215,13 @@ impl Maker {
     }
 
     fn call(&mut self, number: usize) -> StoredCall {
-        let started = Timestamp(START + number as i64 * APART_US + self.rng.i64(0..2000));
+        let started = Timestamp(START + number as i64 * self.apart_us + self.rng.i64(0..2000));
         self.latest = self.latest.max(started.0);
-        let model = ["gpt-4o-mini", "claude-haiku-4-5", "gpt-4o", "gemini-2.5-flash"][self.skewed(4)];
+        let models = ["gpt-4o-mini", "claude-haiku-4-5", "gpt-4o", "gemini-2.5-flash", "gpt-4.1"];
+        let model = models[self.skewed(models.len())];
         let number_of_user = self.skewed(20_000);
         // Users belong to a tenant and keep to two routes each.
-        let route = format!("route-{}", number_of_user % 7 + self.rng.usize(..2));
+        let route = format!("route-{}", number_of_user % 5 + self.rng.usize(..2));
         let user = format!("user-{number_of_user}");
         let (system, question, answer) = (self.prose(700), self.prose(1200), self.prose(1150));
         let input = json!({
@@ -205,7 +274,7 @@ impl Maker {
             door: Door::ChatCompletions,
             is_streaming: number.is_multiple_of(2),
             caller: Caller {
-                tenant: name(format!("tenant-{}", user.len() % 3)),
+                tenant: name(format!("tenant-{}", user.bytes().map(usize::from).sum::<usize>() % 20)),
                 team: Some(name(format!("team-{}", route.len() % 2))),
                 user: Some(user.into()),
                 session: Some(name(format!("session-{}", number / 5))),

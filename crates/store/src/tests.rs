@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use gauntlet_ports::{ControlStore, Grain, SpoolPosition, TraceFilter, TraceStore};
+use gauntlet_ports::{ControlStore, Grain, SpendBy, SpendQuery, SpoolPosition, TraceFilter, TraceStore};
 use gauntlet_types::{NanoUsd, Timestamp};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -70,7 +70,9 @@ fn a_batch_that_fails_leaves_nothing_half() {
     let before = counts(&path);
     let other = Connection::open(&path).unwrap();
     // Each step of a batch fails in turn; the last one stands for a disk that is full at the very end.
-    for table in ["payload", "trace_marks", "rollup_day", "latency_day", "budgets", "spool_position"] {
+    let tables =
+        ["payload", "trace_marks", "rollup_day", "spend_name", "latency_day", "budgets", "spool_position"];
+    for table in tables {
         let trigger = format!(
             "create trigger broken before insert on {table} begin select raise(abort, 'disk is full'); end"
         );
@@ -100,6 +102,7 @@ fn counts(path: &Path) -> Vec<i64> {
         count("select coalesce(sum(cost_nano), 0) from rollup_day"),
         count("select coalesce(sum(spent_nano), 0) from budgets where scope = 'model_daily'"),
         count("select coalesce(sum(offset), 0) from spool_position"),
+        count("select coalesce(sum(calls), 0) from spend_name where kind = 'key'"),
     ]
 }
 
@@ -361,4 +364,110 @@ fn spend_of_great_sums_does_not_wrap() {
         let spent = store.budget_spent(sample::START.day()).unwrap();
         assert_eq!(spent[0].spent, i64::MAX);
     }
+}
+
+/// A file as the version before wrote it, with calls of two days.
+fn file_of_schema_2(path: &Path) {
+    let connection = Connection::open(path).unwrap();
+    connection.execute_batch(include_str!("../migrations/traces_001.sql")).unwrap();
+    connection.execute_batch(include_str!("../migrations/traces_002.sql")).unwrap();
+    connection.pragma_update(None, "application_id", 0x476e_7431).unwrap();
+    connection.pragma_update(None, "user_version", 2).unwrap();
+    let insert = "insert into llm_traces (id, ts, route, model, tokens_in, tokens_out, latency_ms, cost_usd, tenant, \
+         environment, outcome, decision, cache, is_streaming, status, trace_id, tokens_cached, usage_estimated, \
+         cost_nano, latency_us, user_id, key_name) \
+         values (?1, ?2, 'support_bot', 'gpt-4o', 100, 40, 1, 0.0, 'acme', 'prod', ?3, 'allow', 'off', 0, 200, '0', 7, \
+         0, ?4, 1, ?5, 'app')";
+    let calls = [("a", "24", "ok", 5, "ann"), ("b", "25", "failed", 6, "ann"), ("c", "25", "ok", 7, "bob")];
+    for (id, day, outcome, cost, user) in calls {
+        let ts = format!("2026-04-{day}T10:00:00.000000Z");
+        connection.execute(insert, rusqlite::params![id, ts, outcome, cost, user]).unwrap();
+    }
+    connection
+        .execute_batch(
+            "insert into rollup_day values \
+             ('2026-04-24', 'acme', 'support_bot', 'gpt-4o', 'openai', 'prod', '', '', '', 1, 0, 0, 0, 100, 7, 40, 5), \
+             ('2026-04-25', 'acme', 'support_bot', 'gpt-4o', 'openai', 'prod', '', '', '', 2, 1, 0, 0, 200, 14, 80, 13)",
+        )
+        .unwrap();
+}
+
+#[test]
+fn a_file_of_the_version_before_keeps_its_bills() {
+    let folders = Folders::default();
+    let path = folders.file("gauntlet.db");
+    file_of_schema_2(&path);
+    let store = SqliteTraces::open(&path).unwrap();
+    let (from, to) = (sample::START.day(), sample::START.day());
+    let query = |by: &[SpendBy]| SpendQuery {
+        by: by.to_vec(),
+        from: gauntlet_types::Day(from.0 - 1),
+        to,
+        ..SpendQuery::default()
+    };
+    let total = &store.spend(&query(&[])).unwrap()[0];
+    assert_eq!((total.calls, total.errors, total.tokens_in, total.tokens_cached), (3, 1, 300, 21));
+    assert_eq!((total.cost, total.corrected, total.cut_short), (NanoUsd(18), NanoUsd(18), 0));
+    let users: Vec<_> = store.spend(&query(&[SpendBy::User])).unwrap();
+    let users: Vec<_> =
+        users.iter().map(|row| (row.keys[0].as_str(), row.calls, row.errors, row.cost.0)).collect();
+    assert_eq!(users, [("ann", 2, 1, 11), ("bob", 1, 0, 7)], "keys and users of before are known");
+    let keys = store.spend(&query(&[SpendBy::Day, SpendBy::Key])).unwrap();
+    assert_eq!(keys.iter().map(|row| row.calls).collect::<Vec<_>>(), [1, 2]);
+    // And it goes on.
+    let mut call = sample::call(1, 0);
+    call.record.caller.user = Some("ann".into());
+    store.append(&[call], &[]).unwrap();
+    let of_ann = SpendQuery { user: Some("ann".to_owned()), ..query(&[]) };
+    assert_eq!(store.spend(&of_ann).unwrap()[0].calls, 3);
+}
+
+#[test]
+fn names_beyond_a_days_number_stand_together() {
+    let folders = Folders::default();
+    let store = SqliteTraces::open(folders.file("gauntlet.db")).unwrap();
+    let calls: Vec<_> = (0..10_050)
+        .map(|number| {
+            let mut call = sample::call(number, 0);
+            call.record.caller.tags = vec![format!("tag-{number}").into()];
+            call.record.charges.clear();
+            call
+        })
+        .collect();
+    for batch in calls.chunks(500) {
+        store.append(batch, &[]).unwrap();
+    }
+    let day = sample::START.day();
+    let query = SpendQuery { by: vec![SpendBy::Tag], from: day, to: day, ..SpendQuery::default() };
+    let rows = store.spend(&query).unwrap();
+    assert_eq!(rows.len(), 10_001);
+    let rest = rows.iter().find(|row| row.keys[0] == "(other)").unwrap();
+    assert_eq!(rest.calls, 50);
+    assert_eq!(rows.iter().map(|row| row.calls).sum::<u64>(), 10_050, "nothing is lost");
+}
+
+#[test]
+fn pages_of_traces_need_no_sorting() {
+    let folders = Folders::default();
+    let path = folders.file("gauntlet.db");
+    drop(SqliteTraces::open(&path).unwrap());
+    let connection = Connection::open(&path).unwrap();
+    let plan = |sql: &str| -> String {
+        let mut statement = connection.prepare(&format!("explain query plan {sql}")).unwrap();
+        let steps = statement.query_map([], |row| row.get::<_, String>(3)).unwrap();
+        steps.collect::<Result<Vec<_>, _>>().unwrap().join("; ")
+    };
+    for filter in
+        ["true", "route = 'a'", "tenant = 'a' and (ts, rid) < ('b', 1)", "cost_nano > 5", "user_id = 'a'"]
+    {
+        let found = plan(&format!(
+            "select id, route from llm_traces where {filter} order by ts desc, rid desc limit 50"
+        ));
+        assert!(found.contains("llm_traces_ts") && !found.contains("TEMP B-TREE"), "{filter}: {found}");
+    }
+    let by_user = plan(
+        "select user_id, count(*), sum(cost_nano), sum(tokens_in), sum(outcome in ('failed')) from llm_traces \
+         where ts >= 'a' and ts < 'b' and user_id is not null group by 1",
+    );
+    assert!(by_user.contains("COVERING INDEX llm_traces_ts"), "{by_user}");
 }

@@ -10,8 +10,9 @@ mod support;
 use std::{fs, sync::Arc, thread, time::Duration};
 
 use gauntlet_ports::{
-    BudgetSpent, Grain, Overview, SpendQuery, SpendRow, Spool, SpoolPosition, StoreError, StoredCall,
-    TraceFilter, TraceRow, TraceStore,
+    BudgetSpent, Correction, Grain, Overview, Reconciliation, RecordCursor, RecordPage, RecordQuery,
+    Repricing, SpendQuery, SpendRow, Spool, SpoolPosition, StoreError, StoredCall, TraceFilter, TraceRow,
+    TraceStore,
 };
 use gauntlet_trace::{Drainer, DrainerConfig, FileSpool, SpoolLimits};
 use gauntlet_types::{CallId, Day, Timestamp};
@@ -38,6 +39,26 @@ impl TraceStore for Nowhere {
         Ok(Overview::default())
     }
     fn budget_spent(&self, _: Day) -> Result<Vec<BudgetSpent>, StoreError> {
+        Ok(vec![])
+    }
+    fn record_page(
+        &self,
+        _: &RecordQuery,
+        _: Option<RecordCursor>,
+        _: u32,
+    ) -> Result<RecordPage, StoreError> {
+        Ok(RecordPage { calls: vec![], next: None })
+    }
+    fn reprice(&self, _: &Repricing, _: &[Correction<'_>]) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+    fn repricing_list(&self, _: u32) -> Result<Vec<Repricing>, StoreError> {
+        Ok(vec![])
+    }
+    fn reconciliation_add(&self, _: &Reconciliation) -> Result<(), StoreError> {
+        Ok(())
+    }
+    fn reconciliation_list(&self, _: u32) -> Result<Vec<Reconciliation>, StoreError> {
         Ok(vec![])
     }
     fn ping(&self) -> Result<(), StoreError> {

@@ -56,6 +56,12 @@ fn requests(text: &mut Text, totals: &Totals) {
     for ([route, model, provider], series) in &spent {
         text.sample(COST, &[("route", *route), ("model", model), ("provider", provider)], Usd(series.cost));
     }
+    const CUT_SHORT: &str = "gauntlet_cut_short_total";
+    text.family(CUT_SHORT, "counter", "Answers that ended at their token limit (finish_reason length).");
+    for ([route, model, provider], series) in &spent {
+        let labels = [("route", *route), ("model", model), ("provider", provider)];
+        text.sample(CUT_SHORT, &labels, series.cut_short);
+    }
     const TOKENS_TOTAL: &str = "gauntlet_tokens_total";
     text.family(TOKENS_TOTAL, "counter", "Tokens, each counted under one type.");
     for ([route, model, provider], series) in &spent {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use gauntlet_types::{
-    Action, AttemptEnd, CacheUse, CallRecord, Code, Direction, Door, Name, NanoUsd, Outcome,
+    Action, AttemptEnd, CacheUse, CallRecord, Code, Direction, Door, Finish, Name, NanoUsd, Outcome,
 };
 
 /// Seconds, in microseconds: from refusals and cache hits to the slowest answers.
@@ -187,6 +187,8 @@ impl Hasher for Ready {
 #[derive(Clone)]
 pub(crate) struct Series {
     pub requests: u64,
+    /// Answers that ended at their token limit.
+    pub cut_short: u64,
     pub cost: NanoUsd,
     pub tokens: [u64; TOKEN_TYPES.len()],
     pub duration: Histogram<16>,
@@ -200,6 +202,7 @@ pub(crate) struct Series {
 impl Series {
     pub(crate) const EMPTY: Series = Series {
         requests: 0,
+        cut_short: 0,
         cost: NanoUsd::ZERO,
         tokens: [0; TOKEN_TYPES.len()],
         duration: Histogram::EMPTY,
@@ -212,6 +215,7 @@ impl Series {
     fn observe(&mut self, record: &CallRecord) {
         let usage = &record.usage;
         self.requests += 1;
+        self.cut_short += u64::from(record.finish == Some(Finish::Length));
         self.cost = self.cost.plus(record.cost);
         let written = u64::from(usage.cache_write_5m.0) + u64::from(usage.cache_write_1h.0);
         let (read, reasoning) = (u64::from(usage.cache_read_total().0), u64::from(usage.reasoning.0));
@@ -236,6 +240,7 @@ impl Series {
 
     pub(crate) fn add(&mut self, other: &Series) {
         self.requests += other.requests;
+        self.cut_short += other.cut_short;
         self.cost = self.cost.plus(other.cost);
         for (mine, theirs) in self.tokens.iter_mut().zip(other.tokens) {
             *mine += theirs;

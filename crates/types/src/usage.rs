@@ -176,6 +176,28 @@ impl Usage {
         }
     }
 
+    /// What is left when one answer's tokens are taken out of a sum that holds them.
+    pub fn without(&self, part: &Usage) -> Usage {
+        let minus = |all: TokenCount, part: TokenCount| TokenCount(all.0.saturating_sub(part.0));
+        Usage {
+            input_fresh: minus(self.input_fresh, part.input_fresh),
+            cache_read: minus(self.cache_read, part.cache_read),
+            cache_write_5m: minus(self.cache_write_5m, part.cache_write_5m),
+            cache_write_1h: minus(self.cache_write_1h, part.cache_write_1h),
+            output: minus(self.output, part.output),
+            reasoning: minus(self.reasoning, part.reasoning),
+            audio_input: minus(self.audio_input, part.audio_input),
+            audio_cache_read: minus(self.audio_cache_read, part.audio_cache_read),
+            audio_output: minus(self.audio_output, part.audio_output),
+            image_input: minus(self.image_input, part.image_input),
+            image_cache_read: minus(self.image_cache_read, part.image_cache_read),
+            image_output: minus(self.image_output, part.image_output),
+            web_searches: self.web_searches.saturating_sub(part.web_searches),
+            tier: self.tier,
+            estimated: self.estimated,
+        }
+    }
+
     pub fn input_total(&self) -> TokenCount {
         total([
             self.input_fresh,

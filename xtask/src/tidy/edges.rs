@@ -21,6 +21,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("guard", &["types"]),
     // Seams.
     ("ports", &["types"]),
+    // Pure as well, of what the seams carry.
+    ("bills", &["types", "policy", "ports"]),
     // Hot path and adapters.
     ("pipeline", &["types", "wire", "policy", "guard", "prompts", "ports"]),
     ("upstream", &["types", "wire", "ports"]),
@@ -34,7 +36,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ("governance", &["types", "ports"]),
     // Faces.
     ("console", &["types", "ports"]),
-    ("server", &["types", "wire", "policy", "prompts", "guard", "pipeline", "ports", "console", "trace"]),
+    (
+        "server",
+        &["types", "wire", "policy", "prompts", "guard", "pipeline", "ports", "bills", "console", "trace"],
+    ),
     (
         "gauntlet",
         &[
@@ -44,6 +49,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "policy",
             "guard",
             "ports",
+            "bills",
             "pipeline",
             "upstream",
             "trace",

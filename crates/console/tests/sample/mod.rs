@@ -23,6 +23,7 @@ fn row(name: &str, calls: u64, micro_usd: i64) -> OverviewRow {
         errors: calls / 140,
         refused: calls / 60,
         cache_hits: calls / 9,
+        cut_short: calls / 300,
         tokens_in: calls * 1_240,
         tokens_out: calls * 214,
         cost: NanoUsd(micro_usd * 1_000),

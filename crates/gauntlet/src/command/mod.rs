@@ -1,11 +1,15 @@
 //! One file a command, or a family of small ones. Each that asks about calls ends in a question to the management API
 //! (`reach`), so that the command line, the console and programs see the same.
 
+pub mod advice;
 pub mod check;
 pub mod demo;
 pub mod doctor;
+pub mod events;
 pub mod guard;
 pub mod manage;
 pub mod prices;
+pub mod reconcile;
+pub mod reprice;
 pub mod spend;
 pub mod trace;

@@ -84,6 +84,9 @@ fn every_page_of_the_console_works_in_a_browser() {
     for (path, facts) in [
         ("/".to_owned(), vec!["support_bot", "$0.005", "tenant_daily", "Budgets"]),
         ("/traces".to_owned(), vec!["support_bot", "test-model", id.as_str()]),
+        ("/spend".to_owned(), vec!["acme", "support_bot", "$0.005", "By day", "tenant_daily"]),
+        ("/events".to_owned(), vec!["Events", "Nothing needed attention"]),
+        ("/advice".to_owned(), vec!["What would be saved", "all 1 calls"]),
         (
             format!("/traces/{id}"),
             vec![

@@ -39,35 +39,60 @@ fn ask(app: &TestApp, model: &str, headers: &[(&str, &str)]) -> Reply {
 #[track_caller]
 fn refused(reply: &Reply, scope: &str) -> Value {
     let error = reply.json()["error"].clone();
-    assert_eq!((reply.status, &error["code"], &error["scope"]), (429, &json!("budget_exceeded"), &json!(scope)), "{error}");
+    assert_eq!(
+        (reply.status, &error["code"], &error["scope"]),
+        (429, &json!("budget_exceeded"), &json!(scope)),
+        "{error}"
+    );
     error
 }
 
 #[test]
 fn a_call_too_dear_for_one_call_is_refused_in_friendly_words() {
-    let app = start("routes: {bot: {per_call_usd: 0.001, message: \"Please ask something shorter.\"}, other: {per_call_tokens: 90}}");
+    let app = start(
+        "routes: {bot: {per_call_usd: 0.001, message: \"Please ask something shorter.\"}, other: {per_call_tokens: 90}}",
+    );
     assert_eq!(ask(&app, "prov/test-model", &[]).status, 200);
     let error = refused(&ask(&app, "prov/dear", &[]), "route_call");
     let message = error["message"].as_str().unwrap();
-    assert!(message.starts_with("Please ask something shorter. (budget `route_call` of `bot` has 0.001 USD"), "{message}");
+    assert!(
+        message.starts_with("Please ask something shorter. (budget `route_call` of `bot` has 0.001 USD"),
+        "{message}"
+    );
     let error = refused(&ask(&app, "prov/test-model", &[("x-gauntlet-route", "other")]), "route_call_tokens");
-    assert_eq!((&error["measure"], &error["cap"], &error["wanted"]), (&json!("tokens"), &json!(90), &json!(105)));
+    assert_eq!(
+        (&error["measure"], &error["cap"], &error["wanted"]),
+        (&json!("tokens"), &json!(90), &json!(105))
+    );
     assert_eq!(app.provider.requests().len(), 1);
 }
 
 #[test]
 fn a_full_budget_turns_to_a_cheaper_model_that_fits() {
-    let app = start("tenants: {default: {daily_usd: 0.003, at_limit: {downgrade: [prov/dear, prov/test-model]}}}");
+    let app =
+        start("tenants: {default: {daily_usd: 0.003, at_limit: {downgrade: [prov/dear, prov/test-model]}}}");
     let first = ask(&app, "prov/dear", &[]);
     assert_eq!((first.status, first.header("x-gauntlet-budget")), (200, None));
     let cheap = ask(&app, "prov/dear", &[]);
-    assert_eq!((cheap.status, cheap.header("x-gauntlet-budget")), (200, Some("downgrade")), "{}", cheap.text());
+    assert_eq!(
+        (cheap.status, cheap.header("x-gauntlet-budget")),
+        (200, Some("downgrade")),
+        "{}",
+        cheap.text()
+    );
     assert_eq!(cheap.header("x-gauntlet-model"), Some("prov/test-model"));
     assert_eq!(app.provider.requests()[1].json()["model"], "test-model");
     let note = app.trace_of(&cheap)["record"]["budget"].clone();
-    assert_eq!(note, json!({"action": "downgrade", "scope": "tenant_daily", "key": "default", "instead_of": "prov/dear"}));
+    assert_eq!(
+        note,
+        json!({"action": "downgrade", "scope": "tenant_daily", "key": "default", "instead_of": "prov/dear"})
+    );
     let more = (0..10).map(|_| ask(&app, "prov/dear", &[]).status).collect::<Vec<_>>();
-    assert_eq!(more.iter().filter(|status| **status == 200).count(), 3, "950 of 3,000 micro-dollars were left: {more:?}");
+    assert_eq!(
+        more.iter().filter(|status| **status == 200).count(),
+        3,
+        "950 of 3,000 micro-dollars were left: {more:?}"
+    );
     refused(&ask(&app, "prov/dear", &[]), "tenant_daily");
 }
 
@@ -82,7 +107,7 @@ fn a_full_budget_answers_in_the_operators_words() {
     assert_eq!((&record["outcome"], &record["error"]), (&json!("canned"), &json!("budget_exceeded")));
     assert_eq!((&record["cost"], &record["budget"]["action"]), (&json!(0), &json!("answer")));
     let mut stream = app.stream(&[("x-gauntlet-route", "bot")], &TestApp::body("Hello"));
-    let text: String = std::iter::from_fn(|| stream.next_frame()).collect();
+    let text: String = std::iter::from_fn(|| stream.next_frame().map(|frame| frame.data)).collect();
     assert!(text.contains("We are closed for today."), "{text}");
     assert_eq!(app.provider.requests().len(), 1);
 }
@@ -101,9 +126,12 @@ fn a_call_waits_for_room_if_that_is_wanted() {
         }
     });
     assert!(begun.elapsed() >= Duration::from_millis(1_100), "one after the other");
-    let waited = app.api("/api/v1/traces?limit=10")["traces"].as_array().unwrap().iter().filter(|row| {
-        app.trace(row["id"].as_str().unwrap())["record"]["budget"]["action"] == "queue"
-    }).count();
+    let waited = app.api("/api/v1/traces?limit=10")["traces"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| app.trace(row["id"].as_str().unwrap())["record"]["budget"]["action"] == "queue")
+        .count();
     assert_eq!(waited, 2);
     // Nothing frees a budget that is spent: the wait ends in a refusal.
     app.write("budgets.yml", "tenants: {default: {daily_usd: 0.00005, at_limit: {queue: 300ms}}}");
@@ -138,17 +166,28 @@ everything: {monthly_tokens: 100000, timezone: Pacific/Auckland}";
     refused(&ask(&app, "prov/dear", &[("x-gauntlet-tags", "vip")]), "tag_daily_requests");
     assert_eq!(ask(&app, "prov/dear", &[("x-gauntlet-tags", "rest")]).status, 200);
     let books = app.api("/api/v1/budgets");
-    let all = books["lines"].as_array().unwrap().iter().find(|line| line["scope"] == "everything_monthly_tokens").unwrap();
+    let all = books["lines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|line| line["scope"] == "everything_monthly_tokens")
+        .unwrap();
     assert_eq!((&all["spent"], &all["spent_usd"]), (&json!(6 * 105), &Value::Null));
 }
 
 #[test]
 fn environments_pay_from_books_of_their_own() {
-    let app = start("tenants: {default: {daily_usd: 0.00025}}\nenvironments: {eval: {tenants: {default: {daily_usd: 0.00045}}}}");
+    let app = start(
+        "tenants: {default: {daily_usd: 0.00025}}\nenvironments: {eval: {tenants: {default: {daily_usd: 0.00045}}}}",
+    );
     let of = |environment: &str| ask(&app, "prov/test-model", &[("x-gauntlet-env", environment)]);
     assert_eq!(of("prod").status, 200);
     refused(&of("prod"), "tenant_daily");
-    assert_eq!([of("eval").status, of("eval").status], [200, 200], "what evaluations cost is not production's");
+    assert_eq!(
+        [of("eval").status, of("eval").status],
+        [200, 200],
+        "what evaluations cost is not production's"
+    );
     refused(&of("eval"), "tenant_daily:eval");
     assert_eq!(of("judge").status, 200);
     refused(&of("judge"), "tenant_daily:judge");
@@ -158,10 +197,19 @@ fn environments_pay_from_books_of_their_own() {
 fn what_a_failed_attempt_was_billed_counts_and_needs_room() {
     let app = TestApp::with_files(
         "models: {m: {targets: [prov/dear, prov/test-model]}}\nroutes: {bot: {max_tokens: 100, retry: {attempts: 1}, timeouts: {first_token: 300ms}}}",
-        &[("budgets.yml", "models: {dear: {daily_usd: 1}, test-model: {daily_usd: 1}}\nusers: {poor: {daily_usd: 0.0022}}"), ("prices.yml", PRICES)],
+        &[
+            (
+                "budgets.yml",
+                "models: {dear: {daily_usd: 1}, test-model: {daily_usd: 1}}\nusers: {poor: {daily_usd: 0.0022}}",
+            ),
+            ("prices.yml", PRICES),
+        ],
     );
     let body = json!({"model": "m", "stream": true, "max_tokens": 100, "messages": [{"role": "user", "content": "Hello"}]});
-    app.provider.script([Step::stream(&["never"]).delay_first(Duration::from_secs(2)), answer().with_usage_chunk()]);
+    app.provider.script([
+        Step::stream(&["never"]).delay_first(Duration::from_secs(2)),
+        Step::stream(&["Hello"]).usage(5, 100).with_usage_chunk(),
+    ]);
     let mut stream = app.stream(&[("x-gauntlet-route", "bot")], &body);
     let id = stream.header("x-gauntlet-request-id").unwrap().to_owned();
     while stream.next_frame().is_some() {}
@@ -173,13 +221,16 @@ fn what_a_failed_attempt_was_billed_counts_and_needs_room() {
     assert_eq!(billed, 50_000);
     assert_eq!(record["cost"].as_i64().unwrap(), billed + 205_000, "{record:#}");
     // Both models' budgets pay for the whole call, since one record cannot be split.
-    let scopes: Vec<&str> = record["charges"].as_array().unwrap().iter().map(|charge| charge["key"].as_str().unwrap()).collect();
+    let scopes: Vec<&str> =
+        record["charges"].as_array().unwrap().iter().map(|charge| charge["key"].as_str().unwrap()).collect();
     assert_eq!(scopes, ["test-model", "dear"]);
     // Where a second attempt has no room beside what the first was billed, it is not made.
     app.provider.script([Step::stream(&["never"]).delay_first(Duration::from_secs(2))]);
     let mut poor = body.clone();
     (poor["stream"], poor["model"]) = (false.into(), "prov/dear".into());
-    app.reconfigure("routes: {bot: {max_tokens: 100, retry: {attempts: 3, base: 1ms}, timeouts: {attempt: 300ms}}}");
+    app.reconfigure(
+        "routes: {bot: {max_tokens: 100, retry: {attempts: 3, base: 1ms}, timeouts: {attempt: 300ms}}}",
+    );
     let reply = gauntlet_testkit::http::post_json(&app.url("/api/v1/reload"), &[], &json!({})).unwrap();
     assert_eq!(reply.status, 200, "{}", reply.text());
     app.provider.default(Step::hang());

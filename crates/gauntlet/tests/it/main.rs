@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests may stop a test as the tests themselves do
 
+mod alerts;
 mod app;
 mod load;
 
 mod bad_input;
+mod bills;
 mod budgets;
 mod cache;
 mod console_in_a_browser;

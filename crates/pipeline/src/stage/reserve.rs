@@ -71,6 +71,7 @@ fn opened(call: &mut Call, note: Option<BudgetNote>) -> Result<Option<Passed>, F
 
 /// The provider holds to the bound only if it is told of it; where no budget depends on it, the bytes stay as they are.
 fn say_limits(call: &mut Call) {
+    call.text_edits = call.edits.len();
     let Request::Chat(chat) = &call.request else { return };
     let each = call.output_max.0 / chat.n.max(1);
     let limited = chat.max_tokens.as_ref().is_some_and(|asked| asked.value > each);

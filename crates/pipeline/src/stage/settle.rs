@@ -62,7 +62,8 @@ pub(crate) fn count_input(call: &Call) -> TokenCount {
         _ if call.input.texts.is_empty() => count_text(&String::from_utf8_lossy(&call.body)),
         _ => call.input.texts.iter().map(|(segment, _)| count_text(segment.as_str(&call.body))).sum(),
     };
-    let added: u32 = call.edits.iter().map(|edit| count_text(&String::from_utf8_lossy(&edit.with))).sum();
+    let edits = &call.edits[..call.text_edits.min(call.edits.len())];
+    let added: u32 = edits.iter().map(|edit| count_text(&String::from_utf8_lossy(&edit.with))).sum();
     let messages = call.request.chat().map_or(0, |chat| chat.message_count as u32);
     TokenCount(texts.saturating_add(added).saturating_add(messages * TOKENS_PER_MESSAGE))
 }

@@ -1,6 +1,9 @@
 //! Keys, kill switches, prompts, labels, settings.
 
-use gauntlet_ports::{ControlError, ControlStore, Kill, KillKind, StoredKey, StoredPrompt};
+use gauntlet_ports::{
+    ControlError, ControlStore, Event, EventFilter, EventKind, Kill, KillKind, Severity, StoredKey,
+    StoredPrompt,
+};
 use gauntlet_types::{Environment, Name};
 
 use super::sample::START;
@@ -116,4 +119,37 @@ pub(super) fn a_setting_is_made_once(store: &dyn ControlStore) {
     store.setting_put("other", "c").unwrap();
     assert_eq!(store.setting("salt", &mut || panic!("is there")).unwrap(), "b");
     assert_eq!(store.setting("other", &mut || panic!("is there")).unwrap(), "c");
+}
+
+pub(super) fn an_event_is_noted_once(store: &dyn ControlStore) {
+    let event = |key: &str, kind: EventKind| Event {
+        seq: 0,
+        at: START,
+        kind,
+        key: key.to_owned(),
+        severity: Severity::Warning,
+        message: format!("<b>{key}</b> 東"),
+        detail: serde_json::json!({"of": key, "factor": 3.5}),
+    };
+    let all = || store.event_list(&EventFilter::default()).unwrap();
+    assert!(all().is_empty());
+    assert!(store.event_add(&event("a", EventKind::SpendBaseline)).unwrap());
+    assert!(
+        !store.event_add(&Event { message: "again".into(), ..event("a", EventKind::BudgetFull) }).unwrap()
+    );
+    assert!(store.event_add(&event("b", EventKind::BudgetFull)).unwrap());
+    assert!(store.event_add(&event("c", EventKind::SpendBaseline)).unwrap());
+    let found = all();
+    let keys = |events: &[Event]| events.iter().map(|event| event.key.clone()).collect::<Vec<_>>();
+    assert_eq!(keys(&found), ["c", "b", "a"], "newest first");
+    assert!(found.is_sorted_by(|one, next| one.seq > next.seq));
+    for kept in &found {
+        assert_eq!(*kept, Event { seq: kept.seq, ..event(&kept.key, kept.kind) });
+    }
+    let of_kind = EventFilter { kind: Some(EventKind::SpendBaseline), ..EventFilter::default() };
+    assert_eq!(keys(&store.event_list(&of_kind).unwrap()), ["c", "a"]);
+    let after = EventFilter { after: Some(found[2].seq), ..EventFilter::default() };
+    assert_eq!(keys(&store.event_list(&after).unwrap()), ["c", "b"]);
+    let one = EventFilter { limit: 1, ..EventFilter::default() };
+    assert_eq!(keys(&store.event_list(&one).unwrap()), ["c"]);
 }

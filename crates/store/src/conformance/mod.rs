@@ -6,6 +6,7 @@
 // A claim that does not hold ends the suite: that is what it is for.
 #![allow(clippy::unwrap_used)]
 
+mod bills;
 mod control;
 mod limits;
 mod paging;
@@ -36,6 +37,13 @@ pub fn trace_store(make: &dyn Fn() -> Arc<dyn TraceStore>) {
     sums::budgets_add_up_to_the_charges(&*make());
     sums::percentiles_are_within_five_percent(&*make());
     sums::spans_take_whole_hours(&*make());
+    bills::every_figure_of_a_bill_adds_up(&*make());
+    bills::users_keys_and_tags_have_their_sums(&*make());
+    bills::what_is_not_kept_together_is_refused(&*make());
+    bills::pages_of_records_cover_each_once(&*make());
+    bills::a_correction_stands_beside_the_cost(&*make());
+    bills::passes_are_kept_and_repeats_change_nothing(&*make());
+    bills::reconciliations_are_kept_newest_first(&*make());
 }
 
 /// Checks a control store. `make` gives an empty one at each call.
@@ -45,6 +53,7 @@ pub fn control_store(make: &dyn Fn() -> Arc<dyn ControlStore>) {
     control::a_prompt_version_never_changes(&*make());
     control::labels_point_at_known_versions(&*make());
     control::a_setting_is_made_once(&*make());
+    control::an_event_is_noted_once(&*make());
 }
 
 /// A shared state that knows nobody and does not settle, and a way to let its time pass.

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use gauntlet_ports::StoredCall;
 use gauntlet_types::{
-    CacheUse, CallId, CallRecord, Caller, Charge, Code, Decision, Door, Environment, Measure, Name, NanoUsd,
-    Outcome, PromptRef, SpanId, Stage, StageTime, Target, Timestamp, TokenCount, TraceId, Usage,
+    CacheUse, CallId, CallRecord, Caller, Charge, Code, Decision, Door, Environment, Finish, Measure, Name,
+    NanoUsd, Outcome, PromptRef, SpanId, Stage, StageTime, Target, Timestamp, TokenCount, TraceId, Usage,
 };
 use uuid::Uuid;
 
@@ -42,6 +42,8 @@ fn spread_call(number: u32) -> StoredCall {
     record.caller.user = (!place.is_multiple_of(5)).then(|| Name::from(format!("user-{}", place % 17)));
     record.caller.session = Some(Name::from(format!("session-{}", place / 6)));
     record.caller.key = Some(pick(&["app", "batch"], 2));
+    record.caller.tags = vec![pick(&["beta", "gold"], 5), pick(&["beta", "trial"], 4)];
+    record.finish = Some([Finish::Stop, Finish::Length, Finish::ToolCalls][place / 2 % 3]);
     record.caller.environment = Environment::ALL[place % 4];
     record.caller.app_sha = Some(pick(&["aaa111", "bbb222"], 7));
     record.caller.eval_id = place.is_multiple_of(9).then(|| pick(&["nightly", "fast"], 9));
@@ -65,7 +67,10 @@ fn spread_call(number: u32) -> StoredCall {
     record.usage.input_fresh = TokenCount(100 + number % 37);
     record.usage.cache_read = TokenCount(number % 5);
     record.usage.reasoning = TokenCount(number % 3);
+    record.usage.cache_write_5m = TokenCount(number % 4);
+    record.usage.estimated = number.is_multiple_of(8);
     record.cost = NanoUsd(i64::from(number % 13) * 1_000_003);
+    record.wasted = NanoUsd(i64::from(number % 3) * 1_001);
     record.latency_us = 1000 + u64::from(number) * 977 % 3_000_000;
     record.charges = vec![
         charge("model_daily", record.model_asked.clone(), Some(record.started)),

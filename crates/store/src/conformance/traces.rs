@@ -30,7 +30,7 @@ pub(super) fn an_empty_store_answers_everything_with_nothing(store: &dyn TraceSt
     assert!(store.spool_positions().unwrap().is_empty());
     assert!(store.budget_spent(START.day()).unwrap().is_empty());
     for by in [vec![], vec![SpendBy::Day, SpendBy::Prompt]] {
-        let query = SpendQuery { by, from: START.day(), to: START.day().next(), tenant: None, route: None };
+        let query = SpendQuery { by, from: START.day(), to: START.day().next(), ..SpendQuery::default() };
         assert!(store.spend(&query).unwrap().is_empty());
     }
     let overview =
@@ -122,8 +122,7 @@ pub(super) fn appending_again_changes_nothing(store: &dyn TraceStore) {
             by: vec![SpendBy::Route],
             from: day,
             to: day.next().next().next(),
-            tenant: None,
-            route: None,
+            ..SpendQuery::default()
         };
         let all =
             store.overview(day.start(), Timestamp(day.start().0 + 4 * 86_400_000_000), Grain::Day).unwrap();
@@ -202,6 +201,7 @@ pub(super) fn hostile_text_survives(store: &dyn TraceStore) {
         to: START.day(),
         tenant: Some(names[0].to_owned()),
         route: Some(names[0].to_owned()),
+        ..SpendQuery::default()
     };
     assert_eq!(store.spend(&query).unwrap()[0].keys, [names[0]]);
 }

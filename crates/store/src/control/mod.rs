@@ -2,12 +2,16 @@
 //!
 //! Every change writes its audit row in its own transaction, so that neither stands without the other.
 
+mod events;
+
 use std::{
     path::Path,
     sync::{Mutex, PoisonError},
 };
 
-use gauntlet_ports::{ControlError, ControlStore, Kill, KillKind, StoredKey, StoredPrompt};
+use gauntlet_ports::{
+    ControlError, ControlStore, Event, EventFilter, Kill, KillKind, StoredKey, StoredPrompt,
+};
 use gauntlet_types::{Environment, Name, Timestamp};
 use rusqlite::{
     Connection, OptionalExtension, Result, Row, Transaction, TransactionBehavior, params, types::Type,
@@ -21,7 +25,10 @@ use crate::{
 
 static KIND: Kind = Kind {
     application_id: 0x476e_6331,
-    migrations: &[include_str!("../../migrations/control_001.sql")],
+    migrations: &[
+        include_str!("../../migrations/control_001.sql"),
+        include_str!("../../migrations/control_002.sql"),
+    ],
     // A revoked key stays revoked after a power cut.
     synchronous: "full",
     page_size: 4096,
@@ -313,6 +320,16 @@ impl ControlStore for SqliteControl {
             put_setting(tx, name, value)?;
             Ok(((), Audit::new("setting.put", name, json!({}))))
         })
+    }
+
+    fn event_add(&self, event: &Event) -> Result<bool, ControlError> {
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        events::add(&mut connection, event).map_err(control_failed("noting an event"))
+    }
+
+    fn event_list(&self, filter: &EventFilter) -> Result<Vec<Event>, ControlError> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        events::list(&connection, filter).map_err(control_failed("listing events"))
     }
 }
 

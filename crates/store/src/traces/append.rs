@@ -2,13 +2,15 @@
 
 use std::fmt::Write as _;
 
-use gauntlet_ports::{SpoolPosition, StoreError, StoredCall};
+use gauntlet_ports::{Correction, Reconciliation, Repricing, SpoolPosition, StoreError, StoredCall};
 use gauntlet_types::CallRecord;
 use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior, params};
 
 use super::{
     block::{ENCODING, Packer},
-    marks, preview,
+    marks,
+    names::NameCounts,
+    preview, reprice,
     rollup::{Deltas, model_of},
 };
 use crate::{error::During, time::TimeWriter};
@@ -18,14 +20,57 @@ pub(crate) struct Writer {
     connection: Connection,
     packer: Packer,
     row: RowTexts,
+    names: NameCounts,
 }
 
 impl Writer {
     pub(crate) fn new(connection: Connection) -> std::io::Result<Writer> {
-        Ok(Writer { connection, packer: Packer::new()?, row: RowTexts::default() })
+        Ok(Writer {
+            connection,
+            packer: Packer::new()?,
+            row: RowTexts::default(),
+            names: NameCounts::default(),
+        })
     }
 
     pub(crate) fn append(
+        &mut self,
+        batch: &[StoredCall],
+        positions: &[SpoolPosition],
+    ) -> Result<usize, StoreError> {
+        let added = self.append_batch(batch, positions);
+        if added.is_err() {
+            self.names.forget();
+        }
+        added
+    }
+
+    pub(crate) fn reprice(
+        &mut self,
+        run: &Repricing,
+        corrections: &[Correction<'_>],
+    ) -> Result<u64, StoreError> {
+        const WHAT: &str = "keeping corrections";
+        let tx =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).during("beginning")?;
+        let changed = reprice::apply(&tx, &mut self.names, run, corrections);
+        let changed = changed.during(WHAT).and_then(|changed| tx.commit().during(WHAT).map(|()| changed));
+        if changed.is_err() {
+            self.names.forget();
+        }
+        changed
+    }
+
+    pub(crate) fn add_reconciliation(&mut self, one: &Reconciliation) -> Result<(), StoreError> {
+        let mut add = || {
+            let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            reprice::add_reconciliation(&tx, one)?;
+            tx.commit()
+        };
+        add().during("keeping a reconciliation")
+    }
+
+    fn append_batch(
         &mut self,
         batch: &[StoredCall],
         positions: &[SpoolPosition],
@@ -52,7 +97,7 @@ impl Writer {
             }
         }
         payloads.finish()?;
-        deltas.write(&tx).during("adding to the roll-ups")?;
+        deltas.write(&tx, &mut self.names).during("adding to the roll-ups")?;
         write_positions(&tx, positions).during("noting spool positions")?;
         tx.commit().during("committing a batch")?;
         Ok(added)

@@ -98,37 +98,79 @@ impl Packer {
 
 /// Reads call number `index` of a block.
 pub(crate) fn unpack(enc: &str, body: &[u8], index: usize) -> Result<StoredCall, BlockError> {
+    let raw = decompress(enc, body)?;
+    let parts = Parts { raw: &raw, at: 0 }.nth(index).ok_or(BlockError::Short)??;
+    parts.read()
+}
+
+/// Reads every call of a block, in order.
+pub(crate) fn unpack_all(enc: &str, body: &[u8], without_texts: bool) -> Result<Vec<StoredCall>, BlockError> {
+    let raw = decompress(enc, body)?;
+    let parts = Parts { raw: &raw, at: 0 }.map(|part| {
+        let Part([record, input, output]) = part?;
+        Part(if without_texts { [record, &[], &[]] } else { [record, input, output] }).read()
+    });
+    parts.collect()
+}
+
+fn decompress(enc: &str, body: &[u8]) -> Result<Vec<u8>, BlockError> {
     if enc != ENCODING {
         return Err(BlockError::Encoding(enc.to_owned()));
     }
     // Frames that we write say how large they are inside.
     let size = zstd::zstd_safe::get_frame_content_size(body).ok().flatten();
     let size = size.and_then(|size| usize::try_from(size).ok()).filter(|size| *size <= READ_MAX);
-    let raw = zstd::bulk::decompress(body, size.ok_or(BlockError::Short)?).map_err(BlockError::Decompress)?;
-    let raw = Bytes::from(raw);
-    let mut at = 0;
-    for place in 0..=index {
-        let lengths = raw.get(at..at + LENGTHS).ok_or(BlockError::Short)?;
-        let length =
-            |n: usize| lengths[n * 4..][..4].try_into().map_or(0, |bytes| u32::from_le_bytes(bytes) as usize);
-        let record_end = at + LENGTHS + length(0);
-        let input_end = record_end + length(1);
-        let output_end = input_end + length(2);
-        if output_end > raw.len() {
-            return Err(BlockError::Short);
-        }
-        if place == index {
-            let record: CallRecord =
-                rmp_serde::from_slice(&raw[at + LENGTHS..record_end]).map_err(BlockError::Read)?;
-            // Copied out, so that a kept call does not keep its whole block.
-            let part = |from: usize, to: usize| Bytes::copy_from_slice(&raw[from..to]);
-            return Ok(StoredCall {
-                record,
-                input: part(record_end, input_end),
-                output: part(input_end, output_end),
-            });
-        }
-        at = output_end;
+    zstd::bulk::decompress(body, size.ok_or(BlockError::Short)?).map_err(BlockError::Decompress)
+}
+
+/// Walks the calls of a block; ends at its end, or after the first call that is cut short.
+struct Parts<'a> {
+    raw: &'a [u8],
+    at: usize,
+}
+
+/// Record, input and output of one call.
+struct Part<'a>([&'a [u8]; 3]);
+
+impl Part<'_> {
+    fn read(&self) -> Result<StoredCall, BlockError> {
+        let [record, input, output] = self.0;
+        let record: CallRecord = rmp_serde::from_slice(record).map_err(BlockError::Read)?;
+        // Copied out, so that a kept call does not keep its whole block.
+        Ok(StoredCall {
+            record,
+            input: Bytes::copy_from_slice(input),
+            output: Bytes::copy_from_slice(output),
+        })
     }
-    Err(BlockError::Short)
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = Result<Part<'a>, BlockError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.raw.len() {
+            return None;
+        }
+        let part = self.part();
+        if part.is_none() {
+            self.at = self.raw.len();
+        }
+        Some(part.ok_or(BlockError::Short))
+    }
+}
+
+impl<'a> Parts<'a> {
+    fn part(&mut self) -> Option<Part<'a>> {
+        let lengths = self.raw.get(self.at..self.at + LENGTHS)?;
+        let mut from = self.at + LENGTHS;
+        let mut parts = [&self.raw[..0]; 3];
+        for (part, length) in parts.iter_mut().zip(lengths.chunks_exact(4)) {
+            let length = length.try_into().map_or(0, |bytes| u32::from_le_bytes(bytes) as usize);
+            *part = self.raw.get(from..from.checked_add(length)?)?;
+            from += length;
+        }
+        self.at = from;
+        Some(Part(parts))
+    }
 }

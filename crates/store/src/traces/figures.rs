@@ -5,75 +5,13 @@ use std::{
     ops::Range,
 };
 
-use gauntlet_ports::{BudgetSpent, Grain, Overview, OverviewRow, SpendBy, SpendQuery, SpendRow};
+use gauntlet_ports::{BudgetSpent, Grain, Overview, OverviewRow};
 use gauntlet_types::{Charge, Day, Measure, NanoUsd, Timestamp, sketch};
-use rusqlite::{Connection, Result, Row, params, params_from_iter, types::Value};
+use rusqlite::{Connection, Result, Row, params};
 
 use crate::time::{self, NEVER_TURNS};
 
 const HOUR: i64 = 3_600_000_000;
-
-pub(crate) fn spend(connection: &Connection, query: &SpendQuery) -> Result<Vec<SpendRow>> {
-    let columns: Vec<&str> = query.by.iter().map(|by| column(*by)).collect();
-    let count = columns.len();
-    let mut sql = String::from("select ");
-    columns.iter().for_each(|column| {
-        sql.push_str(column);
-        sql.push_str(", ");
-    });
-    sql.push_str(
-        "sum(calls), sum(errors), sum(tokens_in), sum(tokens_cached), sum(tokens_out), sum(cost_nano) as cost \
-         from rollup_day where day >= ?1 and day <= ?2",
-    );
-    let mut values = vec![Value::Text(time::day(query.from)), Value::Text(time::day(query.to))];
-    for (condition, value) in [(" and tenant = ?", &query.tenant), (" and route = ?", &query.route)] {
-        if let Some(value) = value {
-            values.push(Value::Text(value.clone()));
-            sql.push_str(&format!("{condition}{}", values.len()));
-        }
-    }
-    // Columns are named by place, so that the grouping is by what is shown.
-    let places: Vec<String> = (1..=count).map(|place| place.to_string()).collect();
-    if count > 0 {
-        sql.push_str(&format!(" group by {}", places.join(", ")));
-    }
-    sql.push_str(" having sum(calls) > 0 order by ");
-    if query.by.contains(&SpendBy::Day) {
-        sql.push_str("day, ");
-    }
-    sql.push_str("cost desc");
-    places.iter().for_each(|place| {
-        sql.push_str(", ");
-        sql.push_str(place);
-    });
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map(params_from_iter(values), |row| {
-        Ok(SpendRow {
-            keys: (0..count).map(|place| row.get(place)).collect::<Result<_>>()?,
-            calls: whole(row, count)?,
-            errors: whole(row, count + 1)?,
-            tokens_in: whole(row, count + 2)?,
-            tokens_cached: whole(row, count + 3)?,
-            tokens_out: whole(row, count + 4)?,
-            cost: NanoUsd(row.get(count + 5)?),
-        })
-    })?;
-    rows.collect()
-}
-
-const fn column(by: SpendBy) -> &'static str {
-    match by {
-        SpendBy::Tenant => "tenant",
-        SpendBy::Team => "team",
-        SpendBy::Route => "route",
-        SpendBy::Model => "model",
-        SpendBy::Provider => "provider",
-        SpendBy::Environment => "environment",
-        // Versions of a prompt differ in cost; a prompt's own sum is theirs.
-        SpendBy::Prompt => "iif(prompt_version = '', prompt_name, prompt_name || '@' || prompt_version)",
-        SpendBy::Day => "day",
-    }
-}
 
 pub(crate) fn budget_spent(connection: &Connection, day: Day) -> Result<Vec<BudgetSpent>> {
     // A period is named by its last day, so that those of longer windows lie ahead.
@@ -287,6 +225,7 @@ fn read_sums(row: &Row<'_>, first: usize) -> Result<OverviewRow> {
         tokens_in: whole(row, first + 4)?,
         tokens_out: whole(row, first + 5)?,
         cost: NanoUsd(row.get(first + 6)?),
+        cut_short: whole(row, first + 7)?,
         ..OverviewRow::default()
     })
 }
@@ -296,6 +235,7 @@ fn add(sum: &mut OverviewRow, more: &OverviewRow) {
     sum.errors += more.errors;
     sum.refused += more.refused;
     sum.cache_hits += more.cache_hits;
+    sum.cut_short += more.cut_short;
     sum.tokens_in += more.tokens_in;
     sum.tokens_out += more.tokens_out;
     sum.cost = sum.cost.plus(more.cost);

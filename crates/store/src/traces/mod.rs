@@ -8,8 +8,11 @@ mod block;
 mod figures;
 mod find;
 mod marks;
+mod names;
 mod preview;
+mod reprice;
 mod rollup;
+mod spend;
 
 use std::{
     path::{Path, PathBuf},
@@ -18,8 +21,9 @@ use std::{
 };
 
 use gauntlet_ports::{
-    BudgetSpent, Grain, Overview, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall, TraceFilter,
-    TraceRow, TraceStore,
+    BudgetSpent, Correction, Grain, Overview, Reconciliation, RecordCursor, RecordPage, RecordQuery,
+    Repricing, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall, TraceFilter, TraceRow,
+    TraceStore,
 };
 use gauntlet_types::{CallId, Day, Timestamp};
 use rusqlite::Connection;
@@ -36,6 +40,7 @@ static KIND: Kind = Kind {
     migrations: &[
         include_str!("../../migrations/traces_001.sql"),
         include_str!("../../migrations/traces_002.sql"),
+        include_str!("../../migrations/traces_003.sql"),
     ],
     // A power cut may lose the last commits, never tear one; the spool keeps what is not yet certain.
     synchronous: "normal",
@@ -134,7 +139,8 @@ impl TraceStore for SqliteTraces {
     }
 
     fn spend(&self, query: &SpendQuery) -> Result<Vec<SpendRow>, StoreError> {
-        self.read("adding up spend", |connection| figures::spend(connection, query))
+        let question = spend::question(query)?;
+        self.read("adding up spend", |connection| spend::spend(connection, query, &question))
     }
 
     /// The hours that `from` and the last instant before `to` fall in are taken whole.
@@ -144,6 +150,33 @@ impl TraceStore for SqliteTraces {
 
     fn budget_spent(&self, day: Day) -> Result<Vec<BudgetSpent>, StoreError> {
         self.read("reading budgets", |connection| figures::budget_spent(connection, day))
+    }
+
+    fn record_page(
+        &self,
+        query: &RecordQuery,
+        cursor: Option<RecordCursor>,
+        limit: u32,
+    ) -> Result<RecordPage, StoreError> {
+        let found =
+            self.read("reading records", |connection| reprice::blocks(connection, query, cursor, limit))?;
+        reprice::page(query, found)
+    }
+
+    fn reprice(&self, run: &Repricing, corrections: &[Correction<'_>]) -> Result<u64, StoreError> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).reprice(run, corrections)
+    }
+
+    fn repricing_list(&self, limit: u32) -> Result<Vec<Repricing>, StoreError> {
+        self.read("listing corrections", |connection| reprice::repricings(connection, limit))
+    }
+
+    fn reconciliation_add(&self, reconciliation: &Reconciliation) -> Result<(), StoreError> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).add_reconciliation(reconciliation)
+    }
+
+    fn reconciliation_list(&self, limit: u32) -> Result<Vec<Reconciliation>, StoreError> {
+        self.read("listing reconciliations", |connection| reprice::reconciliations(connection, limit))
     }
 
     fn ping(&self) -> Result<(), StoreError> {

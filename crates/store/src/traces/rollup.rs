@@ -3,23 +3,46 @@
 use std::collections::BTreeMap;
 
 use foldhash::HashMap;
-use gauntlet_types::{CacheUse, CallRecord, Charge, NanoUsd, Outcome, Timestamp, sketch};
+use gauntlet_types::{CacheUse, CallRecord, Charge, Finish, NanoUsd, Outcome, Timestamp, sketch};
 use rusqlite::{Connection, Result, Statement, params};
 
+use super::names::{NameCounts, NameDeltas};
 use crate::time::{self, NEVER_TURNS};
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Key<'a> {
+pub(crate) struct Key<'a> {
     /// Start of the hour (in the first map) or of the day.
-    start: Timestamp,
-    tenant: &'a str,
-    route: &'a str,
-    model: &'a str,
-    provider: &'a str,
-    environment: &'a str,
-    team: &'a str,
-    prompt_name: &'a str,
-    prompt_version: &'a str,
+    pub start: Timestamp,
+    pub tenant: &'a str,
+    pub route: &'a str,
+    pub model: &'a str,
+    pub provider: &'a str,
+    pub environment: &'a str,
+    pub team: &'a str,
+    pub prompt_name: &'a str,
+    pub prompt_version: &'a str,
+}
+
+impl<'a> Key<'a> {
+    pub(crate) fn hour_of(record: &'a CallRecord) -> Key<'a> {
+        let prompt = record.prompt.as_ref();
+        Key {
+            start: record.started.hour_start(),
+            tenant: &record.caller.tenant,
+            route: &record.route,
+            model: model_of(record),
+            provider: record.target.as_ref().map_or("", |target| &target.provider),
+            environment: record.caller.environment.as_str(),
+            team: record.caller.team.as_deref().unwrap_or(""),
+            prompt_name: prompt.map_or("", |prompt| &prompt.name),
+            prompt_version: prompt.map_or("", |prompt| &prompt.version),
+        }
+    }
+
+    pub(crate) fn day_of(record: &'a CallRecord) -> Key<'a> {
+        let key = Key::hour_of(record);
+        Key { start: key.start.day().start(), ..key }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +63,14 @@ struct Sums {
     tokens_cached: i64,
     tokens_out: i64,
     cost: NanoUsd,
+    cut_short: i64,
+    estimated: i64,
+    tokens_written: i64,
+    tokens_reasoning: i64,
+    spared_in: i64,
+    spared_cached: i64,
+    spared_out: i64,
+    wasted: NanoUsd,
 }
 
 impl Sums {
@@ -52,18 +83,37 @@ impl Sums {
         self.tokens_cached += other.tokens_cached;
         self.tokens_out += other.tokens_out;
         self.cost = self.cost.plus(other.cost);
+        self.cut_short += other.cut_short;
+        self.estimated += other.estimated;
+        self.tokens_written += other.tokens_written;
+        self.tokens_reasoning += other.tokens_reasoning;
+        self.spared_in += other.spared_in;
+        self.spared_cached += other.spared_cached;
+        self.spared_out += other.spared_out;
+        self.wasted = self.wasted.plus(other.wasted);
     }
 
     fn of(record: &CallRecord) -> Sums {
+        let usage = &record.usage;
+        let is_hit = record.cache == CacheUse::Exact;
+        let spared = |tokens: u32| if is_hit { tokens.into() } else { 0 };
         Sums {
             calls: 1,
             errors: record.outcome.is_error().into(),
             refused: is_refused(record.outcome).into(),
-            cache_hits: matches!(record.cache, CacheUse::Exact).into(),
-            tokens_in: record.usage.input_total().0.into(),
-            tokens_cached: record.usage.cache_read_total().0.into(),
-            tokens_out: record.usage.output_total().0.into(),
+            cache_hits: is_hit.into(),
+            tokens_in: usage.input_total().0.into(),
+            tokens_cached: usage.cache_read_total().0.into(),
+            tokens_out: usage.output_total().0.into(),
             cost: record.cost,
+            cut_short: (record.finish == Some(Finish::Length)).into(),
+            estimated: usage.estimated.into(),
+            tokens_written: i64::from(usage.cache_write_5m.0) + i64::from(usage.cache_write_1h.0),
+            tokens_reasoning: usage.reasoning.0.into(),
+            spared_in: spared(usage.input_total().0),
+            spared_cached: spared(usage.cache_read_total().0),
+            spared_out: spared(usage.output_total().0),
+            wasted: record.wasted,
         }
     }
 }
@@ -94,23 +144,12 @@ pub(crate) struct Deltas<'a> {
     latencies: Vec<Buckets>,
     /// Nano-dollars, tokens or requests, as the charge measures.
     spent: HashMap<&'a Charge, i64>,
+    names: NameDeltas<'a>,
 }
 
 impl<'a> Deltas<'a> {
     pub(crate) fn add(&mut self, record: &'a CallRecord) {
-        let text = |name: &'a Option<gauntlet_types::Name>| name.as_deref().unwrap_or("");
-        let prompt = record.prompt.as_ref();
-        let key = Key {
-            start: record.started.hour_start(),
-            tenant: &record.caller.tenant,
-            route: &record.route,
-            model: model_of(record),
-            provider: record.target.as_ref().map_or("", |target| &target.provider),
-            environment: record.caller.environment.as_str(),
-            team: text(&record.caller.team),
-            prompt_name: prompt.map_or("", |prompt| &prompt.name),
-            prompt_version: prompt.map_or("", |prompt| &prompt.version),
-        };
+        let key = Key::hour_of(record);
         let (places, latencies) = (&mut self.latency_places, &mut self.latencies);
         let (sums, place) = self.sums.entry(key).or_insert_with(|| {
             let Key { start, tenant, route, model, .. } = key;
@@ -124,6 +163,7 @@ impl<'a> Deltas<'a> {
         if is_timed(record.outcome) {
             *latencies[*place].entry(sketch::bucket_of(record.latency_us)).or_default() += 1;
         }
+        self.names.add(record);
         let drawn = record.drawn();
         for charge in &record.charges {
             let amount = charge.amount(&drawn);
@@ -135,8 +175,9 @@ impl<'a> Deltas<'a> {
     }
 
     /// Adds everything to the tables.
-    pub(crate) fn write(&self, connection: &Connection) -> Result<()> {
+    pub(crate) fn write(&self, connection: &Connection, names: &mut NameCounts) -> Result<()> {
         self.write_sums(connection)?;
+        names.write(connection, &self.names)?;
         self.write_latencies(connection)?;
         let mut add = connection.prepare_cached(include_str!("sql/add_budget.sql"))?;
         for (charge, spent) in &self.spent {
@@ -205,6 +246,14 @@ fn add_sums(add: &mut Statement<'_>, start: &str, key: &Key<'_>, sums: &Sums) ->
         sums.tokens_cached,
         sums.tokens_out,
         sums.cost.0,
+        sums.cut_short,
+        sums.estimated,
+        sums.tokens_written,
+        sums.tokens_reasoning,
+        sums.spared_in,
+        sums.spared_cached,
+        sums.spared_out,
+        sums.wasted.0,
     ])
     .map(drop)
 }

@@ -9,8 +9,9 @@ use std::{
 };
 
 use gauntlet_ports::{
-    BudgetSpent, Grain, Overview, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall, TraceFilter,
-    TraceRow, TraceStore,
+    BudgetSpent, Correction, Grain, Overview, Reconciliation, RecordCursor, RecordPage, RecordQuery,
+    Repricing, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall, TraceFilter, TraceRow,
+    TraceStore,
 };
 use gauntlet_types::{CallId, Day, NanoUsd, Timestamp};
 
@@ -112,6 +113,31 @@ impl TraceStore for MemoryStore {
     }
 
     fn budget_spent(&self, _: Day) -> Result<Vec<BudgetSpent>, StoreError> {
+        Ok(vec![])
+    }
+
+    fn record_page(
+        &self,
+        _: &RecordQuery,
+        _: Option<RecordCursor>,
+        _: u32,
+    ) -> Result<RecordPage, StoreError> {
+        Ok(RecordPage { calls: vec![], next: None })
+    }
+
+    fn reprice(&self, _: &Repricing, _: &[Correction<'_>]) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    fn repricing_list(&self, _: u32) -> Result<Vec<Repricing>, StoreError> {
+        Ok(vec![])
+    }
+
+    fn reconciliation_add(&self, _: &Reconciliation) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn reconciliation_list(&self, _: u32) -> Result<Vec<Reconciliation>, StoreError> {
         Ok(vec![])
     }
 
