@@ -66,6 +66,9 @@ pub enum Command {
     Spend(Spend),
     /// Budgets and their use
     Budget,
+    /// Gateways that share budgets and limits
+    #[command(subcommand)]
+    Replica(Replica),
     /// What models cost, and who says so
     #[command(subcommand)]
     Prices(Prices),
@@ -316,6 +319,17 @@ pub struct Advice {
     /// Up to today: 7d, 4w
     #[arg(long, default_value = "7d")]
     pub last: String,
+}
+
+#[derive(Subcommand)]
+pub enum Replica {
+    /// Who is alive, and who still holds slices of budgets
+    List,
+    /// A replica is gone for good: what its slices hold returns
+    Forget {
+        /// As `replica list` shows it
+        id: String,
+    },
 }
 
 #[derive(Subcommand)]

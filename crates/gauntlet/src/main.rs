@@ -50,6 +50,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Trace(trace) => done(command::trace::run(&place, trace)),
         Command::Spend(spend) => done(command::spend::run(&place, spend)),
         Command::Budget => done(command::spend::budget(&place)),
+        Command::Replica(replica) => done(command::replica::run(&place, replica)),
         Command::Prices(prices) => command::prices::run(&place, prices),
         Command::Events(events) => done(command::events::run(&place, &events)),
         Command::Reprice(reprice) => done(command::reprice::run(&place, &reprice)),

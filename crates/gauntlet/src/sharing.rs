@@ -5,7 +5,23 @@ use std::{sync::Arc, thread::JoinHandle};
 use anyhow::{Context, Result};
 use gauntlet_pipeline::{Shared, Sharer, SharerParts};
 use gauntlet_policy::config::SharedStore;
+use gauntlet_ports::{SharedError, SharedState};
 use tokio::sync::oneshot;
+
+/// Puts one question to the shared store, on a connection of its own; for management, off the workers' threads.
+pub fn ask<T>(
+    settings: &SharedStore,
+    question: impl AsyncFnOnce(&dyn SharedState) -> Result<T, SharedError>,
+) -> Result<T, String> {
+    let say = |error: &dyn std::error::Error| match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    };
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| say(&error))?;
+    let store = gauntlet_store::shared::open(settings.url.expose()).map_err(|error| say(&error))?;
+    runtime.block_on(question(&*store)).map_err(|error| say(&error))
+}
 
 pub struct Sharing {
     stop: oneshot::Sender<()>,

@@ -15,7 +15,7 @@ use gauntlet_policy::{
     config::{self, KillEntry, KillScope, LoadOptions, LogSink, Mistake, Policy, Severity, SharedStore},
     keys::{KeyGrant, KeyHash, KeySource},
 };
-use gauntlet_ports::{Clock, ControlStore, KillKind, Observer, StoredKey, TraceStore};
+use gauntlet_ports::{Clock, ControlStore, KillKind, Observer, ReplicaLine, StoredKey, TraceStore};
 use gauntlet_prompts::{Prompt, Registry};
 use gauntlet_server::{
     Access, Admin, AdminParts, Token,
@@ -31,6 +31,7 @@ use crate::{
     cli::Place,
     clock::SystemClock,
     config_dir::{self, ConfigDir},
+    sharing,
 };
 
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -256,6 +257,8 @@ pub struct Live {
     /// The configuration in force, for when only keys or switches change.
     loaded: Mutex<Loaded>,
     pub line: Option<Arc<LineSink>>,
+    /// Where replicas meet.
+    sharing: Option<SharedStore>,
 }
 
 /// What start-up found out, for the banner.
@@ -325,6 +328,7 @@ pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> R
         loaded: Mutex::new(loaded),
         line,
         stores,
+        sharing: sharing.clone(),
     });
     let admin = Admin::new(AdminParts {
         traces: live.stores.traces.clone(),
@@ -451,6 +455,19 @@ impl Runtime for Live {
             "USD held by calls under way, summed over budgets.",
             held as f64 / 1e9,
         ));
+        if let Some(sharing) = self.shared.ledger.sharing() {
+            let is_up = f64::from(u8::from(!sharing.is_down()));
+            gauges.push(gauge(
+                "gauntlet_shared_store_up",
+                "Whether the store where replicas meet answers.",
+                is_up,
+            ));
+            gauges.push(gauge(
+                "gauntlet_replicas",
+                "Gateways alive at the shared store.",
+                sharing.replicas().into(),
+            ));
+        }
         let (mut waiting, mut lost) = (0, 0);
         for spool in self.spools.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             waiting += spool.waiting_bytes();
@@ -479,10 +496,31 @@ impl Runtime for Live {
                 ));
             }
         }
+        if let Some(sharing) = self.shared.ledger.sharing() {
+            if sharing.is_down() {
+                problems.push("the store where replicas meet cannot be reached: calls under budgets go by `on_store_down`".to_owned());
+            } else if sharing.is_settling() {
+                problems.push("the store where replicas meet has just begun anew: budgets are granted once all have reported".to_owned());
+            }
+        }
         if let Err(error) = self.stores.traces.ping() {
             problems.push(format!("{error}; calls go on, their records wait in the spool"));
         }
         problems
+    }
+
+    fn replicas(&self) -> Result<Option<Vec<ReplicaLine>>, String> {
+        self.sharing
+            .as_ref()
+            .map(|settings| sharing::ask(settings, async |store| store.replicas().await))
+            .transpose()
+    }
+
+    fn replica_forget(&self, id: &str) -> Result<bool, String> {
+        let Some(settings) = &self.sharing else {
+            return Err("no `shared:` store is configured, so there are no replicas".to_owned());
+        };
+        sharing::ask(settings, async |store| store.forget(id).await)
     }
 
     fn tail(&self) -> Option<tokio::sync::mpsc::Receiver<Arc<CallRecord>>> {

@@ -5,7 +5,7 @@ use std::{
     future::Future,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -30,6 +30,7 @@ pub struct Sharing {
     done: Notify,
     is_down: AtomicBool,
     is_settling: AtomicBool,
+    replicas: AtomicU32,
 }
 
 /// How long a call waits for one exchange; the store's own limit is shorter.
@@ -61,6 +62,11 @@ impl Sharing {
     /// Whether the last exchange failed.
     pub fn is_down(&self) -> bool {
         self.is_down.load(Ordering::Acquire)
+    }
+
+    /// Gateways alive, this one included; 0 before the store was heard.
+    pub fn replicas(&self) -> u32 {
+        self.replicas.load(Ordering::Relaxed)
     }
 
     /// The shared store has begun anew, and grants nothing until every replica has told it what it holds.
@@ -268,6 +274,7 @@ impl Sharer {
         self.replicas = exchanged.replicas_alive.max(1);
         self.lease_until = Some(sent.plus(self.lease));
         if let Some(sharing) = self.shared.ledger.sharing() {
+            sharing.replicas.store(self.replicas, Ordering::Relaxed);
             if sharing.is_down.swap(false, Ordering::AcqRel) {
                 tracing::info!(replicas = self.replicas, "the shared store answers again");
             }

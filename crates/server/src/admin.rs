@@ -7,7 +7,9 @@ use gauntlet_policy::{
     budget::Line,
     config::{BudgetRule, rolling_of},
 };
-use gauntlet_ports::{Clock, ControlError, ControlStore, Kill, KillKind, StoreError, StoredKey, TraceStore};
+use gauntlet_ports::{
+    Clock, ControlError, ControlStore, Kill, KillKind, ReplicaLine, StoreError, StoredKey, TraceStore,
+};
 use gauntlet_types::{CallRecord, Charge, Code, Day, Environment, Fault, Measure, Name, NanoUsd, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +24,10 @@ pub trait Runtime: Send + Sync {
     fn metrics(&self) -> String;
     /// What keeps the gateway from doing its work, in sentences; empty when it can serve.
     fn problems(&self) -> Vec<String>;
+    /// The gateways that meet at the shared store; none where there is no such store.
+    fn replicas(&self) -> Result<Option<Vec<ReplicaLine>>, String>;
+    /// Takes it that a replica is gone for good; false when nothing is known of it.
+    fn replica_forget(&self, id: &str) -> Result<bool, String>;
     /// Records as calls finish.
     fn tail(&self) -> Option<tokio::sync::mpsc::Receiver<Arc<CallRecord>>>;
 }
@@ -203,6 +209,28 @@ impl Admin {
         let message =
             format!("{} `{name}` is not killed; `gauntlet kill --list` shows what is", kind.as_str());
         Err(Fault::caller(Code::NotFound, message))
+    }
+
+    /// The gateways that share budgets; none where this one is alone.
+    pub fn replicas(&self) -> Result<Option<Vec<ReplicaLine>>, Fault> {
+        self.running()?.replicas().map_err(|message| Fault::us(Code::Unavailable, message))
+    }
+
+    /// What the slices of a replica that is gone for good still hold returns to the budgets.
+    pub fn replica_forget(&self, id: &str) -> Result<(), Fault> {
+        match self.running()?.replica_forget(id) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Fault::caller(
+                Code::NotFound,
+                format!("no replica `{id}` holds anything; see `gauntlet replica list`"),
+            )),
+            Err(message) => Err(Fault::caller(Code::InvalidRequest, message)),
+        }
+    }
+
+    fn running(&self) -> Result<&Arc<dyn Runtime>, Fault> {
+        let message = "no gateway runs on this data folder; ask one that shares the same store";
+        self.runtime.as_ref().ok_or_else(|| Fault::caller(Code::InvalidRequest, message))
     }
 
     pub fn kill_list(&self) -> Result<Vec<Kill>, Fault> {

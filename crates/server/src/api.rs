@@ -36,6 +36,8 @@ pub fn router(admin: Admin) -> Router {
         .route("/api/v1/kills/{kind}/{*name}", delete(kill_undo))
         .route("/api/v1/prompts", get(prompts))
         .route("/api/v1/prompts/label", post(prompt_label))
+        .route("/api/v1/replicas", get(replicas))
+        .route("/api/v1/replicas/{id}", delete(replica_forget))
         .route("/api/v1/reload", post(reload))
         .route("/metrics", get(metrics))
         .merge(bills::router())
@@ -234,6 +236,27 @@ async fn kill_undo(State(admin): State<Admin>, Path((kind, name)): Path<(String,
         return fault(&Fault::caller(Code::InvalidRequest, message));
     };
     answer(admin, move |admin| admin.kill_undo(kind, &name).map(|()| json!({"undone": name}))).await
+}
+
+async fn replicas(State(admin): State<Admin>) -> Response {
+    answer(admin, |admin| {
+        let replicas = admin.replicas()?;
+        let lines = replicas.as_ref().map(|lines| {
+            let line = |line: &gauntlet_ports::ReplicaLine| {
+                json!({
+                    "id": line.id, "is_alive": line.is_alive, "seen_ago_s": line.seen_ago.as_secs_f64(),
+                    "accounts": line.accounts, "slices": line.slices,
+                })
+            };
+            lines.iter().map(line).collect::<Vec<_>>()
+        });
+        Ok(json!({"is_shared": replicas.is_some(), "replicas": lines.unwrap_or_default()}))
+    })
+    .await
+}
+
+async fn replica_forget(State(admin): State<Admin>, Path(id): Path<String>) -> Response {
+    answer(admin, move |admin| admin.replica_forget(&id).map(|()| json!({"forgotten": id}))).await
 }
 
 async fn prompts(State(admin): State<Admin>) -> Response {

@@ -10,6 +10,7 @@ pub mod guard;
 pub mod manage;
 pub mod prices;
 pub mod reconcile;
+pub mod replica;
 pub mod reprice;
 pub mod spend;
 pub mod trace;

@@ -57,6 +57,18 @@ impl Replicas {
             .folder(self.folder.path())
     }
 
+    /// What a command beside a replica says.
+    fn launch_command(&self, number: usize, args: &[&str]) -> Value {
+        let data = self.folder.path().join(format!("data-{number}"));
+        Launch::new(env!("CARGO_BIN_EXE_gauntlet"))
+            .args(args)
+            .args(["--config", &self.folder.path().join("config").display().to_string()])
+            .args(["--data", &data.display().to_string()])
+            .run()
+            .expect_ok()
+            .json()
+    }
+
     fn restart(&mut self, number: usize) {
         self.running[number] = Some(self.launch(number).serve());
     }
@@ -326,4 +338,50 @@ fn most_at_once(provider: &Provider, each: Duration) -> usize {
         begun.iter().filter(|other| **other <= *at && at.duration_since(**other) < each).count()
     };
     begun.iter().map(within).max().unwrap_or(0)
+}
+
+#[test]
+fn a_replica_gone_for_good_is_forgotten_and_its_slices_return() {
+    let redis = RedisServer::start_durable().expect("a Redis server");
+    let cap = 10 * CALL_NANO;
+    let budgets = format!("tenants: {{default: {{daily_usd: {}}}}}\n", cap as f64 / 1e9);
+    let mut replicas = Replicas::start(2, &format!("{{url: \"{}\", lease: 2s}}", redis.url()), "", &budgets);
+    for number in 0..2 {
+        replicas.wait_for_status(number, 200);
+    }
+    // It dies with a call under way, and so with a slice in hand.
+    replicas.provider.default(answer(5_000));
+    let url = replicas.url(0, "/v1/chat/completions");
+    let busy = thread::spawn(move || drop(http::post_json(&url, &[], &body())));
+    thread::sleep(Duration::from_millis(600));
+    replicas.running[0].take().unwrap().kill9();
+    busy.join().unwrap();
+    replicas.provider.default(answer(0));
+    let list = |replicas: &Replicas| http::get(&replicas.url(1, "/api/v1/replicas"), &[]).unwrap().json();
+    let both = list(&replicas);
+    assert_eq!(
+        (&both["is_shared"], both["replicas"].as_array().map(Vec::len)),
+        (&json!(true), Some(2)),
+        "{both}"
+    );
+    let own = replicas.launch_command(1, &["replica", "list", "--json"]);
+    assert_eq!(own["replicas"].as_array().map(Vec::len), Some(2));
+    thread::sleep(Duration::from_millis(2_200));
+    let dead = list(&replicas)["replicas"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|line| line["is_alive"] == false)
+        .unwrap()
+        .clone();
+    assert!(dead["slices"].as_i64().unwrap() >= CALL_NANO, "{dead}");
+    // Two calls are spent. The slice in doubt stays counted.
+    let answered = (0..12).filter(|_| replicas.chat(1).status == 200).count();
+    assert!((5..8).contains(&answered), "{answered} of 8 calls, less the slice in doubt");
+    let forgotten =
+        replicas.launch_command(1, &["replica", "forget", dead["id"].as_str().unwrap(), "--json"]);
+    assert_eq!(forgotten["forgotten"], dead["id"]);
+    assert_eq!(replicas.chat(1).status, 200, "what it held can be spent again");
+    let unknown = http::send("DELETE", &replicas.url(1, "/api/v1/replicas/nobody"), &[], b"").unwrap();
+    assert_eq!(unknown.status, 404, "{}", unknown.text());
 }

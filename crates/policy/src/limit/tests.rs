@@ -404,3 +404,105 @@ proptest! {
         }
     }
 }
+
+/// A shared store in its plainest form, for one name: a bucket and places.
+struct Store {
+    tokens: i64,
+    places: std::collections::HashMap<usize, u32>,
+}
+
+impl Store {
+    fn exchange(&mut self, replica: usize, limiter: &mut Limiter, now: Mono) -> usize {
+        let mut woken = 0;
+        for ask in limiter.asks(10) {
+            let mut rate = |draught: Draught| {
+                let taken =
+                    if self.tokens < i64::from(draught.need) { 0 } else { draught.take.min(self.tokens) };
+                let taken = taken.max(draught.take.min(0));
+                self.tokens -= taken;
+                (taken, Duration::from_secs(1))
+            };
+            let requests = ask.requests.map(|(_, draught)| rate(draught));
+            let slots = ask.slots.map(|wanted| {
+                let others: u32 =
+                    self.places.iter().filter(|(other, _)| **other != replica).map(|(_, n)| n).sum();
+                let slots = wanted.want.min(wanted.max.saturating_sub(others)).max(wanted.used);
+                self.places.insert(replica, slots.max(wanted.keep));
+                slots
+            });
+            let granted = Granted { requests, tokens: None, slots };
+            woken += limiter.grant(now, ask.scope, &ask.name, &granted).len();
+        }
+        woken
+    }
+}
+
+#[test]
+fn replicas_draw_rates_and_places_from_one_store_and_give_back_what_they_do_not_use() {
+    let now = Mono(1_000_000);
+    let wanted = [(
+        LimitScope::Tenant,
+        Name::from("acme"),
+        Limits {
+            rpm: Some(10),
+            max_concurrency: Some(3),
+            queue: 5,
+            queue_wait: Duration::from_secs(1),
+            ..Limits::default()
+        },
+    )];
+    let mut store = Store { tokens: 10, places: Default::default() };
+    let mut replicas = [Limiter::new(), Limiter::new()];
+    replicas.iter_mut().for_each(|limiter| limiter.lease(now));
+    let refused = replicas[0].admit(now, &wanted, 0).unwrap_err();
+    assert!(matches!(refused, Limited::Rate { .. }), "nothing was granted yet: {refused:?}");
+    store.exchange(0, &mut replicas[0], now);
+    // The rate is there now, the place was not asked for before somebody needed one.
+    let _ = replicas[0].admit(now, &wanted, 0).map(|permit| replicas[0].release(permit, 0, now));
+    let mut permits = Vec::new();
+    for _ in 0..40 {
+        for at in 0..2 {
+            store.exchange(at, &mut replicas[at], now);
+            if let Ok(permit) = replicas[at].admit(now, &wanted, 0) {
+                permits.push((at, permit));
+            }
+        }
+        let in_flight: u32 =
+            replicas.iter().map(|limiter| limiter.in_flight(LimitScope::Tenant, "acme")).sum();
+        assert!(in_flight <= 3, "{in_flight} at once under a limit of 3");
+    }
+    assert_eq!(permits.len(), 3, "all places can be used");
+    let ticket = replicas[0].enqueue(now, id(1), &wanted, 0);
+    assert!(store.tokens >= 0);
+    let (at, permit) = permits.pop().unwrap();
+    let _ = replicas[at].release(permit, 0, now);
+    let woken: usize = (0..6).map(|round| store.exchange(round % 2, &mut replicas[round % 2], now)).sum();
+    if let Ok(ticket) = ticket {
+        assert!(
+            woken >= 1 || matches!(replicas[0].collect(now, ticket), Collected::Go(_)),
+            "a place came free elsewhere"
+        );
+    }
+    for (at, permit) in permits {
+        let _ = replicas[at].release(permit, 0, now);
+    }
+    for round in 0..20 {
+        store.exchange(round % 2, &mut replicas[round % 2], now);
+    }
+    let spent = 10 - store.tokens;
+    assert!((3..=6).contains(&spent), "{spent} requests went through, and the rest of the bucket is back");
+}
+
+#[test]
+fn a_replica_cut_off_keeps_to_its_part() {
+    let now = Mono(1_000_000);
+    let wanted = [(LimitScope::Key, Name::from("app"), Limits { rpm: Some(9), ..Limits::default() })];
+    let mut limiter = Limiter::new();
+    limiter.lease(now);
+    assert!(limiter.admit(now, &wanted, 0).is_err());
+    limiter.part(now, 3);
+    let through = (0..9)
+        .filter(|_| limiter.admit(now, &wanted, 0).map(|permit| limiter.release(permit, 0, now)).is_ok())
+        .count();
+    assert_eq!(through, 3);
+}
