@@ -438,8 +438,10 @@ impl CallRecord {
     /// A call that never got past its reservation has no charges, so that it counts nowhere. Of an interrupted one
     /// nobody knows the usage: it draws what was held.
     pub fn drawn(&self) -> Drawn {
-        let tokens = match self.outcome {
-            Outcome::Interrupted => self.held_tokens,
+        let tokens = match (self.outcome, self.cache) {
+            (Outcome::Interrupted, _) => self.held_tokens,
+            // A kept answer used none of the provider's.
+            (_, CacheUse::Exact) => 0,
             _ => u64::from(self.usage.total().0),
         };
         Drawn { usd: self.cost, tokens: i64::try_from(tokens).unwrap_or(i64::MAX), requests: 1 }
