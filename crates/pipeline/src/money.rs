@@ -96,7 +96,7 @@ impl Call {
             target: &planned.target,
             prompt: self.record.prompt.as_ref().map(|prompt| prompt.name.as_str()),
             variant: None,
-            at: self.record.started,
+            at: self.drawn_at,
         };
         self.policy().draws(&facts, &mut draws, &mut per_call);
         (draws, per_call)
@@ -170,12 +170,14 @@ impl Call {
     /// whole call rather than for too little.
     pub(crate) async fn hold_for(&mut self, index: usize) -> bool {
         let (mut draws, _) = self.draws_of(index);
-        if self.billed > NanoUsd::ZERO {
-            let billed = std::mem::take(&mut self.draws);
-            draws.extend(billed.into_iter().filter(|known| {
-                let is_new = |draw: &Draw| draw.charge != known.charge;
-                self.draws_of(index).0.iter().all(is_new)
-            }));
+        // Of a model that costs nothing the tokens count all the same.
+        if self.billed > NanoUsd::ZERO || self.billed_usage.total().0 > 0 {
+            let own = draws.len();
+            for known in &self.draws {
+                if draws[..own].iter().all(|draw| draw.charge != known.charge) {
+                    draws.push(known.clone());
+                }
+            }
         }
         let spent = Drawn { usd: self.billed, tokens: i64::from(self.billed_usage.total().0), requests: 0 };
         let wanted = self.bound.plus(spent);
@@ -191,7 +193,10 @@ impl Call {
             Ok(hold) => {
                 self.hold = Some(hold);
                 self.note_held(draws, wanted);
-                self.open_entry(index).is_ok()
+                gauntlet_ports::crash_point!("amend.held");
+                let is_open = self.open_entry(index).is_ok();
+                gauntlet_ports::crash_point!("amend.opened");
+                is_open
             }
             Err(hold) => {
                 self.hold = Some(hold);

@@ -1,9 +1,10 @@
 //! The seams: traits with two implementations or more, and the plain values that pass through them.
 //!
-//! Nothing here does anything. Adapters (`store`, `trace`, `upstream`) implement, `pipeline` and the faces call.
+//! Nothing here does anything (but [`crash`], in debug builds). Adapters (`store`, `trace`, `upstream`) implement, `pipeline` and the faces call.
 
 pub mod clock;
 pub mod control;
+pub mod crash;
 pub mod spool;
 pub mod trace_store;
 pub mod upstream;

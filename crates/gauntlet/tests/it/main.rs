@@ -9,6 +9,7 @@ mod bad_input;
 mod budgets;
 mod cache;
 mod console_in_a_browser;
+mod crash_points;
 mod cut_streams;
 mod demo;
 mod documents;

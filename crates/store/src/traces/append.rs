@@ -54,6 +54,7 @@ impl Writer {
         payloads.finish()?;
         deltas.write(&tx).during("adding to the roll-ups")?;
         write_positions(&tx, positions).during("noting spool positions")?;
+        gauntlet_ports::crash_point!("store.uncommitted");
         tx.commit().during("committing a batch")?;
         Ok(added)
     }
