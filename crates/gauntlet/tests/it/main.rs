@@ -25,3 +25,4 @@ mod prompts_journey;
 mod provider_faults;
 mod real_model;
 mod sdks;
+mod soak;
