@@ -136,6 +136,11 @@ impl Ledger {
         LedgerState { lines: book.state(now), open_holds: book.open_holds() }
     }
 
+    /// One budget, idle ones included, which [`Ledger::state`] leaves out.
+    pub fn line(&self, charge: &Charge) -> Option<Line> {
+        self.book().line(charge)
+    }
+
     pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
         // A panic elsewhere cannot leave the book half-changed: its methods check first and change after.
         self.book.lock().unwrap_or_else(PoisonError::into_inner)

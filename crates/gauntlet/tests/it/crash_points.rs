@@ -174,7 +174,9 @@ fn collect(folder: &Path, found: &mut Vec<String>) {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
             collect(&path, found);
-        } else if path.extension().is_some_and(|ending| ending == "rs") && !path.ends_with("ports/src/crash.rs") {
+        } else if path.extension().is_some_and(|ending| ending == "rs")
+            && !path.ends_with("ports/src/crash.rs")
+        {
             let text = fs::read_to_string(&path).expect("source is text");
             let points = text.split("crash_point!(\"").skip(1);
             found.extend(points.filter_map(|rest| rest.split_once('"')).map(|(name, _)| name.to_owned()));

@@ -387,8 +387,10 @@ fn sums_agree(app: &TestApp, books: &Value, records: &BTreeMap<String, Value>) {
 fn stored_budgets(app: &TestApp) -> BTreeMap<(String, String), i64> {
     let db = rusqlite::Connection::open(app.data_dir().join("gauntlet.db")).expect("the store opens");
     let mut query = db
-        .prepare("select scope, key, sum(spent_nano + spent_count) from budgets
-             where spent_nano <> 0 or spent_count <> 0 group by 1, 2")
+        .prepare(
+            "select scope, key, sum(spent_nano + spent_count) from budgets
+             where spent_nano <> 0 or spent_count <> 0 group by 1, 2",
+        )
         .expect("the table `budgets` is there");
     let rows =
         query.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?))).expect("it can be read");

@@ -65,7 +65,13 @@ struct Books {
     learnt: Learnt,
 }
 
-pub(crate) fn press(field: &Arc<Field>, lines: Vec<Line>, calls: u64, concurrency: usize, seed: u64) -> Learnt {
+pub(crate) fn press(
+    field: &Arc<Field>,
+    lines: Vec<Line>,
+    calls: u64,
+    concurrency: usize,
+    seed: u64,
+) -> Learnt {
     let mut books = Books { budgets: Vec::new(), places: HashMap::new(), learnt: Learnt::default() };
     for line in &lines {
         for environment in ENVIRONMENTS {
@@ -205,9 +211,8 @@ impl Call {
         let (team, user) = (random.usize(0..5), random.usize(0..10));
         let tag = [None, Some("red"), Some("blue")][random.usize(0..3)];
         // Groups of consonants: no text has more tokens a byte, so that no provider counts more than was counted here.
-        let words: String = (0..24)
-            .flat_map(|_| [CONSONANTS[random.usize(0..CONSONANTS.len())], 'q', ' '])
-            .collect();
+        let words: String =
+            (0..24).flat_map(|_| [CONSONANTS[random.usize(0..CONSONANTS.len())], 'q', ' ']).collect();
         let stream = if random.u8(0..5) == 0 {
             r#","stream":true,"stream_options":{"include_usage":true}"#
         } else {
@@ -248,7 +253,8 @@ impl Call {
     fn places(&self, lines: &[Line], known: &HashMap<(String, String), usize>, places: &mut Vec<usize>) {
         places.clear();
         for line in lines {
-            let is_subject = self.subjects.iter().any(|(kind, name)| line.scope.starts_with(kind) && line.key == *name);
+            let is_subject =
+                self.subjects.iter().any(|(kind, name)| line.scope.starts_with(kind) && line.key == *name);
             let is_tag = line.scope.starts_with("tag_") && self.tag == Some(&*line.key);
             if is_subject || is_tag {
                 places.push(known[&(line.scope_in(self.environment), line.key.clone())]);
@@ -270,16 +276,25 @@ impl Call {
 /// What a whole answer says.
 enum Outcome {
     /// Tokens in and out; none if the answer does not say.
-    Answered { id: Option<u128>, usage: Option<(i64, i64)> },
-    Refused { id: Option<u128>, error: Value },
-    Failed { id: Option<u128> },
+    Answered {
+        id: Option<u128>,
+        usage: Option<(i64, i64)>,
+    },
+    Refused {
+        id: Option<u128>,
+        error: Value,
+    },
+    Failed {
+        id: Option<u128>,
+    },
 }
 
 impl Outcome {
     fn read(status: u16, answer: &[u8]) -> Outcome {
         let label = b"x-gauntlet-request-id: ";
         let id = find(answer, label).and_then(|at| {
-            let text = std::str::from_utf8(answer.get(at + label.len()..)?.split(|byte| *byte == b'\r').next()?);
+            let text =
+                std::str::from_utf8(answer.get(at + label.len()..)?.split(|byte| *byte == b'\r').next()?);
             u128::from_str_radix(&text.ok()?.replace('-', ""), 16).ok()
         });
         match status {
@@ -338,10 +353,12 @@ fn judge_refusal(books: &mut Books, call: &Call, places: &[usize], before: &[i64
     if error["code"] != "budget_exceeded" {
         return;
     }
-    let figure = |name: &str| match error[name].as_i64() {
-        Some(figure) => figure,
-        None => (error[&format!("{name}_usd")].as_f64().expect("every refusal has its figures") * 1e9).round() as i64,
-    };
+    let figure =
+        |name: &str| match error[name].as_i64() {
+            Some(figure) => figure,
+            None => (error[&format!("{name}_usd")].as_f64().expect("every refusal has its figures") * 1e9)
+                .round() as i64,
+        };
     let (cap, spent, held, wanted) = (figure("cap"), figure("spent"), figure("held"), figure("wanted"));
     books.learnt.overspend = books.learnt.overspend.max(spent + held - cap);
     let mut is_false = spent + held + wanted <= cap;
@@ -349,7 +366,8 @@ fn judge_refusal(books: &mut Books, call: &Call, places: &[usize], before: &[i64
     if let Some(place) = books.places.get(&(text("scope"), text("key"))).copied() {
         let budget = &mut books.budgets[place];
         budget.known.refusals += 1;
-        let at = places.iter().position(|own| *own == place).expect("a call is refused by a budget of its own");
+        let at =
+            places.iter().position(|own| *own == place).expect("a call is refused by a budget of its own");
         let most = budget.known.begun - before[at] - call.bound(&budget.measure);
         is_false |= most + wanted <= cap;
     }

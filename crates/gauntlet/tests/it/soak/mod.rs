@@ -218,7 +218,7 @@ fn look(field: &Field) {
 fn configuration(options: &Options) -> [(&'static str, String); 3] {
     let mut random = fastrand::Rng::with_seed(options.seed);
     let calls = options.calls as f64;
-    let mut cap = |share: f64| share * calls * (0.3 + 1.2 * random.f64());
+    let mut cap = |share: f64| share * calls * (0.2 + 0.5 * random.f64());
     let mut usd = |share: f64| format!("{:.6}", cap(share) * CALL_NANO / 1e9);
     let mut text = String::from("models:\n");
     for i in 0..4 {
@@ -238,7 +238,8 @@ fn configuration(options: &Options) -> [(&'static str, String); 3] {
     }
     text += "teams:\n";
     for i in 0..5 {
-        text += &format!("  g{i}: {{weekly_usd: {}, daily_tokens: {}}}\n", usd(0.2), (0.2 * calls * 60.0) as i64);
+        text +=
+            &format!("  g{i}: {{weekly_usd: {}, daily_tokens: {}}}\n", usd(0.2), (0.2 * calls * 60.0) as i64);
     }
     text += "users:\n";
     for i in 0..10 {

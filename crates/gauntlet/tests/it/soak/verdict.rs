@@ -69,7 +69,8 @@ pub(crate) fn judge(report: &mut Report, learnt: &Learnt, gateway: Binary, launc
     report.overspend = report.overspend.max(learnt.overspend);
     let open = idle(&gateway);
     let lines = lines(&gateway);
-    report.budgets = lines.iter().filter(|line| !line.scope.contains("conversation") && !line.scope.contains(':')).count();
+    report.budgets =
+        lines.iter().filter(|line| !line.scope.contains("conversation") && !line.scope.contains(':')).count();
     report.budgets_run_out = learnt.known.values().filter(|known| known.refusals > 0).count();
     report.leaked_holds = open + lines.iter().map(|line| line.held).sum::<i64>();
     // A page flushes the drainer; what the store has now is everything.
@@ -90,8 +91,10 @@ pub(crate) fn judge(report: &mut Report, learnt: &Learnt, gateway: Binary, launc
     // Whatever a restart reads from the store must be what the ledger was.
     gateway.kill9();
     let gateway = launch.serve();
-    let mut after: HashMap<_, _> =
-        self::lines(&gateway).into_iter().map(|line| ((line.scope, line.key), (line.spent, line.held))).collect();
+    let mut after: HashMap<_, _> = self::lines(&gateway)
+        .into_iter()
+        .map(|line| ((line.scope, line.key), (line.spent, line.held)))
+        .collect();
     for line in &lines {
         let again = after.remove(&(line.scope.clone(), line.key.clone())).unwrap_or_default();
         report.changed_by_restart += u64::from(again != (line.spent, line.held));
@@ -115,7 +118,12 @@ fn idle(gateway: &Binary) -> i64 {
 }
 
 /// The ledger, the table of budgets and the records, summed here anew from their rows, say the same.
-fn records_agree(report: &mut Report, db: &Connection, ledger: &HashMap<(String, String), &Line>, learnt: &Learnt) {
+fn records_agree(
+    report: &mut Report,
+    db: &Connection,
+    ledger: &HashMap<(String, String), &Line>,
+    learnt: &Learnt,
+) {
     let count = |query: &str| db.query_row(query, [], |row| row.get::<_, i64>(0)).expect("a number");
     report.records = count("select count(*) from llm_traces") as u64;
     report.interrupted = count("select count(*) from llm_traces where outcome = 'interrupted'") as u64;
@@ -130,12 +138,17 @@ fn records_agree(report: &mut Report, db: &Connection, ledger: &HashMap<(String,
     differ("calls with two records", report.records as i64, distinct as i64);
     let rolled = count("select sum(calls) from rollup_day");
     differ("calls in the roll-ups", rolled, distinct as i64);
-    differ("cost in the roll-ups", count("select sum(cost_nano) from rollup_day"), count("select sum(cost_nano) from llm_traces"));
+    differ(
+        "cost in the roll-ups",
+        count("select sum(cost_nano) from rollup_day"),
+        count("select sum(cost_nano) from llm_traces"),
+    );
     let mut tables: HashMap<(String, String), i64> = HashMap::new();
     let mut query = db
         .prepare("select scope, key, sum(spent_nano + spent_count) from budgets group by 1, 2")
         .expect("the table is there");
-    let rows = query.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?))).expect("it can be read");
+    let rows =
+        query.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?))).expect("it can be read");
     tables.extend(rows.map(|row| row.expect("a row")));
     for ((scope, key), line) in ledger {
         let stored = tables.remove(&(scope.clone(), key.clone())).unwrap_or(0);
@@ -164,23 +177,28 @@ fn records_agree(report: &mut Report, db: &Connection, ledger: &HashMap<(String,
                 _ => true,
             };
             // Of interrupted calls the rows have no tokens, so that tokens are held against the table alone.
-            let is_kind = plain.starts_with(&format!("{kind}_")) && !plain.contains("conversation") && is_column;
+            let is_kind =
+                plain.starts_with(&format!("{kind}_")) && !plain.contains("conversation") && is_column;
             if !is_kind || line.measure == "tokens" {
                 continue;
             }
             let environment = if kind == "environment" { key.as_str() } else { environment };
-            let (usd, requests) = sums.get(&(key.clone(), environment.to_owned())).copied().unwrap_or_default();
+            let (usd, requests) =
+                sums.get(&(key.clone(), environment.to_owned())).copied().unwrap_or_default();
             let records = if line.measure == "usd" { usd } else { requests };
             differ(&format!("{scope} {key} in the rows"), line.spent, records);
         }
     }
     let mut query = db.prepare("select id from llm_traces").expect("the table is there");
     let stored = query.query_map([], |row| row.get::<_, String>(0)).expect("it can be read");
-    let stored: HashSet<u128> = stored
-        .filter_map(|id| u128::from_str_radix(&id.ok()?.replace('-', ""), 16).ok())
-        .collect();
+    let stored: HashSet<u128> =
+        stored.filter_map(|id| u128::from_str_radix(&id.ok()?.replace('-', ""), 16).ok()).collect();
     report.lost_records = learnt.answered_ids.difference(&stored).count() as u64;
-    let over = ledger.values().filter(|line| line.cap < i64::MAX).map(|line| line.spent + line.held - line.cap).max();
+    let over = ledger
+        .values()
+        .filter(|line| line.cap < i64::MAX)
+        .map(|line| line.spent + line.held - line.cap)
+        .max();
     report.overspend = report.overspend.max(over.unwrap_or(0));
 }
 
