@@ -28,29 +28,20 @@ fn main() {
         book.settle(hold, amount);
     };
     let before = resident_bytes();
+    let begun = Instant::now();
+    let mut idle = Book::new();
+    (0..COUNT).for_each(|number| idle.load(&charge(number), None, 1_000));
+    let bytes = resident_bytes().saturating_sub(before) / COUNT;
+    println!("idle:   {bytes} bytes an account, {} of them, loaded in {:?}", idle.idle(), begun.elapsed());
+    let begun = Instant::now();
+    (0..COUNT).step_by(1_000).for_each(|number| call(&mut idle, number));
+    println!("a call of an idle conversation: {:?}", begun.elapsed() / 1_000);
+    let before = resident_bytes();
     let mut book = Book::new();
     (0..COUNT).for_each(|number| call(&mut book, number));
-    let used = resident_bytes();
-    let begun = Instant::now();
+    println!("in use: {} bytes an account", resident_bytes().saturating_sub(before) / COUNT);
     book.forget_before(Day(20_000));
+    let begun = Instant::now();
     book.forget_before(Day(20_001));
-    let swept = begun.elapsed();
-    println!("in use: {} bytes an account", (used - before) / COUNT);
-    println!(
-        "idle:   {} bytes an account (two days turn in {swept:?})",
-        resident_bytes().saturating_sub(before) / COUNT
-    );
-    let begun = Instant::now();
-    (0..COUNT).step_by(1_000).for_each(|number| call(&mut book, number));
-    println!("a call of an idle conversation: {:?}", begun.elapsed() / 1_000);
-    let begun = Instant::now();
-    let mut book = Book::new();
-    let before = resident_bytes();
-    (0..COUNT).for_each(|number| book.load(&charge(number), None, 1_000));
-    println!(
-        "loaded at a start: {} bytes an account, {:?}",
-        resident_bytes().saturating_sub(before) / COUNT,
-        begun.elapsed()
-    );
-    drop(book);
+    println!("a day turns: {:?}, {} idle", begun.elapsed(), book.idle());
 }

@@ -370,6 +370,8 @@ impl Book {
             let place = if place == UNKNOWN { self.account(&draw.charge, draw.cap.rolling) } else { place };
             let is_repeat = places[..kept].iter().any(|(known, _)| *known == place);
             if let Some(account) = &mut self.accounts[place as usize] {
+                // A new account has no window yet, and a late report of a reaped call may fall before it.
+                account.turn_to_part(part);
                 account.see_cap(draw.cap, is_repeat);
             }
             if !is_repeat {

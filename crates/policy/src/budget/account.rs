@@ -162,7 +162,7 @@ impl Account {
         self.turn_to_part(now.0.div_euclid(part_us));
     }
 
-    fn turn_to_part(&mut self, part: i64) {
+    pub(super) fn turn_to_part(&mut self, part: i64) {
         if let Some(window) = &mut self.window
             && window.now < part
         {
@@ -191,7 +191,8 @@ impl Account {
         }
         if self.window.is_some() {
             self.turn_to(day.start());
-            return self.spent == 0;
+            // A part in which nothing was spent may still be corrected, by a call that was reaped and reports.
+            return self.window.as_ref().is_none_or(|window| window.parts.is_empty());
         }
         self.charge.period.is_some_and(|period| period < day)
     }

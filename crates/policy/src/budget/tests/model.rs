@@ -180,6 +180,7 @@ proptest! {
                         let keys = distinct(keys, model.hour);
                         model.holds.push(Held { amount: drawn(amount), keys: keys.clone(), deadline, is_reaped: false });
                         for (key, _) in keys {
+                            model.see(key, model.hour);
                             let line = book.line(&budget(key, model.hour).charge).unwrap();
                             prop_assert!(line.spent + line.held <= BUDGETS[key].2, "over the cap of {}", BUDGETS[key].0);
                         }
@@ -196,6 +197,7 @@ proptest! {
                     let result = book.amend(hold, drawn(amount), &draws(&keys, model.hour));
                     prop_assert_eq!(result.is_ok(), fits);
                     if fits {
+                        keys.iter().for_each(|key| model.see(*key, model.hour));
                         model.holds[nth].keys = distinct(keys, model.hour);
                         model.holds[nth].amount = drawn(amount);
                     } else {
