@@ -13,7 +13,7 @@ use std::sync::{
 
 /// Every crash point in the order in which a call, then the drainer, then a start passes them. A test fails when the
 /// source has one that this list lacks, or the other way round.
-pub const POINTS: [&str; 25] = [
+pub const POINTS: [&str; 26] = [
     // A call.
     "reserve.held",
     "reserve.opened",
@@ -31,6 +31,7 @@ pub const POINTS: [&str; 25] = [
     "open.torn",
     "close.torn",
     "record.closed",
+    "record.released",
     // The drainer, and what it shares with recovery.
     "drain.read",
     "store.uncommitted",

@@ -229,7 +229,7 @@ fn configuration(options: &Options) -> [(&'static str, String); 3] {
     text += &format!("  b: {{daily_requests: {}}}\nroutes:\n", (0.04 * calls) as i64);
     for i in 0..4 {
         text += &format!("  r{i}: {{daily_usd: {}, daily_requests: {}", usd(0.25), (0.2 * calls) as i64);
-        text += &format!(", per_conversation_usd: {}}}\n", usd(0.02));
+        text += &format!(", per_conversation_usd: {}}}\n", usd(0.004));
     }
     text += "tenants:\n";
     for i in 0..4 {
