@@ -6,6 +6,7 @@ mod app;
 mod load;
 
 mod bad_input;
+mod billed_failures;
 mod budgets;
 mod cache;
 mod console_in_a_browser;

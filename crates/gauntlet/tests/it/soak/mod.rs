@@ -222,24 +222,24 @@ fn configuration(options: &Options) -> [(&'static str, String); 3] {
     let mut usd = |share: f64| format!("{:.6}", cap(share) * CALL_NANO / 1e9);
     let mut text = String::from("models:\n");
     for i in 0..4 {
-        text += &format!("  s{i}: {{daily_usd: {}}}\n", usd(0.25));
-        text += &format!("  m{i}: {{daily_tokens: {}}}\n", (0.25 * calls * 60.0) as i64);
+        text += &format!("  s{i}: {{daily_usd: {}}}\n", usd(0.5));
+        text += &format!("  m{i}: {{daily_tokens: {}}}\n", (0.25 * calls * 40.0) as i64);
     }
-    text += &format!("providers:\n  a: {{daily_usd: {}}}\n", usd(0.9));
+    text += &format!("providers:\n  a: {{daily_usd: {}}}\n", usd(2.5));
     text += &format!("  b: {{daily_requests: {}}}\nroutes:\n", (0.04 * calls) as i64);
     for i in 0..4 {
-        text += &format!("  r{i}: {{daily_usd: {}, daily_requests: {}", usd(0.25), (0.2 * calls) as i64);
+        text += &format!("  r{i}: {{daily_usd: {}, daily_requests: {}", usd(0.4), (0.14 * calls) as i64);
         text += &format!(", per_conversation_usd: {}}}\n", usd(0.004));
     }
     text += "tenants:\n";
     for i in 0..4 {
-        let caps = format!("caps: [{{usd: {}, window: rolling 1h}}]", usd(0.3));
-        text += &format!("  t{i}: {{daily_usd: {}, monthly_usd: {}, {caps}}}\n", usd(0.25), usd(0.3));
+        let caps = format!("caps: [{{usd: {}, window: rolling 1h}}]", usd(0.4));
+        text += &format!("  t{i}: {{daily_usd: {}, monthly_usd: {}, {caps}}}\n", usd(0.4), usd(0.45));
     }
     text += "teams:\n";
     for i in 0..5 {
         text +=
-            &format!("  g{i}: {{weekly_usd: {}, daily_tokens: {}}}\n", usd(0.2), (0.2 * calls * 60.0) as i64);
+            &format!("  g{i}: {{weekly_usd: {}, daily_tokens: {}}}\n", usd(0.2), (0.2 * calls * 25.0) as i64);
     }
     text += "users:\n";
     for i in 0..10 {
@@ -247,15 +247,15 @@ fn configuration(options: &Options) -> [(&'static str, String); 3] {
     }
     text += "keys:\n";
     for i in 0..4 {
-        text += &format!("  k{i}: {{daily_usd: {}}}\n", usd(0.25));
+        text += &format!("  k{i}: {{daily_usd: {}}}\n", usd(0.35));
     }
     text += "tags:\n";
     for tag in ["red", "blue"] {
         text += &format!("  {tag}: {{daily_usd: {}}}\n", usd(0.5));
     }
-    text += &format!("environments:\n  prod: {{daily_requests: {}}}\n", (0.6 * calls) as i64);
+    text += &format!("environments:\n  prod: {{daily_requests: {}}}\n", (0.95 * calls) as i64);
     text += &format!("  staging: {{daily_requests: {}}}\n", (0.1 * calls) as i64);
-    text += &format!("everything: {{total_usd: {}}}\n", usd(2.0));
+    text += &format!("everything: {{total_usd: {}}}\n", usd(5.0));
     let mut gateway = String::from(
         "providers:\n  a: {dialect: sim, latency: 3ms, chunk_delay: 0ms, tokens: 20, fault_rate: 0.05}\n  \
          b: {dialect: sim, latency: 3ms, chunk_delay: 0ms, tokens: 20}\n\
