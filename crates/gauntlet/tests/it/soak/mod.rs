@@ -281,14 +281,14 @@ fn configuration(options: &Options) -> [(&'static str, String); 3] {
 fn fifty_budgets_hold_under_load_and_kills() {
     let options = Options {
         gateway: env!("CARGO_BIN_EXE_gauntlet").into(),
-        calls: 4_000,
+        calls: 6_000,
         concurrency: 48,
-        kill_every: Duration::from_millis(1_200),
+        kill_every: Duration::from_millis(400),
         seed: 7,
     };
     let report = run(&options);
     eprintln!("{}", report.table());
     assert_eq!(report.wrongs(), Vec::<String>::new());
     assert!(report.kills >= 2 && report.interrupted > 0 && report.refused > 100, "{report:#?}");
-    assert!(report.answered > 500 && report.budgets_run_out > 5, "{report:#?}");
+    assert!(report.answered > 500 && report.budgets_run_out > 2, "{report:#?}");
 }
