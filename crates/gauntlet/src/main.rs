@@ -25,6 +25,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     diagnostics();
+    if let Err(error) = crash_point() {
+        eprintln!("error: GAUNTLET_CRASH_AT: {error}");
+        return ExitCode::from(2);
+    }
     if !matches!(cli.command, Command::Up { .. } | Command::Demo { .. }) {
         end_with_the_reader();
     }
@@ -68,6 +72,14 @@ fn end_with_the_reader() {
     if let Err(error) = signal_hook::flag::register_conditional_default(signal_hook::consts::SIGPIPE, always)
     {
         tracing::debug!(%error, "SIGPIPE stays ignored");
+    }
+}
+
+/// `GAUNTLET_CRASH_AT=NAME[:nth]` lets a debug build die at a named place, for tests. Nothing in a release build.
+fn crash_point() -> Result<(), String> {
+    match std::env::var("GAUNTLET_CRASH_AT") {
+        Ok(place) if cfg!(debug_assertions) => gauntlet_ports::crash::arm(&place),
+        _ => Ok(()),
     }
 }
 

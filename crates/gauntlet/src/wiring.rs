@@ -391,7 +391,9 @@ impl Live {
             }
         };
         let before = self.shared.snapshot.load().policy.version().clone();
+        gauntlet_ports::crash_point!("reload.read");
         self.put(&loaded)?;
+        gauntlet_ports::crash_point!("reload.put");
         *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = loaded;
         let after = self.shared.snapshot.load().policy.version().clone();
         if before != after {

@@ -13,7 +13,7 @@ use gauntlet_policy::{
 use gauntlet_ports::{Clock, Endpoint, Texts};
 use gauntlet_types::{
     CacheUse, CallRecord, Caller, Charge, Decision, Door, Drawn, Event, Fault, Mono, Name, NanoUsd, Outcome,
-    SpanId, Stage, StageTime, Target, TokenCount, TraceId, Usage,
+    SpanId, Stage, StageTime, Target, Timestamp, TokenCount, TraceId, Usage,
 };
 use gauntlet_wire::{
     Edit,
@@ -124,6 +124,8 @@ pub(crate) struct Call {
     pub(crate) usage: Option<Usage>,
     /// What the call draws on, as held.
     pub(crate) draws: Vec<Draw>,
+    /// Whose windows pay: when it began, or when it found room after waiting for it.
+    pub(crate) drawn_at: Timestamp,
     /// The worst case of one attempt.
     pub(crate) bound: Drawn,
     /// What attempts cost that gave the caller nothing.
@@ -218,6 +220,7 @@ impl Call {
             assembler: Assembler::new(),
             usage: None,
             draws: Vec::new(),
+            drawn_at: started,
             bound: Drawn::default(),
             billed: NanoUsd::ZERO,
             billed_usage: Usage::default(),

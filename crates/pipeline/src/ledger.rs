@@ -105,6 +105,13 @@ impl Ledger {
         Err(hold)
     }
 
+    /// Lets a part of a hold go.
+    pub(crate) fn let_go(&self, hold: Hold, amount: Drawn, draws: &[Draw]) -> Hold {
+        let amended = self.book().amend(hold, amount, draws);
+        self.tell_freed();
+        amended.unwrap_or_else(|(hold, _)| hold)
+    }
+
     pub(crate) fn settle(&self, hold: Hold, actual: Drawn) -> Vec<Crossed> {
         let crossed = self.book().settle(hold, actual);
         self.tell_freed();
@@ -139,6 +146,11 @@ impl Ledger {
     pub fn state(&self, now: Timestamp) -> LedgerState {
         let mut book = self.book();
         LedgerState { lines: book.state(now), open_holds: book.open_holds() }
+    }
+
+    /// One budget, idle ones included, which [`Ledger::state`] leaves out.
+    pub fn line(&self, charge: &Charge) -> Option<Line> {
+        self.book().line(charge)
     }
 
     pub(crate) fn book(&self) -> MutexGuard<'_, Book> {

@@ -102,7 +102,7 @@ impl Call {
             target: &planned.target,
             prompt: self.record.prompt.as_ref().map(|prompt| prompt.name.as_str()),
             variant: None,
-            at: self.record.started,
+            at: self.drawn_at,
         };
         self.policy().draws(&facts, &mut draws, &mut per_call);
         (draws, per_call)
@@ -203,12 +203,14 @@ impl Call {
     /// whole call rather than for too little.
     pub(crate) async fn hold_for(&mut self, index: usize) -> bool {
         let (mut draws, _) = self.draws_of(index);
-        if self.billed > NanoUsd::ZERO {
-            let billed = std::mem::take(&mut self.draws);
-            draws.extend(billed.into_iter().filter(|known| {
-                let is_new = |draw: &Draw| draw.charge != known.charge;
-                self.draws_of(index).0.iter().all(is_new)
-            }));
+        // Of a model that costs nothing the tokens count all the same.
+        if self.billed > NanoUsd::ZERO || self.billed_usage.total().0 > 0 {
+            let own = draws.len();
+            for known in &self.draws {
+                if draws[..own].iter().all(|draw| draw.charge != known.charge) {
+                    draws.push(known.clone());
+                }
+            }
         }
         let spent = Drawn { usd: self.billed, tokens: i64::from(self.billed_usage.total().0), requests: 0 };
         let wanted = self.bound.plus(spent);
@@ -220,17 +222,33 @@ impl Call {
             self.hold = Some(hold);
             return true;
         }
-        match self.gate.shared.ledger.amend(hold, wanted, &draws).await {
-            Ok(hold) => {
-                self.hold = Some(hold);
-                self.note_held(draws, wanted);
-                self.open_entry(index).is_ok()
-            }
+        // Until the new entry is written a crash charges the old one, so that both are held meanwhile: what the old one
+        // holds may not go to another call yet.
+        let mut both = draws.clone();
+        let is_left = |draw: &&Draw| draws.iter().all(|new| new.charge != draw.charge);
+        both.extend(self.draws.iter().filter(is_left).cloned());
+        let most = hold.amount.most(wanted);
+        let ledger = &self.gate.shared.ledger;
+        let hold = match ledger.amend(hold, most, &both).await {
+            Ok(hold) => hold,
             Err(hold) => {
                 self.hold = Some(hold);
-                false
+                return false;
             }
+        };
+        self.hold = Some(hold);
+        self.note_held(draws, wanted);
+        gauntlet_ports::crash_point!("amend.held");
+        if self.open_entry(index).is_err() {
+            return false;
         }
+        gauntlet_ports::crash_point!("amend.opened");
+        if let Some(hold) = self.hold.take() {
+            // It only lets go, which needs no room.
+            let let_go = self.gate.shared.ledger.let_go(hold, wanted, &self.draws);
+            self.hold = Some(let_go);
+        }
+        true
     }
 
     /// An answer that may not be used: it was billed, and the next target is asked instead.

@@ -59,6 +59,7 @@ struct Redactors {
 impl LiveStream {
     /// The answer whose body is this stream.
     pub(crate) fn answer(call: Call, live: Live) -> Answer {
+        gauntlet_ports::crash_point!("stream.begun");
         let mut headers = call.answer_headers();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -114,6 +115,7 @@ impl LiveStream {
     /// Notes what a frame says, guards it, and lets it go.
     fn pass(&mut self, frame: Frame, chunk: Option<Chunk>) {
         let Some(call) = self.call.as_mut() else { return };
+        gauntlet_ports::crash_point!("stream.frame");
         let Some(chunk) = chunk else { return self.emit(frame.raw) };
         for event in &chunk.events {
             if let Event::Error { code, message } = event {
@@ -268,6 +270,7 @@ impl LiveStream {
             kept.push(last.clone());
             stage::cache::keep_whole(&call, &Whole::events(kept.concat().into()));
         }
+        gauntlet_ports::crash_point!("stream.last");
         self.out.extend(last);
     }
 

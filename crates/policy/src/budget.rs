@@ -17,6 +17,7 @@
 //! Several replicas share a cap by slices: see [`share`].
 
 mod account;
+mod idle;
 mod refused;
 pub mod share;
 
@@ -26,6 +27,7 @@ use gauntlet_types::{CallId, Charge, Day, Drawn, Mono, NanoUsd, Timestamp};
 
 use account::Account;
 pub use account::{Crossed, Line};
+use idle::Idle;
 pub use refused::{Refused, Short, show};
 
 /// How much a budget allows, and when people are told.
@@ -70,14 +72,18 @@ pub struct Draw {
 
 /// Spent and held per budget and period.
 ///
-/// Every account that was charged stays until its day is forgotten; a budget that never turns (`period: None`) stays
-/// for good, about 250 bytes each, since its spend decides over calls years later.
+/// Every account that was charged stays until its day is forgotten. The spend of a budget that never turns (`period:
+/// None`) stays for good, since it decides over calls years later: where a scope has many of them (one for each
+/// conversation), those that nobody uses are kept as bare figures; see [`idle`].
 pub struct Book {
     /// Finds an account without allocating. Keyed with a random seed, since callers choose users and sessions. A rolling
     /// budget stands under its charge without period and part.
     index: HashMap<Charge, u32>,
-    accounts: Vec<Option<Account>>,
+    /// Boxed, so that a place that is free costs little.
+    accounts: Vec<Option<Box<Account>>>,
     free_accounts: Vec<u32>,
+    /// Budgets that never turn and are not in use.
+    idle: Idle,
     holds: Vec<Slot>,
     free_holds: Vec<u32>,
     /// Caps are shared with other replicas: what is not in a slice is not ours to spend.
@@ -137,6 +143,7 @@ impl Book {
             index: HashMap::new(),
             accounts: Vec::new(),
             free_accounts: Vec::new(),
+            idle: Idle::new(),
             holds: Vec::new(),
             free_holds: Vec::new(),
             is_shared: false,
@@ -147,6 +154,9 @@ impl Book {
     /// Takes over what the store knows to be spent; replaces the figure there was and leaves holds alone. `cap` says
     /// what sort of budget the charge belongs to; a rolling one takes the figure for its part of the window.
     pub fn load(&mut self, charge: &Charge, rolling: Option<Rolling>, spent: i64) {
+        if rolling.is_none() && !self.index.contains_key(charge) && self.idle.is_full(charge) {
+            return self.idle.put(charge, spent);
+        }
         let at = self.account(charge, rolling);
         if let Some(account) = &mut self.accounts[at as usize] {
             account.load(charge, spent);
@@ -241,7 +251,7 @@ impl Book {
         let mut crossed = Vec::new();
         for charge in &hold.charges {
             // An account that was forgotten since belongs to a day that nobody asks about any more.
-            let Some(place) = self.find(charge) else { continue };
+            let Some(place) = self.find(charge).or_else(|| self.wake(charge)) else { continue };
             self.touch(place);
             if let Some(account) = &mut self.accounts[place as usize] {
                 let correction = charge.amount(&actual).saturating_sub(charge.amount(&hold.amount));
@@ -280,10 +290,11 @@ impl Book {
 
     /// Spent and held of one budget.
     pub fn line(&self, charge: &Charge) -> Option<Line> {
-        self.accounts[self.find(charge)? as usize].as_ref().map(Account::line)
+        let Some(place) = self.find(charge) else { return self.idle.line(charge) };
+        self.accounts[place as usize].as_deref().map(Account::line)
     }
 
-    /// All budgets, in no order; rolling ones as they stand at `now`.
+    /// All budgets but the idle, in no order; rolling ones as they stand at `now`.
     pub fn state(&mut self, now: Timestamp) -> Vec<Line> {
         self.accounts
             .iter_mut()
@@ -305,17 +316,26 @@ impl Book {
     }
 
     /// Drops the budgets of days before `day`, but for those that a call in flight still draws on; of rolling ones, those
-    /// whose window holds nothing any more.
+    /// whose window holds nothing any more. Of those that never turn, the many that were not used since this was last
+    /// called become idle.
     pub fn forget_before(&mut self, day: Day) {
         for (place, account) in self.accounts.iter_mut().enumerate() {
-            let is_past = account.as_mut().is_some_and(|account| account.is_past(day));
-            if !is_past {
+            let Some(known) = account else { continue };
+            let is_idle = !self.is_shared && known.rest() && self.idle.is_over(&known.charge);
+            if !is_idle && !known.is_past(day) {
                 continue;
             }
-            if let Some(past) = account.take() {
-                self.index.remove(&past.charge);
-                self.free_accounts.push(place as u32);
+            if is_idle {
+                self.idle.put(&known.charge, known.spent);
             }
+            self.idle.unlist(&known.charge);
+            self.index.remove(&known.charge);
+            self.free_accounts.push(place as u32);
+            *account = None;
+        }
+        // Memory goes back once most of it is unused, not with every day.
+        if self.index.len() < self.index.capacity() / 4 {
+            self.index.shrink_to_fit();
         }
         let accounts = &self.accounts;
         self.active.retain(|place| accounts[*place as usize].is_some());
@@ -332,7 +352,7 @@ impl Book {
             };
             // An unknown account is opened only once the call is let in, so that refused calls leave nothing behind;
             // where caps are shared it is opened at once, since it must be asked for.
-            let place = match place {
+            let place = match place.or_else(|| self.wake(&draw.charge)) {
                 None if self.is_shared => Some(self.account(&draw.charge, draw.cap.rolling)),
                 place => place,
             };
@@ -350,6 +370,8 @@ impl Book {
             let place = if place == UNKNOWN { self.account(&draw.charge, draw.cap.rolling) } else { place };
             let is_repeat = places[..kept].iter().any(|(known, _)| *known == place);
             if let Some(account) = &mut self.accounts[place as usize] {
+                // A new account has no window yet, and a late report of a reaped call may fall before it.
+                account.turn_to_part(part);
                 account.see_cap(draw.cap, is_repeat);
             }
             if !is_repeat {
@@ -392,10 +414,27 @@ impl Book {
     /// Finds the account, or opens it.
     fn account(&mut self, charge: &Charge, rolling: Option<Rolling>) -> u32 {
         let named = if rolling.is_some() { root(charge) } else { charge.clone() };
-        if let Some(place) = self.index.get(&named) {
-            return *place;
+        if let Some(place) = self.index.get(&named).copied().or_else(|| self.wake(&named)) {
+            return place;
         }
-        let account = Account::new(named.clone(), rolling, self.is_shared);
+        self.open(named, rolling)
+    }
+
+    /// Takes a budget that never turns back into use, as it was left.
+    fn wake(&mut self, charge: &Charge) -> Option<u32> {
+        let spent = self.idle.take(charge)?;
+        let place = self.open(charge.clone(), None);
+        let account = self.accounts[place as usize].as_mut()?;
+        account.load(charge, spent);
+        if let Some(slice) = &mut account.slice {
+            slice.ceiling = spent;
+        }
+        Some(place)
+    }
+
+    fn open(&mut self, named: Charge, rolling: Option<Rolling>) -> u32 {
+        self.idle.list(&named);
+        let account = Box::new(Account::new(named.clone(), rolling, self.is_shared));
         let place = match self.free_accounts.pop() {
             Some(place) => {
                 self.accounts[place as usize] = Some(account);
@@ -457,6 +496,11 @@ impl Book {
         }
         self.holds[slot as usize].accounts = places;
         crossed
+    }
+
+    /// Budgets that never turn and are kept as bare figures.
+    pub fn idle(&self) -> usize {
+        self.idle.len()
     }
 }
 

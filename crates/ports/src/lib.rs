@@ -1,10 +1,11 @@
 //! The seams: traits with two implementations or more, and the plain values that pass through them.
 //!
-//! Nothing here does anything. Adapters (`store`, `trace`, `upstream`) implement, `pipeline` and the faces call.
+//! Nothing here does anything (but [`crash`], in debug builds). Adapters (`store`, `trace`, `upstream`) implement, `pipeline` and the faces call.
 
 pub mod bills;
 pub mod clock;
 pub mod control;
+pub mod crash;
 pub mod events;
 pub mod shared;
 pub mod spool;

@@ -258,11 +258,16 @@ impl Admin {
     /// Spend against budgets: live from the ledger, or from the store when no gateway runs.
     pub fn books(&self) -> Result<Books, Fault> {
         let now = self.now();
-        let (state, running_calls) = match &self.shared {
-            Some(shared) => (shared.ledger.state(now), shared.tasks.running()),
+        let stored;
+        let (ledger, running_calls) = match &self.shared {
+            Some(shared) => (&shared.ledger, shared.tasks.running()),
             // The same book, without calls.
-            None => (spent_so_far(&*self.traces, now).map_err(store_fault)?.state(now), 0),
+            None => {
+                stored = spent_so_far(&*self.traces, now).map_err(store_fault)?;
+                (&stored, 0)
+            }
         };
+        let state = ledger.state(now);
         let snapshot = self.snapshot();
         let policy = snapshot.as_ref().map(|snapshot| &snapshot.policy);
         // Somewhere on earth yesterday is still today.
@@ -286,8 +291,9 @@ impl Admin {
                     && (is_rolling || known.period == charge.period)
             };
             if !state.lines.iter().any(|line| is_same(&line.charge)) {
-                let fresh = Line { charge, spent: 0, held: 0, elsewhere: 0, cap: None };
-                lines.push(line(&fresh, Some(rule), now));
+                let idle = ledger.line(&charge);
+                let fresh = || Line { charge, spent: 0, held: 0, elsewhere: 0, cap: None };
+                lines.push(line(&idle.unwrap_or_else(fresh), Some(rule), now));
             }
         }
         lines.sort_by(|a, b| (&a.scope, &a.key, &a.period).cmp(&(&b.scope, &b.key, &b.period)));

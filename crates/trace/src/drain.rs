@@ -255,6 +255,7 @@ impl Drainer {
 
     fn hand_over(&mut self) -> Result<(), StoreError> {
         let positions: Vec<SpoolPosition> = self.followers.values().filter_map(Follower::position).collect();
+        gauntlet_ports::crash_point!("drain.read");
         let new = match self.store.append(&self.batch.calls, &positions) {
             Ok(new) => new,
             Err(error) => {
@@ -262,6 +263,7 @@ impl Drainer {
                 return Err(error);
             }
         };
+        gauntlet_ports::crash_point!("drain.stored");
         {
             let mut stats = lock(&self.shared.stats);
             if std::mem::take(&mut stats.store_failing) {

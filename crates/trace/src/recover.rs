@@ -48,6 +48,7 @@ pub fn recover(dir: &Path, store: &dyn TraceStore, now: Timestamp) -> Result<Rec
         .filter(|place| place.segment > 0)
         .map(|place| SpoolPosition { segment: 0, offset: 0, ..place })
         .collect();
+    gauntlet_ports::crash_point!("recover.positions");
     if !stale.is_empty() {
         store.append(&[], &stale).map_err(|source| store_error(dir, source))?;
     }
@@ -77,6 +78,7 @@ fn replay_all(dir: &Path, store: &dyn TraceStore, now: Timestamp) -> Result<Reco
     recovery.interrupt(now)?;
     for (name, is_damaged) in names.iter().zip(recovery.damaged) {
         let path = name.path(dir);
+        gauntlet_ports::crash_point!("recover.removing");
         segment::retire(&path, is_damaged).map_err(|source| TraceError::io("remove", &path, source))?;
     }
     Ok(recovery.found)
@@ -150,6 +152,7 @@ impl Recovery<'_> {
         let position =
             is_further.then(|| SpoolPosition { worker: name.worker.clone(), segment: name.number, offset });
         let new = self.append(position.as_slice())?;
+        gauntlet_ports::crash_point!("recover.replayed");
         self.found.replayed += new;
         Ok(())
     }
@@ -186,6 +189,7 @@ impl Recovery<'_> {
         if !self.batch.calls.is_empty() {
             self.found.interrupted += self.append(&[])?;
         }
+        gauntlet_ports::crash_point!("recover.interrupted");
         Ok(())
     }
 }

@@ -260,6 +260,13 @@ impl FileSpool {
         self.append_to(segment, [scratch, &texts.input, &texts.output])
     }
 
+    /// Leaves half of the entry in the scratch buffer behind: what a write looks like that the process died in.
+    fn tear(&self, writer: &mut Writer) -> io::Result<usize> {
+        self.make_ready(writer)?;
+        let Some(segment) = &writer.segment else { return Ok(0) };
+        segment.file.append(&[io::IoSlice::new(&writer.scratch[..writer.scratch.len() / 2])])
+    }
+
     fn append_to(&self, segment: &mut Segment, parts: [&[u8]; 3]) -> io::Result<()> {
         if let Err(error) = append_all(&*segment.file, parts) {
             segment.is_torn = segment.file.truncate(segment.end).is_err();
@@ -345,6 +352,7 @@ impl Spool for FileSpool {
         self.retry(&mut writer)?;
         let texts = Texts::default();
         self.encode(&mut writer, Kind::Open, record, &texts)?;
+        gauntlet_ports::crash_point!("open.torn", self.tear(&mut writer));
         self.append(&mut writer, &texts).map_err(|source| self.write_error(source))
     }
 
@@ -353,6 +361,7 @@ impl Spool for FileSpool {
         // Older entries go first, so that the order of a worker's entries is the order of events.
         let retried = self.retry(&mut writer);
         self.encode(&mut writer, Kind::Close, record, texts)?;
+        gauntlet_ports::crash_point!("close.torn", self.tear(&mut writer));
         let written =
             retried.and_then(|()| self.append(&mut writer, texts).map_err(|source| self.write_error(source)));
         written.map_err(|cause| self.keep(&mut writer, record, texts, cause))

@@ -313,6 +313,15 @@ impl Drawn {
         }
     }
 
+    /// The greater of both in each measure.
+    pub fn most(self, other: Drawn) -> Drawn {
+        Drawn {
+            usd: self.usd.max(other.usd),
+            tokens: self.tokens.max(other.tokens),
+            requests: self.requests.max(other.requests),
+        }
+    }
+
     pub fn plus(self, other: Drawn) -> Drawn {
         Drawn {
             usd: self.usd.plus(other.usd),

@@ -132,6 +132,27 @@ impl TestApp {
         self.gateway = Some(self.launch(&["up"]).serve());
     }
 
+    /// The same with other variables of the environment than before.
+    pub fn restart_with(&mut self, env: &[(&str, &str)]) {
+        self.env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self.restart();
+    }
+
+    /// A start that is to end by itself; says what it printed.
+    pub fn fail_to_start(&self, env: &[(&str, &str)]) -> Ended {
+        let launch = env.iter().fold(self.launch(&["up"]), |launch, (name, value)| launch.env(name, value));
+        launch.try_serve().err().expect("the gateway does not get ready")
+    }
+
+    /// Whether the gateway is still there; one that has ended by itself is let go.
+    pub fn is_running(&mut self) -> bool {
+        let is_running = self.gateway.as_mut().is_some_and(Binary::is_running);
+        if !is_running {
+            self.gateway = None;
+        }
+        is_running
+    }
+
     /// A body for one user message to `test-model`.
     pub fn body(text: &str) -> Value {
         json!({"model": "prov/test-model", "messages": [{"role": "user", "content": text}]})

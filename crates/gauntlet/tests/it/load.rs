@@ -136,7 +136,7 @@ fn call(url: &str, tag: &str, random: &mut fastrand::Rng) -> Ending {
     let leaves = random.u8(0..10) == 0;
     match (random.bool(), leaves) {
         (false, false) => match http::post_json(url, &headers, &body) {
-            Ok(reply) if reply.is_whole => whole(&reply),
+            Ok(reply) if reply.is_whole => told(&reply),
             _ => Ending::Broken,
         },
         (false, true) => {
@@ -172,7 +172,7 @@ fn call(url: &str, tag: &str, random: &mut fastrand::Rng) -> Ending {
     }
 }
 
-fn whole(reply: &Reply) -> Ending {
+fn told(reply: &Reply) -> Ending {
     let cost = reply.header("x-gauntlet-cost-usd").map(str::to_owned);
     Ending::Whole { id: id(reply.header("x-gauntlet-request-id")), status: reply.status, cost }
 }
@@ -287,12 +287,30 @@ pub fn tag_of(request: &Seen) -> &str {
 /// At any moment, what is spent and held keeps within every cap.
 pub fn no_cap_is_passed(app: &TestApp) {
     let books = app.api("/api/v1/budgets");
+    caps_hold(&books);
+}
+
+/// The same of budgets that were looked up before.
+pub fn caps_hold(books: &Value) {
     for line in books["lines"].as_array().expect("a list") {
-        let Some(cap) = line["cap_usd"].as_f64() else { continue };
-        let drawn =
-            line["spent_usd"].as_f64().expect("a number") + line["held_usd"].as_f64().expect("a number");
-        // Half a nano-dollar for the sum of two floats.
-        assert!(drawn <= cap + 5e-10, "{line:#}");
+        let Some(cap) = line["cap"].as_i64() else { continue };
+        assert!(whole(&line["spent"]) + whole(&line["held"]) <= cap, "{line:#}");
+    }
+}
+
+fn whole(amount: &Value) -> i64 {
+    amount.as_i64().unwrap_or_else(|| panic!("a whole number, not {amount}"))
+}
+
+/// What a record draws from one of its budgets.
+fn drawn(record: &Value, charge: &Value) -> i64 {
+    match charge["measure"].as_str() {
+        None | Some("usd") => nano(&record["cost"]),
+        Some("requests") => 1,
+        Some(_) if record["outcome"] == "interrupted" => whole(&record["held_tokens"]),
+        Some(_) => {
+            record["usage"].as_object().expect("figures of use").values().filter_map(Value::as_i64).sum()
+        }
     }
 }
 
@@ -335,7 +353,7 @@ fn sums_agree(app: &TestApp, books: &Value, records: &BTreeMap<String, Value>) {
     for record in records.values() {
         for charge in record["charges"].as_array().into_iter().flatten() {
             *by_budget.entry((text(&charge["scope"]), text(&charge["key"]))).or_default() +=
-                nano(&record["cost"]);
+                drawn(record, charge);
         }
     }
     let stored = stored_budgets(app);
@@ -344,17 +362,14 @@ fn sums_agree(app: &TestApp, books: &Value, records: &BTreeMap<String, Value>) {
     let lines = books["lines"].as_array().expect("a list");
     for line in lines {
         let key = (text(&line["scope"]), text(&line["key"]));
-        let spent = (line["spent_usd"].as_f64().expect("a number") * 1e9).round() as i64;
         assert_eq!(
-            spent,
+            whole(&line["spent"]),
             by_budget.get(&key).copied().unwrap_or(0),
             "the ledger and the records differ: {line:#}"
         );
-        assert_eq!(line["held_usd"], 0.0, "{line:#}");
-        if let Some(cap) = line["cap_usd"].as_f64() {
-            assert!(line["spent_usd"].as_f64() <= Some(cap), "the cap is passed: {line:#}");
-        }
+        assert_eq!(line["held"], 0, "{line:#}");
     }
+    caps_hold(books);
     for key in by_budget.keys() {
         let is_known = |line: &Value| text(&line["scope"]) == key.0 && text(&line["key"]) == key.1;
         assert!(lines.iter().any(is_known), "the ledger knows nothing of {key:?}");
@@ -372,7 +387,10 @@ fn sums_agree(app: &TestApp, books: &Value, records: &BTreeMap<String, Value>) {
 fn stored_budgets(app: &TestApp) -> BTreeMap<(String, String), i64> {
     let db = rusqlite::Connection::open(app.data_dir().join("gauntlet.db")).expect("the store opens");
     let mut query = db
-        .prepare("select scope, key, sum(spent_nano) from budgets where spent_nano <> 0 group by 1, 2")
+        .prepare(
+            "select scope, key, sum(spent_nano + spent_count) from budgets
+             where spent_nano <> 0 or spent_count <> 0 group by 1, 2",
+        )
         .expect("the table `budgets` is there");
     let rows =
         query.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?))).expect("it can be read");

@@ -7,10 +7,12 @@ mod app;
 mod load;
 
 mod bad_input;
+mod billed_failures;
 mod bills;
 mod budgets;
 mod cache;
 mod console_in_a_browser;
+mod crash_points;
 mod cut_streams;
 mod demo;
 mod documents;
@@ -29,3 +31,4 @@ mod provider_faults;
 mod real_model;
 mod replicas;
 mod sdks;
+mod soak;

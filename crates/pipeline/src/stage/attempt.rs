@@ -152,9 +152,11 @@ async fn at_target(
         call.record.target = Some(call.plan[index].target.clone());
         let start_us = call.elapsed_us();
         let result = once(call, index, deadline).await;
+        gauntlet_ports::crash_point!("attempt.answered");
         note(call, start_us, result.as_ref().err());
         if let Err(failed) = &result {
             call.bill_failed(failed.bill(call.request.is_streaming()));
+            gauntlet_ports::crash_point!("attempt.billed");
         }
         let failed = match result {
             Ok(answered) => {
@@ -209,6 +211,7 @@ async fn once(call: &mut Call, index: usize, deadline: Instant) -> Result<Answer
     if !answer.status.is_success() {
         return Err(status(call, answer).await);
     }
+    gauntlet_ports::crash_point!("attempt.head");
     let reader = Reader::new(answer.body, call.route.timeouts.idle, deadline);
     let read = if is_streaming {
         live(call, &answer.headers, reader, patience).await
@@ -273,6 +276,7 @@ async fn live(
         }
         stop => stop.into(),
     })?;
+    gauntlet_ports::crash_point!("attempt.first_token");
     Ok(Answered::Live(Box::new(live)))
 }
 

@@ -22,6 +22,9 @@ pub(crate) fn run(call: &mut Call) {
         // The spool keeps it in memory and takes no new calls until it is written: see `Spool::close`.
         tracing::error!(error = &error as &dyn std::error::Error, "a record waits for the spool");
     }
+    gauntlet_ports::crash_point!("record.closed");
+    super::settle::release(call);
+    gauntlet_ports::crash_point!("record.released");
     for observer in &call.gate.shared.observers {
         observer.observe(&call.record);
     }

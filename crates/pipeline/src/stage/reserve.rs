@@ -65,7 +65,9 @@ pub(crate) async fn run(call: &mut Call) -> Result<Option<Passed>, Fault> {
 
 fn opened(call: &mut Call, note: Option<BudgetNote>) -> Result<Option<Passed>, Fault> {
     call.record.budget = note;
+    gauntlet_ports::crash_point!("reserve.held");
     call.open_entry(0)?;
+    gauntlet_ports::crash_point!("reserve.opened");
     Ok(None)
 }
 
@@ -143,12 +145,9 @@ async fn wait_for_room(call: &mut Call, wait: Duration) -> bool {
             return false;
         }
         call.gate.shared.ledger.freed(left.min(LOOK_AGAIN)).await;
-        // It belongs to the window in which it goes on.
-        let waited = call.clock().now();
-        let began = std::mem::replace(&mut call.record.started, waited);
-        let fits = hold(call).await.is_ok();
-        call.record.started = began;
-        if fits {
+        // It belongs to the window in which it goes on, and stays there: an attempt asks for its budgets again.
+        call.drawn_at = call.clock().now();
+        if hold(call).await.is_ok() {
             return true;
         }
     }

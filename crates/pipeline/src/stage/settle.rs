@@ -1,4 +1,4 @@
-//! What it really cost, into the ledger; on every way out of a call.
+//! What it really cost, on every way out of a call; and into the ledger once that is recorded.
 
 use gauntlet_types::{Door, NanoUsd, Outcome, Stage, TokenCount, Usage};
 use gauntlet_wire::openai::answer::Assembled;
@@ -10,6 +10,7 @@ const TOKENS_PER_MESSAGE: u32 = 4;
 
 pub(crate) fn run(call: &mut Call) {
     call.enter(Stage::Settle);
+    gauntlet_ports::crash_point!("settle.begun");
     let was_asked = call.record.target.is_some() && call.record.cache != gauntlet_types::CacheUse::Exact;
     let usage = match call.usage {
         Some(usage) => Some(usage),
@@ -27,13 +28,10 @@ pub(crate) fn run(call: &mut Call) {
     if was_asked && call.unread_chars > 0 {
         call.record.wasted = wasted(call, cost);
     }
-    let cost = cost.plus(call.billed);
+    // A hold that is charged whole covers earlier attempts as well.
+    let cost = if call.charge_hold { cost } else { cost.plus(call.billed) };
     call.record.cost = cost;
-    if let Some(hold) = call.hold.take() {
-        for crossed in call.shared().ledger.settle(hold, call.record.drawn()) {
-            call.shared().told(&crossed);
-        }
-    }
+    gauntlet_ports::crash_point!("settle.done");
     if let Some(permit) = call.permit.take() {
         let tokens = call.record.usage.total();
         let now = call.clock().mono();
@@ -42,6 +40,15 @@ pub(crate) fn run(call: &mut Call) {
         if !wake.is_empty() {
             shared.slots.notify_waiters();
         }
+    }
+}
+
+/// Puts the cost in the place of the hold, once the record says it. Were the room free before, another worker's call could
+/// take it, and a crash in between would charge both that call and the whole hold of this one.
+pub(crate) fn release(call: &mut Call) {
+    let Some(hold) = call.hold.take() else { return };
+    for crossed in call.shared().ledger.settle(hold, call.record.drawn()) {
+        call.shared().told(&crossed);
     }
 }
 

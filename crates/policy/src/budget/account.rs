@@ -14,6 +14,8 @@ pub(super) struct Account {
     pub(super) held: i64,
     /// Open holds on it. While there are any, the account keeps its place.
     holds: u32,
+    /// Since it was last asked whether it rests.
+    is_used: bool,
     /// As last seen; none until a call asks.
     pub(super) cap: Option<Cap>,
     /// The highest step that was told, in percent.
@@ -73,6 +75,7 @@ impl Account {
             spent: 0,
             held: 0,
             holds: 0,
+            is_used: true,
             cap: None,
             told: 0,
             window: rolling
@@ -99,6 +102,12 @@ impl Account {
         self.slice.as_ref().map_or(0, |slice| slice.elsewhere)
     }
 
+    /// Whether it never turns and was not used since this was last asked.
+    pub(super) fn rest(&mut self) -> bool {
+        let was_used = std::mem::take(&mut self.is_used);
+        !was_used && self.holds == 0 && self.charge.period.is_none() && self.window.is_none()
+    }
+
     pub(super) fn hold(&mut self, amount: Drawn) {
         let amount = self.charge.amount(&amount);
         self.held = self.held.saturating_add(amount);
@@ -111,6 +120,7 @@ impl Account {
     pub(super) fn release(&mut self, amount: Drawn) {
         self.held = self.held.saturating_sub(self.charge.amount(&amount));
         self.holds -= 1;
+        self.is_used = true;
     }
 
     pub(super) fn load(&mut self, charge: &Charge, spent: i64) {
@@ -152,7 +162,7 @@ impl Account {
         self.turn_to_part(now.0.div_euclid(part_us));
     }
 
-    fn turn_to_part(&mut self, part: i64) {
+    pub(super) fn turn_to_part(&mut self, part: i64) {
         if let Some(window) = &mut self.window
             && window.now < part
         {
@@ -181,7 +191,8 @@ impl Account {
         }
         if self.window.is_some() {
             self.turn_to(day.start());
-            return self.spent == 0;
+            // A part in which nothing was spent may still be corrected, by a call that was reaped and reports.
+            return self.window.as_ref().is_none_or(|window| window.parts.is_empty());
         }
         self.charge.period.is_some_and(|period| period < day)
     }

@@ -289,5 +289,37 @@ fn a_hold_moves_to_other_budgets_or_stays_whole() {
     assert_eq!((state(&book, "tenant"), state(&book, "cheap"), book.open_holds()), ((7, 0), (3, 0), 0));
 }
 
+#[test]
+fn idle_conversations_are_bare_figures_and_count_as_before() {
+    let mut book = Book::new();
+    let of = |name: &str| Charge::usd("route_conversation", name, None);
+    let cap = |name: &str| [draw(of(name), Cap::of(100))];
+    for name in ["a", "b", "c"] {
+        let hold = book.reserve(id(1), usd(40), &cap(name), LATER).unwrap();
+        let _ = book.settle(hold, usd(40));
+    }
+    let reaped = book.reserve(id(2), usd(30), &cap("c"), Mono(5)).unwrap();
+    assert_eq!(book.reap(Mono(5)).len(), 1);
+    book.forget_before(TODAY);
+    assert_eq!(book.idle(), 0, "all were used since the last day");
+    let open = book.reserve(id(3), usd(10), &cap("b"), LATER).unwrap();
+    book.forget_before(TODAY.next());
+    assert_eq!((book.idle(), book.state(Timestamp(0)).len()), (2, 1));
+    let known = ["a", "b", "c"].map(|name| book.line(&of(name)).map(|line| (line.spent, line.held)));
+    assert_eq!(known, [Some((40, 0)), Some((40, 10)), Some((70, 0))]);
+    assert!(book.reserve(id(4), usd(61), &cap("a"), LATER).is_err(), "what was spent counts");
+    let _ = book.settle(reaped, usd(5));
+    let _ = book.settle(open, usd(10));
+    let known = ["a", "b", "c"].map(|name| book.line(&of(name)).map(|line| (line.spent, line.held)));
+    assert_eq!(known, [Some((40, 0)), Some((50, 0)), Some((45, 0))]);
+    // After a restart the first is listed and the others are idle until somebody asks.
+    let mut book = Book::new();
+    let _ = ["a", "b", "c"].map(|name| book.load(&of(name), None, 90));
+    assert_eq!((book.idle(), book.state(Timestamp(0)).len()), (2, 1));
+    assert!(book.reserve(id(5), usd(11), &cap("c"), LATER).is_err());
+    assert_eq!(book.charge(&of("b"), None, 5), None);
+    assert_eq!((book.idle(), book.line(&of("b")).unwrap().spent), (0, 95));
+}
+
 mod model;
 mod shared;

@@ -461,9 +461,9 @@ fn replicas_draw_rates_and_places_from_one_store_and_give_back_what_they_do_not_
     let _ = replicas[0].admit(now, &wanted, 0).map(|permit| replicas[0].release(permit, 0, now));
     let mut permits = Vec::new();
     for _ in 0..40 {
-        for at in 0..2 {
-            store.exchange(at, &mut replicas[at], now);
-            if let Ok(permit) = replicas[at].admit(now, &wanted, 0) {
+        for (at, limiter) in replicas.iter_mut().enumerate() {
+            store.exchange(at, limiter, now);
+            if let Ok(permit) = limiter.admit(now, &wanted, 0) {
                 permits.push((at, permit));
             }
         }

@@ -99,6 +99,7 @@ impl Writer {
         payloads.finish()?;
         deltas.write(&tx, &mut self.names).during("adding to the roll-ups")?;
         write_positions(&tx, positions).during("noting spool positions")?;
+        gauntlet_ports::crash_point!("store.uncommitted");
         tx.commit().during("committing a batch")?;
         Ok(added)
     }

@@ -8,6 +8,7 @@ mod drain;
 mod lines;
 mod memory_store;
 mod metrics;
+mod money;
 mod recovery;
 mod spool;
 mod support;

@@ -9,13 +9,47 @@ use std::{
 };
 
 use gauntlet_ports::{
-    BudgetSpent, Correction, Grain, Overview, Reconciliation, RecordCursor, RecordPage, RecordQuery,
-    Repricing, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall, TraceFilter, TraceRow,
-    TraceStore,
+    BudgetSpent, Grain, Overview, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall, TraceFilter,
+    TraceRow, TraceStore,
 };
 use gauntlet_types::{CallId, Day, NanoUsd, Timestamp};
 
 use crate::support::id;
+
+/// The part of a trace store that the drainer has nothing to do with.
+macro_rules! keeps_no_bills {
+    () => {
+        fn record_page(
+            &self,
+            _: &gauntlet_ports::RecordQuery,
+            _: Option<gauntlet_ports::RecordCursor>,
+            _: u32,
+        ) -> Result<gauntlet_ports::RecordPage, StoreError> {
+            Ok(gauntlet_ports::RecordPage { calls: vec![], next: None })
+        }
+
+        fn reprice(
+            &self,
+            _: &gauntlet_ports::Repricing,
+            _: &[gauntlet_ports::Correction<'_>],
+        ) -> Result<u64, StoreError> {
+            Ok(0)
+        }
+
+        fn repricing_list(&self, _: u32) -> Result<Vec<gauntlet_ports::Repricing>, StoreError> {
+            Ok(vec![])
+        }
+
+        fn reconciliation_add(&self, _: &gauntlet_ports::Reconciliation) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn reconciliation_list(&self, _: u32) -> Result<Vec<gauntlet_ports::Reconciliation>, StoreError> {
+            Ok(vec![])
+        }
+    };
+}
+pub(crate) use keeps_no_bills;
 
 /// Keeps records by id, as the port asks; books are sums over `charges`.
 #[derive(Default)]
@@ -116,30 +150,7 @@ impl TraceStore for MemoryStore {
         Ok(vec![])
     }
 
-    fn record_page(
-        &self,
-        _: &RecordQuery,
-        _: Option<RecordCursor>,
-        _: u32,
-    ) -> Result<RecordPage, StoreError> {
-        Ok(RecordPage { calls: vec![], next: None })
-    }
-
-    fn reprice(&self, _: &Repricing, _: &[Correction<'_>]) -> Result<u64, StoreError> {
-        Ok(0)
-    }
-
-    fn repricing_list(&self, _: u32) -> Result<Vec<Repricing>, StoreError> {
-        Ok(vec![])
-    }
-
-    fn reconciliation_add(&self, _: &Reconciliation) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn reconciliation_list(&self, _: u32) -> Result<Vec<Reconciliation>, StoreError> {
-        Ok(vec![])
-    }
+    keeps_no_bills!();
 
     fn ping(&self) -> Result<(), StoreError> {
         self.check()

@@ -26,6 +26,8 @@ enum Move {
     Reap {
         now: u64,
     },
+    /// A day turns: what never turns and was not used since the last time becomes idle.
+    Rest,
     /// So many hours pass.
     Pass(i64),
     /// The process dies: the book is made anew from what was spent, and calls in flight are charged their hold.
@@ -40,20 +42,24 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         2 => (any::<usize>(), amount(), keys()).prop_map(|(nth, amount, keys)| Move::Amend { nth, amount, keys }),
         5 => (any::<usize>(), amount()).prop_map(|(nth, actual)| Move::Settle { nth, actual }),
         1 => (1_u64..100).prop_map(|now| Move::Reap { now }),
+        2 => Just(Move::Rest),
         1 => (1_i64..9).prop_map(Move::Pass),
         1 => Just(Move::Crash),
     ];
     prop::collection::vec(one, 1..120)
 }
 
-/// (name, measure, cap, whether it rolls over a day)
-const BUDGETS: [(&str, Measure, i64, bool); 6] = [
+/// (name, measure, cap, whether it rolls over a day). Those named like conversations never turn.
+const BUDGETS: [(&str, Measure, i64, bool); 9] = [
     ("a", Measure::Usd, 100, false),
     ("b", Measure::Usd, 150, false),
     ("c", Measure::Tokens, 700, false),
     ("d", Measure::Requests, 4, false),
     ("e", Measure::Usd, 120, true),
     ("f", Measure::Tokens, 900, true),
+    ("conversation-1", Measure::Usd, 130, false),
+    ("conversation-2", Measure::Usd, 90, false),
+    ("conversation-3", Measure::Tokens, 700, false),
 ];
 
 /// Days have six hours here, and the rolling window four: so that they turn often.
@@ -61,9 +67,13 @@ const ROLLING: Rolling = Rolling { parts: 4, parts_per_day: 6 };
 
 fn budget(key: usize, hour: i64) -> Draw {
     let (name, measure, cap, rolls) = BUDGETS[key];
-    let period = if rolls { Day(hour.div_euclid(6) as i32) } else { TODAY };
+    let period = match rolls {
+        true => Some(Day(hour.div_euclid(6) as i32)),
+        false if name.starts_with("conversation") => None,
+        false => Some(TODAY),
+    };
     let part = if rolls { hour.rem_euclid(6) as u16 } else { 0 };
-    let charge = Charge { measure, part, ..Charge::usd("s", name, Some(period)) };
+    let charge = Charge { measure, part, ..Charge::usd("s", name, period) };
     draw(charge, Cap { rolling: rolls.then_some(ROLLING), ..Cap::of(cap) })
 }
 
@@ -170,6 +180,7 @@ proptest! {
                         let keys = distinct(keys, model.hour);
                         model.holds.push(Held { amount: drawn(amount), keys: keys.clone(), deadline, is_reaped: false });
                         for (key, _) in keys {
+                            model.see(key, model.hour);
                             let line = book.line(&budget(key, model.hour).charge).unwrap();
                             prop_assert!(line.spent + line.held <= BUDGETS[key].2, "over the cap of {}", BUDGETS[key].0);
                         }
@@ -186,6 +197,7 @@ proptest! {
                     let result = book.amend(hold, drawn(amount), &draws(&keys, model.hour));
                     prop_assert_eq!(result.is_ok(), fits);
                     if fits {
+                        keys.iter().for_each(|key| model.see(*key, model.hour));
                         model.holds[nth].keys = distinct(keys, model.hour);
                         model.holds[nth].amount = drawn(amount);
                     } else {
@@ -211,6 +223,8 @@ proptest! {
                     prop_assert_eq!(overdue, reaped);
                     model.reap(now);
                 }
+                // Before any day of this test, so that nothing is forgotten but what is empty.
+                Move::Rest => book.forget_before(Day(0)),
                 Move::Pass(hours) => model.hour += hours,
                 Move::Crash => {
                     model.reap(u64::MAX);
@@ -221,8 +235,7 @@ proptest! {
                     let spent = model.spent.clone();
                     for ((key, hour), spent) in spent {
                         let known = budget(key, hour);
-                        let at = book.account(&known.charge, known.cap.rolling) as usize;
-                        let before = book.accounts[at].as_ref().map_or(0, |account| account.spent);
+                        let before = book.line(&known.charge).map_or(0, |line| line.spent);
                         // Of a calendar budget the store keeps one sum.
                         let sum = if BUDGETS[key].3 { spent } else { before + spent };
                         book.load(&known.charge, known.cap.rolling, sum);
