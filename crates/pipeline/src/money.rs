@@ -11,7 +11,7 @@ use gauntlet_policy::{
 use gauntlet_types::{
     Billed, Code, Drawn, Fault, Mono, Name, NanoUsd, Outcome, ServiceTier, TokenCount, Usage,
 };
-use gauntlet_wire::openai::answer::Assembler;
+use gauntlet_wire::openai::{answer::Assembler, chat::ChatRequest};
 
 use crate::{
     call::{Call, Planned, Request},
@@ -23,6 +23,17 @@ const TOKENS_PER_MESSAGE: u32 = 16;
 /// An image given by its address shows nothing of its size. The dearest way to count one that is documented (OpenAI's
 /// gpt-4o-mini: 2,833 and 5,667 for each of at most eight tiles) comes to 48,169.
 const TOKENS_PER_MEDIA: u32 = 50_000;
+
+/// Models of OpenAI's that read text by `o200k_base`.
+fn has_newest_encoding(model: &str) -> bool {
+    // A provider's own folder stands before it at some (`openai/gpt-4o`).
+    let name = model.rsplit('/').next().unwrap_or(model);
+    let families = ["gpt-4o", "gpt-4.1", "gpt-4.5", "gpt-5", "chatgpt-4o", "o1", "o3", "o4", "gpt-oss"];
+    families.iter().any(|family| {
+        name.strip_prefix(family)
+            .is_some_and(|rest| rest.is_empty() || !rest.starts_with(char::is_alphanumeric))
+    })
+}
 
 /// How much of an attempt that failed will be on the provider's bill, as far as anybody can tell from outside.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -133,13 +144,21 @@ impl Call {
         TokenCount(bytes.saturating_add(frames).saturating_add(self.media_tokens()))
     }
 
-    /// The input's tokens as exactly as anybody can tell beforehand: its texts by the tokenizer. Sounds and files are
-    /// only known by their bytes.
+    /// The input's tokens as exactly as anybody can tell beforehand and not below: its texts by the tokenizer of the
+    /// models that have it; for others twice as many, which no tokenizer in use exceeds on text that it was made for,
+    /// and never more than the bytes. Sounds and files, tools and schemas are only known by their bytes.
     pub(crate) fn input_counted(&self) -> TokenCount {
-        match self.request.chat() {
-            Some(chat) if chat.media_count > chat.image_count => self.input_bytes(),
-            _ => TokenCount(settle::count_input(self).0.saturating_add(self.media_tokens())),
+        let bytes = self.input_bytes();
+        let by_bytes = |chat: &ChatRequest| {
+            chat.media_count > chat.image_count || chat.has_tools || chat.response_format.is_some()
+        };
+        if self.request.chat().is_some_and(by_bytes) {
+            return bytes;
         }
+        let counted = settle::count_input(self).0;
+        let is_exact = self.plan.iter().all(|planned| has_newest_encoding(&planned.target.model));
+        let bound = if is_exact { counted } else { counted.saturating_mul(2) };
+        TokenCount(bound.saturating_add(self.media_tokens())).min(bytes)
     }
 
     fn media_tokens(&self) -> u32 {
@@ -299,6 +318,38 @@ impl Call {
                 fault.retry_after(Duration::from_micros(wait))
             }
             None => fault,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_models_that_are_known_to_are_counted_exactly() {
+        for model in [
+            "gpt-4o",
+            "gpt-4o-mini-2024-07-18",
+            "openai/gpt-4.1",
+            "gpt-5-nano",
+            "o3",
+            "o4-mini",
+            "chatgpt-4o-latest",
+        ] {
+            assert!(has_newest_encoding(model), "{model}");
+        }
+        for model in [
+            "gpt-4",
+            "gpt-4-turbo",
+            "gpt-3.5-turbo",
+            "gpt-4ox",
+            "o12",
+            "claude-sonnet-4-5",
+            "llama-3",
+            "text-embedding-3-small",
+        ] {
+            assert!(!has_newest_encoding(model), "{model}");
         }
     }
 }

@@ -62,7 +62,7 @@ fn a_call_too_dear_for_one_call_is_refused_in_friendly_words() {
     let error = refused(&ask(&app, "prov/test-model", &[("x-gauntlet-route", "other")]), "route_call_tokens");
     assert_eq!(
         (&error["measure"], &error["cap"], &error["wanted"]),
-        (&json!("tokens"), &json!(90), &json!(105))
+        (&json!("tokens"), &json!(90), &json!(110))
     );
     assert_eq!(app.provider.requests().len(), 1);
 }
@@ -155,7 +155,7 @@ everything: {monthly_tokens: 100000, timezone: Pacific/Auckland}";
         assert_eq!(ask(&app, "prov/test-model", &[]).status, 200);
     }
     let error = refused(&ask(&app, "prov/test-model", &[]), "model_rolling_1d_tokens");
-    assert_eq!((&error["cap"], &error["spent"], &error["wanted"]), (&json!(320), &json!(315), &json!(105)));
+    assert_eq!((&error["cap"], &error["spent"], &error["wanted"]), (&json!(320), &json!(315), &json!(110)));
     for expected in [200, 200, 429] {
         assert_eq!(ask(&app, "prov/dear", &[("x-gauntlet-tags", "vip")]).status, expected);
     }

@@ -236,7 +236,7 @@ fn a_store_killed_under_load_stops_what_it_would_have_granted_and_no_cap_is_pass
     load.wait_until("calls are answered", |[answered, ..]| answered > 30);
     redis.kill_9();
     load.wait_until("without the store, calls are refused", |[.., other]| other > 20);
-    let refused = replicas.chat(0);
+    let refused = replicas.wait_for_status(0, 503);
     assert_eq!(
         (refused.status, &refused.json()["error"]["code"]),
         (503, &json!("unavailable")),
@@ -308,13 +308,20 @@ fn rates_and_places_are_shared_and_a_dead_replicas_places_return() {
     // Places of one that dies return after its lease.
     replicas.provider.default(answer(3_000));
     let url = replicas.url(0, "/v1/chat/completions");
+    let before = replicas.provider.requests().len();
     let busy: Vec<_> = (0..6)
         .map(|_| {
             let url = url.clone();
-            thread::spawn(move || drop(http::post_json(&url, &[], &body())))
+            // Places that others do not need any more come back one after the other.
+            let ask = move || http::post_json(&url, &[], &body()).is_ok_and(|reply| reply.status == 429);
+            thread::spawn(move || while ask() {})
         })
         .collect();
-    thread::sleep(Duration::from_millis(1_200));
+    let until = Instant::now() + SOON;
+    while replicas.provider.requests().len() < before + 6 {
+        assert!(Instant::now() < until, "one replica can have all places");
+        thread::sleep(Duration::from_millis(20));
+    }
     replicas.provider.default(answer(0));
     assert_eq!(replicas.chat(1).status, 429, "all places are taken elsewhere");
     replicas.running[0].take().unwrap().kill9();
