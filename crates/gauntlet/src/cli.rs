@@ -205,6 +205,17 @@ pub enum Trace {
         /// The request id (header x-gauntlet-request-id)
         id: String,
     },
+    /// Make a past call again, as it was or otherwise, under the eval budget; shows what came out differently
+    Replay {
+        /// The request id (header x-gauntlet-request-id)
+        id: String,
+        /// Ask this model instead
+        #[arg(long)]
+        model: Option<String>,
+        /// Render this prompt instead (name@label or name@version)
+        #[arg(long)]
+        prompt: Option<String>,
+    },
     /// The newest, and with -f each call as it ends
     Tail {
         #[command(flatten)]

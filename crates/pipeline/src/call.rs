@@ -22,7 +22,7 @@ use gauntlet_wire::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{
-    answer::{Answer, AnswerBody, Incoming},
+    answer::{Answer, AnswerBody, Incoming, Operator},
     detach::{Gone, Running},
     gate::{Gate, Shared},
     live::Live,
@@ -90,6 +90,7 @@ pub(crate) struct Call {
     pub(crate) route: Arc<Route>,
     /// What its key grants; none while the gateway is open.
     pub(crate) grant: Option<Arc<KeyGrant>>,
+    pub(crate) operator: Option<Box<Operator>>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     /// Why the door could not take the body.
@@ -196,6 +197,7 @@ impl Call {
             snapshot,
             route,
             grant: None,
+            operator: incoming.operator,
             headers: incoming.headers,
             body,
             body_fault,

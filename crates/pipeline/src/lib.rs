@@ -18,7 +18,7 @@ mod stage;
 mod stream;
 mod text;
 
-pub use answer::{Answer, AnswerBody, Incoming};
+pub use answer::{Answer, AnswerBody, Incoming, Operator};
 pub use detach::{Detach, Gone, Tasks};
 pub use gate::{Gate, Shared, SharedParts};
 pub use ledger::{Ledger, LedgerState};

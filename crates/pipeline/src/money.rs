@@ -50,6 +50,8 @@ impl Call {
     /// The targets of `model` in fallback order, with endpoints and prices; of those that can be asked at all.
     pub(crate) fn targets_of(&self, model: &str, pinned: Option<&str>) -> Result<Vec<Planned>, Fault> {
         let policy = self.policy();
+        // What the operator names stands above the route, as a prompt's own model does.
+        let pinned = pinned.or(self.operator.is_some().then_some(model));
         let targets = plan::plan(policy, &self.route, model, pinned)?;
         if let Some(grant) = &self.grant
             && !grant.allows_model(model, &targets)
@@ -99,7 +101,12 @@ impl Call {
 
     /// The model that is meant, unless the prompt pins another.
     pub(crate) fn model_wanted(&self) -> Name {
-        self.route.model.as_ref().unwrap_or(&self.record.model_asked).clone()
+        let asked = &self.record.model_asked;
+        if self.operator.is_some() {
+            asked.clone()
+        } else {
+            self.route.model.as_ref().unwrap_or(asked).clone()
+        }
     }
 
     /// Every budget that the call draws on when this target of the plan answers; and its caps per call.
@@ -109,7 +116,7 @@ impl Call {
         let facts = CallFacts {
             caller: &self.record.caller,
             route: &self.route.name,
-            model: self.route.model.as_ref().unwrap_or(&self.record.model_asked),
+            model: &self.model_wanted(),
             target: &planned.target,
             prompt: self.record.prompt.as_ref().map(|prompt| prompt.name.as_str()),
             variant: None,

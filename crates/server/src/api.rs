@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::{
     admin::{Admin, NewKey, store_fault},
-    auth, bills, error, pages,
+    auth, bills, error, pages, replay,
 };
 
 /// Everything but the doors.
@@ -28,6 +28,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/api/v1/traces", get(traces))
         .route("/api/v1/traces/tail", get(tail))
         .route("/api/v1/traces/{id}", get(trace))
+        .route("/api/v1/traces/{id}/replay", post(replay::replay))
         .route("/api/v1/overview", get(overview))
         .route("/api/v1/budgets", get(budgets))
         .route("/api/v1/keys", get(keys).post(key_create))

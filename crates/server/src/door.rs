@@ -47,7 +47,7 @@ pub(crate) async fn call(gate: Arc<Gate>, door: Door, request: Request<Incoming>
     let headers = if must_close { trimmed(parts.headers) } else { parts.headers };
     let gone = Gone::default();
     let tasks = gate.shared.tasks.clone();
-    let incoming = gauntlet_pipeline::Incoming { door, headers, body };
+    let incoming = gauntlet_pipeline::Incoming { door, headers, body, operator: None };
     let answer = Detach::new(gauntlet_pipeline::run(gate, incoming, gone.clone()), gone, tasks).await;
     let mut response = respond(answer);
     if must_close {

@@ -8,6 +8,7 @@ mod body;
 mod door;
 pub mod error;
 mod pages;
+mod replay;
 pub mod serve;
 
 pub use admin::{Admin, AdminParts};

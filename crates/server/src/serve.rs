@@ -113,7 +113,9 @@ async fn respond(
     if request.method() == http::Method::GET && (path == "/v1/models" || path.starts_with("/v1/models/")) {
         return Ok(door::models(&gate, &request));
     }
-    let request = request.map(axum::body::Body::new);
+    let mut request = request.map(axum::body::Body::new);
+    // Management can make calls too.
+    request.extensions_mut().insert(gate);
     let Ok(response) = router.oneshot(request).await;
     Ok(door::from_router(response))
 }

@@ -1,4 +1,4 @@
-//! `gauntlet trace list|show|tail`.
+//! `gauntlet trace list|show|replay|tail`.
 
 use std::io::{BufRead, BufReader, Write};
 
@@ -27,6 +27,11 @@ pub fn run(place: &Place, command: Trace) -> Result<()> {
             let call = reach.get(&format!("/api/v1/traces/{}", escape(&id)))?;
             if place.json { show::json(&call) } else { one(&call) }
         }
+        Trace::Replay { id, model, prompt } => {
+            let changes = serde_json::json!({"model": model, "prompt": prompt});
+            let answer = reach.post(&format!("/api/v1/traces/{}/replay", escape(&id)), &changes)?;
+            if place.json { show::json(&answer) } else { replayed(&answer) }
+        }
         Trace::Tail { filter, follow, lines } => {
             let answer = reach.get(&format!("/api/v1/traces?{}", query(&filter, lines)))?;
             for row in answer["traces"].as_array().into_iter().flatten().rev() {
@@ -38,6 +43,49 @@ pub fn run(place: &Place, command: Trace) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn replayed(answer: &Value) {
+    let (was, is) = (&answer["original"], &answer["replay"]);
+    let columns = [Column::Left(""), Column::Left("original"), Column::Left("replay")];
+    let duration = |side: &Value| duration_us(&side["latency_us"]);
+    type Shown<'a> = (&'a str, Box<dyn Fn(&Value) -> String>);
+    let plain = |field: &'static str| -> Shown<'static> { (field, Box::new(move |side| text(&side[field]))) };
+    let lines: [Shown<'_>; 11] = [
+        plain("id"),
+        plain("model"),
+        plain("model_answered"),
+        plain("prompt"),
+        plain("outcome"),
+        plain("decision"),
+        plain("finish"),
+        plain("tokens_in"),
+        plain("tokens_out"),
+        ("cost", Box::new(|side| nano_usd(&side["cost"]))),
+        ("took", Box::new(duration)),
+    ];
+    let rows = lines.iter().map(|(name, show)| vec![(*name).to_owned(), show(was), show(is)]);
+    show::table(&columns, rows.collect(), "");
+    for why in answer["not_the_same"].as_array().into_iter().flatten() {
+        println!("not the same: {}", text(why));
+    }
+    if let Some(error) = is["error"].as_str() {
+        println!("error: {}", show::printable(error));
+    }
+    let (before, after) = (text(&was["text"]), text(&is["text"]));
+    if before == after {
+        println!("\nThe answer's text is the same.");
+        return;
+    }
+    println!();
+    for change in similar::TextDiff::from_lines(&before, &after).iter_all_changes() {
+        let mark = match change.tag() {
+            similar::ChangeTag::Delete => '-',
+            similar::ChangeTag::Insert => '+',
+            similar::ChangeTag::Equal => ' ',
+        };
+        println!("{mark} {}", show::printable(change.value().trim_end_matches('\n')));
+    }
 }
 
 /// The console's query names, so that a list here and a page there are the same view.

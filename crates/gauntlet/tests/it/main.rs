@@ -29,6 +29,7 @@ mod prices;
 mod prompts_journey;
 mod provider_faults;
 mod real_model;
+mod replay;
 mod replicas;
 mod sdks;
 mod soak;

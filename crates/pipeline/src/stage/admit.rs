@@ -21,6 +21,12 @@ const DEFAULT_TENANT: &str = "default";
 pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     call.enter(Stage::Admit);
     call.record.sdk = sdk(&call.headers);
+    if let Some(operator) = &call.operator {
+        call.record.caller = operator.caller.clone();
+        read(call)?;
+        route(call, None)?;
+        return stop(call);
+    }
     let grant = authenticate(call.policy(), &call.headers, call.record.started)?;
     // Whatever becomes of it, the record stands under the tenant that the call came from.
     call.record.caller =
@@ -330,7 +336,7 @@ fn list(names: &[Name]) -> String {
 /// Kill switches of tenant, key, route and the model as asked for; those of targets are looked at by `plan`.
 fn stop(call: &Call) -> Result<(), Fault> {
     let caller = &call.record.caller;
-    let model = call.route.model.as_ref().unwrap_or(&call.record.model_asked);
+    let model = &call.model_wanted();
     let hit = call.policy().kills().hit(&caller.tenant, &call.route.name, model, None, caller.key.as_deref());
     match hit {
         None => Ok(()),

@@ -41,7 +41,7 @@ impl Cache {
 
 /// A kept answer, if there is one; its hold is then let go at no cost.
 pub(crate) fn look_up(call: &mut Call) -> Option<Passed> {
-    call.route.cache?;
+    call.route.cache.filter(|_| call.operator.is_none())?;
     call.enter(Stage::Cache);
     let key = key(call);
     call.cache_key = Some(key);

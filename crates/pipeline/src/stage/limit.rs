@@ -22,7 +22,7 @@ const BYTES_PER_TOKEN: usize = 4;
 
 pub(crate) async fn run(call: &mut Call) -> Result<(), Fault> {
     call.enter(Stage::Limit);
-    let asked = call.route.model.as_ref().unwrap_or(&call.record.model_asked);
+    let asked = &call.model_wanted();
     let mut wanted: Vec<(LimitScope, Name, Limits)> = Vec::new();
     let mut rules = Vec::new();
     // A limit on a model holds by whichever name it is asked for, so the target that is meant is looked at as well.

@@ -16,7 +16,14 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     let header =
         call.headers.get("x-gauntlet-prompt").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let asked = header.or_else(|| chat.gauntlet.as_ref().and_then(|field| field.prompt.clone()));
-    let pinned = call.route.prompt.as_ref().map(|pin| format!("{}@{}", pin.name, pin.at));
+    let pinned = match &call.operator {
+        // It stands in the body already.
+        Some(operator) => {
+            call.record.prompt = operator.prompt.clone();
+            None
+        }
+        None => call.route.prompt.as_ref().map(|pin| format!("{}@{}", pin.name, pin.at)),
+    };
     // Our own field is no business of the provider's, whether or not a prompt is rendered.
     call.edits.extend(chat.without_gauntlet());
     let Some(reference) = asked.or(pinned) else {
