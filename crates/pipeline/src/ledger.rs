@@ -118,6 +118,11 @@ impl Ledger {
         crossed
     }
 
+    /// Notes that a call was turned away.
+    pub(crate) fn turned_away(&self, refused: &Refused) -> Option<Crossed> {
+        self.book().turned_away(refused)
+    }
+
     /// Waits until some hold was settled, or for so long.
     pub(crate) async fn freed(&self, at_most: Duration) {
         let _waiting = Waiting::new(&self.waiting);

@@ -228,6 +228,10 @@ impl Call {
     /// One record names one set of budgets: those of targets that were billed stay in it, so that each pays for the
     /// whole call rather than for too little.
     pub(crate) async fn hold_for(&mut self, index: usize) -> bool {
+        // Most calls: the first attempt at the target that the hold was made for.
+        if index == 0 && self.record.attempts.is_empty() && self.hold.is_some() {
+            return true;
+        }
         let (mut draws, _) = self.draws_of(index);
         // Of a model that costs nothing the tokens count all the same.
         if self.billed > NanoUsd::ZERO || self.billed_usage.total().0 > 0 {

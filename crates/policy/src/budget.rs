@@ -238,6 +238,13 @@ impl Book {
         }
     }
 
+    /// Notes that a call was turned away for this: a budget that is used up is told once per period, though it may not
+    /// have reached its cap to the last cent.
+    pub fn turned_away(&mut self, refused: &Refused) -> Option<Crossed> {
+        let place = self.find(&refused.charge)?;
+        self.accounts[place as usize].as_mut()?.used_up(refused.cap, refused.wanted)
+    }
+
     /// Releases the hold and charges what the call really cost, which may be more than was held: the cap is then
     /// passed, the debt is shown and blocks. A hold that was reaped meanwhile has its charge corrected.
     ///
@@ -467,7 +474,6 @@ impl Book {
                 wanted,
                 short: Short::Cap,
                 until: None,
-                crossed: None,
             };
             return (wanted > draw.cap.amount).then(|| Box::new(fresh()));
         };

@@ -30,8 +30,12 @@ struct Full {
 /// Gives an answer where a full budget has one in place of the model's.
 pub(crate) async fn run(call: &mut Call) -> Result<Option<Passed>, Fault> {
     call.enter(Stage::Reserve);
-    say_limits(call);
-    let Err(full) = hold(call).await else { return opened(call, None) };
+    let (draws, per_call) = call.draws_of(0);
+    say_limits(call, !draws.is_empty() || !per_call.is_empty());
+    let Err(full) = hold(call, draws, per_call).await else { return opened(call, None) };
+    if let Some(crossed) = call.shared().ledger.turned_away(&full.refused) {
+        call.shared().told(&crossed);
+    }
     let rule = call.policy().budget_rule(full.draw.rule);
     let at_limit = rule.map_or(AtLimit::Block, |rule| rule.at_limit.clone());
     let note = |action, instead_of: Option<Name>| BudgetNote {
@@ -72,13 +76,12 @@ fn opened(call: &mut Call, note: Option<BudgetNote>) -> Result<Option<Passed>, F
 }
 
 /// The provider holds to the bound only if it is told of it; where no budget depends on it, the bytes stay as they are.
-fn say_limits(call: &mut Call) {
+fn say_limits(call: &mut Call, has_budgets: bool) {
     call.text_edits = call.edits.len();
     let Request::Chat(chat) = &call.request else { return };
     let each = call.output_max.0 / chat.n.max(1);
     let limited = chat.max_tokens.as_ref().is_some_and(|asked| asked.value > each);
-    let (draws, per_call) = call.draws_of(0);
-    let is_bound = !draws.is_empty() || !per_call.is_empty() || call.route.max_tokens.is_some();
+    let is_bound = has_budgets || call.route.max_tokens.is_some();
     if limited || (chat.max_tokens.is_none() && is_bound) {
         call.edits.push(chat.with_max_tokens(each, LimitField::MaxTokens));
         call.record.injected.push("max_tokens".into());
@@ -90,8 +93,7 @@ fn say_limits(call: &mut Call) {
 }
 
 /// Holds the worst case of the plan as it stands.
-async fn hold(call: &mut Call) -> Result<(), Box<Full>> {
-    let (draws, per_call) = call.draws_of(0);
+async fn hold(call: &mut Call, draws: Vec<Draw>, per_call: Vec<Draw>) -> Result<(), Box<Full>> {
     let mut bound = call.bound_of(call.input_bytes());
     let mut held = try_hold(call, bound, &draws, &per_call).await;
     if held.is_err() {
@@ -121,18 +123,12 @@ async fn try_hold(
             wanted: draw.charge.amount(&bound),
             short: Short::Cap,
             until: None,
-            crossed: None,
         });
         return Err(Box::new(Full { draw: draw.clone(), refused }));
     }
     let (id, deadline) = (call.record.id, call.hold_deadline());
     let held = call.shared().ledger.reserve(id, bound, draws, deadline).await;
-    held.map_err(|mut refused| {
-        if let Some(crossed) = refused.crossed.take() {
-            call.shared().told(&crossed);
-        }
-        Box::new(Full { draw: draws[refused.index].clone(), refused })
-    })
+    held.map_err(|refused| Box::new(Full { draw: draws[refused.index].clone(), refused }))
 }
 
 /// Waits until the call fits; false when it has waited long enough.
@@ -147,7 +143,8 @@ async fn wait_for_room(call: &mut Call, wait: Duration) -> bool {
         call.gate.shared.ledger.freed(left.min(LOOK_AGAIN)).await;
         // It belongs to the window in which it goes on, and stays there: an attempt asks for its budgets again.
         call.drawn_at = call.clock().now();
-        if hold(call).await.is_ok() {
+        let (draws, per_call) = call.draws_of(0);
+        if hold(call, draws, per_call).await.is_ok() {
             return true;
         }
     }
@@ -162,7 +159,8 @@ async fn turn_to(call: &mut Call, models: &[Name]) -> bool {
     for model in models {
         let Ok(plan) = call.targets_of(model, Some(model)) else { continue };
         let before = std::mem::replace(&mut call.plan, plan);
-        if hold(call).await.is_ok() {
+        let (draws, per_call) = call.draws_of(0);
+        if hold(call, draws, per_call).await.is_ok() {
             return true;
         }
         call.plan = before;

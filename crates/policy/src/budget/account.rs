@@ -254,18 +254,9 @@ impl Account {
         } else {
             return None;
         };
-        let mut crossed = None;
-        match (short, &mut self.slice) {
-            (Short::Slice, Some(slice)) => {
-                slice.need = slice.need.max(wanted);
-                self.see_cap(draw.cap, false);
-            }
-            // The spend alone leaves no room for a call that a fresh budget would hold.
-            _ if wide(wanted) <= cap && spent + wide(wanted) > cap => {
-                self.see_cap(draw.cap, false);
-                crossed = self.raise(100).map(Box::new);
-            }
-            _ => {}
+        if let (Short::Slice, Some(slice)) = (short, &mut self.slice) {
+            slice.need = slice.need.max(wanted);
+            self.see_cap(draw.cap, false);
         }
         let missing = own + wide(self.elsewhere()) + wide(wanted) - cap;
         Some(Box::new(Refused {
@@ -277,8 +268,19 @@ impl Account {
             wanted,
             short,
             until: self.freed(missing),
-            crossed,
         }))
+    }
+
+    /// A call was turned away. The budget counts as full if the spend alone leaves no room for a call that a fresh budget
+    /// would hold; neither holds nor giants make it so.
+    pub(super) fn used_up(&mut self, cap: Cap, wanted: i64) -> Option<Crossed> {
+        let wide = i128::from;
+        let spent = wide(self.spent) + wide(self.elsewhere());
+        if wanted > cap.amount || spent + wide(wanted) <= wide(cap.amount) {
+            return None;
+        }
+        self.see_cap(cap, false);
+        self.raise(100)
     }
 
     /// When a rolling window will have let so much go.

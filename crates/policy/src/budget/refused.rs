@@ -2,7 +2,7 @@
 
 use gauntlet_types::{Charge, Code, Fault, Measure, NanoUsd, Timestamp};
 
-use super::{Cap, Crossed};
+use super::Cap;
 
 /// The budget that stood in the way. Amounts in what the charge measures.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,9 +18,6 @@ pub struct Refused {
     pub short: Short,
     /// Of a rolling budget: when enough will have left its window, if holds do not grow.
     pub until: Option<Timestamp>,
-    /// Set once per budget and period, when it is used up: the spend alone leaves no room for a call that a fresh
-    /// budget would hold, though it may not have reached the cap to the last cent.
-    pub crossed: Option<Box<Crossed>>,
 }
 
 /// What there was too little of.

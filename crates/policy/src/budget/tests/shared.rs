@@ -70,7 +70,7 @@ fn a_replica_spends_from_its_slice_alone_and_gives_back_what_it_does_not_use() {
     store.exchange(1, &mut books[1]);
     let refused = reserve(&mut books[1], 95, &[("user", 100)]).unwrap_err();
     assert_eq!((refused.short, refused.spent), (Short::Cap, 10), "now the other's spend is known");
-    assert_eq!(refused.crossed.unwrap().percent, 100);
+    assert_eq!(books[1].turned_away(&refused).unwrap().percent, 100);
     for _ in 0..8 {
         store.exchange(0, &mut books[0]);
     }
