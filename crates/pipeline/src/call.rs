@@ -315,6 +315,16 @@ impl Call {
         self.record.status = (self.shared().status_of)(fault);
     }
 
+    /// The prompt that the call or its route names; none where the operator's body has it already.
+    pub(crate) fn prompt_named(&self) -> Option<String> {
+        let chat = self.request.chat()?;
+        let header = self.headers.get("x-gauntlet-prompt").and_then(|value| value.to_str().ok());
+        let asked = header.map(str::to_owned);
+        let asked = asked.or_else(|| chat.gauntlet.as_ref().and_then(|field| field.prompt.clone()));
+        let of_route = self.route.prompt.as_ref().filter(|_| self.operator.is_none());
+        asked.or_else(|| of_route.map(|pin| format!("{}@{}", pin.name, pin.at)))
+    }
+
     /// Ends the timeline; the last thing before the record is written.
     pub(crate) fn close_timeline(&mut self) {
         let now = self.clock().mono();

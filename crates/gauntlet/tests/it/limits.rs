@@ -150,3 +150,30 @@ fn limits_of_budgets_yml_hold() {
     assert_eq!((route(&app, "default").status, route(&app, "default").status), (200, 200));
     limited(&app, &route(&app, "default"), &["model `test-model`"]);
 }
+
+#[test]
+fn a_limit_holds_for_the_model_that_a_prompt_is_pinned_to() {
+    let prompt = "name: hello\nversion: 1.0.0\ndescription: Says hello.\nowner: us\nmodel: prov/test-model\ntemplate: Say hello.\n";
+    let app = TestApp::with_files(
+        "limits: {models: {test-model: {rpm: 1}}}",
+        &[
+            ("prompts/hello.yaml", prompt),
+            ("prices.yml", "test-model: {input: 1, output: 2}\nother: {input: 1, output: 2}\n"),
+        ],
+    );
+    let mut body = TestApp::body("Hello");
+    body["model"] = "prov/other".into();
+    let call = |prompt: Option<&str>| {
+        let headers: Vec<_> = prompt.map(|prompt| ("x-gauntlet-prompt", prompt)).into_iter().collect();
+        app.chat(&headers, &body)
+    };
+    let first = call(Some("hello@1.0.0"));
+    assert_eq!(
+        (first.status, first.header("x-gauntlet-model")),
+        (200, Some("prov/test-model")),
+        "{}",
+        first.text()
+    );
+    limited(&app, &call(Some("hello@1.0.0")), &["model `test-model`", "1 requests a minute"]);
+    assert_eq!(call(None).status, 200);
+}

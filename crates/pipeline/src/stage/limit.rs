@@ -22,7 +22,7 @@ const BYTES_PER_TOKEN: usize = 4;
 
 pub(crate) async fn run(call: &mut Call) -> Result<(), Fault> {
     call.enter(Stage::Limit);
-    let asked = &call.model_wanted();
+    let asked = &model_meant(call);
     let mut wanted: Vec<(LimitScope, Name, Limits)> = Vec::new();
     let mut rules = Vec::new();
     // A limit on a model holds by whichever name it is asked for, so the target that is meant is looked at as well.
@@ -67,6 +67,16 @@ pub(crate) async fn run(call: &mut Call) -> Result<(), Fault> {
     let queued = lock(&call.shared().limiter).enqueue(now, call.record.id, &wanted, tokens);
     let ticket = queued.map_err(|limited| limited.fault())?;
     wait(call, ticket, limited.fault()).await
+}
+
+/// The model that will be asked for: one that the prompt is pinned to stands above all, though it is rendered later.
+fn model_meant(call: &Call) -> Name {
+    let pinned = || {
+        let (prompt, _) = call.snapshot.prompts.resolve(&call.prompt_named()?).ok()?;
+        prompt.model.clone()
+    };
+    let pinned = if call.policy().has_model_limits() { pinned() } else { None };
+    pinned.unwrap_or_else(|| call.model_wanted())
 }
 
 /// Waits for a free slot. Whoever lets one go wakes all who wait; each looks whether it is the one.

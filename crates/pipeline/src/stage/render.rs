@@ -13,20 +13,13 @@ use crate::{
 pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     call.enter(Stage::Render);
     let Request::Chat(chat) = &call.request else { return Ok(()) };
-    let header =
-        call.headers.get("x-gauntlet-prompt").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let asked = header.or_else(|| chat.gauntlet.as_ref().and_then(|field| field.prompt.clone()));
-    let pinned = match &call.operator {
-        // It stands in the body already.
-        Some(operator) => {
-            call.record.prompt = operator.prompt.clone();
-            None
-        }
-        None => call.route.prompt.as_ref().map(|pin| format!("{}@{}", pin.name, pin.at)),
-    };
+    if let Some(operator) = &call.operator {
+        call.record.prompt = operator.prompt.clone();
+    }
+    let named = call.prompt_named();
     // Our own field is no business of the provider's, whether or not a prompt is rendered.
     call.edits.extend(chat.without_gauntlet());
-    let Some(reference) = asked.or(pinned) else {
+    let Some(reference) = named else {
         if chat.message_count == 0 {
             let message =
                 "`messages` is empty and no prompt is named (x-gauntlet-prompt, or the route's `prompt`)";
