@@ -257,7 +257,7 @@ fn shared(node: &Node, report: &mut Report) -> Option<SharedStore> {
     Some(shared)
 }
 
-const LEASE_DEFAULT: Duration = Duration::from_secs(10);
+const LEASE_DEFAULT: Duration = Duration::from_secs(5);
 /// Shorter than this, a slow network loses leases; longer, a cut-off replica spends for long on what it last heard.
 const LEASES: std::ops::RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_secs(600);
 

@@ -188,7 +188,7 @@ pub struct Server {
 pub struct SharedStore {
     /// `redis://…` or `postgres://…`
     pub url: Secret,
-    /// How long a replica may spend from its slices without hearing from the store. Default 10 s.
+    /// How long a replica may spend from its slices without hearing from the store. Default 5 s.
     pub lease: Duration,
     pub on_store_down: OnStoreDown,
 }

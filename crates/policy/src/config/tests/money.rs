@@ -316,10 +316,10 @@ fn replicas_meet_at_a_shared_store() {
     let short = shared("shared: redis://cache:6379/1").unwrap();
     assert_eq!(
         (short.url.expose(), short.lease, short.on_store_down),
-        ("redis://cache:6379/1", Duration::from_secs(10), OnStoreDown::Block)
+        ("redis://cache:6379/1", Duration::from_secs(5), OnStoreDown::Block)
     );
-    let long = shared("shared: {url: \"postgres://u:p@db/g\", lease: 5s, on_store_down: local}").unwrap();
-    assert_eq!((long.lease, long.on_store_down), (Duration::from_secs(5), OnStoreDown::Local));
+    let long = shared("shared: {url: \"postgres://u:p@db/g\", lease: 8s, on_store_down: local}").unwrap();
+    assert_eq!((long.lease, long.on_store_down), (Duration::from_secs(8), OnStoreDown::Local));
     for (text, mistake) in [
         ("shared: memcached://x", "is not an address of a shared store"),
         ("shared: {lease: 5s}", "`shared` has no `url`"),
