@@ -73,13 +73,7 @@ fn everything_works_on_postgres_as_on_sqlite() {
             let lines = budgets["lines"].as_array().unwrap();
             lines.iter().filter(|line| line["scope"] == scope).map(|line| line["spent"].clone()).collect()
         };
-        (
-            listed["traces"].as_array().unwrap().len(),
-            spend["rows"].clone(),
-            line("tenant_daily"),
-            keys,
-            prompts,
-        )
+        (listed.as_array().unwrap().len(), spend["rows"].clone(), line("tenant_daily"), keys, prompts)
     };
     let running = ask(&app);
     assert_eq!(running.0, 5);
