@@ -63,7 +63,12 @@ impl OpenError {
             {
                 OpenError::PostgresLogin { place, source }
             }
-            Trouble::Refused { place, source } => OpenError::PostgresRefused { place, source },
+            // Of a right that is missing.
+            Trouble::Refused { place, source }
+                if source.code().is_some_and(|code| code.code() == "42501") =>
+            {
+                OpenError::PostgresRefused { place, source }
+            }
             other => OpenError::PostgresUnreachable { source: other.into() },
         }
     }
