@@ -15,7 +15,7 @@ use gauntlet_policy::{
     budget::{Crossed, show},
     config::Alert,
 };
-use gauntlet_ports::{ControlError, ControlStore, Event, EventFilter, EventKind, Severity};
+use gauntlet_ports::{ControlError, Event, EventFilter, EventKind, Severity};
 use serde_json::json;
 
 use crate::wiring::Live;

@@ -10,6 +10,7 @@ mod reload;
 mod runfile;
 mod sharing;
 mod show;
+mod stores;
 mod up;
 mod wiring;
 

@@ -34,6 +34,8 @@ const LISTEN: &str = "127.0.0.1:8787";
 const SYNC_EVERY: Duration = Duration::from_millis(200);
 /// Every two seconds: often enough that the store's log stays small, seldom enough to cost nothing.
 const CHECKPOINT_TICKS: u32 = 10;
+/// Every second: a switch that another gateway threw, or a key that it revoked, holds here within so long.
+const FOLLOW_TICKS: u32 = 5;
 /// Tenants far above their usual spend are looked for soon after the start, and then every hour.
 const WATCH_FIRST: u32 = 5 * 10;
 const WATCH_TICKS: u32 = 5 * 3600;
@@ -157,6 +159,7 @@ async fn slow_loop(live: &Arc<Live>, admin: &Admin, signals: &mut Signals) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut day = live.shared.clock.now().day();
     let mut ticks: u32 = 0;
+    let mut following: Option<tokio::task::JoinHandle<()>> = None;
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return,
@@ -173,6 +176,12 @@ async fn slow_loop(live: &Arc<Live>, admin: &Admin, signals: &mut Signals) {
                 ticks += 1;
                 if ticks.is_multiple_of(CHECKPOINT_TICKS) {
                     live.checkpoint();
+                }
+                let is_free = following.as_ref().is_none_or(tokio::task::JoinHandle::is_finished);
+                if live.stores.has_others() && ticks.is_multiple_of(FOLLOW_TICKS) && is_free {
+                    let live = live.clone();
+                    // One at a time: the store may be slow, or gone.
+                    following = Some(tokio::task::spawn_blocking(move || live.follow_changes()));
                 }
                 if ticks % WATCH_TICKS == WATCH_FIRST {
                     let admin = admin.clone();
@@ -250,6 +259,9 @@ fn banner(place: &Place, url: &str, started: &Started, took: Duration, has_confi
     println!("  console   {url}/");
     println!("  SDK base  {url}/v1");
     println!("  data      {}", place.data.display());
+    if started.live.stores.has_others() {
+        println!("  store     {}", started.live.stores.place);
+    }
     for warning in &started.warnings {
         println!("  warning   {warning}");
     }

@@ -1,5 +1,7 @@
 //! Picks the adapters and puts the rooms together: the only place that reads the environment.
 
+mod runtime;
+
 use std::{
     fs,
     os::unix::fs::DirBuilderExt,
@@ -12,17 +14,17 @@ use anyhow::{Context, Result, anyhow};
 use gauntlet_guard::Scanner;
 use gauntlet_pipeline::{Shared, SharedParts, Snapshot};
 use gauntlet_policy::{
+    check,
     config::{self, KillEntry, KillScope, LoadOptions, LogSink, Mistake, Policy, Severity, SharedStore},
     keys::{KeyGrant, KeyHash, KeySource},
 };
-use gauntlet_ports::{Clock, ControlStore, KillKind, Observer, ReplicaLine, StoredKey, TraceStore};
+use gauntlet_ports::{Clock, ControlStore, KillKind, Observer, ReplicaLine, StoredKey};
 use gauntlet_prompts::{Prompt, Registry};
 use gauntlet_server::{
     Access, Admin, AdminParts, Token,
     admin::{Runtime, spent_so_far},
     error,
 };
-use gauntlet_store::{SqliteControl, SqliteTraces};
 use gauntlet_trace::{DrainerHandle, LineSink, LineTarget, Metrics, Recovered};
 use gauntlet_types::{CallRecord, Timestamp};
 
@@ -32,6 +34,7 @@ use crate::{
     clock::SystemClock,
     config_dir::{self, ConfigDir},
     sharing,
+    stores::{Stores, Use},
 };
 
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -48,22 +51,6 @@ pub fn make_data_dir(data: &Path) -> Result<()> {
     let mut builder = fs::DirBuilder::new();
     let made = builder.recursive(true).mode(0o700).create(data);
     made.with_context(|| format!("cannot make the data folder {}", data.display()))
-}
-
-/// The stores of a data folder.
-pub struct Stores {
-    pub traces: Arc<SqliteTraces>,
-    pub control: Arc<SqliteControl>,
-}
-
-impl Stores {
-    pub fn open(data: &Path) -> Result<Stores> {
-        make_data_dir(data)?;
-        Ok(Stores {
-            traces: Arc::new(SqliteTraces::open(data.join("gauntlet.db"))?),
-            control: Arc::new(SqliteControl::open(data.join("control.db"))?),
-        })
-    }
 }
 
 /// A configuration that was read and found good, before the control store's keys, switches and labels join it.
@@ -92,35 +79,28 @@ pub fn load(dir: &ConfigDir, loopback: bool) -> Result<Loaded, Vec<Mistake>> {
     match loaded {
         Some(loaded) if mistakes.is_empty() => {
             let mut warnings = loaded.warnings;
-            let (errors, more) = not_yet(&loaded.policy);
-            warnings.extend(more);
-            if errors.is_empty() {
-                Ok(Loaded { policy: loaded.policy, prompts, warnings })
-            } else {
-                Err(errors)
-            }
+            warnings.extend(not_yet(&loaded.policy));
+            Ok(Loaded { policy: loaded.policy, prompts, warnings })
         }
         _ => Err(mistakes),
     }
 }
 
-/// What the configuration may say already and this version does not do: an error where silence would mislead about
-/// where data goes, else a warning.
-fn not_yet(policy: &Policy) -> (Vec<Mistake>, Vec<Mistake>) {
-    let config = policy.config();
-    let say = |message: String, cure: &str, severity: Severity| Mistake {
+fn warning(message: String, cure: &str) -> Mistake {
+    Mistake {
         file: "gauntlet.yml".into(),
         line: 0,
         column: 0,
         message,
         cure: cure.into(),
-        severity,
-    };
-    let mut errors = Vec::new();
-    if config.server.store.expose() != "sqlite" {
-        let message = "`store` can only be `sqlite` in this version".to_owned();
-        errors.push(say(message, "leave it out", Severity::Error));
+        severity: Severity::Warning,
     }
+}
+
+/// What the configuration may say already and this version does not do.
+fn not_yet(policy: &Policy) -> Vec<Mistake> {
+    let config = policy.config();
+    let say = warning;
     let mut warnings = Vec::new();
     let mut foreign: Vec<_> =
         config.providers.values().filter(|provider| !gauntlet_pipeline::is_spoken(provider)).collect();
@@ -131,11 +111,7 @@ fn not_yet(policy: &Policy) -> (Vec<Mistake>, Vec<Mistake>) {
             "provider `{}` speaks `{dialect}`, which this version cannot speak upstream yet",
             provider.name
         );
-        warnings.push(say(
-            message,
-            "its models are skipped; use an OpenAI-compatible address of it",
-            Severity::Warning,
-        ));
+        warnings.push(say(message, "its models are skipped; use an OpenAI-compatible address of it"));
     }
     for alert in config.alerts.iter().filter(|alert| alert.slack_webhook.is_none() && alert.webhook.is_none())
     {
@@ -143,13 +119,13 @@ fn not_yet(policy: &Policy) -> (Vec<Mistake>, Vec<Mistake>) {
             alert.slack_channel.as_ref().map_or("a receiver".to_owned(), |name| format!("channel `{name}`"));
         let message = format!("`alerts` name {who}, and no address to send to");
         let cure = "add `slack_webhook: https://hooks.slack.com/…` or `webhook: https://…`; until then see `gauntlet events`";
-        warnings.push(say(message, cure, Severity::Warning));
+        warnings.push(say(message, cure));
     }
     if config.server.sampling.keep_percent != 100 {
         let message = "`sampling` is not done yet: the texts of all calls are kept";
-        warnings.push(say(message.to_owned(), "", Severity::Warning));
+        warnings.push(say(message.to_owned(), ""));
     }
-    (errors, warnings)
+    warnings
 }
 
 fn prompt_mistake(error: gauntlet_prompts::PromptError) -> Mistake {
@@ -222,7 +198,18 @@ fn grant(key: StoredKey) -> Option<KeyGrant> {
 
 /// Management on a data folder that no gateway runs on.
 pub fn alone(place: &Place) -> Result<Admin> {
-    let stores = Stores::open(&place.data)?;
+    let dir = config_dir::read(config_dir::find(place.config.as_deref())?.as_deref())?;
+    let loaded = load(&dir, true);
+    let store = match &loaded {
+        Ok(loaded) => loaded.policy.config().server.store.clone(),
+        // Whoever works on another store than is meant is worse off than who mends the file first.
+        Err(mistakes) if names_a_store(&dir) => anyhow::bail!(
+            "the configuration has mistakes, so nobody knows which store is meant\n{}",
+            check::render(mistakes, &dir.sources)
+        ),
+        Err(_) => config::Secret::new("sqlite"),
+    };
+    let stores = Stores::open(&place.data, &store, Use::Pages)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     // A stopped gateway may have left records in the spool: they belong to every answer given here.
     let spool = place.data.join("spool");
@@ -230,9 +217,7 @@ pub fn alone(place: &Place) -> Result<Admin> {
         gauntlet_trace::recover(&spool, &*stores.traces, clock.now())?;
     }
     // Budgets are shown with their caps if the configuration can be read; if not, `check` says why.
-    let dir = config_dir::read(config_dir::find(place.config.as_deref())?.as_deref())?;
-    let snapshot =
-        load(&dir, true).ok().and_then(|loaded| snapshot(&loaded, &*stores.control, clock.now()).ok());
+    let snapshot = loaded.ok().and_then(|loaded| snapshot(&loaded, &*stores.control, clock.now()).ok());
     Ok(Admin::new(AdminParts {
         traces: stores.traces,
         control: stores.control,
@@ -243,6 +228,12 @@ pub fn alone(place: &Place) -> Result<Admin> {
         runtime: None,
         version: VERSION,
     }))
+}
+
+fn names_a_store(dir: &ConfigDir) -> bool {
+    dir.sources.gauntlet.as_ref().is_some_and(|source| {
+        source.text.lines().any(|line| line.starts_with("store:") && !line.contains("sqlite"))
+    })
 }
 
 /// A gateway under way: what reloading, metrics and health need.
@@ -259,6 +250,8 @@ pub struct Live {
     pub line: Option<Arc<LineSink>>,
     /// Where replicas meet.
     sharing: Option<SharedStore>,
+    /// Up to which change of keys, switches and labels the snapshot knows; they may be another gateway's.
+    changes_seen: Mutex<Option<i64>>,
 }
 
 /// What start-up found out, for the banner.
@@ -278,17 +271,21 @@ pub struct Started {
 
 /// Opens stores, takes over what the last process left, and builds what workers share.
 pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> Result<Started> {
-    let stores = Stores::open(&place.data)?;
+    let server = &loaded.policy.config().server;
+    let sharing = server.shared.clone();
+    let used = if sharing.is_some() { Use::SharedBudgets } else { Use::OwnBudgets };
+    let stores = Stores::open(&place.data, &server.store, used)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let spool_dir = place.data.join("spool");
     fs::create_dir_all(&spool_dir)?;
     let recovered = gauntlet_trace::recover(&spool_dir, &*stores.traces, clock.now())?;
     let mut ledger = spent_so_far(&*stores.traces, clock.now())?;
-    let sharing = loaded.policy.config().server.shared.clone();
     if sharing.is_some() {
         ledger = ledger.shared(gauntlet_pipeline::Sharing::default());
     }
-    let replica = stores.control.setting("replica_id", &mut || clock.call_id().to_string())?;
+    let replica = stores.replica.clone();
+    // Taken before the keys and prompts are read: whatever changes from here on is noticed.
+    let changes_seen = stores.change_count()?;
     let snapshot = snapshot(&loaded, &*stores.control, clock.now())?;
     let drainer = gauntlet_trace::Drainer::start(&spool_dir, stores.traces.clone(), Default::default())?;
     let metrics = Arc::new(Metrics::new());
@@ -305,7 +302,8 @@ pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> R
     if let Some(line) = line.clone() {
         observers.push(Arc::new(move |record: &CallRecord| line.write(record)));
     }
-    let warnings = loaded.warnings.clone();
+    let mut warnings = loaded.warnings.clone();
+    warnings.extend(stores.warnings()?.into_iter().map(|(message, cure)| warning(message, cure)));
     let (on_crossed, crossed) = alerts::channel();
     let shared = Arc::new(Shared::new(SharedParts {
         snapshot: Arc::new(snapshot),
@@ -329,6 +327,7 @@ pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> R
         line,
         stores,
         sharing: sharing.clone(),
+        changes_seen: Mutex::new(changes_seen),
     });
     let admin = Admin::new(AdminParts {
         traces: live.stores.traces.clone(),
@@ -411,8 +410,22 @@ impl Live {
 
     /// Moves the store's log into its file, off the drainer's thread.
     pub fn checkpoint(&self) {
-        if let Err(error) = self.stores.traces.checkpoint() {
+        if let Err(error) = self.stores.checkpoint() {
             tracing::warn!(error = &error as &dyn std::error::Error, "checkpoint");
+        }
+    }
+
+    /// Takes over what other gateways on the same store have changed: keys, switches, labels.
+    pub fn follow_changes(&self) {
+        let mut seen = self.changes_seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // A store that is down is told of elsewhere; what is known stays in force.
+        let Ok(found) = self.stores.change_count() else { return };
+        if found == *seen {
+            return;
+        }
+        match self.refresh(false) {
+            Ok(()) => *seen = found,
+            Err(error) => tracing::warn!(error, "cannot take over what another gateway changed"),
         }
     }
 
@@ -426,119 +439,15 @@ impl Live {
     }
 }
 
-impl Runtime for Live {
-    fn refresh(&self, reload: bool) -> Result<(), String> {
-        if reload {
-            return self.reload("asked for by the API");
-        }
-        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        self.put(&loaded)
+/// An error and its causes, in a line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
     }
-
-    fn flush(&self) {
-        // A store that is behind is shown as it is.
-        let _ = self.drainer.flush(FLUSH_MAX);
-    }
-
-    fn metrics(&self) -> String {
-        let gauge = |name, help, value: f64| gauntlet_trace::Gauge { name, help, labels: &[], value };
-        let state = self.shared.ledger.state(self.shared.clock.now());
-        let mut gauges = self.drainer.stats().gauges();
-        gauges.push(gauge("gauntlet_calls_running", "Calls under way.", self.shared.tasks.running() as f64));
-        gauges.push(gauge(
-            "gauntlet_holds_open",
-            "Budget holds of calls under way.",
-            state.open_holds as f64,
-        ));
-        let held: i64 =
-            state.lines.iter().filter(|line| line.charge.measure.is_usd()).map(|line| line.held).sum();
-        gauges.push(gauge(
-            "gauntlet_held_usd",
-            "USD held by calls under way, summed over budgets.",
-            held as f64 / 1e9,
-        ));
-        if let Some(sharing) = self.shared.ledger.sharing() {
-            let is_up = f64::from(u8::from(!sharing.is_down()));
-            gauges.push(gauge(
-                "gauntlet_shared_store_up",
-                "Whether the store where replicas meet answers.",
-                is_up,
-            ));
-            gauges.push(gauge(
-                "gauntlet_replicas",
-                "Gateways alive at the shared store.",
-                sharing.replicas().into(),
-            ));
-        }
-        let (mut waiting, mut lost) = (0, 0);
-        for spool in self.spools.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            waiting += spool.waiting_bytes();
-            lost += spool.records_lost();
-        }
-        gauges.push(gauge(
-            "gauntlet_spool_bytes_in_memory",
-            "Bytes of records that the disk does not take.",
-            waiting as f64,
-        ));
-        gauges.push(gauge(
-            "gauntlet_records_lost",
-            "Records that neither disk nor memory had room for.",
-            lost as f64,
-        ));
-        self.metrics.render(&gauges)
-    }
-
-    fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        for spool in self.spools.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            if spool.waiting_bytes() > 0 {
-                problems.push(format!(
-                    "records wait for the disk: {} bytes are held in memory",
-                    spool.waiting_bytes()
-                ));
-            }
-        }
-        if let Some(sharing) = self.shared.ledger.sharing() {
-            if sharing.is_down() {
-                problems.push("the store where replicas meet cannot be reached: calls under budgets go by `on_store_down`".to_owned());
-            } else if sharing.is_settling() {
-                problems.push("the store where replicas meet has just begun anew: budgets are granted once all have reported".to_owned());
-            }
-        }
-        if let Err(error) = self.stores.traces.ping() {
-            problems.push(format!("{error}; calls go on, their records wait in the spool"));
-        }
-        problems
-    }
-
-    fn replicas(&self) -> Result<Option<Vec<ReplicaLine>>, String> {
-        self.sharing
-            .as_ref()
-            .map(|settings| sharing::ask(settings, async |store| store.replicas().await))
-            .transpose()
-    }
-
-    fn replica_forget(&self, id: &str) -> Result<bool, String> {
-        let Some(settings) = &self.sharing else {
-            return Err("no `shared:` store is configured, so there are no replicas".to_owned());
-        };
-        sharing::ask(settings, async |store| store.forget(id).await)
-    }
-
-    fn tail(&self) -> Option<tokio::sync::mpsc::Receiver<Arc<CallRecord>>> {
-        let records = self.drainer.subscribe()?;
-        let (tx, rx) = tokio::sync::mpsc::channel(64);
-        // A thread for each follower: few people look at once, and the drainer's channel is not async.
-        let forward = move || {
-            while let Ok(record) = records.recv() {
-                if tx.blocking_send(record).is_err() {
-                    return;
-                }
-            }
-        };
-        std::thread::Builder::new().name("tail".into()).spawn(forward).ok()?;
-        Some(rx)
-    }
+    text
 }
 
 /// What only shows when everything is put together: schemas, URLs, prompts and models that routes name.

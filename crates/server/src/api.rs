@@ -94,12 +94,19 @@ async fn wrong_method(request: axum::extract::Request) -> Response {
     fault(&Fault::caller(Code::MethodNotAllowed, message))
 }
 
+/// What stands in the way of serving well; empty for a gateway that does not run.
+pub(crate) fn problems(admin: &Admin) -> Vec<String> {
+    admin.runtime.as_ref().map_or_else(Vec::new, |runtime| runtime.problems())
+}
+
 async fn readyz(State(admin): State<Admin>) -> Response {
-    let problems = admin.runtime.as_ref().map_or_else(Vec::new, |runtime| runtime.problems());
-    if problems.is_empty() {
-        return "ready\n".into_response();
+    // Asks the store, which may be another machine's.
+    let problems = blocking(&admin, |admin| Ok(problems(admin))).await;
+    match problems {
+        Ok(problems) if problems.is_empty() => "ready\n".into_response(),
+        Ok(problems) => (StatusCode::SERVICE_UNAVAILABLE, problems.join("\n") + "\n").into_response(),
+        Err(why) => fault(&why),
     }
-    (StatusCode::SERVICE_UNAVAILABLE, problems.join("\n") + "\n").into_response()
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {

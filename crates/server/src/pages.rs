@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::{
     admin::{Admin, Books, store_fault},
-    api::{blocking, flush, trace_get},
+    api::{blocking, flush, problems, trace_get},
     auth::Token,
     error,
 };
@@ -123,14 +123,13 @@ async fn overview(State(admin): State<Admin>, headers: HeaderMap) -> Response {
         let end = now.hour_start().plus(Duration::from_secs(3600));
         let hours = admin.traces.overview(day_ago, end, Grain::Hour).map_err(store_fault)?.series;
         let events = admin.events(&EventFilter { limit: 5, ..EventFilter::default() })?;
-        Ok((today, week, hours, admin.books()?, admin.kill_list()?, events))
+        Ok((today, week, hours, admin.books()?, admin.kill_list()?, events, problems(admin)))
     });
-    let (today, week, hours, books, kills, events) = match fetched.await {
+    let (today, week, hours, books, kills, events, warnings) = match fetched.await {
         Ok(fetched) => fetched,
         Err(fault) => return frame.fault(&fault),
     };
     let budgets = budget_lines(books);
-    let warnings = admin.runtime.as_ref().map_or_else(Vec::new, |runtime| runtime.problems());
     let sim = admin.snapshot().is_some_and(|snapshot| snapshot.has_sim());
     let view = OverviewView {
         today: &today,

@@ -1,7 +1,7 @@
 //! Measures the trace store: rate and CPU of appends, size on disk, time of the usual questions.
 //!
 //! `cargo run --release -p gauntlet-store --example ingest -- [calls] [batch] [days]`, 200,000 and 500 unless told, 200 a
-//! second; with days the calls are spread over so many, for bills of months. The texts are
+//! second; `--store postgres://…` measures a Postgres instead, an empty one. With days the calls are spread over so many, for bills of months. The texts are
 //! varied English-like chat bodies (2.1 KB in, 1.4 KB out), made before the clock starts; CPU time is this thread's, from
 //! `/proc/thread-self/schedstat`, so it leaves out what the kernel does elsewhere (write-back), and checkpoints are run
 //! and counted on this thread as well.
@@ -9,6 +9,8 @@
 use std::{
     fmt::Write,
     fs,
+    path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -16,7 +18,7 @@ use gauntlet_ports::{
     Correction, Grain, RecordQuery, Repricing, SpendBy, SpendQuery, SpoolPosition, StoredCall, TraceFilter,
     TraceStore,
 };
-use gauntlet_store::SqliteTraces;
+use gauntlet_store::{Database, PostgresTraces, SpentBy, SqliteTraces};
 use gauntlet_types::{
     Attempt, AttemptEnd, CacheUse, CallId, CallRecord, Caller, Charge, Decision, Door, Environment, Finish,
     Name, NanoUsd, Outcome, PromptRef, SpanId, Stage, StageTime, Target, Timestamp, TokenCount, TraceId,
@@ -33,13 +35,15 @@ const SYLLABLES: [&str; 20] = [
 ];
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).map(|text| text.parse().expect("a number"));
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    let url = words.iter().position(|word| word == "--store").map(|at| words.drain(at..at + 2).nth(1));
+    let mut arguments = words.into_iter().map(|text| text.parse().expect("a number"));
     let calls: usize = arguments.next().unwrap_or(200_000);
     let batch: usize = arguments.next().unwrap_or(500);
     let days: Option<usize> = arguments.next();
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("gauntlet.db");
-    let store = SqliteTraces::open(&path).expect("a store");
+    let (store, sqlite) = open(&path, url.flatten());
     let apart_us = days.map_or(APART_US, |days| (days * 86_400_000_000 / calls.max(1)) as i64);
     let mut maker = Maker::new(apart_us);
     let (mut wall, mut cpu, mut slowest, mut raw) = (Duration::ZERO, 0, Duration::ZERO, 0usize);
@@ -55,7 +59,7 @@ fn main() {
         (wall, cpu, slowest) = (wall + took, cpu + cpu_ns() - cpu_began, slowest.max(took));
         if (done / batch).is_multiple_of(20) {
             let cpu_began = cpu_ns();
-            store.checkpoint().expect("checkpoint");
+            sqlite.iter().for_each(|store| store.checkpoint().expect("checkpoint"));
             checkpoint_cpu += cpu_ns() - cpu_began;
         }
     }
@@ -68,11 +72,26 @@ fn main() {
         us(checkpoint_cpu, calls)
     );
     println!("  {} bytes a call on disk; resident {} KiB", size as usize / calls, resident_kib());
-    questions(&store, &maker);
+    questions(&*store, &maker);
     println!("  resident after questions {} KiB", resident_kib());
 }
 
-fn questions(store: &SqliteTraces, maker: &Maker) {
+/// The store that is measured; an SQLite one a second time, for its checkpoints.
+fn open(path: &Path, url: Option<String>) -> (Arc<dyn TraceStore>, Option<Arc<SqliteTraces>>) {
+    match url {
+        Some(url) => {
+            let database = Database::open(&url).expect("a database");
+            println!("{}", database.place());
+            (Arc::new(PostgresTraces::new(database, "ingest", SpentBy::All)), None)
+        }
+        None => {
+            let store = Arc::new(SqliteTraces::open(path).expect("a store"));
+            (store.clone(), Some(store))
+        }
+    }
+}
+
+fn questions(store: &dyn TraceStore, maker: &Maker) {
     let find = |what: &str, filter: TraceFilter| {
         time(what, || store.trace_find(&filter).expect("found").len());
     };
@@ -106,7 +125,7 @@ fn questions(store: &SqliteTraces, maker: &Maker) {
 }
 
 /// What bills ask: a month by tenant and feature, at the tail as well, and whole records to price anew.
-fn bills(store: &SqliteTraces, from: Timestamp, to: Timestamp, query: &dyn Fn(&[SpendBy]) -> SpendQuery) {
+fn bills(store: &dyn TraceStore, from: Timestamp, to: Timestamp, query: &dyn Fn(&[SpendBy]) -> SpendQuery) {
     let month = SpendQuery {
         from: to.day().0.checked_sub(30).map_or(from.day(), gauntlet_types::Day),
         ..query(&[SpendBy::Tenant, SpendBy::Route])

@@ -1,4 +1,4 @@
-//! Where records and control data rest: the embedded SQLite adapters of the ports.
+//! Where records and control data rest: the embedded SQLite adapters of the ports, and those for Postgres.
 //!
 //! `gauntlet.db` ([`SqliteTraces`]) holds calls, their texts, roll-ups and spend; `control.db` ([`SqliteControl`]) holds
 //! keys, kill switches, prompts and the audit log. Both are plain SQLite files that `sqlite3` can read while the gateway
@@ -13,12 +13,15 @@ mod control;
 mod error;
 mod file;
 mod pool;
+mod postgres;
 pub mod shared;
 #[cfg(test)]
 mod tests;
 mod time;
+mod tls;
 mod traces;
 
 pub use control::SqliteControl;
 pub use error::OpenError;
+pub use postgres::{Database, PostgresControl, PostgresTraces, SpentBy};
 pub use traces::SqliteTraces;

@@ -11,7 +11,16 @@ pub(crate) const NEVER_TURNS: &str = "0001-01-01";
 
 /// `2026-04-25`; days that no calendar here knows are taken as the nearest that it does.
 pub(crate) fn day(day: Day) -> String {
-    Day(day.0.clamp(0, Timestamp(LATEST).day().0)).to_string()
+    within(day).to_string()
+}
+
+pub(crate) fn within(day: Day) -> Day {
+    Day(day.0.clamp(0, Timestamp(LATEST).day().0))
+}
+
+/// Instants outside the years 1970 to 9999 are taken as the nearest within.
+pub(crate) fn within_calendar(at: Timestamp) -> Timestamp {
+    Timestamp(at.0.clamp(0, LATEST))
 }
 
 /// Writes times; remembers the day it wrote last, as neighbours in a batch nearly always share it.
@@ -33,7 +42,7 @@ impl TimeWriter {
 
     /// `2026-04-25T18:42:11.482123Z`; instants outside the years 1970 to 9999 are taken as the nearest within.
     pub(crate) fn instant(&mut self, at: Timestamp, out: &mut String) {
-        let at = Timestamp(at.0.clamp(0, LATEST));
+        let at = within_calendar(at);
         let micros = at.0 - at.day().start().0;
         let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
         out.clear();
@@ -64,7 +73,7 @@ pub(crate) fn instant(at: Timestamp) -> String {
 
 /// `2026-04-25T18:00Z`
 pub(crate) fn hour(at: Timestamp) -> String {
-    let at = Timestamp(at.0.clamp(0, LATEST));
+    let at = within_calendar(at);
     let mut out = at.day().to_string();
     let hours = (at.0 - at.day().start().0) / 3_600_000_000;
     // Writing to a string cannot fail.

@@ -4,7 +4,8 @@ use std::{process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use gauntlet_pipeline::endpoints;
-use gauntlet_ports::{EndpointKind, TraceStore};
+use gauntlet_policy::config::Secret;
+use gauntlet_ports::EndpointKind;
 use serde_json::json;
 
 use crate::{
@@ -12,7 +13,8 @@ use crate::{
     config_dir,
     runfile::RunFile,
     show::{self, Column},
-    wiring::{self, Stores},
+    stores::{Stores, Use},
+    wiring,
 };
 
 /// A provider that does not answer within this is as good as down.
@@ -64,11 +66,16 @@ pub fn run(place: &Place) -> Result<ExitCode> {
             )),
         },
     );
+    let store = match &loaded {
+        Ok(loaded) => loaded.policy.config().server.store.clone(),
+        Err(_) => Secret::new("sqlite"),
+    };
+    let is_sqlite = store.expose() == "sqlite";
     add(
-        "data folder",
-        match Stores::open(&place.data) {
+        if is_sqlite { "data folder" } else { "store" },
+        match Stores::open(&place.data, &store, Use::Pages) {
             Ok(stores) => match stores.traces.ping() {
-                Ok(()) => Ok(format!("{} can be read and written", place.data.display())),
+                Ok(()) => Ok(format!("{} can be read and written", stores.place)),
                 Err(error) => Err(error.to_string()),
             },
             Err(error) => Err(format!("{error:#}")),

@@ -25,6 +25,7 @@ mod kill_nine;
 mod limits;
 mod operations;
 mod output_guards;
+mod postgres_store;
 mod prices;
 mod prompts_journey;
 mod provider_faults;

@@ -17,18 +17,18 @@ use tempfile::TempDir;
 use crate::app::TestApp;
 
 /// One call is answered with 5 tokens in (as we count them, too) and 100 out at 1 and 2 USD a million.
-const CALL_NANO: i64 = 205_000;
+pub const CALL_NANO: i64 = 205_000;
 const SOON: Duration = Duration::from_secs(10);
 
-struct Replicas {
-    provider: Provider,
-    running: Vec<Option<Binary>>,
+pub struct Replicas {
+    pub provider: Provider,
+    pub running: Vec<Option<Binary>>,
     folder: TempDir,
 }
 
 impl Replicas {
     /// So many gateways with one configuration and a data folder each.
-    fn start(count: usize, shared: &str, rest: &str, budgets: &str) -> Replicas {
+    pub fn start(count: usize, shared: &str, rest: &str, budgets: &str) -> Replicas {
         let provider = Provider::start();
         provider.default(answer(20));
         let folder = tempfile::tempdir().unwrap();
@@ -49,7 +49,7 @@ impl Replicas {
         replicas
     }
 
-    fn launch(&self, number: usize) -> Launch {
+    pub fn launch(&self, number: usize) -> Launch {
         let data = self.folder.path().join(format!("data-{number}"));
         Launch::new(env!("CARGO_BIN_EXE_gauntlet"))
             .args(["up", "--config", &self.folder.path().join("config").display().to_string()])
@@ -69,20 +69,20 @@ impl Replicas {
             .json()
     }
 
-    fn restart(&mut self, number: usize) {
+    pub fn restart(&mut self, number: usize) {
         self.running[number] = Some(self.launch(number).serve());
     }
 
-    fn url(&self, number: usize, path: &str) -> String {
+    pub fn url(&self, number: usize, path: &str) -> String {
         self.running[number].as_ref().unwrap().url(path)
     }
 
-    fn chat(&self, number: usize) -> http::Reply {
+    pub fn chat(&self, number: usize) -> http::Reply {
         http::post_json(&self.url(number, "/v1/chat/completions"), &[], &body()).unwrap()
     }
 
     /// Asks until the answer has this status.
-    fn wait_for_status(&self, number: usize, status: u16) -> http::Reply {
+    pub fn wait_for_status(&self, number: usize, status: u16) -> http::Reply {
         let until = Instant::now() + SOON;
         loop {
             let reply = self.chat(number);
@@ -126,7 +126,7 @@ impl Replicas {
     }
 
     /// Spent and held of a budget over all replicas that run, each by its own books.
-    fn used(&self, scope: &str) -> i64 {
+    pub fn used(&self, scope: &str) -> i64 {
         let of = |gateway: &Binary| -> i64 {
             let books = http::get(&gateway.url("/api/v1/budgets"), &[]).unwrap().json();
             let lines = books["lines"].as_array().unwrap();

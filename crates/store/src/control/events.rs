@@ -7,7 +7,7 @@ use rusqlite::{Connection, Result, TransactionBehavior, params};
 use super::readable;
 
 /// Events kept: years of a calm gateway, and no more than a few megabytes of a wild one.
-const EVENTS_MAX: i64 = 10_000;
+pub(crate) const EVENTS_MAX: i64 = 10_000;
 const LIMIT_DEFAULT: u32 = 50;
 const LIMIT_MAX: u32 = 1000;
 
@@ -34,10 +34,7 @@ pub(super) fn add(connection: &mut Connection, event: &Event) -> Result<bool> {
 }
 
 pub(super) fn list(connection: &Connection, filter: &EventFilter) -> Result<Vec<Event>> {
-    let limit = match filter.limit {
-        0 => LIMIT_DEFAULT,
-        limit => limit.min(LIMIT_MAX),
-    };
+    let limit = limit_of(filter);
     let mut statement = connection.prepare_cached(
         "select seq, at, kind, key, severity, message, detail from events \
          where (?1 is null or kind = ?1) and seq > ?2 order by seq desc limit ?3",
@@ -55,4 +52,11 @@ pub(super) fn list(connection: &Connection, filter: &EventFilter) -> Result<Vec<
         })
     })?;
     rows.collect()
+}
+
+pub(crate) fn limit_of(filter: &EventFilter) -> u32 {
+    match filter.limit {
+        0 => LIMIT_DEFAULT,
+        limit => limit.min(LIMIT_MAX),
+    }
 }

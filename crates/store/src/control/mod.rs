@@ -2,7 +2,7 @@
 //!
 //! Every change writes its audit row in its own transaction, so that neither stands without the other.
 
-mod events;
+pub(crate) mod events;
 
 use std::{
     path::Path,
@@ -79,14 +79,23 @@ impl SqliteControl {
 }
 
 /// What the audit log says of a change: names and times, never a secret or its hash.
-struct Audit {
-    action: &'static str,
-    subject: String,
-    detail: Value,
+pub(crate) struct Audit {
+    pub action: &'static str,
+    pub subject: String,
+    pub detail: Value,
 }
 
 impl Audit {
-    fn new(action: &'static str, subject: impl Into<String>, detail: Value) -> Option<Audit> {
+    pub(crate) fn key_created(key: &StoredKey) -> Option<Audit> {
+        let detail = json!({
+            "tenant": key.tenant, "team": key.team, "user": key.user, "hint": key.hint,
+            "environment": key.environment, "routes": key.routes, "models": key.models,
+            "expires": key.expires.map(|at| at.to_string()),
+        });
+        Audit::new("key.create", &*key.name, detail)
+    }
+
+    pub(crate) fn new(action: &'static str, subject: impl Into<String>, detail: Value) -> Option<Audit> {
         Some(Audit { action, subject: subject.into(), detail })
     }
 
@@ -126,12 +135,7 @@ impl ControlStore for SqliteControl {
                 return Err(ControlError::KeyExists(key.name.clone()));
             }
             insert().map_err(control_failed("adding a key"))?;
-            let detail = json!({
-                "tenant": key.tenant, "team": key.team, "user": key.user, "hint": key.hint,
-                "environment": key.environment, "routes": key.routes, "models": key.models,
-                "expires": key.expires.map(|at| at.to_string()),
-            });
-            Ok(((), Audit::new("key.create", &*key.name, detail)))
+            Ok(((), Audit::key_created(key)))
         })
     }
 

@@ -10,7 +10,6 @@ mod postgres;
 mod redis;
 #[cfg(test)]
 mod tests;
-mod tls;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 

@@ -9,17 +9,16 @@ use gauntlet_ports::{
 use tokio::task::AbortHandle;
 use tokio_postgres::{
     Client, Config, NoTls, Row,
-    config::{Host, SslMode},
+    config::SslMode,
     types::{ToSql, Type},
 };
 
 use super::{
     Figures, Limits, check,
     link::{Failure, Link},
-    millis,
-    tls::Tls,
-    wait_of,
+    millis, wait_of,
 };
+use crate::{postgres::place, tls::Tls};
 
 const MIGRATIONS: &[&str] = &[include_str!("../../migrations/shared_001.sql")];
 
@@ -316,20 +315,4 @@ fn failure(error: tokio_postgres::Error) -> Failure {
         !(code.starts_with("08") || code.starts_with("57P") || code == "25006")
     });
     if is_refused { Failure::Refused(error.into()) } else { Failure::Broken(error.into()) }
-}
-
-/// For messages: no user, no password.
-fn place(config: &Config) -> String {
-    let host = |host: &Host| match host {
-        Host::Tcp(name) => name.clone(),
-        #[cfg(unix)]
-        Host::Unix(path) => path.display().to_string(),
-    };
-    let hosts: Vec<String> = config.get_hosts().iter().map(host).collect();
-    let port = config.get_ports().first().copied().unwrap_or(5432);
-    format!(
-        "postgres at {}:{port}, database {}",
-        hosts.join(","),
-        config.get_dbname().unwrap_or("of the user")
-    )
 }

@@ -243,11 +243,15 @@ impl RowTexts {
             self.input.push(b'}');
         }
         if !call.output.is_empty() {
-            let shown = preview::of_output(&call.output);
-            let shown = if shown.is_empty() { tools_asked(&call.record) } else { shown };
-            push_json(&mut self.output, &shown);
+            push_json(&mut self.output, &shown_output(call));
         }
     }
+}
+
+/// The answer's text, or the tools that it asks for.
+pub(crate) fn shown_output(call: &StoredCall) -> String {
+    let shown = preview::of_output(&call.output);
+    if shown.is_empty() { tools_asked(&call.record) } else { shown }
 }
 
 fn push_json(out: &mut Vec<u8>, text: &str) {

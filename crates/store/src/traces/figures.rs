@@ -1,17 +1,13 @@
 //! Sums for pages and bills, from roll-ups alone: what they cost does not grow with the number of calls.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    ops::Range,
-};
+use std::ops::Range;
 
-use gauntlet_ports::{BudgetSpent, Grain, Overview, OverviewRow};
-use gauntlet_types::{Charge, Day, Measure, NanoUsd, Timestamp, sketch};
+use gauntlet_ports::{BudgetSpent, Grain, OverviewRow};
+use gauntlet_types::{Charge, Day, Measure, NanoUsd, Timestamp};
 use rusqlite::{Connection, Result, Row, params};
 
+use super::groups::{Place, Rollups};
 use crate::time::{self, NEVER_TURNS};
-
-const HOUR: i64 = 3_600_000_000;
 
 pub(crate) fn budget_spent(connection: &Connection, day: Day) -> Result<Vec<BudgetSpent>> {
     // A period is named by its last day, so that those of longer windows lie ahead.
@@ -35,157 +31,90 @@ pub(crate) fn budget_spent(connection: &Connection, day: Day) -> Result<Vec<Budg
     rows.collect()
 }
 
-/// Sums and latencies of one group while it is gathered.
-#[derive(Default)]
-struct Group {
-    row: OverviewRow,
-    latencies: BTreeMap<u16, u64>,
-}
+/// The roll-ups of a connection.
+pub(crate) struct Tables<'a>(pub &'a Connection);
 
-#[derive(Default)]
-struct Groups {
-    total: Group,
-    routes: HashMap<String, Group>,
-    models: HashMap<String, Group>,
-    tenants: HashMap<String, Group>,
-    series: BTreeMap<Timestamp, Group>,
-}
+impl Rollups for Tables<'_> {
+    type Error = rusqlite::Error;
 
-/// Days that lie whole within the span come from the daily tables, the rest from the hourly ones; a series by the hour
-/// reads the hours besides.
-pub(crate) fn overview(
-    connection: &Connection,
-    from: Timestamp,
-    to: Timestamp,
-    series: Grain,
-) -> Result<Overview> {
-    let from = from.hour_start();
-    let to = Timestamp(to.0.saturating_add(HOUR - 1)).hour_start();
-    let mut groups = Groups::default();
-    if from < to {
-        let first_day = if from.day().start() == from { from.day() } else { from.day().next() };
-        let days = first_day.start()..to.day().start();
-        let sources = if days.start < days.end {
-            vec![(Grain::Hour, from..days.start), (Grain::Day, days.clone()), (Grain::Hour, days.end..to)]
-        } else {
-            vec![(Grain::Hour, from..to)]
-        };
-        for (grain, span) in sources {
-            groups.gather(connection, grain, &span, series == Grain::Day || grain == Grain::Hour, series)?;
-        }
-        if series == Grain::Hour && days.start < days.end {
-            groups.gather_series(connection, &days)?;
-        }
-    }
-    Ok(groups.finish())
-}
-
-impl Groups {
-    fn gather(
+    fn sums(
         &mut self,
-        connection: &Connection,
         grain: Grain,
         span: &Range<Timestamp>,
-        in_series: bool,
-        series: Grain,
+        each: &mut dyn FnMut(&Place<'_>, &OverviewRow),
     ) -> Result<()> {
-        let (sums, latencies) = match grain {
-            Grain::Hour => (include_str!("sql/sums_hour.sql"), include_str!("sql/latencies_hour.sql")),
-            Grain::Day => (include_str!("sql/sums_day.sql"), include_str!("sql/latencies_day.sql")),
+        let sql = match grain {
+            Grain::Hour => include_str!("sql/sums_hour.sql"),
+            Grain::Day => include_str!("sql/sums_day.sql"),
         };
+        self.rows(sql, grain, span, |at, row| {
+            each(&place(at, row)?, &read_sums(row, 4)?);
+            Ok(())
+        })
+    }
+
+    fn latencies(
+        &mut self,
+        grain: Grain,
+        span: &Range<Timestamp>,
+        each: &mut dyn FnMut(&Place<'_>, u16, u64),
+    ) -> Result<()> {
+        let sql = match grain {
+            Grain::Hour => include_str!("sql/latencies_hour.sql"),
+            Grain::Day => include_str!("sql/latencies_day.sql"),
+        };
+        self.rows(sql, grain, span, |at, row| {
+            each(&place(at, row)?, row.get(4)?, whole(row, 5)?);
+            Ok(())
+        })
+    }
+
+    fn hours(
+        &mut self,
+        span: &Range<Timestamp>,
+        each: &mut dyn FnMut(Timestamp, &OverviewRow),
+    ) -> Result<()> {
+        self.rows(include_str!("sql/series_sums_hour.sql"), Grain::Hour, span, |at, row| {
+            each(at, &read_sums(row, 1)?);
+            Ok(())
+        })
+    }
+
+    fn hours_latencies(
+        &mut self,
+        span: &Range<Timestamp>,
+        each: &mut dyn FnMut(Timestamp, u16, u64),
+    ) -> Result<()> {
+        self.rows(include_str!("sql/series_latencies_hour.sql"), Grain::Hour, span, |at, row| {
+            each(at, row.get(1)?, whole(row, 2)?);
+            Ok(())
+        })
+    }
+}
+
+impl Tables<'_> {
+    /// Rows of a span, whose first column is the start of their hour or day.
+    fn rows(
+        &self,
+        sql: &str,
+        grain: Grain,
+        span: &Range<Timestamp>,
+        mut each: impl FnMut(Timestamp, &Row<'_>) -> Result<()>,
+    ) -> Result<()> {
         let names = bounds(grain, span);
         let mut at = Start::default();
-        let mut statement = connection.prepare_cached(sums)?;
+        let mut statement = self.0.prepare_cached(sql)?;
         let mut rows = statement.query(params![names.start, names.end])?;
         while let Some(row) = rows.next()? {
-            let sums = read_sums(row, 4)?;
-            self.each(row, in_series.then_some(series), &mut at, |group| add(&mut group.row, &sums))?;
-        }
-        let mut statement = connection.prepare_cached(latencies)?;
-        let mut rows = statement.query(params![names.start, names.end])?;
-        while let Some(row) = rows.next()? {
-            let (bucket, calls): (u16, u64) = (row.get(4)?, whole(row, 5)?);
-            self.each(row, in_series.then_some(series), &mut at, |group| {
-                *group.latencies.entry(bucket).or_default() += calls;
-            })?;
+            each(at.of(row)?, row)?;
         }
         Ok(())
     }
-
-    /// Hours of whole days, for the series alone.
-    fn gather_series(&mut self, connection: &Connection, span: &Range<Timestamp>) -> Result<()> {
-        let names = bounds(Grain::Hour, span);
-        let mut at = Start::default();
-        let mut statement = connection.prepare_cached(include_str!("sql/series_sums_hour.sql"))?;
-        let mut rows = statement.query(params![names.start, names.end])?;
-        while let Some(row) = rows.next()? {
-            let start = at.of(row, Grain::Hour)?;
-            add(&mut self.series.entry(start).or_default().row, &read_sums(row, 1)?);
-        }
-        let mut statement = connection.prepare_cached(include_str!("sql/series_latencies_hour.sql"))?;
-        let mut rows = statement.query(params![names.start, names.end])?;
-        while let Some(row) = rows.next()? {
-            let start = at.of(row, Grain::Hour)?;
-            let group = self.series.entry(start).or_default();
-            *group.latencies.entry(row.get(1)?).or_default() += whole(row, 2)?;
-        }
-        Ok(())
-    }
-
-    /// Applies `change` to every group that a row (start, tenant, route, model, …) belongs to.
-    fn each(
-        &mut self,
-        row: &Row<'_>,
-        series: Option<Grain>,
-        at: &mut Start,
-        mut change: impl FnMut(&mut Group),
-    ) -> Result<()> {
-        change(&mut self.total);
-        change(named(&mut self.tenants, row.get_ref(1)?.as_str()?));
-        change(named(&mut self.routes, row.get_ref(2)?.as_str()?));
-        change(named(&mut self.models, row.get_ref(3)?.as_str()?));
-        if let Some(grain) = series {
-            change(self.series.entry(at.of(row, grain)?).or_default());
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Overview {
-        let mut total = self.total.finish();
-        total.name = "all".to_owned();
-        Overview {
-            total,
-            by_route: dearest_first(self.routes),
-            by_model: dearest_first(self.models),
-            by_tenant: dearest_first(self.tenants),
-            series: self.series.into_iter().map(|(start, group)| (start, group.finish())).collect(),
-        }
-    }
 }
 
-impl Group {
-    fn finish(self) -> OverviewRow {
-        let buckets: Vec<(u16, u64)> = self.latencies.into_iter().collect();
-        let quantile = |q| sketch::quantile(&buckets, q);
-        OverviewRow { p50_us: quantile(0.5), p95_us: quantile(0.95), p99_us: quantile(0.99), ..self.row }
-    }
-}
-
-fn dearest_first(groups: HashMap<String, Group>) -> Vec<OverviewRow> {
-    let mut rows: Vec<OverviewRow> =
-        groups.into_iter().map(|(name, group)| OverviewRow { name, ..group.finish() }).collect();
-    rows.sort_by(|one, other| {
-        (other.cost, other.calls).cmp(&(one.cost, one.calls)).then_with(|| one.name.cmp(&other.name))
-    });
-    rows
-}
-
-fn named<'a>(groups: &'a mut HashMap<String, Group>, name: &str) -> &'a mut Group {
-    // Two look-ups and no copy for a name that is known, which all but the first are.
-    if !groups.contains_key(name) {
-        groups.insert(name.to_owned(), Group::default());
-    }
-    groups.get_mut(name).expect("inserted above if it was missing")
+fn place<'a>(start: Timestamp, row: &'a Row<'_>) -> Result<Place<'a>> {
+    let text = |column: usize| -> Result<&'a str> { Ok(row.get_ref(column)?.as_str()?) };
+    Ok(Place { start, tenant: text(1)?, route: text(2)?, model: text(3)? })
 }
 
 fn bounds(grain: Grain, span: &Range<Timestamp>) -> Range<String> {
@@ -203,16 +132,13 @@ struct Start {
 }
 
 impl Start {
-    fn of(&mut self, row: &Row<'_>, grain: Grain) -> Result<Timestamp> {
+    fn of(&mut self, row: &Row<'_>) -> Result<Timestamp> {
         let shown = row.get_ref(0)?.as_str()?;
         if shown != self.shown {
             self.at = time::parse(shown).unwrap_or_default();
             self.shown = shown.to_owned();
         }
-        Ok(match grain {
-            Grain::Hour => self.at,
-            Grain::Day => self.at.day().start(),
-        })
+        Ok(self.at)
     }
 }
 
@@ -228,17 +154,6 @@ fn read_sums(row: &Row<'_>, first: usize) -> Result<OverviewRow> {
         cut_short: whole(row, first + 7)?,
         ..OverviewRow::default()
     })
-}
-
-fn add(sum: &mut OverviewRow, more: &OverviewRow) {
-    sum.calls += more.calls;
-    sum.errors += more.errors;
-    sum.refused += more.refused;
-    sum.cache_hits += more.cache_hits;
-    sum.cut_short += more.cut_short;
-    sum.tokens_in += more.tokens_in;
-    sum.tokens_out += more.tokens_out;
-    sum.cost = sum.cost.plus(more.cost);
 }
 
 fn whole(row: &Row<'_>, column: usize) -> Result<u64> {

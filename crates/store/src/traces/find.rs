@@ -33,10 +33,7 @@ struct Cursor {
 }
 
 pub(crate) fn find(connection: &Connection, filter: &TraceFilter) -> Result<Vec<TraceRow>> {
-    let limit = match filter.limit {
-        0 => LIMIT_DEFAULT,
-        limit => limit.min(LIMIT_MAX),
-    };
+    let limit = limit_of(filter);
     let mut query = Query::default();
     query.filter(filter);
     let before = query.before(connection, filter.before)?;
@@ -54,6 +51,13 @@ pub(crate) fn find(connection: &Connection, filter: &TraceFilter) -> Result<Vec<
             );
             rows(connection, &sql, query.params)
         }
+    }
+}
+
+pub(crate) fn limit_of(filter: &TraceFilter) -> u32 {
+    match filter.limit {
+        0 => LIMIT_DEFAULT,
+        limit => limit.min(LIMIT_MAX),
     }
 }
 

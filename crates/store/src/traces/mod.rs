@@ -3,15 +3,16 @@
 //! One connection writes, several read. A batch is one transaction, in which everything that follows from its calls is
 //! added up in memory first, so that 500 calls cost one insert each and few statements besides.
 
-mod append;
-mod block;
+pub(crate) mod append;
+pub(crate) mod block;
 mod figures;
-mod find;
+pub(crate) mod find;
+pub(crate) mod groups;
 mod marks;
-mod names;
-mod preview;
-mod reprice;
-mod rollup;
+pub(crate) mod names;
+pub(crate) mod preview;
+pub(crate) mod reprice;
+pub(crate) mod rollup;
 mod spend;
 
 use std::{
@@ -145,7 +146,9 @@ impl TraceStore for SqliteTraces {
 
     /// The hours that `from` and the last instant before `to` fall in are taken whole.
     fn overview(&self, from: Timestamp, to: Timestamp, series: Grain) -> Result<Overview, StoreError> {
-        self.read("adding up figures", |connection| figures::overview(connection, from, to, series))
+        self.read("adding up figures", |connection| {
+            groups::overview(&mut figures::Tables(connection), from, to, series)
+        })
     }
 
     fn budget_spent(&self, day: Day) -> Result<Vec<BudgetSpent>, StoreError> {

@@ -12,7 +12,7 @@ use rusqlite::{Connection, Result, params};
 use crate::time;
 
 /// Names of a kind in a day.
-const NAMES_MAX: i64 = 10_000;
+pub(crate) const NAMES_MAX: i64 = 10_000;
 pub(crate) const OTHER: &str = "(other)";
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,6 +79,13 @@ impl<'a> NameDeltas<'a> {
             self.0.entry(key).or_default().add(sums);
         }
     }
+
+    /// In the order of the table, so that neighbours share a page.
+    pub(crate) fn sorted(&self) -> Vec<(&NameKey<'a>, &NameSums)> {
+        let mut deltas: Vec<_> = self.0.iter().collect();
+        deltas.sort_unstable_by_key(|(key, _)| **key);
+        deltas
+    }
 }
 
 /// How many names a day has; what is written is remembered, so that nothing is counted twice.
@@ -97,11 +104,8 @@ impl NameCounts {
         }
         let mut update = connection.prepare_cached(include_str!("sql/update_name.sql"))?;
         let mut insert = connection.prepare_cached(include_str!("sql/insert_name.sql"))?;
-        // In the order of the table, so that neighbours share a page.
-        let mut deltas: Vec<_> = deltas.0.iter().collect();
-        deltas.sort_unstable_by_key(|(key, _)| **key);
         let (mut day, mut shown) = (None, String::new());
-        for (key, sums) in deltas {
+        for (key, sums) in deltas.sorted() {
             if day != Some(key.day) {
                 (day, shown) = (Some(key.day), time::day(key.day));
             }

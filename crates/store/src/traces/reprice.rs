@@ -14,13 +14,13 @@ use super::{
 use crate::{error::During, time};
 
 /// Compressed bytes of a page, unless its first block alone is larger: calls with long texts make shorter pages.
-const PAGE_BYTES: usize = 2 << 20;
+pub(crate) const PAGE_BYTES: usize = 2 << 20;
 
 /// Blocks of a page and where the next page begins.
 pub(crate) struct Blocks {
-    cursor: RecordCursor,
-    next: Option<RecordCursor>,
-    blocks: Vec<(i64, String, Vec<u8>)>,
+    pub cursor: RecordCursor,
+    pub next: Option<RecordCursor>,
+    pub blocks: Vec<(i64, String, Vec<u8>)>,
 }
 
 /// The compressed blocks that hold a page; unpacked when the connection is free again.

@@ -46,35 +46,35 @@ impl<'a> Key<'a> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct LatencyKey<'a> {
-    start: Timestamp,
-    tenant: &'a str,
-    route: &'a str,
-    model: &'a str,
+pub(crate) struct LatencyKey<'a> {
+    pub start: Timestamp,
+    pub tenant: &'a str,
+    pub route: &'a str,
+    pub model: &'a str,
 }
 
 #[derive(Clone, Copy, Default)]
-struct Sums {
-    calls: i64,
-    errors: i64,
-    refused: i64,
-    cache_hits: i64,
-    tokens_in: i64,
-    tokens_cached: i64,
-    tokens_out: i64,
-    cost: NanoUsd,
-    cut_short: i64,
-    estimated: i64,
-    tokens_written: i64,
-    tokens_reasoning: i64,
-    spared_in: i64,
-    spared_cached: i64,
-    spared_out: i64,
-    wasted: NanoUsd,
+pub(crate) struct Sums {
+    pub calls: i64,
+    pub errors: i64,
+    pub refused: i64,
+    pub cache_hits: i64,
+    pub tokens_in: i64,
+    pub tokens_cached: i64,
+    pub tokens_out: i64,
+    pub cost: NanoUsd,
+    pub cut_short: i64,
+    pub estimated: i64,
+    pub tokens_written: i64,
+    pub tokens_reasoning: i64,
+    pub spared_in: i64,
+    pub spared_cached: i64,
+    pub spared_out: i64,
+    pub wasted: NanoUsd,
 }
 
 impl Sums {
-    fn add(&mut self, other: &Sums) {
+    pub(crate) fn add(&mut self, other: &Sums) {
         self.calls += other.calls;
         self.errors += other.errors;
         self.refused += other.refused;
@@ -133,7 +133,7 @@ pub(crate) fn model_of(record: &CallRecord) -> &str {
     record.target.as_ref().map_or(&record.model_asked, |target| &target.model)
 }
 
-type Buckets = BTreeMap<u16, i64>;
+pub(crate) type Buckets = BTreeMap<u16, i64>;
 
 /// What a batch adds. Borrows the names from the records.
 #[derive(Default)]
@@ -143,8 +143,8 @@ pub(crate) struct Deltas<'a> {
     latency_places: HashMap<LatencyKey<'a>, usize>,
     latencies: Vec<Buckets>,
     /// Nano-dollars, tokens or requests, as the charge measures.
-    spent: HashMap<&'a Charge, i64>,
-    names: NameDeltas<'a>,
+    pub spent: HashMap<&'a Charge, i64>,
+    pub names: NameDeltas<'a>,
 }
 
 impl<'a> Deltas<'a> {
@@ -174,6 +174,34 @@ impl<'a> Deltas<'a> {
         }
     }
 
+    pub(crate) fn hours(&self) -> impl Iterator<Item = (&Key<'a>, &Sums)> {
+        self.sums.iter().map(|(key, (sums, _))| (key, sums))
+    }
+
+    pub(crate) fn days(&self) -> HashMap<Key<'a>, Sums> {
+        let mut days: HashMap<Key<'a>, Sums> = HashMap::default();
+        for (key, sums) in self.hours() {
+            days.entry(Key { start: key.start.day().start(), ..*key }).or_default().add(sums);
+        }
+        days
+    }
+
+    /// By hour.
+    pub(crate) fn latencies(&self) -> impl Iterator<Item = (&LatencyKey<'a>, &Buckets)> {
+        self.latency_places.iter().map(|(key, place)| (key, &self.latencies[*place]))
+    }
+
+    pub(crate) fn latency_days(&self) -> HashMap<LatencyKey<'a>, Buckets> {
+        let mut days: HashMap<LatencyKey<'a>, Buckets> = HashMap::default();
+        for (key, buckets) in self.latencies() {
+            let day = days.entry(LatencyKey { start: key.start.day().start(), ..*key }).or_default();
+            for (bucket, calls) in buckets {
+                *day.entry(*bucket).or_default() += calls;
+            }
+        }
+        days
+    }
+
     /// Adds everything to the tables.
     pub(crate) fn write(&self, connection: &Connection, names: &mut NameCounts) -> Result<()> {
         self.write_sums(connection)?;
@@ -190,35 +218,30 @@ impl<'a> Deltas<'a> {
     }
 
     fn write_sums(&self, connection: &Connection) -> Result<()> {
-        let mut days: HashMap<Key<'_>, Sums> = HashMap::default();
         let mut hour = Named::new(time::hour);
         let mut add = connection.prepare_cached(include_str!("sql/add_rollup_hour.sql"))?;
         for (key, (sums, _)) in &self.sums {
             add_sums(&mut add, hour.of(key.start), key, sums)?;
-            days.entry(Key { start: key.start.day().start(), ..*key }).or_default().add(sums);
         }
         let mut day = Named::new(day_name);
         let mut add = connection.prepare_cached(include_str!("sql/add_rollup_day.sql"))?;
-        for (key, sums) in &days {
+        for (key, sums) in &self.days() {
             add_sums(&mut add, day.of(key.start), key, sums)?;
         }
         Ok(())
     }
 
     fn write_latencies(&self, connection: &Connection) -> Result<()> {
-        let mut days: HashMap<LatencyKey<'_>, Buckets> = HashMap::default();
         let mut hour = Named::new(time::hour);
         let mut add = connection.prepare_cached(include_str!("sql/add_latency_hour.sql"))?;
-        for (key, place) in &self.latency_places {
-            let day = days.entry(LatencyKey { start: key.start.day().start(), ..*key }).or_default();
-            for (bucket, calls) in &self.latencies[*place] {
+        for (key, buckets) in self.latencies() {
+            for (bucket, calls) in buckets {
                 add.execute(params![hour.of(key.start), key.tenant, key.route, key.model, bucket, calls])?;
-                *day.entry(*bucket).or_default() += calls;
             }
         }
         let mut day = Named::new(day_name);
         let mut add = connection.prepare_cached(include_str!("sql/add_latency_day.sql"))?;
-        for (key, buckets) in &days {
+        for (key, buckets) in &self.latency_days() {
             for (bucket, calls) in buckets {
                 add.execute(params![day.of(key.start), key.tenant, key.route, key.model, bucket, calls])?;
             }

@@ -14,13 +14,13 @@ use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream}
 use tokio_rustls::{TlsConnector, client};
 
 #[derive(Clone)]
-pub(super) struct Tls {
+pub(crate) struct Tls {
     config: Arc<ClientConfig>,
 }
 
 impl Tls {
     /// Trusts the authorities of the system (`SSL_CERT_FILE` names others), and on a machine without any the public ones.
-    pub(super) fn new() -> Result<Tls, rustls::Error> {
+    pub(crate) fn new() -> Result<Tls, rustls::Error> {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if roots.is_empty() {
@@ -35,7 +35,7 @@ impl Tls {
     }
 }
 
-pub(super) struct Connect {
+pub(crate) struct Connect {
     config: Arc<ClientConfig>,
     server: ServerName<'static>,
 }
@@ -71,7 +71,7 @@ where
     }
 }
 
-pub(super) struct Stream<S>(Box<client::TlsStream<S>>);
+pub(crate) struct Stream<S>(Box<client::TlsStream<S>>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Stream<S> {
     // The certificate is checked already; binding to it would need its hash worked out by its own algorithm.

@@ -1,0 +1,179 @@
+//! Traces and control data in Postgres 13 or later, for teams: one database that several gateways write to.
+//!
+//! The tables are those of the SQLite files, with the types that Postgres has for them, in one schema `gauntlet`. What a
+//! batch adds is worked out by the same code; `docs/adr/0008` says how several gateways share them.
+
+mod append;
+mod control;
+mod database;
+mod figures;
+mod find;
+mod migrate;
+mod reprice;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gauntlet_ports::{
+    BudgetSpent, Correction, Grain, Overview, Reconciliation, RecordCursor, RecordPage, RecordQuery,
+    Repricing, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall, TraceFilter, TraceRow,
+    TraceStore,
+};
+use gauntlet_types::{CallId, Day, Timestamp};
+use tokio_postgres::types::Type;
+
+use crate::{
+    error::During,
+    traces::{block, groups, reprice as pages},
+};
+use database::{Connection, Held};
+use values::{Columns, stored};
+
+pub use control::PostgresControl;
+pub use database::Database;
+pub(crate) use database::{Trouble, place};
+
+/// Whose spend [`TraceStore::budget_spent`] tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SpentBy {
+    /// All gateways': of one that has its caps for itself, and for pages.
+    All,
+    /// This gateway's alone, which it reports to the shared state, where the others report theirs.
+    ThisReplica,
+}
+
+/// Traces in a Postgres database.
+pub struct PostgresTraces {
+    database: Arc<Database>,
+    writer: Mutex<Held>,
+    /// Whose spool and spend are meant. Another gateway's workers bear the same names.
+    replica: String,
+    spent_by: SpentBy,
+}
+
+impl PostgresTraces {
+    pub fn new(database: Arc<Database>, replica: &str, spent_by: SpentBy) -> PostgresTraces {
+        let replica = stored(replica).into_owned();
+        PostgresTraces { database, writer: Mutex::default(), replica, spent_by }
+    }
+
+    /// Other gateways that were heard of within the last hour.
+    pub fn other_replicas(&self) -> Result<Vec<String>, StoreError> {
+        self.read("looking for other gateways", |connection| {
+            let sql = "select replica from replicas where replica <> $1 and seen > now() - interval '1 hour' \
+                 order by seen desc limit 10";
+            let rows = connection.query(sql, &[(&self.replica, Type::TEXT)])?;
+            rows.iter().map(|row| Columns(row).text(0)).collect()
+        })
+    }
+
+    /// Lets the others know of this gateway.
+    pub fn announce(&self) -> Result<(), StoreError> {
+        self.append(&[], &[]).map(drop)
+    }
+
+    fn read<T>(
+        &self,
+        what: &'static str,
+        read: impl Fn(&Connection) -> database::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.database.read(read).during(what)
+    }
+
+    fn write<T>(
+        &self,
+        what: &'static str,
+        write: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = writer.take(&self.database).during(what)?;
+        let answer = write(&connection)?;
+        writer.keep(connection);
+        Ok(answer)
+    }
+}
+
+impl TraceStore for PostgresTraces {
+    fn append(&self, batch: &[StoredCall], positions: &[SpoolPosition]) -> Result<usize, StoreError> {
+        self.write("beginning a batch", |connection| {
+            append::append(connection, &self.replica, batch, positions)
+        })
+    }
+
+    /// Of this gateway's spool.
+    fn spool_positions(&self) -> Result<Vec<SpoolPosition>, StoreError> {
+        self.read("reading spool positions", |connection| {
+            let sql =
+                "select worker, segment, byte_offset from spool_position where replica = $1 order by worker";
+            let rows = connection.query(sql, &[(&self.replica, Type::TEXT)])?;
+            let read = |row: &tokio_postgres::Row| {
+                let row = Columns(row);
+                let bits = |column: usize| row.get::<i64>(column).map(|number| number as u64);
+                Ok(SpoolPosition { worker: row.text(0)?, segment: bits(1)?, offset: bits(2)? })
+            };
+            rows.iter().map(read).collect()
+        })
+    }
+
+    fn trace_find(&self, filter: &TraceFilter) -> Result<Vec<TraceRow>, StoreError> {
+        self.read("finding traces", |connection| find::find(connection, filter))
+    }
+
+    fn trace_get(&self, id: CallId) -> Result<Option<StoredCall>, StoreError> {
+        let found = self.read("reading a trace", |connection| find::payload(connection, id))?;
+        found
+            .map(|payload| block::unpack(&payload.enc, &payload.body, payload.index))
+            .transpose()
+            .during("reading a trace's payload")
+    }
+
+    fn spend(&self, query: &SpendQuery) -> Result<Vec<SpendRow>, StoreError> {
+        self.read("adding up spend", |connection| figures::spend(connection, query))
+    }
+
+    fn overview(&self, from: Timestamp, to: Timestamp, series: Grain) -> Result<Overview, StoreError> {
+        self.read("adding up figures", |connection| {
+            groups::overview(&mut figures::Tables(connection), from, to, series)
+        })
+    }
+
+    fn budget_spent(&self, day: Day) -> Result<Vec<BudgetSpent>, StoreError> {
+        let replica = (self.spent_by == SpentBy::ThisReplica).then_some(&*self.replica);
+        self.read("reading budgets", |connection| figures::budget_spent(connection, day, replica))
+    }
+
+    fn record_page(
+        &self,
+        query: &RecordQuery,
+        cursor: Option<RecordCursor>,
+        limit: u32,
+    ) -> Result<RecordPage, StoreError> {
+        let found =
+            self.read("reading records", |connection| reprice::blocks(connection, query, cursor, limit))?;
+        pages::page(query, found)
+    }
+
+    fn reprice(&self, run: &Repricing, corrections: &[Correction<'_>]) -> Result<u64, StoreError> {
+        const WHAT: &str = "keeping corrections";
+        self.write(WHAT, |connection| reprice::apply(connection, run, corrections).during(WHAT))
+    }
+
+    fn repricing_list(&self, limit: u32) -> Result<Vec<Repricing>, StoreError> {
+        self.read("listing corrections", |connection| reprice::repricings(connection, limit))
+    }
+
+    fn reconciliation_add(&self, reconciliation: &Reconciliation) -> Result<(), StoreError> {
+        const WHAT: &str = "keeping a reconciliation";
+        self.write(WHAT, |connection| reprice::add_reconciliation(connection, reconciliation).during(WHAT))
+    }
+
+    fn reconciliation_list(&self, limit: u32) -> Result<Vec<Reconciliation>, StoreError> {
+        self.read("listing reconciliations", |connection| reprice::reconciliations(connection, limit))
+    }
+
+    fn ping(&self) -> Result<(), StoreError> {
+        self.read("a ping", |connection| connection.query("select 1 from schema_version", &[]).map(drop))
+    }
+}
