@@ -23,7 +23,7 @@ use gauntlet_server::{
     error,
 };
 use gauntlet_store::{SqliteControl, SqliteTraces};
-use gauntlet_trace::{DrainerHandle, LineSink, LineTarget, Metrics, Recovered};
+use gauntlet_trace::{DrainerHandle, Exporters, LineSink, LineTarget, Metrics, Recovered};
 use gauntlet_types::{CallRecord, Timestamp};
 
 use crate::{
@@ -31,6 +31,7 @@ use crate::{
     cli::Place,
     clock::SystemClock,
     config_dir::{self, ConfigDir},
+    export,
 };
 
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -223,15 +224,17 @@ fn grant(key: StoredKey) -> Option<KeyGrant> {
 pub fn alone(place: &Place) -> Result<Admin> {
     let stores = Stores::open(&place.data)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    // Budgets are shown with their caps if the configuration can be read; if not, `check` says why.
+    let dir = config_dir::read(config_dir::find(place.config.as_deref())?.as_deref())?;
+    let loaded = load(&dir, true).ok();
     // A stopped gateway may have left records in the spool: they belong to every answer given here.
     let spool = place.data.join("spool");
     if spool.is_dir() {
-        gauntlet_trace::recover(&spool, &*stores.traces, clock.now())?;
+        let exporters = Exporters::new(&place.data.join(export::FOLDER));
+        exporters.gather(loaded.iter().flat_map(|loaded| export::exporters(&loaded.policy)).collect())?;
+        gauntlet_trace::recover_with(&spool, &*stores.traces, clock.now(), Some(&exporters))?;
     }
-    // Budgets are shown with their caps if the configuration can be read; if not, `check` says why.
-    let dir = config_dir::read(config_dir::find(place.config.as_deref())?.as_deref())?;
-    let snapshot =
-        load(&dir, true).ok().and_then(|loaded| snapshot(&loaded, &*stores.control, clock.now()).ok());
+    let snapshot = loaded.and_then(|loaded| snapshot(&loaded, &*stores.control, clock.now()).ok());
     Ok(Admin::new(AdminParts {
         traces: stores.traces,
         control: stores.control,
@@ -249,6 +252,7 @@ pub struct Live {
     pub shared: Arc<Shared>,
     pub stores: Stores,
     pub drainer: DrainerHandle,
+    pub exporters: Arc<Exporters>,
     pub metrics: Arc<Metrics>,
     pub spools: Mutex<Vec<Arc<gauntlet_trace::FileSpool>>>,
     pub dir: Option<PathBuf>,
@@ -279,7 +283,9 @@ pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> R
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let spool_dir = place.data.join("spool");
     fs::create_dir_all(&spool_dir)?;
-    let recovered = gauntlet_trace::recover(&spool_dir, &*stores.traces, clock.now())?;
+    let exporters = Arc::new(Exporters::new(&place.data.join(export::FOLDER)));
+    exporters.start(export::exporters(&loaded.policy))?;
+    let recovered = gauntlet_trace::recover_with(&spool_dir, &*stores.traces, clock.now(), Some(&exporters))?;
     let mut ledger = spent_so_far(&*stores.traces, clock.now())?;
     let sharing = loaded.policy.config().server.shared.clone();
     if sharing.is_some() {
@@ -287,7 +293,12 @@ pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> R
     }
     let replica = stores.control.setting("replica_id", &mut || clock.call_id().to_string())?;
     let snapshot = snapshot(&loaded, &*stores.control, clock.now())?;
-    let drainer = gauntlet_trace::Drainer::start(&spool_dir, stores.traces.clone(), Default::default())?;
+    let drainer = gauntlet_trace::Drainer::start_with(
+        &spool_dir,
+        stores.traces.clone(),
+        Default::default(),
+        Some(exporters.clone()),
+    )?;
     let metrics = Arc::new(Metrics::new());
     let line = match &loaded.policy.config().server.log {
         LogSink::Off => None,
@@ -318,6 +329,7 @@ pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> R
     let live = Arc::new(Live {
         shared: shared.clone(),
         drainer,
+        exporters,
         metrics,
         spools: Mutex::default(),
         dir: dir.dir,
@@ -388,12 +400,13 @@ impl Live {
         };
         let before = self.shared.snapshot.load().policy.version().clone();
         self.put(&loaded)?;
+        let exporters = self.exporters.start(export::exporters(&loaded.policy));
         *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = loaded;
         let after = self.shared.snapshot.load().policy.version().clone();
         if before != after {
             eprintln!("configuration {after} is in force ({why})");
         }
-        Ok(())
+        exporters.map_err(|error| format!("{:#}", anyhow!(error)))
     }
 
     fn put(&self, loaded: &Loaded) -> Result<(), String> {
@@ -466,6 +479,9 @@ impl Runtime for Live {
             "Records that neither disk nor memory had room for.",
             lost as f64,
         ));
+        let exported = self.exporters.stats();
+        let labels: Vec<_> = exported.iter().map(|(name, _)| [("exporter", name.as_str())]).collect();
+        gauges.extend(gauntlet_trace::export::gauges(&exported, &labels));
         self.metrics.render(&gauges)
     }
 

@@ -22,6 +22,7 @@ mod keys_and_kills;
 mod kill_nine;
 mod limits;
 mod operations;
+mod otlp_out;
 mod output_guards;
 mod prices;
 mod prompts_journey;
