@@ -16,11 +16,13 @@ pub enum Part {
     Redis,
     /// A Postgres server.
     Postgres,
+    /// Arize Phoenix, a receiver of spans.
+    Phoenix,
 }
 
 impl Part {
-    pub const ALL: [Part; 6] =
-        [Part::Python, Part::Node, Part::Browser, Part::Model, Part::Redis, Part::Postgres];
+    pub const ALL: [Part; 7] =
+        [Part::Python, Part::Node, Part::Browser, Part::Model, Part::Redis, Part::Postgres, Part::Phoenix];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -30,6 +32,7 @@ impl Part {
             Part::Model => "model",
             Part::Redis => "redis",
             Part::Postgres => "postgres",
+            Part::Phoenix => "phoenix",
         }
     }
 

@@ -5,6 +5,7 @@ mod cli;
 mod clock;
 mod command;
 mod config_dir;
+mod export;
 mod reach;
 mod reload;
 mod runfile;

@@ -41,6 +41,8 @@ const WATCH_FIRST: u32 = 5 * 10;
 const WATCH_TICKS: u32 = 5 * 3600;
 /// Calls under way may take this long to end after a stop was asked for; what is left then is found at the next start.
 const STOP_MAX: Duration = Duration::from_secs(30);
+/// Spans that a receiver has not taken by then are sent after the next start.
+const EXPORT_MAX: Duration = Duration::from_secs(2);
 /// The same number on Linux, the BSDs and macOS.
 const SIGXFSZ: i32 = 25;
 
@@ -240,6 +242,7 @@ fn finish(threads: &[Worker], started: &Started, begun: Instant, impatient: bool
     if flushed.is_err() {
         eprintln!("some records are still in the spool; they are taken over at the next start");
     }
+    started.live.exporters.stop(EXPORT_MAX);
     if let Some(line) = &started.live.line {
         let _ = line.flush(Duration::from_secs(2));
     }

@@ -25,7 +25,7 @@ use gauntlet_server::{
     admin::{Runtime, spent_so_far},
     error,
 };
-use gauntlet_trace::{DrainerHandle, LineSink, LineTarget, Metrics, Recovered};
+use gauntlet_trace::{DrainerHandle, Exporters, LineSink, LineTarget, Metrics, Recovered};
 use gauntlet_types::{CallRecord, Timestamp};
 
 use crate::{
@@ -33,7 +33,7 @@ use crate::{
     cli::Place,
     clock::SystemClock,
     config_dir::{self, ConfigDir},
-    sharing,
+    export, sharing,
     stores::{Stores, Use},
 };
 
@@ -211,12 +211,14 @@ pub fn alone(place: &Place) -> Result<Admin> {
     };
     let stores = Stores::open(&place.data, &store, Use::Pages)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    // Budgets are shown with their caps if the configuration can be read; if not, `check` says why.
     // A stopped gateway may have left records in the spool: they belong to every answer given here.
     let spool = place.data.join("spool");
     if spool.is_dir() {
-        gauntlet_trace::recover(&spool, &*stores.traces, clock.now())?;
+        let exporters = Exporters::new(&place.data.join(export::FOLDER));
+        exporters.gather(loaded.iter().flat_map(|loaded| export::exporters(&loaded.policy)).collect())?;
+        gauntlet_trace::recover_with(&spool, &*stores.traces, clock.now(), Some(&exporters))?;
     }
-    // Budgets are shown with their caps if the configuration can be read; if not, `check` says why.
     let snapshot = loaded.ok().and_then(|loaded| snapshot(&loaded, &*stores.control, clock.now()).ok());
     Ok(Admin::new(AdminParts {
         traces: stores.traces,
@@ -241,6 +243,7 @@ pub struct Live {
     pub shared: Arc<Shared>,
     pub stores: Stores,
     pub drainer: DrainerHandle,
+    pub exporters: Arc<Exporters>,
     pub metrics: Arc<Metrics>,
     pub spools: Mutex<Vec<Arc<gauntlet_trace::FileSpool>>>,
     pub dir: Option<PathBuf>,
@@ -278,7 +281,9 @@ pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> R
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let spool_dir = place.data.join("spool");
     fs::create_dir_all(&spool_dir)?;
-    let recovered = gauntlet_trace::recover(&spool_dir, &*stores.traces, clock.now())?;
+    let exporters = Arc::new(Exporters::new(&place.data.join(export::FOLDER)));
+    exporters.start(export::exporters(&loaded.policy))?;
+    let recovered = gauntlet_trace::recover_with(&spool_dir, &*stores.traces, clock.now(), Some(&exporters))?;
     let mut ledger = spent_so_far(&*stores.traces, clock.now())?;
     if sharing.is_some() {
         ledger = ledger.shared(gauntlet_pipeline::Sharing::default());
@@ -287,7 +292,12 @@ pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> R
     // Taken before the keys and prompts are read: whatever changes from here on is noticed.
     let changes_seen = stores.change_count()?;
     let snapshot = snapshot(&loaded, &*stores.control, clock.now())?;
-    let drainer = gauntlet_trace::Drainer::start(&spool_dir, stores.traces.clone(), Default::default())?;
+    let drainer = gauntlet_trace::Drainer::start_with(
+        &spool_dir,
+        stores.traces.clone(),
+        Default::default(),
+        Some(exporters.clone()),
+    )?;
     let metrics = Arc::new(Metrics::new());
     let line = match &loaded.policy.config().server.log {
         LogSink::Off => None,
@@ -319,6 +329,7 @@ pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> R
     let live = Arc::new(Live {
         shared: shared.clone(),
         drainer,
+        exporters,
         metrics,
         spools: Mutex::default(),
         dir: dir.dir,
@@ -393,12 +404,13 @@ impl Live {
         gauntlet_ports::crash_point!("reload.read");
         self.put(&loaded)?;
         gauntlet_ports::crash_point!("reload.put");
+        let exporters = self.exporters.start(export::exporters(&loaded.policy));
         *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = loaded;
         let after = self.shared.snapshot.load().policy.version().clone();
         if before != after {
             eprintln!("configuration {after} is in force ({why})");
         }
-        Ok(())
+        exporters.map_err(|error| format!("{:#}", anyhow!(error)))
     }
 
     fn put(&self, loaded: &Loaded) -> Result<(), String> {

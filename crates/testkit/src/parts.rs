@@ -21,6 +21,11 @@ pub fn chromium() -> Option<PathBuf> {
     need("browser", "GAUNTLET_TEST_CHROMIUM")
 }
 
+/// A Python that has Arize Phoenix.
+pub fn phoenix() -> Option<PathBuf> {
+    need("phoenix", "GAUNTLET_TEST_PHOENIX")
+}
+
 /// A GGUF file.
 pub fn model() -> Option<PathBuf> {
     need("model", "GAUNTLET_TEST_MODEL")

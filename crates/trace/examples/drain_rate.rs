@@ -1,21 +1,25 @@
 //! CPU time of a record's way, without what the store takes: `cargo run --release --example drain_rate -- 200000`.
 //!
 //! Prints microseconds of CPU a call for writing (`open` and `close` with 3.5 KB of texts) and for draining into a store
-//! that keeps nothing, and what an idle drainer uses. Linux only: reads the scheduler's figures of each thread.
+//! that keeps nothing, and what an idle drainer uses. With a profile behind the number, each record is exported as well, and
+//! with `gzip` behind that the requests are compressed as the gateway does. Linux only: reads the scheduler's figures of
+//! each thread.
 
 #[path = "../tests/it/support.rs"]
 #[allow(dead_code)]
 mod support;
 
-use std::{fs, sync::Arc, thread, time::Duration};
+use std::{fs, io::Write, sync::Arc, thread, time::Duration};
+
+use flate2::{Compression, write::GzEncoder};
 
 use gauntlet_ports::{
     BudgetSpent, Correction, Grain, Overview, Reconciliation, RecordCursor, RecordPage, RecordQuery,
     Repricing, SpendQuery, SpendRow, Spool, SpoolPosition, StoreError, StoredCall, TraceFilter, TraceRow,
     TraceStore,
 };
-use gauntlet_trace::{Drainer, DrainerConfig, FileSpool, SpoolLimits};
-use gauntlet_types::{CallId, Day, Timestamp};
+use gauntlet_trace::{Drainer, DrainerConfig, Exporter, Exporters, FileSpool, Posted, SpoolLimits};
+use gauntlet_types::{CallId, Day, ExportProfile, Timestamp};
 
 struct Nowhere;
 
@@ -93,13 +97,47 @@ fn main() {
     }
     println!("write: {:.2} µs of CPU a call", (cpu_us("drain_rate") - before) / calls as f64);
 
-    let drainer = Drainer::start(dir.path(), Arc::new(Nowhere), DrainerConfig::default()).expect("a drainer");
+    let exporters = Arc::new(Exporters::new(&dir.path().join("export")));
+    if let Some(name) = std::env::args().nth(2) {
+        exporters.start(vec![exporter(&name)]).expect("a queue");
+    }
+    let exporters_too = Some(Arc::clone(&exporters));
+    let drainer = Drainer::start_with(dir.path(), Arc::new(Nowhere), DrainerConfig::default(), exporters_too)
+        .expect("a drainer");
     drainer.follow(&spool);
     drainer.flush(Duration::from_secs(600)).expect("everything drained");
     println!("drain: {:.2} µs of CPU a call", cpu_us("drainer") / calls as f64);
+    while exporters.stats().iter().any(|(_, stats)| stats.queue_spans > 0) {
+        thread::sleep(Duration::from_millis(10));
+    }
+    println!("send:  {:.2} µs of CPU a call", cpu_us("export-sink") / calls as f64);
+    for (_, stats) in exporters.stats() {
+        println!("       {} spans sent, {} dropped", stats.sent, stats.dropped);
+    }
 
     let before = cpu_us("drainer");
     thread::sleep(Duration::from_secs(5));
     println!("idle:  {:.4} % of a core", (cpu_us("drainer") - before) / 5e6 * 100.0);
     drainer.stop().expect("a store that takes everything");
+}
+
+/// A receiver that takes everything at once.
+fn exporter(profile: &str) -> Exporter {
+    let is_packing = std::env::args().nth(3).is_some_and(|word| word == "gzip");
+    Exporter {
+        name: "sink".into(),
+        profile: ExportProfile::ALL.into_iter().find(|one| one.as_str() == profile).expect("a profile"),
+        queue_bytes: 4 << 30,
+        with_texts: true,
+        resource: vec![],
+        version: "1".to_owned(),
+        servers: Arc::default(),
+        post: Arc::new(move |body| {
+            if is_packing {
+                let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+                packed.write_all(body).expect("a vector takes everything");
+            }
+            Posted::Taken
+        }),
+    }
 }

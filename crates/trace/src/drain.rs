@@ -22,6 +22,7 @@ use gauntlet_ports::{SpoolPosition, StoreError, TraceStore};
 
 use crate::{
     error::TraceError,
+    export::Exporters,
     follow::{Batch, Damage, Follower},
     segment,
 };
@@ -74,6 +75,9 @@ pub struct Drainer {
     /// How many of the registered spools are followed already.
     tails_seen: usize,
     batch: Batch,
+    exporters: Option<Arc<Exporters>>,
+    /// Records of the batch that the exporters have.
+    exported: usize,
     /// How long the oldest record of the batch has waited, in time slept.
     waited: Duration,
     polls: u32,
@@ -90,6 +94,16 @@ impl Drainer {
         store: Arc<dyn TraceStore>,
         config: DrainerConfig,
     ) -> Result<DrainerHandle, TraceError> {
+        Drainer::start_with(dir, store, config, None)
+    }
+
+    /// The same, handing each record to `exporters` before it goes into the store.
+    pub fn start_with(
+        dir: &Path,
+        store: Arc<dyn TraceStore>,
+        config: DrainerConfig,
+        exporters: Option<Arc<Exporters>>,
+    ) -> Result<DrainerHandle, TraceError> {
         let shared = Arc::new(Shared::default());
         let drainer = Drainer {
             dir: dir.to_owned(),
@@ -104,6 +118,8 @@ impl Drainer {
                 bytes_max: config.batch_bytes,
                 ..Batch::default()
             },
+            exporters,
+            exported: 0,
             waited: Duration::ZERO,
             polls: 0,
             is_blocked: false,
@@ -256,6 +272,11 @@ impl Drainer {
     fn hand_over(&mut self) -> Result<(), StoreError> {
         let positions: Vec<SpoolPosition> = self.followers.values().filter_map(Follower::position).collect();
         gauntlet_ports::crash_point!("drain.read");
+        if let Some(exporters) = &self.exporters {
+            // A batch that the store refuses comes again, perhaps longer.
+            exporters.put(&self.batch.calls[self.exported..]);
+            self.exported = self.batch.calls.len();
+        }
         let new = match self.store.append(&self.batch.calls, &positions) {
             Ok(new) => new,
             Err(error) => {
@@ -276,6 +297,7 @@ impl Drainer {
         self.publish();
         self.batch.calls.clear();
         self.batch.bytes = 0;
+        self.exported = 0;
         self.waited = Duration::ZERO;
         self.let_go();
         Ok(())

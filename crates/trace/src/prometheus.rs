@@ -33,7 +33,8 @@ pub(crate) fn render(totals: &Totals, gauges: &[Gauge<'_>]) -> String {
     let mut last = "";
     for gauge in gauges {
         if gauge.name != last {
-            text.family(gauge.name, "gauge", gauge.help);
+            let kind = if gauge.name.ends_with("_total") { "counter" } else { "gauge" };
+            text.family(gauge.name, kind, gauge.help);
             last = gauge.name;
         }
         text.sample(gauge.name, gauge.labels, float(gauge.value));

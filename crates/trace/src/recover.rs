@@ -12,6 +12,7 @@ use gauntlet_types::{CallId, CallRecord, Code, Outcome, Timestamp};
 use crate::{
     drain::DrainerConfig,
     error::TraceError,
+    export::Exporters,
     follow::Batch,
     segment::{self, Entry, HEADER_BYTES, Kind, Reach, SegmentName, Step, Walk},
 };
@@ -38,7 +39,17 @@ pub struct Recovered {
 ///
 /// Errors leave everything in place for the next try.
 pub fn recover(dir: &Path, store: &dyn TraceStore, now: Timestamp) -> Result<Recovered, TraceError> {
-    let found = if dir.exists() { replay_all(dir, store, now)? } else { Recovered::default() };
+    recover_with(dir, store, now, None)
+}
+
+/// The same, handing each record to `exporters` before it goes into the store.
+pub fn recover_with(
+    dir: &Path,
+    store: &dyn TraceStore,
+    now: Timestamp,
+    exporters: Option<&Exporters>,
+) -> Result<Recovered, TraceError> {
+    let found = if dir.exists() { replay_all(dir, store, now, exporters)? } else { Recovered::default() };
     // The positions belong to files that are gone. New files are numbered by the clock: had it been set back, they would
     // pass for stored already.
     let stale: Vec<SpoolPosition> = store
@@ -55,7 +66,12 @@ pub fn recover(dir: &Path, store: &dyn TraceStore, now: Timestamp) -> Result<Rec
     Ok(found)
 }
 
-fn replay_all(dir: &Path, store: &dyn TraceStore, now: Timestamp) -> Result<Recovered, TraceError> {
+fn replay_all(
+    dir: &Path,
+    store: &dyn TraceStore,
+    now: Timestamp,
+    exporters: Option<&Exporters>,
+) -> Result<Recovered, TraceError> {
     let names =
         segment::list(dir).map_err(|source| TraceError::io("read the spool's folder", dir, source))?;
     if names.is_empty() {
@@ -66,6 +82,7 @@ fn replay_all(dir: &Path, store: &dyn TraceStore, now: Timestamp) -> Result<Reco
     let mut recovery = Recovery {
         dir,
         store,
+        exporters,
         stored: positions.into_iter().map(|place| (place.worker, (place.segment, place.offset))).collect(),
         in_flight: HashMap::new(),
         damaged: vec![false; names.len()],
@@ -87,6 +104,7 @@ fn replay_all(dir: &Path, store: &dyn TraceStore, now: Timestamp) -> Result<Reco
 struct Recovery<'a> {
     dir: &'a Path,
     store: &'a dyn TraceStore,
+    exporters: Option<&'a Exporters>,
     stored: HashMap<String, (u64, u64)>,
     /// Each call opened and not closed: which of the segments, and the record as it was written.
     in_flight: HashMap<CallId, (usize, Vec<u8>)>,
@@ -158,6 +176,9 @@ impl Recovery<'_> {
     }
 
     fn append(&mut self, positions: &[SpoolPosition]) -> Result<usize, TraceError> {
+        if let Some(exporters) = self.exporters {
+            exporters.put(&self.batch.calls);
+        }
         let new = self
             .store
             .append(&self.batch.calls, positions)

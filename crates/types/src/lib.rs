@@ -4,6 +4,7 @@
 
 pub mod answer;
 pub mod call;
+pub mod export;
 pub mod fault;
 pub mod guard;
 pub mod id;
@@ -15,6 +16,7 @@ pub mod usage;
 
 pub use answer::{Event, Finish, ToolCall};
 pub use call::{Caller, Door, Environment, PromptRef, Target};
+pub use export::ExportProfile;
 pub use fault::{Blame, Code, Fault};
 pub use guard::{Action, Decision, Direction, Finding, GuardNote};
 pub use id::{CallId, Name, SpanId, TraceId};

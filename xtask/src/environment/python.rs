@@ -129,6 +129,14 @@ pub fn prepare(
 }
 
 fn make_venv(place: &Place<'_>) -> Result<()> {
+    for part in ["python", "model"] {
+        remove_if_there(&stamp(place, part))?;
+    }
+    new_venv(place, &venv(place))
+}
+
+/// An empty venv in place of whatever the folder holds.
+pub fn new_venv(place: &Place<'_>, folder: &Path) -> Result<()> {
     let version = output("python3", &["-c", "import sys; print(*sys.version_info[:2])"])
         .context("there is no python3")?;
     let mut numbers = version.split(' ').map_while(|number| number.parse::<u32>().ok());
@@ -142,14 +150,10 @@ fn make_venv(place: &Place<'_>) -> Result<()> {
             VERSION_MIN.1
         );
     }
-    let folder = venv(place);
-    for part in ["python", "model"] {
-        remove_if_there(&stamp(place, part))?;
-    }
     if folder.exists() {
-        fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+        fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     }
-    run_logged(Command::new("python3").args(["-m", "venv"]).arg(&folder), &place.log("venv"))
+    run_logged(Command::new("python3").args(["-m", "venv"]).arg(folder), &place.log("venv"))
 }
 
 fn install(place: &Place<'_>, part: &str, pins: &str, probe: &str) -> Result<()> {

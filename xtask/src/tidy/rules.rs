@@ -76,6 +76,11 @@ const AMBIENT_ALLOWED: &[(&str, &[&str], &str)] = &[
         "the drainer's own thread, joined when its handle stops",
     ),
     (
+        "crates/trace/src/export.rs",
+        &["thread::Builder"],
+        "a thread for each receiver of spans, ended by `Exporters::stop`",
+    ),
+    (
         "crates/trace/src/sink.rs",
         &["thread::Builder"],
         "the log line's own thread, joined when its sink closes",

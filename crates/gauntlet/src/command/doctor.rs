@@ -6,11 +6,12 @@ use anyhow::Result;
 use gauntlet_pipeline::endpoints;
 use gauntlet_policy::config::Secret;
 use gauntlet_ports::EndpointKind;
+use gauntlet_trace::export::Noted;
 use serde_json::json;
 
 use crate::{
     cli::Place,
-    config_dir,
+    config_dir, export,
     runfile::RunFile,
     show::{self, Column},
     stores::{Stores, Use},
@@ -107,6 +108,12 @@ pub fn run(place: &Place) -> Result<ExitCode> {
             add("price", Err(format!("nobody knows what {target} costs; {cure}")));
         }
     }
+    for (name, noted) in gauntlet_trace::export::look(&place.data.join(export::FOLDER)) {
+        let is_known = loaded.as_ref().is_ok_and(|loaded| {
+            loaded.policy.config().exporters.iter().any(|exporter| exporter.name == name.as_str())
+        });
+        add(&format!("exporter {name}"), fares(&noted, is_known));
+    }
     let all_good = findings.iter().all(|finding| finding.is_good);
     if place.json {
         let rows: Vec<_> = findings
@@ -125,6 +132,27 @@ pub fn run(place: &Place) -> Result<ExitCode> {
         show::table(&[Column::Left(""), Column::Left("what"), Column::Left("says")], rows.collect(), "");
     }
     Ok(if all_good { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// How a receiver of spans fares, as the gateway has noted it.
+fn fares(noted: &Noted, is_known: bool) -> Result<String, String> {
+    let mut says = match noted.waiting_bytes {
+        0 => "nothing waits".to_owned(),
+        bytes => format!("{bytes} bytes of spans wait"),
+    };
+    if !is_known {
+        return Ok(format!("{says}; it is not in the configuration, so its folder may be removed"));
+    }
+    if noted.dropped > 0 {
+        says.push_str(&format!("; {} spans were dropped: its queue was full", noted.dropped));
+    }
+    if noted.refused > 0 {
+        says.push_str(&format!("; it refused {} spans", noted.refused));
+    }
+    if let Some(error) = &noted.error {
+        says.push_str(&format!("; last: {error}"));
+    }
+    if noted.dropped > 0 || noted.refused > 0 || noted.error.is_some() { Err(says) } else { Ok(says) }
 }
 
 /// Asks a URL; a wrong key is a problem, a path that is not there is not (the host answers).

@@ -61,6 +61,9 @@ impl Runtime for Live {
             "Records that neither disk nor memory had room for.",
             lost as f64,
         ));
+        let exported = self.exporters.stats();
+        let labels: Vec<_> = exported.iter().map(|(name, _)| [("exporter", name.as_str())]).collect();
+        gauges.extend(gauntlet_trace::export::gauges(&exported, &labels));
         self.metrics.render(&gauges)
     }
 

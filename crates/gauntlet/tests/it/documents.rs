@@ -25,9 +25,20 @@ fn check(files: &[(&str, &str)]) {
     let launch = Launch::new(env!("CARGO_BIN_EXE_gauntlet"))
         .args(["check", "."])
         .env("OPENAI_API_KEY", "sk-of-nobody")
+        .env("LANGFUSE_AUTH", "of-nobody")
+        .env("LANGSMITH_API_KEY", "of-nobody")
+        .env("DD_API_KEY", "of-nobody")
+        .env("HONEYCOMB_API_KEY", "of-nobody")
         .env("APP_KEY", "a-key-of-more-than-sixteen-characters")
         .folder(folder.path());
     launch.run().expect_ok();
+}
+
+#[test]
+fn the_documented_exporters_pass_the_check() {
+    let yaml = blocks("docs/export.md", "yaml");
+    let [exporters] = &yaml[..] else { panic!("one file is shown, not {}", yaml.len()) };
+    check(&[("gauntlet.yml", exporters)]);
 }
 
 #[test]

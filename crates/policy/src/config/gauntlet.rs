@@ -11,6 +11,7 @@ use gauntlet_types::{Environment, Name};
 use super::{
     LoadOptions, Mistake, Source, Sources, alerts,
     budgets::{self, BudgetFile},
+    exporters,
     keys::{self, Keys},
     limits::{LimitRule, LimitScope, LimitsShape},
     models,
@@ -102,6 +103,7 @@ fn file(
     let keys = get("keys").map(|node| keys::read(node, report)).unwrap_or_default();
     let limits = get("limits").map(|node| limits(node, report)).unwrap_or_default();
     let mut alerts = get("alerts").map(|node| alerts::read(node, report)).unwrap_or_default();
+    let exporters = get("exporters").map(|node| exporters::read(node, report)).unwrap_or_default();
     if let Some(fields) = fields {
         fields.finish(report);
     }
@@ -134,6 +136,7 @@ fn file(
             .collect(),
         default_route: resolved(&default, routes::DEFAULT.into()),
         alerts,
+        exporters,
         limits: LimitRules::new(
             rules
                 .iter()

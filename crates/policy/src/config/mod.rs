@@ -6,6 +6,7 @@
 
 mod alerts;
 mod budgets;
+mod exporters;
 mod flat;
 mod gauntlet;
 mod keys;
@@ -31,6 +32,7 @@ pub use crate::retry::RetryPolicy;
 pub use self::{
     alerts::Alert,
     budgets::{AtLimit, BudgetRule, BudgetScope, Calendar, CallFacts, Per, Window, rolling_of},
+    exporters::Exporter,
     kill::{KillEntry, KillScope, Kills},
     limits::{LimitRule, LimitScope, Limits},
     models::Models,

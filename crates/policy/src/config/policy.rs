@@ -10,6 +10,7 @@ use gauntlet_types::{Caller, Charge, Name, Target, Timestamp};
 use super::{
     alerts::Alert,
     budgets::{BudgetRule, Budgets, CallFacts},
+    exporters::Exporter,
     kill::Kills,
     limits::{LimitRule, LimitScope},
     models::Models,
@@ -39,6 +40,7 @@ pub struct Config {
     /// For calls that name no route; its name is `default`.
     pub default_route: Arc<Route>,
     pub alerts: Vec<Alert>,
+    pub exporters: Vec<Exporter>,
     pub(super) limits: LimitRules,
     pub(super) budgets: Budgets,
     pub(super) keys: KeyTable,

@@ -187,7 +187,7 @@ fn one(name: &str, at: At, node: &Node, report: &mut Report) -> Option<Provider>
             report.error(at, format!("{what} has no `dialect`"), cure);
         }
     }
-    let url = fields.get("url").and_then(|node| url(node, &what, report));
+    let url = fields.get("url").and_then(|node| url(node, "url", &what, report));
     let key = match fields.get("key") {
         Some(node) => {
             let key = read::text(node, "key", report).map(|text| text.text.trim());
@@ -260,8 +260,8 @@ fn one(name: &str, at: At, node: &Node, report: &mut Report) -> Option<Provider>
 
 /// An address of scheme, host, optional port and path. Credentials, queries and fragments are refused: they would end
 /// up in logs, or be lost when the path of an endpoint is added.
-fn url(node: &Node, what: &str, report: &mut Report) -> Option<String> {
-    let text = read::text(node, "url", report)?;
+pub(super) fn url(node: &Node, field: &str, what: &str, report: &mut Report) -> Option<String> {
+    let text = read::text(node, field, report)?;
     let problem = |text: &str| -> Option<&'static str> {
         let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
         let Some(rest) = rest else { return Some("it must begin with `https://` or `http://`") };
@@ -289,7 +289,7 @@ fn url(node: &Node, what: &str, report: &mut Report) -> Option<String> {
     match problem(value) {
         None => Some(value.trim_end_matches('/').to_owned()),
         Some(problem) => {
-            let message = format!("`url: {}` in {what} is not an address", text.typed);
+            let message = format!("`{field}: {}` in {what} is not an address", text.typed);
             report.error(
                 node.at,
                 message,
@@ -300,7 +300,7 @@ fn url(node: &Node, what: &str, report: &mut Report) -> Option<String> {
     }
 }
 
-fn headers(node: &Node, what: &str, report: &mut Report) -> Vec<(Name, Secret)> {
+pub(super) fn headers(node: &Node, what: &str, report: &mut Report) -> Vec<(Name, Secret)> {
     let mut headers = Vec::new();
     for (label, node) in read::map(node, &format!("`headers` of {what}"), report).unwrap_or_default() {
         let is_token = !label.text.is_empty()

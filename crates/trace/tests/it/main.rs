@@ -5,6 +5,7 @@
 
 mod disk_full;
 mod drain;
+mod export;
 mod lines;
 mod memory_store;
 mod metrics;
