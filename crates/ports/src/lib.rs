@@ -25,8 +25,8 @@ pub use shared::{
 };
 pub use spool::{Observer, Spool, SpoolError, Texts};
 pub use trace_store::{
-    BudgetSpent, Grain, Overview, OverviewRow, SpoolPosition, StoreError, StoredCall, TraceFilter, TraceRow,
-    TraceStore,
+    Arrived, BudgetSpent, Grain, Overview, OverviewRow, SpanCursor, SpanFilter, SpanRow, SpoolPosition,
+    StoreError, StoredCall, StoredSpan, TraceFilter, TraceRow, TraceStore,
 };
 pub use upstream::{
     Endpoint, EndpointKind, Sim, Upstream, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest,

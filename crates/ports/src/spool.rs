@@ -4,6 +4,8 @@ use bytes::Bytes;
 use gauntlet_types::CallRecord;
 use thiserror::Error;
 
+use crate::trace_store::StoredSpan;
+
 /// The texts of a call as JSON, redacted. Empty where there is none, or where the route keeps none.
 #[derive(Clone, Default, Debug)]
 pub struct Texts {
@@ -35,6 +37,10 @@ pub trait Spool: Send + Sync {
     /// Writes the final record; returns when the bytes are in the operating system's hands. When they cannot be, they
     /// are kept in memory (bounded) and tried again, and `open` refuses further calls meanwhile.
     fn close(&self, record: &CallRecord, texts: &Texts) -> Result<(), SpoolError>;
+
+    /// Writes spans that an application sent; when this returns they are in the operating system's hands. On error
+    /// nothing is kept, and the sender is to try again.
+    fn spans(&self, spans: &[StoredSpan]) -> Result<(), SpoolError>;
 }
 
 /// Sees every finished record: metrics, the log line, live tails. Must not block and must not fail.

@@ -1,7 +1,9 @@
 //! Where records rest: appended by the drainer in batches, read by pages, bills and the command line.
 
 use bytes::Bytes;
-use gauntlet_types::{CallId, CallRecord, Charge, Day, Name, NanoUsd, Outcome, Timestamp, TraceId};
+use gauntlet_types::{
+    CallId, CallRecord, Charge, Day, Name, NanoUsd, Outcome, SpanId, SpanKind, SpanRecord, Timestamp, TraceId,
+};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -15,6 +17,72 @@ pub struct StoredCall {
     pub record: CallRecord,
     pub input: Bytes,
     pub output: Bytes,
+}
+
+/// A step that an application sent, with its texts, redacted. Empty where there is none.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StoredSpan {
+    pub record: SpanRecord,
+    /// What went in and what came out: JSON, or plain text as the sender gave it.
+    pub input: Bytes,
+    pub output: Bytes,
+    /// Everything the sender said, in one JSON object: `attributes`, `resource`, `events`, `links`. Nothing is left out for
+    /// being unknown.
+    pub rest: Bytes,
+}
+
+/// What goes into the store at once. See [`TraceStore::append`].
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Arrived<'a> {
+    pub calls: &'a [StoredCall],
+    pub spans: &'a [StoredSpan],
+}
+
+impl<'a> Arrived<'a> {
+    pub const fn calls(calls: &'a [StoredCall]) -> Arrived<'a> {
+        Arrived { calls, spans: &[] }
+    }
+}
+
+/// Narrows a list of spans. Every field that is set must hold; texts compare exactly.
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SpanFilter {
+    pub trace_id: Option<TraceId>,
+    pub tenant: Option<String>,
+    pub user: Option<String>,
+    pub session: Option<String>,
+    pub service: Option<String>,
+    pub kind: Option<SpanKind>,
+    pub name: Option<String>,
+    /// Only those without a parent among the sender's own spans.
+    pub roots: bool,
+    /// Only those that failed.
+    pub errors: bool,
+    pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+    /// Newest first, strictly before this place: `next` of the page before.
+    pub before: Option<SpanCursor>,
+    /// Spans wanted; 0 means 50, and more than 1000 is taken as 1000.
+    pub limit: u32,
+}
+
+/// A place in a list of spans that goes by time, then by order of arrival.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SpanCursor {
+    pub started: Timestamp,
+    pub seq: i64,
+}
+
+/// A line of a list of spans, or a bar of a waterfall.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SpanRow {
+    /// Order of arrival.
+    pub seq: i64,
+    pub record: SpanRecord,
+    /// Redacted and cut at 200 characters.
+    pub input_preview: String,
+    pub output_preview: String,
 }
 
 /// How far a worker's spool has been taken over: everything before `offset` of `segment` is in the store.
@@ -152,12 +220,18 @@ pub struct BudgetSpent {
 pub trait TraceStore: Send + Sync {
     /// Adds records, their roll-ups and their spend in one transaction with the spool's positions. A record whose id is
     /// there already is left out, roll-ups and spend included, so that a repeat changes nothing.
-    /// Says how many records were new.
-    fn append(&self, batch: &[StoredCall], positions: &[SpoolPosition]) -> Result<usize, StoreError>;
+    /// The same holds for spans, which are the same where time, span id and trace id are. Says how many calls and spans
+    /// were new.
+    fn append(&self, batch: Arrived<'_>, positions: &[SpoolPosition]) -> Result<usize, StoreError>;
     fn spool_positions(&self) -> Result<Vec<SpoolPosition>, StoreError>;
 
     fn trace_find(&self, filter: &TraceFilter) -> Result<Vec<TraceRow>, StoreError>;
     fn trace_get(&self, id: CallId) -> Result<Option<StoredCall>, StoreError>;
+
+    /// Spans of applications, newest first.
+    fn span_find(&self, filter: &SpanFilter) -> Result<Vec<SpanRow>, StoreError>;
+    /// One span with its texts, the first to arrive where ids were used twice.
+    fn span_get(&self, trace: TraceId, span: SpanId) -> Result<Option<StoredSpan>, StoreError>;
 
     /// From daily roll-ups, dearest first (by day: oldest first).
     fn spend(&self, query: &SpendQuery) -> Result<Vec<SpendRow>, StoreError>;

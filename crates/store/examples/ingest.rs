@@ -15,8 +15,8 @@ use std::{
 };
 
 use gauntlet_ports::{
-    Correction, Grain, RecordQuery, Repricing, SpendBy, SpendQuery, SpoolPosition, StoredCall, TraceFilter,
-    TraceStore,
+    Arrived, Correction, Grain, RecordQuery, Repricing, SpendBy, SpendQuery, SpoolPosition, StoredCall,
+    TraceFilter, TraceStore,
 };
 use gauntlet_store::{Database, PostgresTraces, SpentBy, SqliteTraces};
 use gauntlet_types::{
@@ -54,7 +54,7 @@ fn main() {
         done += records.len();
         let positions = [SpoolPosition { worker: "0".to_owned(), segment: 1, offset: done as u64 }];
         let (began, cpu_began) = (Instant::now(), cpu_ns());
-        store.append(&records, &positions).expect("appended");
+        store.append(Arrived::calls(&records), &positions).expect("appended");
         let took = began.elapsed();
         (wall, cpu, slowest) = (wall + took, cpu + cpu_ns() - cpu_began, slowest.max(took));
         if (done / batch).is_multiple_of(20) {

@@ -8,7 +8,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use gauntlet_ports::{ControlStore, Grain, SpendBy, SpendQuery, SpoolPosition, TraceFilter, TraceStore};
+use gauntlet_ports::{
+    Arrived, ControlStore, Grain, SpendBy, SpendQuery, SpoolPosition, TraceFilter, TraceStore,
+};
 use gauntlet_types::{NanoUsd, Timestamp};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -53,9 +55,9 @@ fn everything_is_there_after_opening_again() {
     let path = folders.file("gauntlet.db");
     let calls = sample::spread(70);
     let positions = [SpoolPosition { worker: "0".to_owned(), segment: 2, offset: 9 }];
-    SqliteTraces::open(&path).unwrap().append(&calls, &positions).unwrap();
+    SqliteTraces::open(&path).unwrap().append(Arrived::calls(&calls), &positions).unwrap();
     let store = SqliteTraces::open(&path).unwrap();
-    assert_eq!(store.append(&calls, &[]).unwrap(), 0);
+    assert_eq!(store.append(Arrived::calls(&calls), &[]).unwrap(), 0);
     assert_eq!(store.spool_positions().unwrap(), positions);
     assert!(store.trace_get(calls[69].record.id).unwrap().is_some());
 }
@@ -66,7 +68,7 @@ fn a_batch_that_fails_leaves_nothing_half() {
     let path = folders.file("gauntlet.db");
     let store = SqliteTraces::open(&path).unwrap();
     let calls = sample::spread(100);
-    store.append(&calls[..40], &[]).unwrap();
+    store.append(Arrived::calls(&calls[..40]), &[]).unwrap();
     let before = counts(&path);
     let other = Connection::open(&path).unwrap();
     // Each step of a batch fails in turn; the last one stands for a disk that is full at the very end.
@@ -78,12 +80,17 @@ fn a_batch_that_fails_leaves_nothing_half() {
         );
         other.execute_batch(&trigger).unwrap();
         let positions = [SpoolPosition { worker: "0".to_owned(), segment: 1, offset: 1 }];
-        let error = store.append(&calls, &positions).expect_err("a broken table fails the batch");
+        let error =
+            store.append(Arrived::calls(&calls), &positions).expect_err("a broken table fails the batch");
         assert!(error.to_string().starts_with("the trace store failed at "), "{error}");
         assert_eq!(counts(&path), before, "nothing is left of a batch that failed at {table}");
         other.execute_batch("drop trigger broken").unwrap();
     }
-    assert_eq!(store.append(&calls, &[]).unwrap(), 60, "and the same batch goes in afterwards");
+    assert_eq!(
+        store.append(Arrived::calls(&calls), &[]).unwrap(),
+        60,
+        "and the same batch goes in afterwards"
+    );
     for call in &calls {
         assert!(store.trace_get(call.record.id).unwrap().is_some());
     }
@@ -123,7 +130,9 @@ fn crash_child() {
             })
             .collect();
         let offset = u64::from(batch + 1) * 50;
-        store.append(&calls, &[SpoolPosition { worker: "0".to_owned(), segment: 1, offset }]).unwrap();
+        store
+            .append(Arrived::calls(&calls), &[SpoolPosition { worker: "0".to_owned(), segment: 1, offset }])
+            .unwrap();
         println!("\nbatch {batch}");
     }
 }
@@ -171,7 +180,7 @@ fn plain_sql_reads_the_founding_columns() {
         sample::charge("model_daily", "gpt-4o".into(), Some(call.record.started)),
         sample::charge("route_conversation", "s1".into(), None),
     ];
-    store.append(&[call], &[]).unwrap();
+    store.append(Arrived::calls(&[call]), &[]).unwrap();
     let connection = Connection::open(&path).unwrap();
     connection
         .execute_batch(
@@ -206,11 +215,11 @@ fn checkpoints_run_beside_readers_and_bound_the_log() {
     let folders = Folders::default();
     let path = folders.file("gauntlet.db");
     let store = SqliteTraces::open(&path).unwrap();
-    store.append(&sample::spread(300), &[]).unwrap();
+    store.append(Arrived::calls(&sample::spread(300)), &[]).unwrap();
     store.checkpoint().unwrap();
     let whole = fs::metadata(&path).unwrap().len();
     assert!(whole > 100_000, "the file holds the batch");
-    store.append(&[sample::call(999, 0)], &[]).unwrap();
+    store.append(Arrived::calls(&[sample::call(999, 0)]), &[]).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().len(), whole, "a commit does not checkpoint");
     store.checkpoint().unwrap();
     assert_eq!(store.trace_find(&TraceFilter { limit: 1000, ..TraceFilter::default() }).unwrap().len(), 301);
@@ -224,7 +233,7 @@ fn readers_and_the_writer_work_at_once() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for batch in calls.chunks(20) {
-                store.append(batch, &[]).unwrap();
+                store.append(Arrived::calls(batch), &[]).unwrap();
                 store.checkpoint().unwrap();
             }
         });
@@ -243,7 +252,7 @@ fn readers_and_the_writer_work_at_once() {
             });
         }
     });
-    assert_eq!(store.append(&calls, &[]).unwrap(), 0);
+    assert_eq!(store.append(Arrived::calls(&calls), &[]).unwrap(), 0);
 }
 
 #[cfg(unix)]
@@ -254,7 +263,7 @@ fn files_are_their_owners_alone() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("a").join("data");
     let traces = SqliteTraces::open(data.join("gauntlet.db")).unwrap();
-    traces.append(&[sample::call(1, 0)], &[]).unwrap();
+    traces.append(Arrived::calls(&[sample::call(1, 0)]), &[]).unwrap();
     let _control = SqliteControl::open(data.join("control.db")).unwrap();
     assert_eq!(mode(&data), 0o700);
     for file in fs::read_dir(&data).unwrap() {
@@ -360,7 +369,7 @@ fn spend_of_great_sums_does_not_wrap() {
     }
     // Within a batch, and then on top of what is in the file.
     for batch in [&calls[..2], &calls[2..]] {
-        store.append(batch, &[]).unwrap();
+        store.append(Arrived::calls(batch), &[]).unwrap();
         let spent = store.budget_spent(sample::START.day()).unwrap();
         assert_eq!(spent[0].spent, i64::MAX);
     }
@@ -417,7 +426,7 @@ fn a_file_of_the_version_before_keeps_its_bills() {
     // And it goes on.
     let mut call = sample::call(1, 0);
     call.record.caller.user = Some("ann".into());
-    store.append(&[call], &[]).unwrap();
+    store.append(Arrived::calls(&[call]), &[]).unwrap();
     let of_ann = SpendQuery { user: Some("ann".to_owned()), ..query(&[]) };
     assert_eq!(store.spend(&of_ann).unwrap()[0].calls, 3);
 }
@@ -435,7 +444,7 @@ fn names_beyond_a_days_number_stand_together() {
         })
         .collect();
     for batch in calls.chunks(500) {
-        store.append(batch, &[]).unwrap();
+        store.append(Arrived::calls(batch), &[]).unwrap();
     }
     let day = sample::START.day();
     let query = SpendQuery { by: vec![SpendBy::Tag], from: day, to: day, ..SpendQuery::default() };

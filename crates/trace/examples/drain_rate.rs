@@ -14,19 +14,28 @@ use std::{fs, io::Write, sync::Arc, thread, time::Duration};
 use flate2::{Compression, write::GzEncoder};
 
 use gauntlet_ports::{
-    BudgetSpent, Correction, Grain, Overview, Reconciliation, RecordCursor, RecordPage, RecordQuery,
-    Repricing, SpendQuery, SpendRow, Spool, SpoolPosition, StoreError, StoredCall, TraceFilter, TraceRow,
-    TraceStore,
+    Arrived, BudgetSpent, Correction, Grain, Overview, Reconciliation, RecordCursor, RecordPage, RecordQuery,
+    Repricing, SpanFilter, SpanRow, SpendQuery, SpendRow, Spool, SpoolPosition, StoreError, StoredCall,
+    StoredSpan, TraceFilter, TraceRow, TraceStore,
 };
 use gauntlet_trace::{Drainer, DrainerConfig, Exporter, Exporters, FileSpool, Posted, SpoolLimits};
-use gauntlet_types::{CallId, Day, ExportProfile, Timestamp};
+use gauntlet_types::{CallId, Day, ExportProfile, SpanId, Timestamp, TraceId};
 
 struct Nowhere;
 
 impl TraceStore for Nowhere {
-    fn append(&self, batch: &[StoredCall], _: &[SpoolPosition]) -> Result<usize, StoreError> {
-        Ok(batch.len())
+    fn append(&self, batch: Arrived<'_>, _: &[SpoolPosition]) -> Result<usize, StoreError> {
+        Ok(batch.calls.len() + batch.spans.len())
     }
+
+    fn span_find(&self, _filter: &SpanFilter) -> Result<Vec<SpanRow>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn span_get(&self, _trace: TraceId, _span: SpanId) -> Result<Option<StoredSpan>, StoreError> {
+        Ok(None)
+    }
+
     fn spool_positions(&self) -> Result<Vec<SpoolPosition>, StoreError> {
         Ok(vec![])
     }

@@ -152,7 +152,7 @@ impl Drainer {
             let is_pressed = is_stopping || flush.is_some();
             let is_more = self.gather(is_pressed);
             let is_due = is_more || is_pressed || self.waited >= self.config.linger || self.batch.is_full();
-            if self.batch.calls.is_empty() {
+            if self.batch.is_empty() {
                 self.let_go();
             } else if is_due {
                 match self.hand_over() {
@@ -180,7 +180,7 @@ impl Drainer {
             if !is_more && (!is_pressed || self.is_blocked) {
                 self.report();
                 thread::park_timeout(self.config.poll);
-                self.waited += if self.batch.calls.is_empty() { Duration::ZERO } else { self.config.poll };
+                self.waited += if self.batch.is_empty() { Duration::ZERO } else { self.config.poll };
             }
         }
     }
@@ -277,7 +277,7 @@ impl Drainer {
             exporters.put(&self.batch.calls[self.exported..]);
             self.exported = self.batch.calls.len();
         }
-        let new = match self.store.append(&self.batch.calls, &positions) {
+        let new = match self.store.append(self.batch.arrived(), &positions) {
             Ok(new) => new,
             Err(error) => {
                 self.note_failure(&error);
@@ -295,8 +295,7 @@ impl Drainer {
             stats.last_error = None;
         }
         self.publish();
-        self.batch.calls.clear();
-        self.batch.bytes = 0;
+        self.batch.clear();
         self.exported = 0;
         self.waited = Duration::ZERO;
         self.let_go();

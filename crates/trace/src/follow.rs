@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use gauntlet_ports::{SpoolPosition, StoredCall};
+use gauntlet_ports::{Arrived, SpoolPosition, StoredCall, StoredSpan};
 use gauntlet_types::CallId;
 
 use crate::{
@@ -25,6 +25,7 @@ const CHUNK_BYTES: u64 = 1 << 20;
 #[derive(Default)]
 pub(crate) struct Batch {
     pub calls: Vec<StoredCall>,
+    pub spans: Vec<StoredSpan>,
     pub bytes: usize,
     pub records_max: usize,
     pub bytes_max: usize,
@@ -32,7 +33,21 @@ pub(crate) struct Batch {
 
 impl Batch {
     pub(crate) fn is_full(&self) -> bool {
-        self.calls.len() >= self.records_max || self.bytes >= self.bytes_max
+        self.calls.len() + self.spans.len() >= self.records_max || self.bytes >= self.bytes_max
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.calls.is_empty() && self.spans.is_empty()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.calls.clear();
+        self.spans.clear();
+        self.bytes = 0;
+    }
+
+    pub(crate) fn arrived(&self) -> Arrived<'_> {
+        Arrived { calls: &self.calls, spans: &self.spans }
     }
 }
 
@@ -256,6 +271,22 @@ impl Follower {
                     }
                     Err(error) => {
                         tracing::error!(call = %entry.id, %error, "a record in the spool cannot be read; its segment is kept");
+                        damage.unreadable += 1;
+                        self.segments[at].is_damaged = true;
+                    }
+                }
+            }
+            Kind::Spans => {
+                if self.start.is_some_and(|stored| place <= stored) {
+                    return;
+                }
+                match segment::read_spans(&entry.record) {
+                    Ok(mut spans) => {
+                        batch.bytes += entry.len() - HEADER_BYTES;
+                        batch.spans.append(&mut spans);
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "spans in the spool cannot be read; their segment is kept");
                         damage.unreadable += 1;
                         self.segments[at].is_damaged = true;
                     }

@@ -6,7 +6,7 @@
 use std::{collections::HashMap, fs, path::Path, time::Duration};
 
 use bytes::Bytes;
-use gauntlet_ports::{SpoolPosition, StoredCall, TraceStore};
+use gauntlet_ports::{Arrived, SpoolPosition, StoredCall, TraceStore};
 use gauntlet_types::{CallId, CallRecord, Code, Outcome, Timestamp};
 
 use crate::{
@@ -23,7 +23,7 @@ pub const INTERRUPTED_LATENCY_MAX: Duration = Duration::from_secs(600);
 /// What recovery found and did.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Recovered {
-    /// Final records that were new to the store.
+    /// Final records and spans that were new to the store.
     pub replayed: usize,
     /// Calls in flight that were new to the store, now recorded as interrupted.
     pub interrupted: usize,
@@ -61,7 +61,7 @@ pub fn recover_with(
         .collect();
     gauntlet_ports::crash_point!("recover.positions");
     if !stale.is_empty() {
-        store.append(&[], &stale).map_err(|source| store_error(dir, source))?;
+        store.append(Arrived::default(), &stale).map_err(|source| store_error(dir, source))?;
     }
     Ok(found)
 }
@@ -158,11 +158,22 @@ impl Recovery<'_> {
                 self.batch.bytes += entry.len() - HEADER_BYTES;
                 self.batch.calls.push(StoredCall { record, input: entry.input, output: entry.output });
             }
+            Kind::Spans if is_stored => {}
+            Kind::Spans => match segment::read_spans(&entry.record) {
+                Ok(mut spans) => {
+                    self.batch.bytes += entry.len() - HEADER_BYTES;
+                    self.batch.spans.append(&mut spans);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "spans in the spool cannot be read; their segment is kept");
+                    self.damaged[at] = true;
+                }
+            },
         }
     }
 
     fn hand_over(&mut self, name: &SegmentName, offset: u64) -> Result<(), TraceError> {
-        if self.batch.calls.is_empty() {
+        if self.batch.is_empty() {
             return Ok(());
         }
         // A position behind the one that the store has would make it forget what it has.
@@ -181,10 +192,9 @@ impl Recovery<'_> {
         }
         let new = self
             .store
-            .append(&self.batch.calls, positions)
+            .append(self.batch.arrived(), positions)
             .map_err(|source| store_error(self.dir, source))?;
-        self.batch.calls.clear();
-        self.batch.bytes = 0;
+        self.batch.clear();
         Ok(new)
     }
 
@@ -207,7 +217,7 @@ impl Recovery<'_> {
                 self.found.interrupted += self.append(&[])?;
             }
         }
-        if !self.batch.calls.is_empty() {
+        if !self.batch.is_empty() {
             self.found.interrupted += self.append(&[])?;
         }
         gauntlet_ports::crash_point!("recover.interrupted");

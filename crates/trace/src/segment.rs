@@ -3,7 +3,7 @@
 //! ```text
 //! header, 44 bytes, integers little-endian
 //!    0  magic and version   4   FF 'G' 'S' 01
-//!    4  kind                1   1 open, 2 close
+//!    4  kind                1   1 open, 2 close, 3 spans
 //!    5  zero                3
 //!    8  call id            16
 //!   24  length of record    4
@@ -11,7 +11,7 @@
 //!   32  length of output    4
 //!   36  CRC-32 of the body  4
 //!   40  CRC-32 of the 40 bytes above
-//! body: record (MessagePack with field names), input, output
+//! body: record (MessagePack with field names), input, output; of spans, a MessagePack sequence of them alone
 //! ```
 //!
 //! The record is MessagePack rather than JSON, since it is written twice and read once for every call: that takes 0.4 of
@@ -28,6 +28,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use gauntlet_ports::StoredSpan;
 use gauntlet_types::{CallId, CallRecord};
 use memchr::memmem;
 use uuid::Uuid;
@@ -47,6 +48,8 @@ pub enum Kind {
     Open = 1,
     /// The final record.
     Close = 2,
+    /// Spans that an application sent together.
+    Spans = 3,
 }
 
 /// One entry, its parts sharing the memory it was read into.
@@ -77,6 +80,15 @@ impl Entry {
 /// Appends a record in the form that entries hold.
 pub fn push_record(record: &CallRecord, out: &mut Vec<u8>) -> Result<(), rmp_serde::encode::Error> {
     rmp_serde::encode::write_named(out, record)
+}
+
+/// Appends spans in the form that entries hold.
+pub fn push_spans(spans: &[StoredSpan], out: &mut Vec<u8>) -> Result<(), rmp_serde::encode::Error> {
+    rmp_serde::encode::write_named(out, spans)
+}
+
+pub fn read_spans(bytes: &[u8]) -> Result<Vec<StoredSpan>, rmp_serde::decode::Error> {
+    rmp_serde::from_slice(bytes)
 }
 
 pub fn read_record(bytes: &[u8]) -> Result<CallRecord, rmp_serde::decode::Error> {
@@ -123,6 +135,7 @@ impl Header {
         let kind = match header[4] {
             1 => Kind::Open,
             2 => Kind::Close,
+            3 => Kind::Spans,
             _ => return None,
         };
         let mut id = [0; 16];

@@ -15,8 +15,8 @@ use std::{
     },
 };
 
-use gauntlet_ports::{Spool, SpoolError, Texts};
-use gauntlet_types::{CallRecord, Code, Timestamp};
+use gauntlet_ports::{Spool, SpoolError, StoredSpan, Texts};
+use gauntlet_types::{CallId, CallRecord, Code, Timestamp};
 
 use crate::{
     disk::{Disk, RealDisk, SegmentFile, append_all},
@@ -235,19 +235,37 @@ impl FileSpool {
         record: &CallRecord,
         texts: &Texts,
     ) -> Result<(), SpoolError> {
+        let scratch = self.begin(writer);
+        segment::push_record(record, scratch).map_err(|error| self.write_error(io::Error::other(error)))?;
+        self.finish(writer, kind, record.id, record.started, texts)
+    }
+
+    /// The scratch buffer with room for a header.
+    fn begin<'a>(&self, writer: &'a mut Writer) -> &'a mut Vec<u8> {
         let scratch = &mut writer.scratch;
         if scratch.capacity() > SCRATCH_BYTES_KEPT {
             *scratch = Vec::with_capacity(4096);
         }
         scratch.clear();
         scratch.resize(HEADER_BYTES, 0);
-        segment::push_record(record, scratch).map_err(|error| self.write_error(io::Error::other(error)))?;
+        scratch
+    }
+
+    fn finish(
+        &self,
+        writer: &mut Writer,
+        kind: Kind,
+        id: CallId,
+        started: Timestamp,
+        texts: &Texts,
+    ) -> Result<(), SpoolError> {
+        let scratch = &mut writer.scratch;
         let bytes = scratch.len().saturating_add(texts.input.len()).saturating_add(texts.output.len());
         if bytes > self.limits.entry_bytes {
             return Err(SpoolError::TooLarge { bytes, limit: self.limits.entry_bytes });
         }
-        segment::seal(scratch, kind, record.id, &texts.input, &texts.output);
-        writer.latest = writer.latest.max(record.started);
+        segment::seal(scratch, kind, id, &texts.input, &texts.output);
+        writer.latest = writer.latest.max(started);
         Ok(())
     }
 
@@ -365,5 +383,18 @@ impl Spool for FileSpool {
         let written =
             retried.and_then(|()| self.append(&mut writer, texts).map_err(|source| self.write_error(source)));
         written.map_err(|cause| self.keep(&mut writer, record, texts, cause))
+    }
+
+    fn spans(&self, spans: &[StoredSpan]) -> Result<(), SpoolError> {
+        let Some(first) = spans.first() else { return Ok(()) };
+        let mut writer = self.lock();
+        self.retry(&mut writer)?;
+        let scratch = self.begin(&mut writer);
+        segment::push_spans(spans, scratch).map_err(|error| self.write_error(io::Error::other(error)))?;
+        // Nothing looks a batch of spans up by this.
+        let id = CallId(uuid::Uuid::from_u128(first.record.trace_id.0));
+        // The sender's clock numbers no segment of ours.
+        self.finish(&mut writer, Kind::Spans, id, Timestamp(0), &Texts::default())?;
+        self.append(&mut writer, &Texts::default()).map_err(|source| self.write_error(source))
     }
 }

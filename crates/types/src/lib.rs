@@ -11,6 +11,7 @@ pub mod id;
 pub mod money;
 pub mod record;
 pub mod sketch;
+pub mod span;
 pub mod time;
 pub mod usage;
 
@@ -25,5 +26,6 @@ pub use record::{
     Attempt, AttemptEnd, Billed, BudgetAction, BudgetNote, CacheUse, CallRecord, Charge, Drawn, Measure,
     Outcome, Stage, StageTime,
 };
+pub use span::{Document, SpanKind, SpanRecord};
 pub use time::{Day, Mono, Timestamp};
 pub use usage::{ServiceTier, Usage};

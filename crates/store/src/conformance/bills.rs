@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use gauntlet_ports::{
-    Correction, Reconciliation, RecordQuery, Repricing, SpendBy, SpendQuery, SpendRow, StoredCall, TraceStore,
+    Arrived, Correction, Reconciliation, RecordQuery, Repricing, SpendBy, SpendQuery, SpendRow, StoredCall,
+    TraceStore,
 };
 use gauntlet_types::{CacheUse, CallRecord, Day, Finish, NanoUsd, Outcome, Timestamp};
 
@@ -14,7 +15,7 @@ const DAY_US: i64 = 86_400_000_000;
 fn fill(store: &dyn TraceStore) -> Vec<StoredCall> {
     let calls = sample::spread(600);
     for batch in calls.chunks(41) {
-        store.append(batch, &[]).unwrap();
+        store.append(Arrived::calls(batch), &[]).unwrap();
     }
     calls
 }
@@ -219,7 +220,7 @@ pub(super) fn pages_of_records_cover_each_once(store: &dyn TraceStore) {
     assert!(bare.iter().zip(&calls).all(|(bare, whole)| bare.record.id == whole.record.id));
     // What comes while somebody reads is not in the pages that are left.
     let first = store.record_page(&ever, None, 300).unwrap();
-    store.append(&[sample::call(9_999, 5)], &[]).unwrap();
+    store.append(Arrived::calls(&[sample::call(9_999, 5)]), &[]).unwrap();
     let rest = store.record_page(&ever, first.next, 1000).unwrap();
     assert_eq!((first.calls.len() + rest.calls.len(), rest.next), (600, None));
     // Long texts make more pages, and no call is left out.
@@ -227,7 +228,7 @@ pub(super) fn pages_of_records_cover_each_once(store: &dyn TraceStore) {
     let large: Vec<_> = (0..4)
         .map(|number| StoredCall { input: long.clone().into(), ..sample::call(20_000 + number, 400_000) })
         .collect();
-    store.append(&large, &[]).unwrap();
+    store.append(Arrived::calls(&large), &[]).unwrap();
     let late = RecordQuery { from: Timestamp(START.0 + 399_000_000_000), ..ever };
     let found: Vec<_> = read(&late, 1000).into_iter().map(|(id, ..)| id).collect();
     assert_eq!(found, large.iter().map(|call| call.record.id).collect::<Vec<_>>());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gauntlet_ports::{StoredCall, TraceFilter, TraceRow, TraceStore};
+use gauntlet_ports::{Arrived, StoredCall, TraceFilter, TraceRow, TraceStore};
 use gauntlet_types::{CallId, CallRecord, Environment, NanoUsd, Outcome, Timestamp};
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ fn ids(rows: &[TraceRow]) -> Vec<CallId> {
 pub(super) fn filters_find_what_fits_and_nothing_else(store: &dyn TraceStore) {
     let calls = sample::spread(400);
     for batch in calls.chunks(37) {
-        store.append(batch, &[]).unwrap();
+        store.append(Arrived::calls(batch), &[]).unwrap();
     }
     let middle = Timestamp(START.0 + 90_000_000_000);
     let late = Timestamp(START.0 + 200_000_000_000);
@@ -134,7 +134,7 @@ pub(super) fn text_is_found_in_what_is_shown(store: &dyn TraceStore) {
             call
         })
         .collect();
-    store.append(&calls, &[]).unwrap();
+    store.append(Arrived::calls(&calls), &[]).unwrap();
     let check = |needle: &str, wanted: &[usize]| {
         let filter = TraceFilter { text: Some(needle.to_owned()), ..TraceFilter::default() };
         let mut found: Vec<usize> = store
@@ -171,7 +171,7 @@ pub(super) fn pages_cover_every_call_once(store: &dyn TraceStore) {
         call.record.started = Timestamp(START.0 + (place as i64 / 9) * 1000);
     }
     for batch in calls.chunks(50) {
-        store.append(batch, &[]).unwrap();
+        store.append(Arrived::calls(batch), &[]).unwrap();
     }
     let users = TraceFilter { user: Some("user-3".to_owned()), ..TraceFilter::default() };
     let routes = TraceFilter { route: Some("search".to_owned()), ..TraceFilter::default() };
@@ -205,14 +205,14 @@ pub(super) fn pages_cover_every_call_once(store: &dyn TraceStore) {
 }
 
 pub(super) fn following_misses_no_late_call(store: &dyn TraceStore) {
-    store.append(&[sample::call(1, 10), sample::call(2, 20)], &[]).unwrap();
+    store.append(Arrived::calls(&[sample::call(1, 10), sample::call(2, 20)]), &[]).unwrap();
     let follow = |after: CallId| {
         ids(&store.trace_find(&TraceFilter { after: Some(after), ..TraceFilter::default() }).unwrap())
     };
     let (last, late, later) = (sample::call(2, 20), sample::call(3, 5), sample::call(4, 30));
     assert!(follow(last.record.id).is_empty());
     // A long call that began before the last one shown, and was recorded after it.
-    store.append(&[late.clone(), later.clone()], &[]).unwrap();
+    store.append(Arrived::calls(&[late.clone(), later.clone()]), &[]).unwrap();
     assert_eq!(follow(last.record.id), [late.record.id, later.record.id]);
     assert_eq!(follow(late.record.id), [later.record.id]);
     let newest = store.trace_find(&TraceFilter::default()).unwrap();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use gauntlet_ports::{Grain, OverviewRow, SpendBy, SpendQuery, StoredCall, TraceStore};
+use gauntlet_ports::{Arrived, Grain, OverviewRow, SpendBy, SpendQuery, StoredCall, TraceStore};
 use gauntlet_types::{CacheUse, CallRecord, Charge, Day, NanoUsd, Outcome, Timestamp};
 
 use super::sample::{self, START};
@@ -12,7 +12,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 fn fill(store: &dyn TraceStore) -> Vec<StoredCall> {
     let calls = sample::spread(600);
     for batch in calls.chunks(41) {
-        store.append(batch, &[]).unwrap();
+        store.append(Arrived::calls(batch), &[]).unwrap();
     }
     calls
 }
@@ -200,7 +200,7 @@ pub(super) fn percentiles_are_within_five_percent(store: &dyn TraceStore) {
         calls.push(refused);
     }
     for batch in calls.chunks(99) {
-        store.append(batch, &[]).unwrap();
+        store.append(Arrived::calls(batch), &[]).unwrap();
     }
     let overview = store.overview(START, START.plus(40 * HOUR), Grain::Day).unwrap();
     let rows = [&overview.total, &overview.by_route[0], &overview.by_model[0], &overview.by_tenant[0]];
@@ -216,7 +216,7 @@ pub(super) fn percentiles_are_within_five_percent(store: &dyn TraceStore) {
 pub(super) fn spans_take_whole_hours(store: &dyn TraceStore) {
     // 18:42, 19:42 and 20:42.
     let calls = [sample::call(0, 0), sample::call(1, 3600), sample::call(2, 7200)];
-    store.append(&calls, &[]).unwrap();
+    store.append(Arrived::calls(&calls), &[]).unwrap();
     let count = |from: Timestamp, to: Timestamp| store.overview(from, to, Grain::Hour).unwrap().total.calls;
     let hour = START.hour_start();
     assert_eq!(count(hour, hour.plus(HOUR)), 1);

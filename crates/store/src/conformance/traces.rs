@@ -1,7 +1,9 @@
 //! Writing and reading back.
 
 use bytes::Bytes;
-use gauntlet_ports::{Grain, SpendBy, SpendQuery, SpoolPosition, StoredCall, TraceFilter, TraceStore};
+use gauntlet_ports::{
+    Arrived, Grain, SpendBy, SpendQuery, SpoolPosition, StoredCall, TraceFilter, TraceStore,
+};
 use gauntlet_types::{CallId, Name, Timestamp, ToolCall};
 use uuid::Uuid;
 
@@ -36,7 +38,7 @@ pub(super) fn an_empty_store_answers_everything_with_nothing(store: &dyn TraceSt
     let overview =
         store.overview(START, START.plus(std::time::Duration::from_secs(1_000_000)), Grain::Hour).unwrap();
     assert_eq!((overview.total.calls, overview.total.p50_us, overview.series.len()), (0, None, 0));
-    assert_eq!(store.append(&[], &[]).unwrap(), 0);
+    assert_eq!(store.append(Arrived::calls(&[]), &[]).unwrap(), 0);
 }
 
 pub(super) fn a_call_is_read_back_as_it_was_written(store: &dyn TraceStore) {
@@ -55,7 +57,7 @@ pub(super) fn a_call_is_read_back_as_it_was_written(store: &dyn TraceStore) {
     }];
     calls[74].output = Bytes::from_static(br#"{"choices":[{"message":{"content":null}}]}"#);
     for batch in [&calls[..1], &calls[1..34], &calls[34..100], &calls[100..]] {
-        assert_eq!(store.append(batch, &[]).unwrap(), batch.len());
+        assert_eq!(store.append(Arrived::calls(batch), &[]).unwrap(), batch.len());
     }
     for call in &calls {
         let found = store.trace_get(call.record.id).unwrap().expect("a call that was added is found");
@@ -128,26 +130,32 @@ pub(super) fn appending_again_changes_nothing(store: &dyn TraceStore) {
             store.overview(day.start(), Timestamp(day.start().0 + 4 * 86_400_000_000), Grain::Day).unwrap();
         format!("{:?} {:?} {:?}", store.spend(&query).unwrap(), store.budget_spent(day).unwrap(), all)
     };
-    assert_eq!(store.append(&calls[..50], &[]).unwrap(), 50);
-    assert_eq!(store.append(&calls[30..], &[]).unwrap(), 40, "only new calls count");
+    assert_eq!(store.append(Arrived::calls(&calls[..50]), &[]).unwrap(), 50);
+    assert_eq!(store.append(Arrived::calls(&calls[30..]), &[]).unwrap(), 40, "only new calls count");
     let before = state();
-    assert_eq!(store.append(&calls, &[]).unwrap(), 0);
+    assert_eq!(store.append(Arrived::calls(&calls), &[]).unwrap(), 0);
     let mut changed = calls[7].clone();
     changed.record.cost = gauntlet_types::NanoUsd(999_000_000_000);
-    assert_eq!(store.append(&[changed], &[]).unwrap(), 0, "the first record of an id stands");
+    assert_eq!(store.append(Arrived::calls(&[changed]), &[]).unwrap(), 0, "the first record of an id stands");
     assert_eq!(state(), before);
     let twice = [sample::call(5000, 1), sample::call(5000, 1), sample::call(5001, 1)];
-    assert_eq!(store.append(&twice, &[]).unwrap(), 2, "a call that is twice in a batch is added once");
+    assert_eq!(
+        store.append(Arrived::calls(&twice), &[]).unwrap(),
+        2,
+        "a call that is twice in a batch is added once"
+    );
     for call in calls.iter().chain(&twice) {
         same(&store.trace_get(call.record.id).unwrap().expect("found"), call);
     }
 }
 
 pub(super) fn positions_stand_with_their_batch(store: &dyn TraceStore) {
-    store.append(&[sample::call(1, 0)], &[position("1", 7, 100), position("0", 3, u64::MAX)]).unwrap();
+    store
+        .append(Arrived::calls(&[sample::call(1, 0)]), &[position("1", 7, 100), position("0", 3, u64::MAX)])
+        .unwrap();
     assert_eq!(store.spool_positions().unwrap(), [position("0", 3, u64::MAX), position("1", 7, 100)]);
-    store.append(&[], &[position("1", 8, 0)]).unwrap();
-    store.append(&[sample::call(1, 0)], &[position("0", 4, 5)]).unwrap();
+    store.append(Arrived::calls(&[]), &[position("1", 8, 0)]).unwrap();
+    store.append(Arrived::calls(&[sample::call(1, 0)]), &[position("0", 4, 5)]).unwrap();
     assert_eq!(
         store.spool_positions().unwrap(),
         [position("0", 4, 5), position("1", 8, 0)],
@@ -179,7 +187,7 @@ pub(super) fn hostile_text_survives(store: &dyn TraceStore) {
         record.charges = vec![sample::charge(text, name.clone(), None)];
         call.input = serde_json::json!({"messages": [{"role": "user", "content": text}]}).to_string().into();
         call.output = Bytes::from(text.to_owned());
-        store.append(std::slice::from_ref(&call), &[position(text, 1, 1)]).unwrap();
+        store.append(Arrived::calls(std::slice::from_ref(&call)), &[position(text, 1, 1)]).unwrap();
         same(&store.trace_get(call.record.id).unwrap().expect("found"), &call);
         let owned = || Some(text.to_owned());
         for filter in [

@@ -17,11 +17,11 @@ mod values;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gauntlet_ports::{
-    BudgetSpent, Correction, Grain, Overview, Reconciliation, RecordCursor, RecordPage, RecordQuery,
-    Repricing, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall, TraceFilter, TraceRow,
-    TraceStore,
+    Arrived, BudgetSpent, Correction, Grain, Overview, Reconciliation, RecordCursor, RecordPage, RecordQuery,
+    Repricing, SpanFilter, SpanRow, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall, StoredSpan,
+    TraceFilter, TraceRow, TraceStore,
 };
-use gauntlet_types::{CallId, Day, Timestamp};
+use gauntlet_types::{CallId, Day, SpanId, Timestamp, TraceId};
 use tokio_postgres::types::Type;
 
 use crate::{
@@ -71,7 +71,7 @@ impl PostgresTraces {
 
     /// Lets the others know of this gateway.
     pub fn announce(&self) -> Result<(), StoreError> {
-        self.append(&[], &[]).map(drop)
+        self.append(Arrived::default(), &[]).map(drop)
     }
 
     fn read<T>(
@@ -96,13 +96,21 @@ impl PostgresTraces {
 }
 
 impl TraceStore for PostgresTraces {
-    fn append(&self, batch: &[StoredCall], positions: &[SpoolPosition]) -> Result<usize, StoreError> {
+    fn append(&self, batch: Arrived<'_>, positions: &[SpoolPosition]) -> Result<usize, StoreError> {
         self.write("beginning a batch", |connection| {
-            append::append(connection, &self.replica, batch, positions)
+            append::append(connection, &self.replica, batch.calls, positions)
         })
     }
 
     /// Of this gateway's spool.
+    fn span_find(&self, _filter: &SpanFilter) -> Result<Vec<SpanRow>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn span_get(&self, _trace: TraceId, _span: SpanId) -> Result<Option<StoredSpan>, StoreError> {
+        Ok(None)
+    }
+
     fn spool_positions(&self) -> Result<Vec<SpoolPosition>, StoreError> {
         self.read("reading spool positions", |connection| {
             let sql =

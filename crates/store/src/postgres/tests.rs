@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gauntlet_ports::{ControlStore, SpoolPosition, StoredCall, TraceFilter, TraceStore};
+use gauntlet_ports::{Arrived, ControlStore, SpoolPosition, StoredCall, TraceFilter, TraceStore};
 use gauntlet_testkit::PostgresServer;
 use gauntlet_types::{CallId, Day, Name};
 
@@ -86,7 +86,7 @@ fn position(offset: u64) -> Vec<SpoolPosition> {
 fn append_until_in(store: &PostgresTraces, batch: &[StoredCall], positions: &[SpoolPosition]) -> usize {
     let until = Instant::now() + Duration::from_secs(60);
     let mut failures = 0;
-    while let Err(error) = store.append(batch, positions) {
+    while let Err(error) = store.append(Arrived::calls(batch), positions) {
         assert!(Instant::now() < until, "{error:?}");
         failures += 1;
         std::thread::sleep(Duration::from_millis(20));
@@ -153,7 +153,7 @@ fn gateways_that_append_the_same_calls_at_once_add_each_once() {
                         if number == 1 {
                             calls.reverse();
                         }
-                        new += store.append(&calls, &position(u64::from(batch))).unwrap();
+                        new += store.append(Arrived::calls(&calls), &position(u64::from(batch))).unwrap();
                     }
                     new
                 })
@@ -195,7 +195,7 @@ fn following_misses_nothing_while_two_write() {
                     for batch in 0..40u32 {
                         let first = (number as u32) * 100_000 + batch * 10;
                         let calls: Vec<_> = (first..first + 10).map(call).collect();
-                        store.append(&calls, &[]).unwrap();
+                        store.append(Arrived::calls(&calls), &[]).unwrap();
                     }
                 })
             })
@@ -224,7 +224,7 @@ fn a_batch_that_fails_leaves_nothing_half() {
     let server = server();
     let store = traces(&server.url(), "r1");
     let calls: Vec<_> = (0..100).map(call).collect();
-    store.append(&calls[..40], &[]).unwrap();
+    store.append(Arrived::calls(&calls[..40]), &[]).unwrap();
     server.query(
         "create function gauntlet.broken() returns trigger language plpgsql as \
          $$ begin raise exception 'disk is full'; end $$",
@@ -233,12 +233,17 @@ fn a_batch_that_fails_leaves_nothing_half() {
         server.query(&format!(
             "create trigger broken before insert on gauntlet.{table} execute function gauntlet.broken()"
         ));
-        let error = store.append(&calls, &position(1)).expect_err("a broken table fails the batch");
+        let error =
+            store.append(Arrived::calls(&calls), &position(1)).expect_err("a broken table fails the batch");
         assert!(error.to_string().starts_with("the trace store failed at "), "{error}");
         check_counts(&server, 40);
         server.query(&format!("drop trigger broken on gauntlet.{table}"));
     }
-    assert_eq!(store.append(&calls, &position(1)).unwrap(), 60, "and the same batch goes in afterwards");
+    assert_eq!(
+        store.append(Arrived::calls(&calls), &position(1)).unwrap(),
+        60,
+        "and the same batch goes in afterwards"
+    );
     check_counts(&server, 100);
 }
 
@@ -248,8 +253,8 @@ fn each_gateway_has_its_spool_and_its_spend() {
     let database = Database::open(&server.url()).unwrap();
     let [one, other] =
         ["r1", "r2"].map(|replica| PostgresTraces::new(database.clone(), replica, SpentBy::ThisReplica));
-    one.append(&[call(1), call(2)], &position(7)).unwrap();
-    other.append(&[call(3)], &position(9)).unwrap();
+    one.append(Arrived::calls(&[call(1), call(2)]), &position(7)).unwrap();
+    other.append(Arrived::calls(&[call(3)]), &position(9)).unwrap();
     assert_eq!(one.spool_positions().unwrap(), position(7));
     assert_eq!(other.spool_positions().unwrap(), position(9), "workers of both are called w0");
     let day = sample::START.day();
@@ -274,7 +279,7 @@ fn plain_sql_reads_the_founding_columns() {
     call.record.caller.eval_id = Some("nightly".into());
     call.record.caller.app_sha = Some("9f8c1d2".into());
     call.record.caller.user = Some("ann".into());
-    store.append(&[call], &[]).unwrap();
+    store.append(Arrived::calls(&[call]), &[]).unwrap();
     server.query(
         "insert into gauntlet.eval_results (id, eval_id, app_sha, route, case_id, faith, relevance, exact, cost_usd, passed, ts) \
          values (gen_random_uuid(), 'nightly', '9f8c1d2', 'support_bot', 'c1', 0.9, 0.8, 1, 0.001, true, '2026-04-25T18:42:12Z')",
@@ -304,8 +309,8 @@ fn many_names_of_a_day_stand_together() {
         call.record.caller.tags = vec![Name::from(format!("new-{number}")), "tag-5".into()];
         call
     };
-    store.append(&[tagged(1), tagged(2), tagged(3)], &[]).unwrap();
-    store.append(&[tagged(4), tagged(1)], &[]).unwrap();
+    store.append(Arrived::calls(&[tagged(1), tagged(2), tagged(3)]), &[]).unwrap();
+    store.append(Arrived::calls(&[tagged(4), tagged(1)]), &[]).unwrap();
     let count = |name: &str| {
         server.query(&format!(
             "select coalesce(sum(calls), 0) from gauntlet.spend_name where kind = 'tag' and name = '{name}'"
@@ -380,7 +385,7 @@ fn a_database_that_cannot_be_used_says_why_and_what_to_do() {
     let began = Instant::now();
     let Err(error) = Database::open(&server.url()) else { panic!("nothing is there") };
     assert!(error.to_string().contains("start it"), "{error}");
-    assert!(store.ping().is_err() && store.append(&[call(1)], &[]).is_err());
+    assert!(store.ping().is_err() && store.append(Arrived::calls(&[call(1)]), &[]).is_err());
     assert!(began.elapsed() < Duration::from_secs(5), "who is not there is told of soon");
     server.start_again();
     append_until_in(&store, &[call(1)], &[]);
@@ -392,11 +397,11 @@ fn a_server_that_stands_still_is_waited_for_and_an_async_thread_may_ask() {
     let server = server();
     let store = Arc::new(traces(&server.url(), "r1"));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(async { store.append(&[call(1)], &[]) }).unwrap();
+    runtime.block_on(async { store.append(Arrived::calls(&[call(1)]), &[]) }).unwrap();
     server.pause();
     let asking = std::thread::spawn({
         let store = store.clone();
-        move || store.append(&[call(2)], &[])
+        move || store.append(Arrived::calls(&[call(2)]), &[])
     });
     std::thread::sleep(Duration::from_millis(300));
     server.resume();

@@ -22,11 +22,11 @@ use std::{
 };
 
 use gauntlet_ports::{
-    BudgetSpent, Correction, Grain, Overview, Reconciliation, RecordCursor, RecordPage, RecordQuery,
-    Repricing, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall, TraceFilter, TraceRow,
-    TraceStore,
+    Arrived, BudgetSpent, Correction, Grain, Overview, Reconciliation, RecordCursor, RecordPage, RecordQuery,
+    Repricing, SpanFilter, SpanRow, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall, StoredSpan,
+    TraceFilter, TraceRow, TraceStore,
 };
-use gauntlet_types::{CallId, Day, Timestamp};
+use gauntlet_types::{CallId, Day, SpanId, Timestamp, TraceId};
 use rusqlite::Connection;
 
 use crate::{
@@ -107,9 +107,17 @@ impl SqliteTraces {
 }
 
 impl TraceStore for SqliteTraces {
-    fn append(&self, batch: &[StoredCall], positions: &[SpoolPosition]) -> Result<usize, StoreError> {
+    fn append(&self, batch: Arrived<'_>, positions: &[SpoolPosition]) -> Result<usize, StoreError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.append(batch, positions)
+        writer.append(batch.calls, positions)
+    }
+
+    fn span_find(&self, _filter: &SpanFilter) -> Result<Vec<SpanRow>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn span_get(&self, _trace: TraceId, _span: SpanId) -> Result<Option<StoredSpan>, StoreError> {
+        Ok(None)
     }
 
     fn spool_positions(&self) -> Result<Vec<SpoolPosition>, StoreError> {

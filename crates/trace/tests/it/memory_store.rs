@@ -9,10 +9,10 @@ use std::{
 };
 
 use gauntlet_ports::{
-    BudgetSpent, Grain, Overview, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall, TraceFilter,
-    TraceRow, TraceStore,
+    Arrived, BudgetSpent, Grain, Overview, SpanFilter, SpanRow, SpendQuery, SpendRow, SpoolPosition,
+    StoreError, StoredCall, StoredSpan, TraceFilter, TraceRow, TraceStore,
 };
-use gauntlet_types::{CallId, Day, NanoUsd, Timestamp};
+use gauntlet_types::{CallId, Day, NanoUsd, SpanId, Timestamp, TraceId};
 
 use crate::support::id;
 
@@ -93,7 +93,7 @@ impl MemoryStore {
 }
 
 impl TraceStore for MemoryStore {
-    fn append(&self, batch: &[StoredCall], positions: &[SpoolPosition]) -> Result<usize, StoreError> {
+    fn append(&self, batch: Arrived<'_>, positions: &[SpoolPosition]) -> Result<usize, StoreError> {
         self.check()?;
         if let Some(left) = &mut *self.appends_left.lock().unwrap() {
             let Some(fewer) = left.checked_sub(1) else {
@@ -103,7 +103,8 @@ impl TraceStore for MemoryStore {
         }
         self.appends.fetch_add(1, Ordering::SeqCst);
         let mut ids = self.ids.lock().unwrap();
-        let new: Vec<StoredCall> = batch.iter().filter(|call| ids.insert(call.record.id)).cloned().collect();
+        let new: Vec<StoredCall> =
+            batch.calls.iter().filter(|call| ids.insert(call.record.id)).cloned().collect();
         let count = new.len();
         self.calls.lock().unwrap().extend(new);
         let mut known = self.positions.lock().unwrap();
@@ -117,6 +118,14 @@ impl TraceStore for MemoryStore {
             );
         }
         Ok(count)
+    }
+
+    fn span_find(&self, _filter: &SpanFilter) -> Result<Vec<SpanRow>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn span_get(&self, _trace: TraceId, _span: SpanId) -> Result<Option<StoredSpan>, StoreError> {
+        Ok(None)
     }
 
     fn spool_positions(&self) -> Result<Vec<SpoolPosition>, StoreError> {

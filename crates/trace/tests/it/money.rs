@@ -14,12 +14,13 @@ use std::{
 
 use gauntlet_policy::budget::{Book, Cap, Draw, Hold, Rolling};
 use gauntlet_ports::{
-    BudgetSpent, Grain, Overview, SpendQuery, SpendRow, Spool, SpoolPosition, StoreError, StoredCall, Texts,
-    TraceFilter, TraceRow, TraceStore,
+    Arrived, BudgetSpent, Grain, Overview, SpanFilter, SpanRow, SpendQuery, SpendRow, Spool, SpoolPosition,
+    StoreError, StoredCall, StoredSpan, Texts, TraceFilter, TraceRow, TraceStore,
 };
 use gauntlet_trace::{Drainer, DrainerConfig, DrainerHandle, FileSpool, SpoolLimits, recover, segment};
 use gauntlet_types::{
-    CallId, CallRecord, Charge, Day, Drawn, Measure, Mono, NanoUsd, Outcome, Timestamp, TokenCount, Usage,
+    CallId, CallRecord, Charge, Day, Drawn, Measure, Mono, NanoUsd, Outcome, SpanId, Timestamp, TokenCount,
+    TraceId, Usage,
 };
 
 use crate::support;
@@ -72,7 +73,7 @@ fn died<T>() -> Result<T, StoreError> {
 }
 
 impl TraceStore for Store {
-    fn append(&self, batch: &[StoredCall], positions: &[SpoolPosition]) -> Result<usize, StoreError> {
+    fn append(&self, batch: Arrived<'_>, positions: &[SpoolPosition]) -> Result<usize, StoreError> {
         let mut mortal = self.mortal.lock().unwrap();
         let is_heard = match *mortal {
             Mortal::Dead | Mortal::After(0) => return died(),
@@ -88,7 +89,7 @@ impl TraceStore for Store {
         };
         let mut kept = self.kept.lock().unwrap();
         let mut new = 0;
-        for call in batch {
+        for call in batch.calls {
             // As the port asks: what is known stays as it is.
             if kept.records.contains_key(&call.record.id) {
                 continue;
@@ -103,6 +104,14 @@ impl TraceStore for Store {
             kept.positions.insert(place.worker.clone(), (place.segment, place.offset));
         }
         if is_heard { Ok(new) } else { died() }
+    }
+
+    fn span_find(&self, _filter: &SpanFilter) -> Result<Vec<SpanRow>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn span_get(&self, _trace: TraceId, _span: SpanId) -> Result<Option<StoredSpan>, StoreError> {
+        Ok(None)
     }
 
     fn spool_positions(&self) -> Result<Vec<SpoolPosition>, StoreError> {
