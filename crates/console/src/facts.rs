@@ -19,6 +19,7 @@ pub fn facts(record: &CallRecord) -> Markup {
     html! {
         (guard(record))
         (prompt(record))
+        (documents(record))
         (cost(record))
         (caller(record))
         (request(record))
@@ -76,6 +77,27 @@ fn prompt(record: &CallRecord) -> Markup {
                         @if let Some(label) = &prompt.label { " " span.pill { (Line(label)) } }
                     }
                     (plain("SHA-256", &prompt.hash))
+                }
+            }
+        }
+    }
+}
+
+fn documents(record: &CallRecord) -> Markup {
+    html! {
+        @if !record.documents.is_empty() {
+            section.panel {
+                h2 { "Retrieved documents" }
+                table.plain { tbody {
+                    @for document in record.documents.iter().take(LIST_MAX) {
+                        tr {
+                            th scope="row" { (Line(&document.id)) }
+                            td.n { @if let Some(score) = document.score { (format!("{score:.3}")) } }
+                        }
+                    }
+                } }
+                @if record.documents.len() > LIST_MAX {
+                    p.muted { "and " (record.documents.len() - LIST_MAX) " more." }
                 }
             }
         }

@@ -25,7 +25,7 @@ use gauntlet_server::{
     admin::{Runtime, spent_so_far},
     error,
 };
-use gauntlet_trace::{DrainerHandle, Exporters, LineSink, LineTarget, Metrics, Recovered};
+use gauntlet_trace::{DrainerHandle, Exporters, LineSink, LineTarget, Metrics, Recovered, Rotation};
 use gauntlet_types::{CallRecord, Timestamp};
 
 use crate::{
@@ -303,7 +303,10 @@ pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> R
         LogSink::Off => None,
         LogSink::Stdout => Some(LineTarget::Stdout),
         LogSink::Stderr => Some(LineTarget::Stderr),
-        LogSink::File(path) => Some(LineTarget::File(PathBuf::from(path.as_str()))),
+        LogSink::File { path, rotate, keep } => Some(LineTarget::File {
+            path: PathBuf::from(path.as_str()),
+            rotation: Rotation { bytes: *rotate, keep: *keep },
+        }),
     };
     let line = line.map(LineSink::start).transpose()?.map(Arc::new);
     let mut observers: Vec<Arc<dyn Observer>> = Vec::new();

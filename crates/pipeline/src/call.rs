@@ -159,6 +159,7 @@ impl Call {
             started,
             latency_us: 0,
             first_token_us: None,
+            stream: None,
             stages: Vec::with_capacity(11),
             door: incoming.door,
             is_streaming: false,
@@ -179,6 +180,7 @@ impl Call {
             cache: CacheUse::Off,
             attempts: Vec::new(),
             tool_calls: Vec::new(),
+            documents: Vec::new(),
             usage: Usage::default(),
             cost: NanoUsd::ZERO,
             held: NanoUsd::ZERO,
@@ -285,21 +287,30 @@ impl Call {
             Event::Finish { why, .. } => self.record.finish = Some(*why),
             Event::Usage(usage) => self.usage = Some(*usage),
             Event::Text { text, .. } | Event::Refusal { text, .. } | Event::Reasoning { text, .. } => {
-                if !text.is_empty() && self.record.first_token_us.is_none() {
-                    self.record.first_token_us = Some(u64::from(self.elapsed_us()));
+                if !text.is_empty() {
+                    self.note_piece();
                 }
                 if self.gone.is_set() {
                     self.unread_chars += text.chars().count();
                 }
             }
             Event::ToolCall { .. } => {
-                if self.record.first_token_us.is_none() {
-                    self.record.first_token_us = Some(u64::from(self.elapsed_us()));
-                }
+                self.note_piece();
             }
             Event::Error { .. } | Event::Done => {}
         }
         self.assembler.feed(event);
+    }
+
+    fn note_piece(&mut self) {
+        if self.record.first_token_us.is_some() && !self.record.is_streaming {
+            return;
+        }
+        let at = self.elapsed_us();
+        self.record.first_token_us.get_or_insert(u64::from(at));
+        if self.record.is_streaming {
+            self.record.stream.get_or_insert_default().note(at);
+        }
     }
 
     /// Notes that the call is refused or failed, and how the caller is told.

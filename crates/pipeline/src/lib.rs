@@ -5,6 +5,7 @@
 mod answer;
 mod call;
 mod detach;
+mod documents;
 mod gate;
 mod ledger;
 mod live;

@@ -313,6 +313,7 @@ impl Call {
         }
         self.usage = None;
         self.record.first_token_us = None;
+        self.record.stream = None;
         self.assembler = Assembler::new();
         self.record.finish = None;
         self.record.model_answered = None;

@@ -153,7 +153,21 @@ async fn trace(State(admin): State<Admin>, Path(id): Path<String>) -> Response {
             Err(_) if bytes.is_empty() => serde_json::Value::Null,
             Err(_) => String::from_utf8_lossy(bytes).into(),
         };
-        Ok(json!({"record": call.record, "input": text(&call.input), "output": text(&call.output)}))
+        let record = &call.record;
+        // What follows from the record and takes some care to work out.
+        let attempts: Vec<_> = (0..record.attempts.len())
+            .map(|at| {
+                let billed = record.attempt_billed(at);
+                json!({
+                    "target": record.attempts[at].target.to_string(), "end": record.attempts[at].end,
+                    "usage": billed.map(|billed| billed.usage), "cost": billed.map(|billed| billed.cost),
+                })
+            })
+            .collect();
+        Ok(json!({
+            "record": record, "attempts": attempts, "chunk_gap_us": record.chunk_gap_us(),
+            "input": text(&call.input), "output": text(&call.output),
+        }))
     })
     .await
 }

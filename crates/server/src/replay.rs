@@ -13,7 +13,7 @@ use gauntlet_ports::StoredCall;
 use gauntlet_types::{Action, Caller, Code, Direction, Door, Environment, Fault, NanoUsd};
 use http::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     admin::Admin,
@@ -25,7 +25,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(crate) struct Changes {
     model: Option<String>,
-    /// `name@label` or `name@version`; its variables are not kept, so that it may need none.
+    /// `name@label` or `name@version`, rendered with the variables of the call in the place of its own prompt.
     prompt: Option<String>,
 }
 
@@ -89,6 +89,10 @@ fn again(original: &StoredCall, changes: &Changes) -> Result<Incoming, Fault> {
         (None, Some(target)) => target.to_string(),
         (None, None) => record.model_asked.to_string(),
     };
+    let rendered = body.remove("gauntlet");
+    if let Some(prompt) = &changes.prompt {
+        unrender(&mut body, rendered, prompt);
+    }
     body.insert("model".to_owned(), model.into());
     body.remove("stream");
     body.remove("stream_options");
@@ -101,9 +105,6 @@ fn again(original: &StoredCall, changes: &Changes) -> Result<Incoming, Fault> {
         Err(_) => Err(Fault::caller(Code::InvalidRequest, format!("`{value}` cannot be a header's value"))),
     };
     set("x-gauntlet-route", &record.route)?;
-    if let Some(prompt) = &changes.prompt {
-        set("x-gauntlet-prompt", prompt)?;
-    }
     let caller = Caller {
         tenant: record.caller.tenant.clone(),
         team: record.caller.team.clone(),
@@ -115,6 +116,20 @@ fn again(original: &StoredCall, changes: &Changes) -> Result<Incoming, Fault> {
     let operator = Operator { caller, prompt: record.prompt.clone().filter(|_| changes.prompt.is_none()) };
     let body = Value::Object(body).to_string();
     Ok(Incoming { door: record.door, headers, body: Ok(body.into()), operator: Some(Box::new(operator)) })
+}
+
+/// Takes the messages out that a stored prompt was rendered to, so that another can be in their place. A call that named
+/// none keeps its messages, and the prompt goes before them.
+fn unrender(body: &mut Map<String, Value>, rendered: Option<Value>, prompt: &str) {
+    let mut field = json!({"prompt": prompt});
+    if let Some(rendered) = rendered {
+        let count = rendered["rendered_messages"].as_u64().and_then(|count| usize::try_from(count).ok());
+        if let (Some(count), Some(Value::Array(messages))) = (count, body.get_mut("messages")) {
+            messages.drain(..count.min(messages.len()));
+        }
+        field["variables"] = rendered["variables"].clone();
+    }
+    body.insert("gauntlet".to_owned(), field);
 }
 
 /// What could not be the same, or was not.

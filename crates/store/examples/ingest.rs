@@ -286,6 +286,7 @@ impl Maker {
             started,
             latency_us,
             first_token_us: Some(latency_us / 3),
+            stream: None,
             stages: stages
                 .into_iter()
                 .map(|stage| StageTime { stage, start_us: self.rng.u32(..500), took_us: self.rng.u32(..90) })
@@ -332,6 +333,7 @@ impl Maker {
                 billed: None,
             }],
             tool_calls: Vec::new(),
+            documents: Vec::new(),
             usage: Usage {
                 input_fresh: TokenCount(self.rng.u32(300..700)),
                 output: TokenCount(self.rng.u32(100..400)),

@@ -7,7 +7,7 @@ mod support;
 
 use divan::{Bencher, black_box};
 use gauntlet_ports::{Spool, Texts};
-use gauntlet_trace::{FileSpool, LineSink, LineTarget, Metrics, SpoolLimits, line, segment};
+use gauntlet_trace::{FileSpool, LineSink, LineTarget, Metrics, Rotation, SpoolLimits, line, segment};
 
 fn main() {
     divan::main();
@@ -95,7 +95,11 @@ fn log_line(bencher: Bencher) {
 #[divan::bench(sample_count = 100, sample_size = 100)]
 fn log_line_queued(bencher: Bencher) {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let sink = LineSink::start(LineTarget::File(dir.path().join("log"))).expect("a sink");
+    let sink = LineSink::start(LineTarget::File {
+        path: dir.path().join("log"),
+        rotation: Rotation { bytes: u64::MAX, keep: 1 },
+    })
+    .expect("a sink");
     let record = support::record(1);
     bencher.bench_local(|| sink.write(black_box(&record)));
 }

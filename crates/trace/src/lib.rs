@@ -30,5 +30,5 @@ pub use line::line;
 pub use metrics::Metrics;
 pub use prometheus::Gauge;
 pub use recover::{Recovered, recover, recover_with};
-pub use sink::{LineSink, LineTarget};
+pub use sink::{LineSink, LineTarget, Rotation};
 pub use spool::{FileSpool, SpoolLimits};

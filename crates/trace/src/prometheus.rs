@@ -9,7 +9,9 @@ use gauntlet_types::NanoUsd;
 
 use crate::{
     metrics::Totals,
-    series::{DURATION_US, Histogram, OPERATION_US, Series, TOKEN_TYPES, TOKENS},
+    series::{
+        DURATION_US, FIRST_CHUNK_US, Histogram, OPERATION_US, PER_CHUNK_US, Series, TOKEN_TYPES, TOKENS,
+    },
 };
 
 /// A figure that is read when asked for: connections, bytes waiting, a breaker's state.
@@ -134,14 +136,10 @@ fn gen_ai(text: &mut Text, totals: &Totals) {
     let asked: Vec<_> = asked.iter().filter(|(_, series)| series.operation.count() > 0).collect();
     const USAGE: &str = "gen_ai_client_token_usage";
     text.family(USAGE, "histogram", "Tokens of an operation, input and output.");
-    for ([operation, provider, model], series) in &asked {
+    for (key, series) in &asked {
+        let [operation, provider, model] = operation_labels(key);
         for (kind, histogram) in [("input", &series.tokens_in), ("output", &series.tokens_out)] {
-            let labels = [
-                ("gen_ai_operation_name", *operation),
-                ("gen_ai_provider_name", provider),
-                ("gen_ai_request_model", model),
-                ("gen_ai_token_type", kind),
-            ];
+            let labels = [operation, provider, model, ("gen_ai_token_type", kind)];
             if histogram.count() > 0 {
                 text.histogram(USAGE, &labels, histogram, &TOKENS, 1.0);
             }
@@ -149,14 +147,31 @@ fn gen_ai(text: &mut Text, totals: &Totals) {
     }
     const DURATION: &str = "gen_ai_client_operation_duration_seconds";
     text.family(DURATION, "histogram", "Duration of an operation, retries included.");
-    for ([operation, provider, model], series) in &asked {
-        let labels = [
-            ("gen_ai_operation_name", *operation),
-            ("gen_ai_provider_name", provider),
-            ("gen_ai_request_model", model),
-        ];
-        text.histogram(DURATION, &labels, &series.operation, &OPERATION_US, MICRO);
+    for (key, series) in &asked {
+        text.histogram(DURATION, &operation_labels(key), &series.operation, &OPERATION_US, MICRO);
     }
+    const FIRST: &str = "gen_ai_client_operation_time_to_first_chunk_seconds";
+    text.family(FIRST, "histogram", "Of streams, from the request to the provider to the first piece.");
+    for (key, series) in asked.iter().filter(|(_, series)| series.first_chunk.count() > 0) {
+        text.histogram(FIRST, &operation_labels(key), &series.first_chunk, &FIRST_CHUNK_US, MICRO);
+    }
+    const PER_CHUNK: &str = "gen_ai_client_operation_time_per_output_chunk_seconds";
+    text.family(
+        PER_CHUNK,
+        "histogram",
+        "Of streams, between two pieces; those of a call count at their mean.",
+    );
+    for (key, series) in asked.iter().filter(|(_, series)| series.per_chunk.count() > 0) {
+        text.histogram(PER_CHUNK, &operation_labels(key), &series.per_chunk, &PER_CHUNK_US, MICRO);
+    }
+}
+
+fn operation_labels<'a>([operation, provider, model]: &[&'a str; 3]) -> [(&'static str, &'a str); 3] {
+    [
+        ("gen_ai_operation_name", operation),
+        ("gen_ai_provider_name", provider),
+        ("gen_ai_request_model", model),
+    ]
 }
 
 type FullKey<'a> = (&'a str, &'a str, &'a str, &'a str, &'a str);

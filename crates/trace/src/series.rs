@@ -33,6 +33,16 @@ pub(crate) const OPERATION_US: [u64; 14] = [
     10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 640_000, 1_280_000, 2_560_000, 5_120_000, 10_240_000,
     20_480_000, 40_960_000, 81_920_000,
 ];
+/// OpenTelemetry GenAI conventions, advised for the time to the first token.
+pub(crate) const FIRST_CHUNK_US: [u64; 16] = [
+    1_000, 5_000, 10_000, 20_000, 40_000, 60_000, 80_000, 100_000, 250_000, 500_000, 750_000, 1_000_000,
+    2_500_000, 5_000_000, 7_500_000, 10_000_000,
+];
+/// The same, for the time per output token.
+pub(crate) const PER_CHUNK_US: [u64; 13] = [
+    10_000, 25_000, 50_000, 75_000, 100_000, 150_000, 200_000, 300_000, 400_000, 500_000, 750_000, 1_000_000,
+    2_500_000,
+];
 /// OpenTelemetry GenAI conventions, `gen_ai.client.token.usage`: powers of four.
 pub(crate) const TOKENS: [u64; 14] =
     [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864];
@@ -56,9 +66,13 @@ impl<const N: usize> Histogram<N> {
     const EMPTY: Self = Histogram { counts: [0; N], beyond: 0, sum: 0 };
 
     fn observe(&mut self, bounds: &[u64; N], value: u64) {
+        self.observe_many(bounds, value, 1);
+    }
+
+    fn observe_many(&mut self, bounds: &[u64; N], value: u64, times: u64) {
         let bucket = bounds.partition_point(|bound| *bound < value);
-        *self.counts.get_mut(bucket).unwrap_or(&mut self.beyond) += 1;
-        self.sum = self.sum.saturating_add(value);
+        *self.counts.get_mut(bucket).unwrap_or(&mut self.beyond) += times;
+        self.sum = self.sum.saturating_add(value.saturating_mul(times));
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
@@ -197,6 +211,10 @@ pub(crate) struct Series {
     pub operation: Histogram<14>,
     pub tokens_in: Histogram<14>,
     pub tokens_out: Histogram<14>,
+    /// Of streams: from the request to the provider to the first piece of its answer.
+    pub first_chunk: Histogram<16>,
+    /// Of streams: between two pieces. Each of a call's counts at their mean.
+    pub per_chunk: Histogram<13>,
 }
 
 impl Series {
@@ -210,6 +228,8 @@ impl Series {
         operation: Histogram::EMPTY,
         tokens_in: Histogram::EMPTY,
         tokens_out: Histogram::EMPTY,
+        first_chunk: Histogram::EMPTY,
+        per_chunk: Histogram::EMPTY,
     };
 
     fn observe(&mut self, record: &CallRecord) {
@@ -228,6 +248,14 @@ impl Series {
         self.duration.observe(&DURATION_US, record.latency_us);
         if let Some(first_token_us) = record.first_token_us {
             self.first_token.observe(&DURATION_US, first_token_us);
+        }
+        if let (Some(attempt), Some(first), Some(stream)) =
+            (record.attempts.last(), record.first_token_us, record.stream)
+        {
+            self.first_chunk.observe(&FIRST_CHUNK_US, first.saturating_sub(attempt.start_us.into()));
+            if let Some(gap_us) = record.chunk_gap_us() {
+                self.per_chunk.observe_many(&PER_CHUNK_US, gap_us, u64::from(stream.chunks - 1));
+            }
         }
         if !record.attempts.is_empty() {
             self.operation.observe(&OPERATION_US, record.latency_us);
@@ -250,6 +278,8 @@ impl Series {
         self.operation.add(&other.operation);
         self.tokens_in.add(&other.tokens_in);
         self.tokens_out.add(&other.tokens_out);
+        self.first_chunk.add(&other.first_chunk);
+        self.per_chunk.add(&other.per_chunk);
     }
 }
 

@@ -29,9 +29,20 @@ const LINGER: Duration = Duration::from_millis(25);
 pub enum LineTarget {
     Stdout,
     Stderr,
-    /// Appended to; created if need be.
-    File(PathBuf),
+    /// Appended to; created if need be. Put aside as `path.1` and begun anew when it has reached a size.
+    File {
+        path: PathBuf,
+        rotation: Rotation,
+    },
     Writer(Box<dyn Write + Send>),
+}
+
+/// How large a log file grows, and how many older ones stay beside it.
+#[derive(Clone, Copy, Debug)]
+pub struct Rotation {
+    /// Checked between writes, so that no line is cut in two: a file may be one write longer.
+    pub bytes: u64,
+    pub keep: u32,
 }
 
 /// Takes records and writes their lines.
@@ -68,18 +79,20 @@ impl Queue {
 
 impl LineSink {
     pub fn start(target: LineTarget) -> Result<LineSink, TraceError> {
+        let mut bytes = 0;
         let (out, shown): (Box<dyn Write + Send>, String) = match &target {
             LineTarget::Stdout => (Box::new(io::stdout()), "standard output".into()),
             LineTarget::Stderr => (Box::new(io::stderr()), "standard error".into()),
-            LineTarget::File(path) => {
+            LineTarget::File { path, .. } => {
                 let file = open(path).map_err(|source| TraceError::io("open the log file", path, source))?;
+                bytes = file.metadata().map_or(0, |meta| meta.len());
                 (Box::new(file), path.display().to_string())
             }
             LineTarget::Writer(_) => (Box::new(io::sink()), "a writer".into()),
         };
-        let (out, path) = match target {
+        let (out, file) = match target {
             LineTarget::Writer(out) => (out, None),
-            LineTarget::File(path) => (out, Some(path)),
+            LineTarget::File { path, rotation } => (out, Some((path, rotation))),
             LineTarget::Stdout | LineTarget::Stderr => (out, None),
         };
         let shared = Arc::new(Shared {
@@ -88,8 +101,14 @@ impl LineSink {
             done: Condvar::new(),
             dropped: AtomicU64::new(0),
         });
-        let writer =
-            LineWriter { shared: Arc::clone(&shared), out, path, shown: shown.clone(), is_failing: false };
+        let writer = LineWriter {
+            shared: Arc::clone(&shared),
+            out,
+            file,
+            bytes,
+            shown: shown.clone(),
+            is_failing: false,
+        };
         let join = thread::Builder::new().name("log-lines".into()).spawn(move || writer.run()).map_err(
             |source| TraceError::Io {
                 what: "start the thread that writes log lines to",
@@ -172,7 +191,9 @@ impl Shared {
 struct LineWriter {
     shared: Arc<Shared>,
     out: Box<dyn Write + Send>,
-    path: Option<PathBuf>,
+    file: Option<(PathBuf, Rotation)>,
+    /// In the file so far.
+    bytes: u64,
     shown: String,
     is_failing: bool,
 }
@@ -211,11 +232,28 @@ impl LineWriter {
     }
 
     fn reopen(&mut self) {
-        let Some(path) = &self.path else { return };
+        let Some((path, _)) = &self.file else { return };
         match open(path) {
-            Ok(file) => self.out = Box::new(file),
+            Ok(file) => {
+                self.bytes = file.metadata().map_or(0, |meta| meta.len());
+                self.out = Box::new(file);
+            }
             Err(error) => {
                 tracing::error!(path = self.shown, %error, "cannot reopen the log file; the old one stays")
+            }
+        }
+    }
+
+    /// Puts a file that is large enough aside. Where that fails it grows on, and the next write tries again.
+    fn rotate(&mut self) {
+        let Some((path, rotation)) = self.file.clone() else { return };
+        if self.bytes < rotation.bytes {
+            return;
+        }
+        match put_aside(&path, rotation.keep) {
+            Ok(()) => self.reopen(),
+            Err(error) => {
+                tracing::error!(path = self.shown, %error, "cannot put the log file aside; it grows on")
             }
         }
     }
@@ -239,7 +277,11 @@ impl LineWriter {
             .and_then(|()| self.out.write_all(lines))
             .and_then(|()| self.out.flush());
         match written {
-            Ok(()) => self.is_failing = false,
+            Ok(()) => {
+                self.is_failing = false;
+                self.bytes += (start.len() + lines.len()) as u64;
+                self.rotate();
+            }
             Err(error) => {
                 // Which of these lines got out cannot be told; all are counted rather than written twice.
                 let lost = memchr::memchr_iter(b'\n', lines).count() as u64;
@@ -252,6 +294,22 @@ impl LineWriter {
         lines.clear();
         lines.shrink_to(4 * WRITE_BYTES);
     }
+}
+
+/// Renames `path` to `path.1`, that to `path.2` and so on; the oldest is overwritten.
+fn put_aside(path: &Path, keep: u32) -> io::Result<()> {
+    let numbered = |number: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{number}"));
+        PathBuf::from(name)
+    };
+    for number in (1..keep).rev() {
+        match std::fs::rename(numbered(number), numbered(number + 1)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    std::fs::rename(path, numbered(1))
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -9,6 +9,7 @@ use crate::{
     guard::{Decision, GuardNote},
     id::{CallId, Name, SpanId, TraceId},
     money::NanoUsd,
+    span::Document,
     time::{Day, Timestamp},
     usage::Usage,
 };
@@ -364,6 +365,28 @@ pub struct BudgetNote {
     pub instead_of: Option<Name>,
 }
 
+/// How a streamed answer arrived from the model.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct StreamTiming {
+    /// Pieces with text or part of a tool call; each about a token.
+    pub chunks: u32,
+    /// When the last of them came, in microseconds after the call began.
+    pub last_us: u32,
+    /// The longest silence between two of them.
+    pub gap_max_us: u32,
+}
+
+impl StreamTiming {
+    /// Takes note of a piece.
+    pub fn note(&mut self, at_us: u32) {
+        if self.chunks > 0 {
+            self.gap_max_us = self.gap_max_us.max(at_us.saturating_sub(self.last_us));
+        }
+        self.chunks += 1;
+        self.last_us = at_us;
+    }
+}
+
 /// Everything known about a call but its texts, which travel beside it (`SpoolEntry`), redacted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CallRecord {
@@ -376,6 +399,8 @@ pub struct CallRecord {
     pub latency_us: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_token_us: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<StreamTiming>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<StageTime>,
 
@@ -412,6 +437,9 @@ pub struct CallRecord {
     pub attempts: Vec<Attempt>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCall>,
+    /// What was retrieved for the request, as the caller says, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<Document>,
 
     pub usage: Usage,
     pub cost: NanoUsd,
@@ -442,6 +470,26 @@ pub struct CallRecord {
 }
 
 impl CallRecord {
+    /// Mean time between two pieces of a streamed answer, in microseconds; none with fewer than two.
+    pub fn chunk_gap_us(&self) -> Option<u64> {
+        let stream = self.stream.filter(|stream| stream.chunks > 1)?;
+        let streaming = u64::from(stream.last_us).saturating_sub(self.first_token_us?);
+        Some(streaming / u64::from(stream.chunks - 1))
+    }
+
+    /// What attempt number `index` used and cost: what it was billed for without use, or as the one that answered, the
+    /// rest of the call's. None of one that cost nothing.
+    pub fn attempt_billed(&self, index: usize) -> Option<Billed> {
+        let attempt = self.attempts.get(index)?;
+        if attempt.billed.is_some() || index + 1 < self.attempts.len() || self.cache == CacheUse::Exact {
+            return attempt.billed;
+        }
+        let others = || self.attempts.iter().filter_map(|attempt| attempt.billed);
+        let usage = others().fold(self.usage, |rest, other| rest.without(&other.usage));
+        let cost = others().fold(self.cost, |rest, other| rest.minus(other.cost));
+        (usage.total().0 > 0 || cost.0 != 0).then_some(Billed { usage, cost })
+    }
+
     /// What the call draws from each of its budgets: its cost, its tokens, and itself.
     ///
     /// A call that never got past its reservation has no charges, so that it counts nowhere. Of an interrupted one

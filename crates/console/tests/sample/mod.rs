@@ -4,8 +4,8 @@ use gauntlet_console::BudgetLine;
 use gauntlet_ports::{Kill, KillKind, Overview, OverviewRow, StoredCall, TraceRow};
 use gauntlet_types::{
     Action, Attempt, AttemptEnd, CacheUse, CallId, CallRecord, Caller, Charge, Code, Day, Decision,
-    Direction, Door, Environment, Finish, GuardNote, Measure, NanoUsd, Outcome, PromptRef, SpanId, Stage,
-    StageTime, Target, Timestamp, TokenCount, ToolCall, TraceId, Usage,
+    Direction, Document, Door, Environment, Finish, GuardNote, Measure, NanoUsd, Outcome, PromptRef, SpanId,
+    Stage, StageTime, StreamTiming, Target, Timestamp, TokenCount, ToolCall, TraceId, Usage,
 };
 
 /// 2026-04-25T18:42:11.482Z
@@ -233,6 +233,7 @@ pub fn call() -> StoredCall {
         started: Timestamp(NOW.0 - 141_900_000),
         latency_us: 2_871_400,
         first_token_us: Some(1_902_000),
+        stream: Some(StreamTiming { chunks: 41, last_us: 2_868_500, gap_max_us: 88_000 }),
         stages: vec![
             stage(Stage::Admit, 0, 21),
             stage(Stage::Limit, 21, 9),
@@ -319,6 +320,10 @@ pub fn call() -> StoredCall {
             name: "refund_create".into(),
             arguments: "{\"order\":4471}".into(),
         }],
+        documents: vec![
+            Document { id: "kb-12".into(), score: Some(0.83) },
+            Document { id: "kb-7".into(), score: None },
+        ],
         usage: Usage {
             input_fresh: TokenCount(412),
             cache_read: TokenCount(1_024),

@@ -321,6 +321,13 @@ fn one(call: &Value) {
             duration_us(&record["first_token_us"])
         ),
     );
+    if let Some(gap) = call["chunk_gap_us"].as_u64() {
+        let longest = duration_us(&record["stream"]["gap_max_us"]);
+        title("between chunks", format!("{} on average, {longest} at most", duration_us(&gap.into())));
+    }
+    for document in record["documents"].as_array().into_iter().flatten() {
+        title("document", format!("{} {}", text(&document["id"]), text(&document["score"])));
+    }
     title("cache", text(&record["cache"]));
     title("guard", text(&record["decision"]));
     for note in record["guard"].as_array().into_iter().flatten() {
@@ -343,12 +350,12 @@ fn one(call: &Value) {
             duration_us(&stage["start_us"])
         );
     }
-    for attempt in record["attempts"].as_array().into_iter().flatten() {
-        let target = &attempt["target"];
+    let billed = call["attempts"].as_array().into_iter().flatten();
+    for (attempt, billed) in record["attempts"].as_array().into_iter().flatten().zip(billed) {
+        let cost = if billed["cost"].is_null() { String::new() } else { nano_usd(&billed["cost"]) };
         let what = format!(
-            "{}/{} {} {} {}",
-            text(&target["provider"]),
-            text(&target["model"]),
+            "{} {} {} {cost} {}",
+            text(&billed["target"]),
             text(&attempt["end"]),
             text(&attempt["status"]),
             text(&attempt["error"])

@@ -242,3 +242,34 @@ fn a_folder_of_prompts_that_comes_later_is_seen() {
     }
     panic!("the second file was not seen");
 }
+
+#[test]
+fn a_call_is_made_again_with_another_version_and_the_variables_it_had() {
+    let next = next();
+    let app = TestApp::with_files(
+        "routes: {rag: {prompt: rag-answer@3.2.0, input: {pii: redact}}}",
+        &[(FILE, RAG_ANSWER), (NEXT_FILE, &next)],
+    );
+    let mut variables = variables();
+    variables["context"] = json!({"passages": ["[doc-1] Write to ann@example.com."]});
+    let reply = ask(&app, &[("x-gauntlet-route", "rag")], None, variables);
+    let sent = app.provider.last_request().json().to_string();
+    assert!(!sent.contains("ann@example.com"), "a text within a variable is redacted too: {sent}");
+    let id = reply.header("x-gauntlet-request-id").unwrap();
+    let kept = app.trace(id);
+    let noted = &kept["input"]["gauntlet"];
+    assert_eq!((&noted["prompt"], &noted["rendered_messages"]), (&json!("rag-answer@3.2.0"), &json!(1)));
+    assert_eq!(noted["variables"]["question"], "Where is the tower?");
+    assert!(!kept.to_string().contains("ann@example.com"));
+
+    let first = app.provider.requests()[0].json()["messages"].clone();
+    app.command_json(&["trace", "replay", id]);
+    assert_eq!(app.provider.last_request().json()["messages"], first, "the same again is the same");
+    let made = app.command_json(&["trace", "replay", id, "--prompt", "rag-answer@3.3.0"]);
+    assert_eq!(made["replay"]["prompt"], "rag-answer@3.3.0", "{made}");
+    let messages = app.provider.last_request().json()["messages"].clone();
+    assert_eq!(messages.as_array().map(Vec::len), Some(1), "in the place of the other: {messages}");
+    let text = messages[0]["content"].as_str().unwrap();
+    assert!(text.starts_with("You are a guide. Rely on nothing but the context"), "{text}");
+    assert!(text.contains("Where is the tower?"), "{text}");
+}

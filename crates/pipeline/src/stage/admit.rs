@@ -46,6 +46,7 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     }
     read?;
     caller?;
+    call.record.documents = crate::documents::of(call)?;
     route(call, grant.as_deref())?;
     call.grant = grant;
     stop(call)
@@ -225,7 +226,7 @@ fn named(text: Option<&str>) -> Option<Name> {
 /// As `named`, for fields that were written for someone else. An address or a number of a person is kept as its keyed
 /// hash: the same person still has one budget and one page, and the record names nobody. Our own headers are taken as
 /// they are, since whoever sets them means this record.
-fn given(call: &Call, text: Option<&str>) -> Option<Name> {
+pub(crate) fn given(call: &Call, text: Option<&str>) -> Option<Name> {
     let name = named(text)?;
     let mut found = Vec::new();
     call.shared().scanner.scan(

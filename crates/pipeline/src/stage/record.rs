@@ -38,11 +38,11 @@ pub(crate) fn input(call: &mut Call) -> Bytes {
         return Bytes::new();
     }
     let mut edits = std::mem::take(&mut call.edits);
-    edits.append(&mut call.record_edits);
     if let Some(prompt) = call.record_prompt.clone() {
         edits.retain(|edit| edit.range != prompt.range);
         edits.push(prompt);
     }
+    edits.append(&mut call.record_edits);
     splice(&call.body, edits)
 }
 

@@ -21,7 +21,7 @@ use super::{
     read::{self, Fields, Report},
     routes::{self, RouteShape},
     scalar,
-    shape::{LogSink, OnStoreDown, Sampling, Secret, Server, SharedStore},
+    shape::{LOG_KEEP, LOG_ROTATE, LogSink, OnStoreDown, Sampling, Secret, Server, SharedStore},
     verify,
 };
 use crate::{keys::KeyTable, price::TABLE_VERSION};
@@ -192,10 +192,24 @@ fn server<'a>(get: &mut impl FnMut(&'static str) -> Option<&'a Node>, report: &m
             "off" | "false" | "no" => LogSink::Off,
             "stdout" => LogSink::Stdout,
             "stderr" => LogSink::Stderr,
-            path => LogSink::File(path.into()),
+            path => LogSink::File { path: path.into(), rotate: LOG_ROTATE, keep: LOG_KEEP },
         });
+        let rotated = fields.read("rotate", report, scalar::SIZE).map(|bytes| bytes as u64);
+        let kept = fields.read("keep", report, scalar::POSITIVE_SMALL);
         fields.finish(report);
-        sink
+        Some(match sink? {
+            LogSink::File { path, rotate, keep } => {
+                LogSink::File { path, rotate: rotated.unwrap_or(rotate), keep: kept.unwrap_or(keep) }
+            }
+            other => {
+                if rotated.is_some() || kept.is_some() {
+                    let cure =
+                        "write a path in the place of `stdout` or `stderr`, or take `rotate` and `keep` out";
+                    report.error(node.at, "only a log file is rotated", cure);
+                }
+                other
+            }
+        })
     });
     let sampling = get("sampling").and_then(|node| {
         let mut fields = Fields::of(node, "`sampling`", report)?;

@@ -209,8 +209,18 @@ pub enum LogSink {
     Off,
     Stdout,
     Stderr,
-    File(Name),
+    /// `rotate` bytes each, `keep` old ones.
+    File {
+        path: Name,
+        rotate: u64,
+        keep: u32,
+    },
 }
+
+/// A log file that has reached this is put aside: a day of 100 calls a second is some 6 GB, so this is minutes to weeks.
+pub const LOG_ROTATE: u64 = 100 << 20;
+/// Files put aside that are kept.
+pub const LOG_KEEP: u32 = 5;
 
 /// Which calls keep their texts; costs and metrics are exact whatever stands here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -172,6 +172,8 @@ fn slips_are_told_with_place_and_cure() {
     check("listen: localhost", &["`listen: localhost` is not an address and port"]);
     check("max_body: 10 parsecs", &["is not a size"]);
     check("log: {json: off, text: on}", &["unknown field `text` in `log`"]);
+    check("log: {json: stdout, rotate: 1MB}", &["only a log file is rotated"]);
+    check("log: {json: a.log, rotate: 1MB, keep: 0}", &["`keep: 0`"]);
     check("sampling: {keep: 200%}", &["`keep: 200%` is not a percentage"]);
 }
 

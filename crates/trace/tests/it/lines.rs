@@ -1,6 +1,7 @@
 use std::{
     fs,
     io::{self, Write},
+    path::Path,
     sync::{
         Arc, Condvar, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -8,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use gauntlet_trace::{LineSink, LineTarget, line, sink::QUEUE_BYTES};
+use gauntlet_trace::{LineSink, LineTarget, Rotation, line, sink::QUEUE_BYTES};
 use gauntlet_types::{CallRecord, Caller, Code, NanoUsd, Outcome};
 use serde_json::{Value, json};
 
@@ -83,7 +84,7 @@ fn a_refusal_has_a_line_too_and_names_cannot_break_it() {
 fn lines_reach_the_file_and_go_on_after_rotation() {
     let dir = tempfile::tempdir().unwrap();
     let (path, old) = (dir.path().join("calls.log"), dir.path().join("calls.log.1"));
-    let sink = LineSink::start(LineTarget::File(path.clone())).unwrap();
+    let sink = LineSink::start(file(&path, u64::MAX)).unwrap();
     (0..100).for_each(|n| sink.write(&support::record(n)));
     sink.flush(PATIENCE).unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 100);
@@ -167,4 +168,32 @@ fn a_log_that_cannot_be_written_is_counted_and_comes_back() {
     sink.stop();
     let text = String::from_utf8(broken.1.lock().unwrap().clone()).unwrap();
     assert_eq!(text.trim_start(), shown(&support::record(3)));
+}
+
+fn file(path: &Path, bytes: u64) -> LineTarget {
+    LineTarget::File { path: path.to_owned(), rotation: Rotation { bytes, keep: 2 } }
+}
+
+#[test]
+fn a_log_file_is_put_aside_when_it_is_large_and_the_oldest_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("calls.jsonl");
+    let line = shown(&support::record(0)).len() as u64;
+    let sink = LineSink::start(file(&path, 3 * line)).unwrap();
+    for n in 0..10 {
+        sink.write(&support::record(n));
+        sink.flush(PATIENCE).unwrap();
+    }
+    sink.stop();
+    let text = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap_or_default();
+    let lines = |from: u64, to: u64| (from..to).map(|n| shown(&support::record(n))).collect::<String>();
+    assert_eq!(text("calls.jsonl"), lines(9, 10));
+    assert_eq!((text("calls.jsonl.1"), text("calls.jsonl.2")), (lines(6, 9), lines(3, 6)));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "the oldest is gone");
+
+    // What an earlier process wrote counts.
+    let sink = LineSink::start(file(&path, line)).unwrap();
+    sink.write(&support::record(10));
+    sink.stop();
+    assert_eq!((text("calls.jsonl"), text("calls.jsonl.1")), (String::new(), lines(9, 11)));
 }

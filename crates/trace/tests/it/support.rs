@@ -39,6 +39,7 @@ pub fn record(number: u64) -> CallRecord {
         started: NOW,
         latency_us: 812_345,
         first_token_us: Some(312_000),
+        stream: None,
         stages: stages.into_iter().enumerate().map(stage).collect(),
         door: Door::ChatCompletions,
         is_streaming: true,
@@ -91,6 +92,7 @@ pub fn record(number: u64) -> CallRecord {
             billed: None,
         }],
         tool_calls: vec![],
+        documents: Vec::new(),
         usage: Usage {
             input_fresh: TokenCount(300),
             audio_input: TokenCount(23),

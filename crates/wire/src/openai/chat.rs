@@ -7,6 +7,7 @@ mod read;
 use std::ops::Range;
 
 use bytes::Bytes;
+use serde_json::Value;
 
 pub use prompt::GauntletField;
 pub use read::parse;
@@ -162,6 +163,11 @@ impl ChatRequest {
     /// Edits: cuts our own extension out. Empty when there is none.
     pub fn without_gauntlet(&self) -> Vec<Edit> {
         self.gauntlet.iter().map(|field| Edit::new(field.member.clone(), Bytes::new())).collect()
+    }
+
+    /// Edit: our own extension as the record shall hold it, in place of the caller's.
+    pub fn with_noted(&self, noted: &Value) -> Edit {
+        Edit::insert(self.layout.first_member, format!(r#""gauntlet":{noted},"#))
     }
 
     /// Edit: puts a system message first. Without messages the text becomes the one user message, since providers

@@ -36,6 +36,7 @@ fn plain(number: u64) -> CallRecord {
         started: Timestamp(1_777_142_531_482_000),
         latency_us: 812_345,
         first_token_us: None,
+        stream: None,
         stages: vec![
             stage(Stage::GuardInput, 20, 30),
             stage(Stage::Reserve, 60, 10),
@@ -76,6 +77,7 @@ fn plain(number: u64) -> CallRecord {
         cache: CacheUse::Off,
         attempts: vec![attempt("gpt-4o-mini", 100, 812_000, AttemptEnd::Ok, Some(200))],
         tool_calls: vec![],
+        documents: Vec::new(),
         usage: Usage {
             input_fresh: TokenCount(300),
             cache_read: TokenCount(200),
