@@ -82,6 +82,7 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
             ),
             Part::Redis => (redis_server().is_some(), "will install Debian's redis-server (apt-get)"),
             Part::Postgres => (postgres_programs().is_some(), "will install Debian's postgresql (apt-get)"),
+            Part::Prometheus => (prometheus().is_some(), "will install Debian's prometheus (apt-get)"),
             Part::Phoenix => (phoenix_is_ready, "will install Arize Phoenix (pip, ~90 s, 850 MB)"),
         };
         let state = match (wants(part), is_ready) {
@@ -89,7 +90,7 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
             (true, true) => "ready",
             (true, false) => otherwise,
         };
-        println!("  {:<8} {state}", part.as_str());
+        println!("  {:<10} {state}", part.as_str());
     }
 
     let mut missing = Vec::new();
@@ -112,6 +113,9 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
     }
     if wants(Part::Postgres) && postgres_programs().is_none() {
         needs.push(apt::Need { part: Part::Postgres, what: "a Postgres server", package: "postgresql" });
+    }
+    if wants(Part::Prometheus) && prometheus().is_none() {
+        needs.push(apt::Need { part: Part::Prometheus, what: "Prometheus", package: "prometheus" });
     }
     if !needs.is_empty() {
         steps.time("Debian packages", || apt::install(&place, &needs, &mut missing))?;
@@ -175,6 +179,16 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
             }),
         }
     }
+    if wants(Part::Prometheus) {
+        match prometheus() {
+            Some(path) => note("GAUNTLET_TEST_PROMETHEUS", path),
+            None => missing.push(Missing {
+                part: Part::Prometheus,
+                what: "Prometheus".to_owned(),
+                cure: "install prometheus, or set GAUNTLET_TEST_PROMETHEUS to one".to_owned(),
+            }),
+        }
+    }
     if missing.is_empty() { Ok(environment) } else { refuse(&missing) }
 }
 
@@ -232,6 +246,13 @@ fn redis_server() -> Option<PathBuf> {
         return Some(PathBuf::from(path));
     }
     ["redis-server", "valkey-server"].into_iter().find_map(find_program)
+}
+
+fn prometheus() -> Option<PathBuf> {
+    if let Some(path) = env::var_os("GAUNTLET_TEST_PROMETHEUS").filter(|value| !value.is_empty()) {
+        return Some(PathBuf::from(path));
+    }
+    find_program("prometheus")
 }
 
 /// The folder with Postgres's own programs, which Debian keeps off the path.

@@ -80,12 +80,23 @@ pub enum Command {
     Reconcile(Reconcile),
     /// What would be saved, from real traffic
     Advice(Advice),
+    /// What `/metrics` offers, and a Grafana dashboard of it
+    #[command(subcommand)]
+    Metrics(Metrics),
     /// Prompt versions and their labels
     #[command(subcommand)]
     Prompt(Prompt),
     /// The guards, from the shell
     #[command(subcommand)]
     Guard(Guard),
+}
+
+#[derive(Subcommand)]
+pub enum Metrics {
+    /// Every metric with its kind, labels and meaning
+    List,
+    /// A dashboard to import into Grafana (Dashboards, New, Import)
+    Dashboard,
 }
 
 #[derive(Subcommand)]

@@ -62,6 +62,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Reprice(reprice) => done(command::reprice::run(&place, &reprice)),
         Command::Reconcile(reconcile) => command::reconcile::run(&place, &reconcile),
         Command::Advice(advice) => done(command::advice::run(&place, &advice)),
+        Command::Metrics(metrics) => done(command::metrics::run(&metrics, place.json)),
         Command::Prompt(prompt) => done(command::manage::prompt(&place, prompt)),
         Command::Guard(guard) => done(command::guard::run(&place, guard)),
     }

@@ -1,6 +1,6 @@
 //! What tests bring with them: a scripted provider over real HTTP, a clock driven by hand, the built binary under
 //! control, a small HTTP client that keeps arrival times, a real small model, real Redis and Postgres
-//! servers to be stopped at the worst moment, a product that shows spans, and the vendors' own SDKs.
+//! servers to be stopped at the worst moment, a Prometheus, a product that shows spans, and the vendors' own SDKs.
 //!
 //! Everything here is blocking and runs on threads of its own, so that tests may be sync or async. Nothing listens
 //! anywhere but on 127.0.0.1, at ports the system picks. Failures of the test's own means panic: they are no result.
@@ -15,6 +15,7 @@ pub mod phoenix;
 pub mod port;
 pub mod postgres;
 mod process;
+pub mod prometheus;
 pub mod provider;
 pub mod redis;
 pub mod sdk;
@@ -25,6 +26,7 @@ pub use llama::LlamaServer;
 pub use phoenix::PhoenixServer;
 pub use port::free_port;
 pub use postgres::PostgresServer;
+pub use prometheus::PrometheusServer;
 pub use provider::{Played, PlayedEnd, Provider, Seen, Step};
 pub use redis::RedisServer;
 pub use sdk::Conversation;

@@ -54,6 +54,11 @@ pub fn postgres_programs() -> Option<PathBuf> {
     })
 }
 
+/// The program of Prometheus.
+pub fn prometheus() -> Option<PathBuf> {
+    server("prometheus", "GAUNTLET_TEST_PROMETHEUS", || find(&["prometheus"], &search_path()))
+}
+
 fn server(part: &str, variable: &str, look: impl Fn() -> Option<PathBuf>) -> Option<PathBuf> {
     let without = env::var("GAUNTLET_TEST_WITHOUT").unwrap_or_default();
     let set = env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);

@@ -439,13 +439,13 @@ pub fn gauges<'a>(
 ) -> Vec<Gauge<'a>> {
     let mut gauges = Vec::new();
     for ((_, stats), labels) in stats.iter().zip(labels) {
-        let mut add = |name, help, value: u64| gauges.push(Gauge { name, help, labels, value: value as f64 });
-        add("gauntlet_export_queue_bytes", "Bytes of spans that wait for a receiver.", stats.queue_bytes);
-        add("gauntlet_export_queue_spans", "Spans that wait for a receiver.", stats.queue_spans);
-        add("gauntlet_export_sent_total", "Spans that a receiver has taken.", stats.sent);
-        add("gauntlet_export_failed_total", "Requests to a receiver that came to nothing.", stats.failed);
-        add("gauntlet_export_refused_total", "Spans that a receiver refused for good.", stats.refused);
-        add("gauntlet_export_dropped_total", "Spans that a full queue had no room for.", stats.dropped);
+        let mut add = |name, value: u64| gauges.push(Gauge { name, labels, value: value as f64 });
+        add("gauntlet_export_queue_bytes", stats.queue_bytes);
+        add("gauntlet_export_queue_spans", stats.queue_spans);
+        add("gauntlet_export_sent_total", stats.sent);
+        add("gauntlet_export_failed_total", stats.failed);
+        add("gauntlet_export_refused_total", stats.refused);
+        add("gauntlet_export_dropped_total", stats.dropped);
     }
     gauges
 }

@@ -8,6 +8,8 @@
 //! Plain threads, no async: everything here either takes microseconds or runs on a thread of its own. What it does not
 //! do: decide what is recorded, redact, or read the clock.
 
+pub mod catalog;
+pub mod dashboard;
 pub mod disk;
 pub mod drain;
 pub mod error;

@@ -8,6 +8,7 @@ use std::{
 use gauntlet_types::NanoUsd;
 
 use crate::{
+    catalog::{self, Metric},
     metrics::Totals,
     series::{
         DURATION_US, FIRST_CHUNK_US, Histogram, OPERATION_US, PER_CHUNK_US, Series, TOKEN_TYPES, TOKENS,
@@ -17,8 +18,8 @@ use crate::{
 /// A figure that is read when asked for: connections, bytes waiting, a breaker's state.
 #[derive(Clone, Copy, Debug)]
 pub struct Gauge<'a> {
-    pub name: &'a str,
-    pub help: &'a str,
+    /// As the catalog has it.
+    pub name: &'static str,
     pub labels: &'a [(&'a str, &'a str)],
     pub value: f64,
 }
@@ -35,8 +36,7 @@ pub(crate) fn render(totals: &Totals, gauges: &[Gauge<'_>]) -> String {
     let mut last = "";
     for gauge in gauges {
         if gauge.name != last {
-            let kind = if gauge.name.ends_with("_total") { "counter" } else { "gauge" };
-            text.family(gauge.name, kind, gauge.help);
+            text.family(gauge.name);
             last = gauge.name;
         }
         text.sample(gauge.name, gauge.labels, float(gauge.value));
@@ -46,7 +46,7 @@ pub(crate) fn render(totals: &Totals, gauges: &[Gauge<'_>]) -> String {
 
 fn requests(text: &mut Text, totals: &Totals) {
     const REQUESTS: &str = "gauntlet_requests_total";
-    text.family(REQUESTS, "counter", "Calls, by how they ended.");
+    text.family(REQUESTS);
     // The operation is a label of the gen_ai metrics only.
     let requests = totals.group(|(route, model, provider, outcome, _)| [route, model, provider, outcome]);
     for ([route, model, provider, outcome], series) in &requests {
@@ -55,18 +55,18 @@ fn requests(text: &mut Text, totals: &Totals) {
     }
     let spent = totals.group(|(route, model, provider, _, _)| [route, model, provider]);
     const COST: &str = "gauntlet_cost_usd_total";
-    text.family(COST, "counter", "What calls cost, in US dollars.");
+    text.family(COST);
     for ([route, model, provider], series) in &spent {
         text.sample(COST, &[("route", *route), ("model", model), ("provider", provider)], Usd(series.cost));
     }
     const CUT_SHORT: &str = "gauntlet_cut_short_total";
-    text.family(CUT_SHORT, "counter", "Answers that ended at their token limit (finish_reason length).");
+    text.family(CUT_SHORT);
     for ([route, model, provider], series) in &spent {
         let labels = [("route", *route), ("model", model), ("provider", provider)];
         text.sample(CUT_SHORT, &labels, series.cut_short);
     }
     const TOKENS_TOTAL: &str = "gauntlet_tokens_total";
-    text.family(TOKENS_TOTAL, "counter", "Tokens, each counted under one type.");
+    text.family(TOKENS_TOTAL);
     for ([route, model, provider], series) in &spent {
         for (kind, count) in TOKEN_TYPES.iter().zip(series.tokens) {
             let labels = [("route", *route), ("model", model), ("provider", provider), ("type", kind)];
@@ -78,7 +78,7 @@ fn requests(text: &mut Text, totals: &Totals) {
 fn histograms(text: &mut Text, totals: &Totals) {
     let routes = totals.group(|(route, model, _, _, _)| [route, model]);
     const DURATION: &str = "gauntlet_request_duration_seconds";
-    text.family(DURATION, "histogram", "From the first byte of a request to the last byte of its answer.");
+    text.family(DURATION);
     for ([route, model], series) in &routes {
         text.histogram(
             DURATION,
@@ -89,7 +89,7 @@ fn histograms(text: &mut Text, totals: &Totals) {
         );
     }
     const FIRST: &str = "gauntlet_first_token_seconds";
-    text.family(FIRST, "histogram", "From the first byte of a request to the first token of its answer.");
+    text.family(FIRST);
     for ([route, model], series) in routes.iter().filter(|(_, series)| series.first_token.count() > 0) {
         text.histogram(
             FIRST,
@@ -103,28 +103,28 @@ fn histograms(text: &mut Text, totals: &Totals) {
 
 fn tallies(text: &mut Text, totals: &Totals) {
     const GUARD: &str = "gauntlet_guardrail_decisions_total";
-    text.family(GUARD, "counter", "Findings of the guards and what was done about them.");
+    text.family(GUARD);
     for ((direction, kind, action), count) in &totals.guard {
         text.sample(GUARD, &[("direction", *direction), ("kind", kind), ("action", action)], count);
     }
     const ERRORS: &str = "gauntlet_errors_total";
-    text.family(ERRORS, "counter", "Calls that ended with an error, by its code.");
+    text.family(ERRORS);
     for (code, count) in &totals.codes {
         text.sample(ERRORS, &[("code", *code)], count);
     }
     const CACHE: &str = "gauntlet_cache_total";
-    text.family(CACHE, "counter", "Calls, by what the cache did.");
+    text.family(CACHE);
     for (result, count) in &totals.cache {
         text.sample(CACHE, &[("result", *result)], count);
     }
     const LIMITED: &str = "gauntlet_rate_limited_total";
-    text.family(LIMITED, "counter", "Calls refused by a rate or concurrency limit.");
+    text.family(LIMITED);
     text.sample(LIMITED, &[], totals.rate_limited);
     const REFUSED: &str = "gauntlet_budget_refused_total";
-    text.family(REFUSED, "counter", "Calls refused by a budget.");
+    text.family(REFUSED);
     text.sample(REFUSED, &[], totals.budget_refused);
     const ATTEMPTS: &str = "gauntlet_attempts_total";
-    text.family(ATTEMPTS, "counter", "Attempts at a provider, by how they ended.");
+    text.family(ATTEMPTS);
     for ((provider, end), count) in &totals.attempts {
         text.sample(ATTEMPTS, &[("provider", &**provider), ("end", end)], count);
     }
@@ -135,7 +135,7 @@ fn gen_ai(text: &mut Text, totals: &Totals) {
     let asked = totals.group(|(_, model, provider, _, operation)| [operation, provider, model]);
     let asked: Vec<_> = asked.iter().filter(|(_, series)| series.operation.count() > 0).collect();
     const USAGE: &str = "gen_ai_client_token_usage";
-    text.family(USAGE, "histogram", "Tokens of an operation, input and output.");
+    text.family(USAGE);
     for (key, series) in &asked {
         let [operation, provider, model] = operation_labels(key);
         for (kind, histogram) in [("input", &series.tokens_in), ("output", &series.tokens_out)] {
@@ -146,21 +146,17 @@ fn gen_ai(text: &mut Text, totals: &Totals) {
         }
     }
     const DURATION: &str = "gen_ai_client_operation_duration_seconds";
-    text.family(DURATION, "histogram", "Duration of an operation, retries included.");
+    text.family(DURATION);
     for (key, series) in &asked {
         text.histogram(DURATION, &operation_labels(key), &series.operation, &OPERATION_US, MICRO);
     }
     const FIRST: &str = "gen_ai_client_operation_time_to_first_chunk_seconds";
-    text.family(FIRST, "histogram", "Of streams, from the request to the provider to the first piece.");
+    text.family(FIRST);
     for (key, series) in asked.iter().filter(|(_, series)| series.first_chunk.count() > 0) {
         text.histogram(FIRST, &operation_labels(key), &series.first_chunk, &FIRST_CHUNK_US, MICRO);
     }
     const PER_CHUNK: &str = "gen_ai_client_operation_time_per_output_chunk_seconds";
-    text.family(
-        PER_CHUNK,
-        "histogram",
-        "Of streams, between two pieces; those of a call count at their mean.",
-    );
+    text.family(PER_CHUNK);
     for (key, series) in asked.iter().filter(|(_, series)| series.per_chunk.count() > 0) {
         text.histogram(PER_CHUNK, &operation_labels(key), &series.per_chunk, &PER_CHUNK_US, MICRO);
     }
@@ -196,9 +192,12 @@ const MICRO: f64 = 1e-6;
 struct Text(String);
 
 impl Text {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        let help = help.replace('\\', "\\\\").replace('\n', "\\n");
-        self.push(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+    fn family(&mut self, name: &str) {
+        let metric = catalog::find(name);
+        debug_assert!(metric.is_some(), "{name} is not in the catalog");
+        if let Some(Metric { help, kind, .. }) = metric {
+            self.push(format_args!("# HELP {name} {help}\n# TYPE {name} {}\n", kind.as_str()));
+        }
     }
 
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {

@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod events;
 pub mod guard;
 pub mod manage;
+pub mod metrics;
 pub mod prices;
 pub mod reconcile;
 pub mod replica;

@@ -1,5 +1,10 @@
 //! What the running program lends to its management.
 
+use std::collections::BTreeMap;
+
+use gauntlet_policy::budget::Line;
+use gauntlet_trace::Gauge;
+
 use super::*;
 
 impl Runtime for Live {
@@ -17,53 +22,37 @@ impl Runtime for Live {
     }
 
     fn metrics(&self) -> String {
-        let gauge = |name, help, value: f64| gauntlet_trace::Gauge { name, help, labels: &[], value };
+        let gauge = |name, value: f64| Gauge { name, labels: &[], value };
         let state = self.shared.ledger.state(self.shared.clock.now());
         let mut gauges = self.drainer.stats().gauges();
-        gauges.push(gauge("gauntlet_calls_running", "Calls under way.", self.shared.tasks.running() as f64));
-        gauges.push(gauge(
-            "gauntlet_holds_open",
-            "Budget holds of calls under way.",
-            state.open_holds as f64,
-        ));
+        gauges.push(gauge("gauntlet_calls_running", self.shared.tasks.running() as f64));
+        gauges.push(gauge("gauntlet_holds_open", state.open_holds as f64));
         let held: i64 =
             state.lines.iter().filter(|line| line.charge.measure.is_usd()).map(|line| line.held).sum();
-        gauges.push(gauge(
-            "gauntlet_held_usd",
-            "USD held by calls under way, summed over budgets.",
-            held as f64 / 1e9,
-        ));
+        gauges.push(gauge("gauntlet_held_usd", held as f64 / NANO));
         if let Some(sharing) = self.shared.ledger.sharing() {
-            let is_up = f64::from(u8::from(!sharing.is_down()));
-            gauges.push(gauge(
-                "gauntlet_shared_store_up",
-                "Whether the store where replicas meet answers.",
-                is_up,
-            ));
-            gauges.push(gauge(
-                "gauntlet_replicas",
-                "Gateways alive at the shared store.",
-                sharing.replicas().into(),
-            ));
+            gauges.push(gauge("gauntlet_shared_store_up", f64::from(u8::from(!sharing.is_down()))));
+            gauges.push(gauge("gauntlet_replicas", sharing.replicas().into()));
         }
         let (mut waiting, mut lost) = (0, 0);
         for spool in self.spools.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             waiting += spool.waiting_bytes();
             lost += spool.records_lost();
         }
-        gauges.push(gauge(
-            "gauntlet_spool_bytes_in_memory",
-            "Bytes of records that the disk does not take.",
-            waiting as f64,
-        ));
-        gauges.push(gauge(
-            "gauntlet_records_lost",
-            "Records that neither disk nor memory had room for.",
-            lost as f64,
-        ));
+        gauges.push(gauge("gauntlet_spool_bytes_in_memory", waiting as f64));
+        gauges.push(gauge("gauntlet_records_lost", lost as f64));
         let exported = self.exporters.stats();
         let labels: Vec<_> = exported.iter().map(|(name, _)| [("exporter", name.as_str())]).collect();
         gauges.extend(gauntlet_trace::export::gauges(&exported, &labels));
+        let fullest = fullest(&state.lines);
+        let labels: Vec<_> = fullest.iter().map(|line| budget_labels(line)).collect();
+        for (line, labels) in fullest.iter().zip(&labels) {
+            let unit = if line.charge.measure.is_usd() { NANO } else { 1.0 };
+            let used = line.spent.saturating_add(line.held).saturating_add(line.elsewhere);
+            gauges.push(Gauge { name: "gauntlet_budget_used", labels, value: used as f64 / unit });
+            let cap = line.cap.unwrap_or(0) as f64 / unit;
+            gauges.push(Gauge { name: "gauntlet_budget_cap", labels, value: cap });
+        }
         self.metrics.render(&gauges)
     }
 
@@ -119,4 +108,32 @@ impl Runtime for Live {
         std::thread::Builder::new().name("tail".into()).spawn(forward).ok()?;
         Some(rx)
     }
+}
+
+const NANO: f64 = 1e9;
+/// Budgets shown as metrics: each is two series, and users and sessions have budgets without number.
+const BUDGETS_MAX: usize = 200;
+
+/// The budgets with a cap, fullest first; of one whose window has just turned, the new window.
+fn fullest(lines: &[Line]) -> Vec<&Line> {
+    let mut newest = BTreeMap::new();
+    for line in lines.iter().filter(|line| line.cap.is_some_and(|cap| cap > 0)) {
+        let kept = newest.entry(budget_labels(line)).or_insert(line);
+        if line.charge.period > kept.charge.period {
+            *kept = line;
+        }
+    }
+    let mut fullest: Vec<&Line> = newest.into_values().collect();
+    let share = |line: &Line| {
+        (line.spent.saturating_add(line.held).saturating_add(line.elsewhere)) as f64
+            / line.cap.unwrap_or(1) as f64
+    };
+    fullest.sort_by(|a, b| share(b).total_cmp(&share(a)).then_with(|| a.charge.key.cmp(&b.charge.key)));
+    fullest.truncate(BUDGETS_MAX);
+    fullest
+}
+
+fn budget_labels(line: &Line) -> [(&'static str, &str); 3] {
+    let charge = &line.charge;
+    [("scope", &charge.scope), ("key", &charge.key), ("measure", charge.measure.as_str())]
 }

@@ -14,6 +14,7 @@ mod cache;
 mod console_in_a_browser;
 mod crash_points;
 mod cut_streams;
+mod dashboard;
 mod demo;
 mod documents;
 mod fidelity;

@@ -115,35 +115,15 @@ pub struct DrainerStats {
 
 impl DrainerStats {
     pub fn gauges(&self) -> Vec<Gauge<'static>> {
-        let gauge = |name, help, value: u64| Gauge { name, help, labels: &[], value: value as f64 };
+        let gauge = |name, value: u64| Gauge { name, labels: &[], value: value as f64 };
         vec![
-            gauge(
-                "gauntlet_spool_bytes_waiting",
-                "Bytes in the spool that are not in the trace store yet.",
-                self.spool_bytes_waiting,
-            ),
-            gauge("gauntlet_spool_segments", "Spool segments on disk.", self.segments),
-            gauge(
-                "gauntlet_spool_damaged_bytes",
-                "Bytes of the spool that could not be read.",
-                self.damaged_bytes,
-            ),
-            gauge(
-                "gauntlet_store_failing",
-                "1 while the trace store refuses records.",
-                u64::from(self.store_failing),
-            ),
-            gauge(
-                "gauntlet_store_failures",
-                "Batches that the trace store refused since the start.",
-                self.store_failures,
-            ),
-            gauge("gauntlet_records_stored", "Records stored since the start.", self.records_stored),
-            gauge(
-                "gauntlet_tail_records_dropped",
-                "Records that a slow live tail missed since the start.",
-                self.tail_dropped,
-            ),
+            gauge("gauntlet_spool_bytes_waiting", self.spool_bytes_waiting),
+            gauge("gauntlet_spool_segments", self.segments),
+            gauge("gauntlet_spool_damaged_bytes", self.damaged_bytes),
+            gauge("gauntlet_store_failing", u64::from(self.store_failing)),
+            gauge("gauntlet_store_failures", self.store_failures),
+            gauge("gauntlet_records_stored", self.records_stored),
+            gauge("gauntlet_tail_records_dropped", self.tail_dropped),
         ]
     }
 }

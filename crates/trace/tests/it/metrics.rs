@@ -167,16 +167,16 @@ fn names_are_escaped_and_gauges_stand_together() {
     let metrics = Metrics::new();
     let route = "a\"b\\c\nd} 1";
     metrics.observe(&CallRecord { route: route.into(), ..support::record(1) });
-    let gauge = |name, labels, value| Gauge { name, help: "Two lines\nand a \\.", labels, value };
+    let gauge = |name, labels, value| Gauge { name, labels, value };
     let text = metrics.render(&[
-        gauge("gauntlet_breaker_open", &[("target", "openai/\"x\"")], 1.0),
-        gauge("gauntlet_memory_bytes", &[], f64::INFINITY),
-        gauge("gauntlet_breaker_open", &[("target", "b")], 0.0),
+        gauge("gauntlet_export_queue_bytes", &[("exporter", "a \"x\"")], 1.0),
+        gauge("gauntlet_held_usd", &[], f64::INFINITY),
+        gauge("gauntlet_export_queue_bytes", &[("exporter", "b")], 0.0),
     ]);
     let samples = parse(&text);
     assert!(samples.keys().any(|(_, labels)| labels.get("route").is_some_and(|found| found == route)));
-    assert_eq!(samples[&("gauntlet_breaker_open".into(), labels(&[("target", "openai/\"x\"")]))], 1.0);
-    assert_eq!(samples[&("gauntlet_memory_bytes".into(), Labels::new())], f64::INFINITY);
+    assert_eq!(samples[&("gauntlet_export_queue_bytes".into(), labels(&[("exporter", "a \"x\"")]))], 1.0);
+    assert_eq!(samples[&("gauntlet_held_usd".into(), Labels::new())], f64::INFINITY);
 }
 
 #[test]

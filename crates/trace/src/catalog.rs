@@ -1,0 +1,107 @@
+//! Every metric there is: the one list that `/metrics`, `gauntlet metrics list` and the dashboard are made from.
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+impl Kind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub labels: &'static [&'static str],
+    pub help: &'static str,
+}
+
+/// A metric by its name. A name that is not listed is a mistake of ours, found by every test that renders it.
+pub fn find(name: &str) -> Option<&'static Metric> {
+    METRICS.iter().find(|metric| metric.name == name)
+}
+
+const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Counter, labels, help }
+}
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Gauge, labels, help }
+}
+
+const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Histogram, labels, help }
+}
+
+const CALL: &[&str] = &["route", "model", "provider"];
+const OPERATION: &[&str] = &["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"];
+const BUDGET: &[&str] = &["scope", "key", "measure"];
+const EXPORTER: &[&str] = &["exporter"];
+
+#[rustfmt::skip] // a table reads best a line each
+pub const METRICS: &[Metric] = &[
+    counter("gauntlet_requests_total", &["route", "model", "provider", "outcome"], "Calls, by how they ended."),
+    counter("gauntlet_cost_usd_total", CALL, "What calls cost, in US dollars."),
+    counter("gauntlet_cut_short_total", CALL, "Answers that ended at their token limit (finish_reason length)."),
+    counter("gauntlet_tokens_total", &["route", "model", "provider", "type"], "Tokens, each counted under one type."),
+    histogram("gauntlet_request_duration_seconds", &["route", "model"], "From the first byte of a request to the last byte of its answer."),
+    histogram("gauntlet_first_token_seconds", &["route", "model"], "From the first byte of a request to the first token of its answer."),
+    counter("gauntlet_guardrail_decisions_total", &["direction", "kind", "action"], "Findings of the guards and what was done about them."),
+    counter("gauntlet_errors_total", &["code"], "Calls that ended with an error, by its code."),
+    counter("gauntlet_cache_total", &["result"], "Calls, by what the cache did."),
+    counter("gauntlet_rate_limited_total", &[], "Calls refused by a rate or concurrency limit."),
+    counter("gauntlet_budget_refused_total", &[], "Calls refused by a budget."),
+    counter("gauntlet_attempts_total", &["provider", "end"], "Attempts at a provider, by how they ended."),
+    histogram("gen_ai_client_token_usage", &["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_token_type"], "Tokens of an operation, input and output."),
+    histogram("gen_ai_client_operation_duration_seconds", OPERATION, "Duration of an operation, retries included."),
+    histogram("gen_ai_client_operation_time_to_first_chunk_seconds", OPERATION, "Of streams, from the request to the provider to the first piece."),
+    histogram("gen_ai_client_operation_time_per_output_chunk_seconds", OPERATION, "Of streams, between two pieces; those of a call count at their mean."),
+    gauge("gauntlet_calls_running", &[], "Calls under way."),
+    gauge("gauntlet_holds_open", &[], "Budget holds of calls under way."),
+    gauge("gauntlet_held_usd", &[], "USD held by calls under way, summed over budgets."),
+    gauge("gauntlet_budget_used", BUDGET, "Spent and held of a budget that has a cap, in USD, tokens or requests. The fullest 200."),
+    gauge("gauntlet_budget_cap", BUDGET, "The cap of the same budgets."),
+    gauge("gauntlet_shared_store_up", &[], "Whether the store where replicas meet answers."),
+    gauge("gauntlet_replicas", &[], "Gateways alive at the shared store."),
+    gauge("gauntlet_spool_bytes_waiting", &[], "Bytes in the spool that are not in the trace store yet."),
+    gauge("gauntlet_spool_segments", &[], "Spool segments on disk."),
+    gauge("gauntlet_spool_bytes_in_memory", &[], "Bytes of records that the disk does not take."),
+    gauge("gauntlet_spool_damaged_bytes", &[], "Bytes of the spool that could not be read."),
+    gauge("gauntlet_store_failing", &[], "1 while the trace store refuses records."),
+    counter("gauntlet_store_failures", &[], "Batches that the trace store refused since the start."),
+    counter("gauntlet_records_stored", &[], "Records stored since the start."),
+    counter("gauntlet_records_lost", &[], "Records that neither disk nor memory had room for."),
+    counter("gauntlet_tail_records_dropped", &[], "Records that a slow live tail missed since the start."),
+    gauge("gauntlet_export_queue_bytes", EXPORTER, "Bytes of spans that wait for a receiver."),
+    gauge("gauntlet_export_queue_spans", EXPORTER, "Spans that wait for a receiver."),
+    counter("gauntlet_export_sent_total", EXPORTER, "Spans that a receiver has taken."),
+    counter("gauntlet_export_failed_total", EXPORTER, "Requests to a receiver that came to nothing."),
+    counter("gauntlet_export_refused_total", EXPORTER, "Spans that a receiver refused for good."),
+    counter("gauntlet_export_dropped_total", EXPORTER, "Spans that a full queue had no room for."),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_prometheus_and_stand_once() {
+        for (at, metric) in METRICS.iter().enumerate() {
+            let is_plain =
+                |name: &str| name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+            assert!(is_plain(metric.name) && metric.labels.iter().all(|label| is_plain(label)), "{metric:?}");
+            assert!(metric.name.starts_with("gauntlet_") || metric.name.starts_with("gen_ai_"), "{metric:?}");
+            assert!(metric.help.ends_with('.'), "{metric:?}");
+            assert!(METRICS[..at].iter().all(|other| other.name != metric.name), "{metric:?}");
+        }
+    }
+}
