@@ -192,6 +192,7 @@ impl Call {
             config_version: snapshot.policy.version().clone(),
             dropped: Vec::new(),
             injected: Vec::new(),
+            texts_gone: None,
             judge_score: None,
         };
         let running = shared.tasks.enter();

@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::bills::{
     Correction, Reconciliation, RecordCursor, RecordPage, RecordQuery, Repricing, SpendQuery, SpendRow,
 };
+use crate::keep::Cut;
 
 /// A record with its texts (JSON, redacted).
 #[derive(Clone, Debug)]
@@ -258,6 +259,21 @@ pub trait TraceStore: Send + Sync {
     fn reconciliation_add(&self, reconciliation: &Reconciliation) -> Result<(), StoreError>;
     /// Newest first.
     fn reconciliation_list(&self, limit: u32) -> Result<Vec<Reconciliation>, StoreError>;
+    /// Where the newest call stands in the order of arrival, as cursors of [`TraceStore::record_page`] count; 0 without any.
+    fn record_newest(&self) -> Result<i64, StoreError>;
+    /// Spans in the order of arrival, those behind `after`.
+    fn span_page(&self, after: i64, limit: u32) -> Result<Vec<SpanRow>, StoreError>;
+    /// Takes away what is named of calls, in one transaction; what is gone already and unknown calls are passed over. Says
+    /// how many calls it changed.
+    fn cut(&self, calls: &[(CallId, Cut)]) -> Result<u64, StoreError>;
+    /// The same of spans, by their `seq`.
+    fn span_cut(&self, spans: &[(i64, Cut)]) -> Result<u64, StoreError>;
+    /// Gives the room of what was cut back to the file system, as far as the store can without holding batches up.
+    /// `thoroughly` waits for readers, so that nothing of it is left in a log either.
+    fn shrink(&self, thoroughly: bool) -> Result<(), StoreError>;
+    /// How far a job in the background has come; 0 before it began.
+    fn progress(&self, job: &str) -> Result<i64, StoreError>;
+    fn progress_set(&self, job: &str, at: i64) -> Result<(), StoreError>;
     /// A cheap question that fails when the store does.
     fn ping(&self) -> Result<(), StoreError>;
 }

@@ -353,6 +353,7 @@ impl Maker {
             config_version: "c0ffee12".into(),
             dropped: Vec::new(),
             injected: Vec::new(),
+            texts_gone: None,
             judge_score: None,
         }
     }

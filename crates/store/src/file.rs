@@ -39,6 +39,8 @@ pub(crate) fn open_writer(path: &Path, kind: &Kind) -> Result<Connection, OpenEr
     // First look at what is there: a foreign or damaged file is left as it was.
     check(path, kind, &connection)?;
     connection.pragma_update(None, "page_size", kind.page_size).map_err(failed)?;
+    // Of a file that is there already this takes effect with its next `vacuum`: see `traces/cut.rs`.
+    connection.pragma_update(None, "auto_vacuum", "incremental").map_err(failed)?;
     connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
     tune(&connection, kind).map_err(failed)?;
     migrate(path, kind, &mut connection)?;
@@ -96,6 +98,8 @@ fn tune(connection: &Connection, kind: &Kind) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -i64::from(kind.cache_kib_writer))?;
     connection.pragma_update(None, "temp_store", "memory")?;
+    // What is erased is overwritten, not only unlinked.
+    connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "wal_autocheckpoint", kind.autocheckpoint)
 }
 

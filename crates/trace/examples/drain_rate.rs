@@ -14,9 +14,9 @@ use std::{fs, io::Write, sync::Arc, thread, time::Duration};
 use flate2::{Compression, write::GzEncoder};
 
 use gauntlet_ports::{
-    Arrived, BudgetSpent, Correction, Grain, Overview, Reconciliation, RecordCursor, RecordPage, RecordQuery,
-    Repricing, SpanFilter, SpanRow, SpendQuery, SpendRow, Spool, SpoolPosition, StoreError, StoredCall,
-    StoredSpan, TraceFilter, TraceRow, TraceStore,
+    Arrived, BudgetSpent, Correction, Cut, Grain, Overview, Reconciliation, RecordCursor, RecordPage,
+    RecordQuery, Repricing, SpanFilter, SpanRow, SpendQuery, SpendRow, Spool, SpoolPosition, StoreError,
+    StoredCall, StoredSpan, TraceFilter, TraceRow, TraceStore,
 };
 use gauntlet_trace::{Drainer, DrainerConfig, Exporter, Exporters, FileSpool, Posted, SpoolLimits};
 use gauntlet_types::{CallId, Day, ExportProfile, SpanId, Timestamp, TraceId};
@@ -34,6 +34,34 @@ impl TraceStore for Nowhere {
 
     fn span_get(&self, _trace: TraceId, _span: SpanId) -> Result<Option<StoredSpan>, StoreError> {
         Ok(None)
+    }
+
+    fn record_newest(&self) -> Result<i64, StoreError> {
+        Ok(0)
+    }
+
+    fn span_page(&self, _after: i64, _limit: u32) -> Result<Vec<SpanRow>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn cut(&self, _calls: &[(CallId, Cut)]) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    fn span_cut(&self, _spans: &[(i64, Cut)]) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    fn shrink(&self, _thoroughly: bool) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn progress(&self, _job: &str) -> Result<i64, StoreError> {
+        Ok(0)
+    }
+
+    fn progress_set(&self, _job: &str, _at: i64) -> Result<(), StoreError> {
+        Ok(())
     }
 
     fn spool_positions(&self) -> Result<Vec<SpoolPosition>, StoreError> {

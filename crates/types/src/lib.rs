@@ -24,7 +24,7 @@ pub use id::{CallId, Name, SpanId, TraceId};
 pub use money::{MoneyError, NanoUsd, PicoUsdPerToken, TokenCount};
 pub use record::{
     Attempt, AttemptEnd, Billed, BudgetAction, BudgetNote, CacheUse, CallRecord, Charge, Drawn, Measure,
-    Outcome, Stage, StageTime, StreamTiming,
+    Outcome, Stage, StageTime, StreamTiming, TextsGone,
 };
 pub use span::{Document, SpanKind, SpanRecord};
 pub use time::{Day, Mono, Timestamp};

@@ -365,6 +365,16 @@ pub struct BudgetNote {
     pub instead_of: Option<Name>,
 }
 
+/// Why the words of a call or span are not there any more.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TextsGone {
+    /// Not among those that `sampling` keeps.
+    Sampled,
+    /// Older than `retention` keeps them.
+    Expired,
+}
+
 /// How a streamed answer arrived from the model.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct StreamTiming {
@@ -464,6 +474,8 @@ pub struct CallRecord {
     /// Request fields that we added.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub injected: Vec<Name>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub texts_gone: Option<TextsGone>,
     /// From 0 to 1, once a judge has looked at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judge_score: Option<f32>,

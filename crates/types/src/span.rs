@@ -6,6 +6,7 @@ use crate::{
     call::Caller,
     id::{Name, SpanId, TraceId},
     money::NanoUsd,
+    record::TextsGone,
     time::Timestamp,
     usage::Usage,
 };
@@ -108,4 +109,6 @@ pub struct SpanRecord {
     /// As the sender says, else by our prices; never part of a budget or a bill, since no money went by here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<NanoUsd>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub texts_gone: Option<TextsGone>,
 }

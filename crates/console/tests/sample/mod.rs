@@ -343,6 +343,7 @@ pub fn call() -> StoredCall {
         config_version: "c41f".into(),
         dropped: vec!["logit_bias".into()],
         injected: vec!["stream_options".into()],
+        texts_gone: None,
         judge_score: Some(0.92),
     };
     let input = r#"{"model":"support","temperature":0.2,"max_tokens":400,"stream":true,

@@ -8,6 +8,7 @@
 
 mod bills;
 mod control;
+mod cut;
 mod limits;
 mod paging;
 pub mod replica;
@@ -52,6 +53,7 @@ pub fn trace_store(make: &dyn Fn() -> Arc<dyn TraceStore>) {
     spans::pages_pass_spans_of_one_instant(&*make());
     spans::a_trace_of_a_hundred_thousand_spans_is_kept(&*make());
     spans::hostile_spans_survive(&*make());
+    cut::cuts(&*make());
 }
 
 /// Checks a control store. `make` gives an empty one at each call.

@@ -117,6 +117,7 @@ pub fn span(number: u32, seconds: i64) -> StoredSpan {
             documents: Vec::new(),
             usage: Usage::default(),
             cost: None,
+            texts_gone: None,
         },
         input: Bytes::from(format!(r#"[{{"role":"user","content":"question {number}"}}]"#)),
         output: Bytes::from(format!(r#"[{{"role":"assistant","content":"answer {number}"}}]"#)),
@@ -210,6 +211,7 @@ fn record(number: u32, started: Timestamp) -> CallRecord {
         config_version: "c1".into(),
         dropped: Vec::new(),
         injected: Vec::new(),
+        texts_gone: None,
         judge_score: None,
     }
 }

@@ -5,6 +5,7 @@
 
 mod append;
 mod control;
+mod cut;
 mod database;
 mod figures;
 mod find;
@@ -18,9 +19,9 @@ mod values;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gauntlet_ports::{
-    Arrived, BudgetSpent, Correction, Grain, Overview, Reconciliation, RecordCursor, RecordPage, RecordQuery,
-    Repricing, SpanFilter, SpanRow, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall, StoredSpan,
-    TraceFilter, TraceRow, TraceStore,
+    Arrived, BudgetSpent, Correction, Cut, Grain, Overview, Reconciliation, RecordCursor, RecordPage,
+    RecordQuery, Repricing, SpanFilter, SpanRow, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall,
+    StoredSpan, TraceFilter, TraceRow, TraceStore,
 };
 use gauntlet_types::{CallId, Day, SpanId, Timestamp, TraceId};
 use tokio_postgres::types::Type;
@@ -184,6 +185,54 @@ impl TraceStore for PostgresTraces {
 
     fn reconciliation_list(&self, limit: u32) -> Result<Vec<Reconciliation>, StoreError> {
         self.read("listing reconciliations", |connection| reprice::reconciliations(connection, limit))
+    }
+
+    fn record_newest(&self) -> Result<i64, StoreError> {
+        self.read("looking for the newest call", |connection| {
+            let rows = connection.query("select coalesce(max(rid), 0) from llm_traces", &[])?;
+            rows.first().map_or(Ok(0), |row| Columns(row).get(0))
+        })
+    }
+
+    fn span_page(&self, after: i64, limit: u32) -> Result<Vec<SpanRow>, StoreError> {
+        self.read("reading spans", |connection| spans::page(connection, after, limit))
+    }
+
+    fn cut(&self, calls: &[(CallId, Cut)]) -> Result<u64, StoreError> {
+        self.write("cutting calls", |connection| cut::calls(connection, calls))
+    }
+
+    fn span_cut(&self, spans: &[(i64, Cut)]) -> Result<u64, StoreError> {
+        self.write("cutting spans", |connection| cut::spans(connection, spans))
+    }
+
+    /// Postgres's own vacuum does it; asked for, it does so at once.
+    fn shrink(&self, thoroughly: bool) -> Result<(), StoreError> {
+        if !thoroughly {
+            return Ok(());
+        }
+        const WHAT: &str = "vacuuming";
+        self.write(WHAT, |connection| {
+            for table in ["llm_traces", "payload", "spans", "span_payload"] {
+                connection.batch(&format!("vacuum {table}")).during(WHAT)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn progress(&self, job: &str) -> Result<i64, StoreError> {
+        self.read("reading progress", |connection| {
+            let rows = connection.query("select at from progress where job = $1", &[(&job, Type::TEXT)])?;
+            rows.first().map_or(Ok(0), |row| Columns(row).get(0))
+        })
+    }
+
+    fn progress_set(&self, job: &str, at: i64) -> Result<(), StoreError> {
+        const WHAT: &str = "noting progress";
+        self.write(WHAT, |connection| {
+            let sql = "insert into progress values ($1, $2) on conflict (job) do update set at = excluded.at";
+            connection.execute(sql, &[(&job, Type::TEXT), (&at, Type::INT8)]).map(drop).during(WHAT)
+        })
     }
 
     fn ping(&self) -> Result<(), StoreError> {

@@ -209,6 +209,13 @@ impl Rows {
     }
 }
 
+/// Spans in the order of arrival.
+pub(super) fn page(connection: &Connection, after: i64, limit: u32) -> Result<Vec<SpanRow>> {
+    let sql = format!("select {COLUMNS} from spans where rid > $1 order by rid limit $2");
+    let rows = connection.query(&sql, &[(&after, Type::INT8), (&i64::from(limit), Type::INT8)])?;
+    rows.iter().map(span_row).collect()
+}
+
 pub(super) fn find(connection: &Connection, filter: &SpanFilter) -> Result<Vec<SpanRow>> {
     let mut conditions = Conditions::default();
     let texts = [

@@ -2,13 +2,15 @@
 
 use std::fmt::Write as _;
 
-use gauntlet_ports::{Arrived, Correction, Reconciliation, Repricing, SpoolPosition, StoreError, StoredCall};
-use gauntlet_types::CallRecord;
+use gauntlet_ports::{
+    Arrived, Correction, Cut, Reconciliation, Repricing, SpoolPosition, StoreError, StoredCall,
+};
+use gauntlet_types::{CallId, CallRecord};
 use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior, params};
 
 use super::{
     block::{ENCODING, Kept, Packer},
-    marks,
+    cut, marks,
     names::NameCounts,
     preview, reprice,
     rollup::{Deltas, model_of},
@@ -46,6 +48,23 @@ impl Writer {
             self.names.forget();
         }
         added
+    }
+
+    pub(crate) fn cut(&mut self, calls: &[(CallId, Cut)]) -> Result<u64, StoreError> {
+        cut::calls(&mut self.connection, &mut self.packer, calls).during("cutting calls")
+    }
+
+    pub(crate) fn cut_spans(&mut self, spans: &[(i64, Cut)]) -> Result<u64, StoreError> {
+        cut::spans(&mut self.connection, &mut self.packer, spans).during("cutting spans")
+    }
+
+    pub(crate) fn shrink(&self) -> Result<(), StoreError> {
+        cut::shrink(&self.connection).during("giving room back")
+    }
+
+    pub(crate) fn set_progress(&self, job: &str, at: i64) -> Result<(), StoreError> {
+        let sql = "insert into progress (job, at) values (?1, ?2) on conflict do update set at = excluded.at";
+        self.connection.execute(sql, params![job, at]).map(drop).during("noting progress")
     }
 
     pub(crate) fn reprice(

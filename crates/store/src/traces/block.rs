@@ -2,12 +2,12 @@
 //!
 //! Before compression a block is, for each entry in turn, the lengths of its parts (u32, little end first) and then the
 //! record, the input and the output, and of a span the rest. Nothing else is in it, so that a frame and an index are enough
-//! to read an entry. Records are MessagePack with the fields' names: as open to new fields as JSON, at half the time and
+//! to read an entry. An entry that was removed leaves lengths of nothing. Records are MessagePack with the fields' names: as open to new fields as JSON, at half the time and
 //! three quarters of the bytes.
 
 use bytes::Bytes;
 use gauntlet_ports::{StoredCall, StoredSpan};
-use gauntlet_types::{CallRecord, SpanRecord};
+use gauntlet_types::{CallRecord, SpanRecord, TextsGone};
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
@@ -28,6 +28,8 @@ pub(crate) const ENCODING: &str = "zstd msgpack";
 pub(crate) enum BlockError {
     #[error("payload block is cut short")]
     Short,
+    #[error("the entry was removed from its payload block")]
+    Gone,
     #[error("payload is encoded as `{0}`, which this version cannot read")]
     Encoding(String),
     #[error("payload cannot be decompressed")]
@@ -46,6 +48,8 @@ pub(crate) trait Kept: Sized {
     /// How many texts there are; part of the stored form.
     const TEXTS: usize;
 
+    /// Takes the words out; false if they are gone already.
+    fn cut_texts(&mut self, why: TextsGone) -> bool;
     /// Texts beyond [`Kept::TEXTS`] are not kept.
     fn parts(&self) -> (&Self::Record, [&[u8]; TEXTS_MAX]);
     fn of(record: Self::Record, texts: [Bytes; TEXTS_MAX]) -> Self;
@@ -59,6 +63,14 @@ impl Kept for StoredCall {
         (&self.record, [&self.input, &self.output, &[]])
     }
 
+    fn cut_texts(&mut self, why: TextsGone) -> bool {
+        for tool in &mut self.record.tool_calls {
+            tool.arguments.clear();
+        }
+        (self.input, self.output) = (Bytes::new(), Bytes::new());
+        self.record.texts_gone.replace(why).is_none()
+    }
+
     fn of(record: CallRecord, [input, output, _]: [Bytes; TEXTS_MAX]) -> StoredCall {
         StoredCall { record, input, output }
     }
@@ -70,6 +82,12 @@ impl Kept for StoredSpan {
 
     fn parts(&self) -> (&SpanRecord, [&[u8]; TEXTS_MAX]) {
         (&self.record, [&self.input, &self.output, &self.rest])
+    }
+
+    fn cut_texts(&mut self, why: TextsGone) -> bool {
+        self.record.error_message = None;
+        (self.input, self.output, self.rest) = Default::default();
+        self.record.texts_gone.replace(why).is_none()
     }
 
     fn of(record: SpanRecord, [input, output, rest]: [Bytes; TEXTS_MAX]) -> StoredSpan {
@@ -119,6 +137,12 @@ impl Packer {
         Ok(())
     }
 
+    /// Holds the place of an entry that was removed.
+    pub(crate) fn add_gone<T: Kept>(&mut self) {
+        self.raw.resize(self.raw.len() + lengths::<T>(), 0);
+        self.entries += 1;
+    }
+
     pub(crate) fn entries(&self) -> usize {
         self.entries
     }
@@ -149,11 +173,15 @@ impl Packer {
 pub(crate) fn unpack<T: Kept>(enc: &str, body: &[u8], index: usize) -> Result<T, BlockError> {
     let raw = decompress(enc, body)?;
     let part = Parts { raw: &raw, at: 0, texts: T::TEXTS }.nth(index).ok_or(BlockError::Short)??;
-    part.read()
+    part.read()?.ok_or(BlockError::Gone)
 }
 
-/// Reads every entry of a block, in order.
-pub(crate) fn unpack_all<T: Kept>(enc: &str, body: &[u8], without_texts: bool) -> Result<Vec<T>, BlockError> {
+/// Reads every entry of a block, in order; none where one was removed.
+pub(crate) fn unpack_all<T: Kept>(
+    enc: &str,
+    body: &[u8],
+    without_texts: bool,
+) -> Result<Vec<Option<T>>, BlockError> {
     let raw = decompress(enc, body)?;
     let parts = Parts { raw: &raw, at: 0, texts: T::TEXTS }.map(|part| {
         let Part { record, texts } = part?;
@@ -186,10 +214,13 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
-    fn read<T: Kept>(&self) -> Result<T, BlockError> {
+    fn read<T: Kept>(&self) -> Result<Option<T>, BlockError> {
+        if self.record.is_empty() {
+            return Ok(None);
+        }
         let record = rmp_serde::from_slice(self.record).map_err(BlockError::Read)?;
         // Copied out, so that a kept entry does not keep its whole block.
-        Ok(T::of(record, self.texts.map(Bytes::copy_from_slice)))
+        Ok(Some(T::of(record, self.texts.map(Bytes::copy_from_slice))))
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod append;
 pub(crate) mod block;
+pub(crate) mod cut;
 mod figures;
 pub(crate) mod find;
 pub(crate) mod groups;
@@ -23,12 +24,12 @@ use std::{
 };
 
 use gauntlet_ports::{
-    Arrived, BudgetSpent, Correction, Grain, Overview, Reconciliation, RecordCursor, RecordPage, RecordQuery,
-    Repricing, SpanFilter, SpanRow, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall, StoredSpan,
-    TraceFilter, TraceRow, TraceStore,
+    Arrived, BudgetSpent, Correction, Cut, Grain, Overview, Reconciliation, RecordCursor, RecordPage,
+    RecordQuery, Repricing, SpanFilter, SpanRow, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall,
+    StoredSpan, TraceFilter, TraceRow, TraceStore,
 };
 use gauntlet_types::{CallId, Day, SpanId, Timestamp, TraceId};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use crate::{
     error::{During, OpenError},
@@ -44,6 +45,7 @@ static KIND: Kind = Kind {
         include_str!("../../migrations/traces_002.sql"),
         include_str!("../../migrations/traces_003.sql"),
         include_str!("../../migrations/traces_004.sql"),
+        include_str!("../../migrations/traces_005.sql"),
     ],
     // A power cut may lose the last commits, never tear one; the spool keeps what is not yet certain.
     synchronous: "normal",
@@ -194,6 +196,45 @@ impl TraceStore for SqliteTraces {
 
     fn reconciliation_list(&self, limit: u32) -> Result<Vec<Reconciliation>, StoreError> {
         self.read("listing reconciliations", |connection| reprice::reconciliations(connection, limit))
+    }
+
+    fn record_newest(&self) -> Result<i64, StoreError> {
+        self.read("looking for the newest call", |connection| {
+            connection.query_row("select coalesce(max(rid), 0) from llm_traces", [], |row| row.get(0))
+        })
+    }
+
+    fn span_page(&self, after: i64, limit: u32) -> Result<Vec<SpanRow>, StoreError> {
+        self.read("reading spans", |connection| spans::page(connection, after, limit))
+    }
+
+    fn cut(&self, calls: &[(CallId, Cut)]) -> Result<u64, StoreError> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).cut(calls)
+    }
+
+    fn span_cut(&self, spans: &[(i64, Cut)]) -> Result<u64, StoreError> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).cut_spans(spans)
+    }
+
+    fn shrink(&self, thoroughly: bool) -> Result<(), StoreError> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).shrink()?;
+        if thoroughly {
+            let connection = self.checkpointer.lock().unwrap_or_else(PoisonError::into_inner);
+            let run = connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()));
+            run.during("emptying the write-ahead log")?;
+        }
+        Ok(())
+    }
+
+    fn progress(&self, job: &str) -> Result<i64, StoreError> {
+        self.read("reading progress", |connection| {
+            let mut statement = connection.prepare_cached("select at from progress where job = ?1")?;
+            statement.query_row([job], |row| row.get(0)).optional().map(Option::unwrap_or_default)
+        })
+    }
+
+    fn progress_set(&self, job: &str, at: i64) -> Result<(), StoreError> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).set_progress(job, at)
     }
 
     fn ping(&self) -> Result<(), StoreError> {

@@ -81,6 +81,7 @@ pub(crate) fn page(query: &RecordQuery, found: Blocks) -> std::result::Result<Re
         let block = block::unpack_all::<gauntlet_ports::StoredCall>(enc, body, query.without_texts)
             .during("reading records")?;
         for (rid, call) in (*rid_first..).zip(block) {
+            let Some(call) = call else { continue };
             let is_in_span = call.record.started >= query.from && call.record.started < query.to;
             if rid >= found.cursor.next && rid <= found.cursor.last && is_in_span {
                 calls.push(call);

@@ -393,8 +393,15 @@ impl RowParts {
             documents: Vec::new(),
             usage: Usage { input_fresh: input, output, ..Usage::default() },
             cost: self.cost,
+            texts_gone: None,
         }
     }
+}
+
+/// Spans in the order of arrival.
+pub(crate) fn page(connection: &Connection, after: i64, limit: u32) -> Result<Vec<SpanRow>> {
+    let sql = format!("select {COLUMNS} from spans where rid > ?1 order by rid limit ?2");
+    rows(connection, &sql, &[Value::from(after), Value::from(limit)])
 }
 
 /// The block of a span, of the first to arrive where ids were used twice.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use gauntlet_ports::{
-    Arrived, BudgetSpent, Grain, Overview, SpanFilter, SpanRow, SpendQuery, SpendRow, SpoolPosition,
+    Arrived, BudgetSpent, Cut, Grain, Overview, SpanFilter, SpanRow, SpendQuery, SpendRow, SpoolPosition,
     StoreError, StoredCall, StoredSpan, TraceFilter, TraceRow, TraceStore,
 };
 use gauntlet_types::{CallId, Day, NanoUsd, SpanId, Timestamp, TraceId};
@@ -142,6 +142,34 @@ impl TraceStore for MemoryStore {
         let spans = self.spans.lock().unwrap();
         let is_it = |known: &&StoredSpan| (known.record.trace_id, known.record.span_id) == (trace, span);
         Ok(spans.iter().find(is_it).cloned())
+    }
+
+    fn record_newest(&self) -> Result<i64, StoreError> {
+        Ok(0)
+    }
+
+    fn span_page(&self, _after: i64, _limit: u32) -> Result<Vec<SpanRow>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn cut(&self, _calls: &[(CallId, Cut)]) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    fn span_cut(&self, _spans: &[(i64, Cut)]) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    fn shrink(&self, _thoroughly: bool) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn progress(&self, _job: &str) -> Result<i64, StoreError> {
+        Ok(0)
+    }
+
+    fn progress_set(&self, _job: &str, _at: i64) -> Result<(), StoreError> {
+        Ok(())
     }
 
     fn spool_positions(&self) -> Result<Vec<SpoolPosition>, StoreError> {

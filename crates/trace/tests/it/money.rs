@@ -14,8 +14,8 @@ use std::{
 
 use gauntlet_policy::budget::{Book, Cap, Draw, Hold, Rolling};
 use gauntlet_ports::{
-    Arrived, BudgetSpent, Grain, Overview, SpanFilter, SpanRow, SpendQuery, SpendRow, Spool, SpoolPosition,
-    StoreError, StoredCall, StoredSpan, Texts, TraceFilter, TraceRow, TraceStore,
+    Arrived, BudgetSpent, Cut, Grain, Overview, SpanFilter, SpanRow, SpendQuery, SpendRow, Spool,
+    SpoolPosition, StoreError, StoredCall, StoredSpan, Texts, TraceFilter, TraceRow, TraceStore,
 };
 use gauntlet_trace::{Drainer, DrainerConfig, DrainerHandle, FileSpool, SpoolLimits, recover, segment};
 use gauntlet_types::{
@@ -112,6 +112,34 @@ impl TraceStore for Store {
 
     fn span_get(&self, _trace: TraceId, _span: SpanId) -> Result<Option<StoredSpan>, StoreError> {
         Ok(None)
+    }
+
+    fn record_newest(&self) -> Result<i64, StoreError> {
+        Ok(0)
+    }
+
+    fn span_page(&self, _after: i64, _limit: u32) -> Result<Vec<SpanRow>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn cut(&self, _calls: &[(CallId, Cut)]) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    fn span_cut(&self, _spans: &[(i64, Cut)]) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    fn shrink(&self, _thoroughly: bool) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn progress(&self, _job: &str) -> Result<i64, StoreError> {
+        Ok(0)
+    }
+
+    fn progress_set(&self, _job: &str, _at: i64) -> Result<(), StoreError> {
+        Ok(())
     }
 
     fn spool_positions(&self) -> Result<Vec<SpoolPosition>, StoreError> {

@@ -115,6 +115,7 @@ pub fn record(number: u64) -> CallRecord {
         config_version: "c0ffee12".into(),
         dropped: vec![],
         injected: vec!["stream_options".into()],
+        texts_gone: None,
         judge_score: None,
     }
 }
@@ -141,6 +142,7 @@ pub fn span(number: u64) -> StoredSpan {
             documents: vec![],
             usage: Usage::default(),
             cost: None,
+            texts_gone: None,
         },
         input: Bytes::from(format!("where is order {number}? {}", "lorem ".repeat(80))),
         output: Bytes::from("dolor sit amet ".repeat(30)),

@@ -96,6 +96,7 @@ fn plain(number: u64) -> CallRecord {
         config_version: "c0ffee12".into(),
         dropped: vec![],
         injected: vec![],
+        texts_gone: None,
         judge_score: None,
     }
 }
