@@ -15,6 +15,7 @@ pub mod drain;
 pub mod error;
 pub mod export;
 mod follow;
+pub mod keep;
 pub mod line;
 pub mod metrics;
 mod prometheus;

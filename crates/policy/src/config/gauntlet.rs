@@ -11,7 +11,7 @@ use gauntlet_types::{Environment, Name};
 use super::{
     LoadOptions, Mistake, Source, Sources, alerts,
     budgets::{self, BudgetFile},
-    exporters,
+    exporters, keep,
     keys::{self, Keys},
     limits::{LimitRule, LimitScope, LimitsShape},
     models,
@@ -21,7 +21,7 @@ use super::{
     read::{self, Fields, Report},
     routes::{self, RouteShape},
     scalar,
-    shape::{LOG_KEEP, LOG_ROTATE, LogSink, OnStoreDown, Sampling, Secret, Server, SharedStore},
+    shape::{LOG_KEEP, LOG_ROTATE, LogSink, OnStoreDown, Secret, Server, SharedStore},
     verify,
 };
 use crate::{keys::KeyTable, price::TABLE_VERSION};
@@ -211,22 +211,16 @@ fn server<'a>(get: &mut impl FnMut(&'static str) -> Option<&'a Node>, report: &m
             }
         })
     });
-    let sampling = get("sampling").and_then(|node| {
-        let mut fields = Fields::of(node, "`sampling`", report)?;
-        let sampling = Sampling {
-            keep_percent: fields.read("keep", report, scalar::PERCENT).unwrap_or(100),
-            slow: fields.read("slow", report, scalar::DURATION),
-        };
-        fields.finish(report);
-        Some(sampling)
-    });
+    let sampling = get("sampling").and_then(|node| keep::sampling(node, report));
+    let retention = get("retention").and_then(|node| keep::retention(node, report));
     let shared = get("shared").and_then(|node| shared(node, report));
     Server {
         store: store.unwrap_or_else(|| Secret::new("sqlite")),
         listen,
         body_max: body_max.unwrap_or(BODY_MAX),
         log: log.unwrap_or(LogSink::Off),
-        sampling: sampling.unwrap_or(Sampling { keep_percent: 100, slow: None }),
+        sampling: sampling.filter(|sampling| sampling.keep_percent < 100),
+        retention: retention.unwrap_or_default(),
         shared,
     }
 }

@@ -9,6 +9,7 @@ mod budgets;
 mod exporters;
 mod flat;
 mod gauntlet;
+mod keep;
 mod keys;
 mod kill;
 mod limits;

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use gauntlet_types::{Action, Name, TokenCount};
+use gauntlet_types::{Action, Environment, Name, TokenCount};
 use serde::{Serialize, Serializer};
 
 use super::limits::Limits;
@@ -178,7 +178,9 @@ pub struct Server {
     /// Bytes of a request body. Default 10 MB.
     pub body_max: usize,
     pub log: LogSink,
-    pub sampling: Sampling,
+    /// None: the texts of all calls are kept.
+    pub sampling: Option<Sampling>,
+    pub retention: Retention,
     /// Where replicas meet; none where there is but one.
     pub shared: Option<SharedStore>,
 }
@@ -225,8 +227,24 @@ pub const LOG_KEEP: u32 = 5;
 /// Which calls keep their texts; costs and metrics are exact whatever stands here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sampling {
-    /// Percent of the ordinary calls. Default 100. Errors and blocked calls are always kept.
+    /// Percent of the ordinary traces. Errors, blocked and flagged calls and evals are always kept.
     pub keep_percent: u32,
-    /// Calls that took at least so long are always kept.
+    /// Calls that took at least so long keep their trace.
     pub slow: Option<Duration>,
+    /// A trace is taken to be over when nothing of it has happened for so long.
+    pub wait: Duration,
+}
+
+/// How long things are kept, by environment in the order of [`Environment::ALL`]. For good unless said.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Retention {
+    pub ages: [Ages; Environment::ALL.len()],
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Ages {
+    /// Texts of calls and spans.
+    pub messages: Option<Duration>,
+    /// The rest of them. Sums stay.
+    pub records: Option<Duration>,
 }

@@ -175,6 +175,9 @@ fn slips_are_told_with_place_and_cure() {
     check("log: {json: stdout, rotate: 1MB}", &["only a log file is rotated"]);
     check("log: {json: a.log, rotate: 1MB, keep: 0}", &["`keep: 0`"]);
     check("sampling: {keep: 200%}", &["`keep: 200%` is not a percentage"]);
+    check("retention: {messages: 10m}", &["`messages: 10m` is not an age of at least an hour"]);
+    check("retention: {messages: 60d, records: 30d}", &["cannot be kept longer than the records"]);
+    check("retention: {dev: {messages: 3d, bodies: 1d}}", &["unknown field `bodies` in `retention.dev`"]);
 }
 
 #[test]
