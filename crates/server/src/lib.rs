@@ -10,6 +10,7 @@ pub mod error;
 mod pages;
 mod replay;
 pub mod serve;
+mod spans;
 
 pub use admin::{Admin, AdminParts};
 pub use api::router;
