@@ -77,8 +77,8 @@ fn form(view: &SpansView) -> Markup {
         ("name", "Name", &filter.name),
         ("session", "Session", &filter.session),
         ("user", "User", &filter.user),
-        ("tenant", "Tenant", &filter.tenant),
     ];
+    let tenant = filter.tenant.as_deref().unwrap_or_default();
     let bounds = [("since", "From (UTC)", at(filter.since)), ("until", "Until (UTC)", at(filter.until))];
     let rare_set =
         bounds.iter().filter(|(_, _, value)| !value.is_empty()).count() + usize::from(!trace_id.is_empty());
@@ -95,6 +95,7 @@ fn form(view: &SpansView) -> Markup {
             details open[rare_set > 0] {
                 summary { "More" @if rare_set > 0 { span.pill { (rare_set) } } }
                 div.fields {
+                    (field("tenant", "Tenant", tenant, Kind::Text))
                     (field("trace_id", "Trace id", &trace_id, Kind::Text))
                     @for (name, label, value) in &bounds { (field(name, label, value, Kind::Time)) }
                 }
@@ -161,7 +162,7 @@ fn line(shell: &Shell, row: &SpanRow, room: &mut Room) -> Markup {
                 span.in dir="auto" { (input) @if input_cut { "…" } }
                 span.out dir="auto" { (output) @if output_cut { "…" } }
             }
-            td.n.cost { @if let Some(cost) = record.cost { (usd(cost)) } @else { span.muted { "–" } } }
+            td.n.cost { @if let Some(cost) = record.cost { (usd(cost)) } }
             td.n.took { (duration(record.took_us)) }
         }
     }

@@ -25,11 +25,13 @@ pub struct Steps<'a> {
 
 pub fn steps(view: &Steps) -> Markup {
     let whole = view.tree.took_us.max(1);
+    // Told once, in the head of the page; a step tells where it is another's.
+    let service = view.tree.root().and_then(|step| step.what.span()).map_or("", |span| &span.service);
     html! {
         ol.fall.steps id="steps" {
             @for shown in view.shown {
                 @match *shown {
-                    Shown::Step(at) => @if let Some(step) = view.tree.steps.get(at) { (line(view, step, whole)) },
+                    Shown::Step(at) => @if let Some(step) = view.tree.steps.get(at) { (line(view, step, whole, service)) },
                     Shown::Gap { from, count: steps } => li.gap {
                         a href=(paths::trace_from(view.trace, from)) {
                             (count(steps as u64)) @if steps == 1 { " more step" } @else { " more steps" }
@@ -42,7 +44,7 @@ pub fn steps(view: &Steps) -> Markup {
     }
 }
 
-fn line(view: &Steps, step: &Step, whole: u64) -> Markup {
+fn line(view: &Steps, step: &Step, whole: u64, service: &str) -> Markup {
     let what = step.what;
     let is_current = what.id().is_some() && what.id() == view.current;
     let name = what.name();
@@ -58,7 +60,7 @@ fn line(view: &Steps, step: &Step, whole: u64) -> Markup {
                 }
                 @if what.is_error() { " " span.pill.bad { "error" } }
                 @if step.depth > INDENT_MAX { " " span.muted.small { "depth " (step.depth) } }
-                (more(&what))
+                (more(&what, service))
                 @for words in step.notes.words() { span.sub.warn { (words) } }
             }
             (bar(step, whole))
@@ -95,13 +97,15 @@ pub fn kind(kind: &str) -> Markup {
 }
 
 /// What tells steps of one name apart.
-fn more(what: &What) -> Markup {
+fn more(what: &What, usual_service: &str) -> Markup {
     let mut words: Vec<&str> = Vec::new();
     match what {
         What::Span(row) => {
             words.extend(row.record.tool.as_deref().filter(|tool| **tool != *row.record.name));
             words.extend(row.record.model.as_deref());
-            words.extend(Some(&*row.record.service).filter(|service| !service.is_empty()));
+            words.extend(
+                Some(&*row.record.service).filter(|service| !service.is_empty() && *service != usual_service),
+            );
         }
         What::Call(call) => {
             words.extend(what.model());

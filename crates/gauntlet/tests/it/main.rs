@@ -35,3 +35,4 @@ mod replay;
 mod replicas;
 mod sdks;
 mod soak;
+mod whole_traces;
