@@ -18,13 +18,18 @@ mod figures;
 mod overview;
 mod query;
 mod shell;
+mod span_query;
+mod spans;
 mod spend;
+mod steps;
 mod text;
 mod trace;
 mod traces;
 mod waterfall;
+mod whole;
 
 pub mod paths;
+pub mod tree;
 
 pub use advice::{AdviceLine, AdviceView, advice};
 pub use assets::{ICON, SCRIPT, STYLE, icon_path, script_path, style_path};
@@ -32,6 +37,9 @@ pub use events::events;
 pub use overview::{BudgetLine, OverviewView, overview};
 pub use query::{ListQuery, Range, filter_from_query, query_of};
 pub use shell::{Shell, login, message};
+pub use span_query::{SpanQuery, next_of, shown_cursor, spans_from_query};
+pub use spans::{SpansView, spans};
 pub use spend::{SpendView, spend};
 pub use trace::{TraceView, trace};
 pub use traces::{Facets, TracesView, traces};
+pub use whole::{Opened, WholeView, whole_trace};

@@ -33,7 +33,7 @@ use crate::{
     cli::Place,
     clock::SystemClock,
     config_dir::{self, ConfigDir},
-    export, sharing,
+    export, keeping, sharing,
     stores::{Stores, Use},
 };
 
@@ -120,10 +120,6 @@ fn not_yet(policy: &Policy) -> Vec<Mistake> {
         let message = format!("`alerts` name {who}, and no address to send to");
         let cure = "add `slack_webhook: https://hooks.slack.com/…` or `webhook: https://…`; until then see `gauntlet events`";
         warnings.push(say(message, cure));
-    }
-    if config.server.sampling.keep_percent != 100 {
-        let message = "`sampling` is not done yet: the texts of all calls are kept";
-        warnings.push(say(message.to_owned(), ""));
     }
     warnings
 }
@@ -354,6 +350,7 @@ pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> R
         version: VERSION,
     });
     alerts::send_in_background(live.clone(), crossed)?;
+    keeping::in_background(&live)?;
     Ok(Started { live, admin, recovered, warnings, new_token, local_token, sharing, replica })
 }
 

@@ -56,6 +56,11 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// Lets go of every kept answer.
+    pub fn forget_answers(&self) {
+        self.cache.forget();
+    }
+
     pub fn new(parts: SharedParts) -> Shared {
         Shared {
             snapshot: ArcSwap::new(parts.snapshot),

@@ -15,15 +15,18 @@ pub enum EventKind {
     PriceMissing,
     /// A provider's figures differ from ours.
     ReconcileDrift,
+    /// What was kept of somebody is gone.
+    Erased,
 }
 
 impl EventKind {
-    pub const ALL: [EventKind; 5] = [
+    pub const ALL: [EventKind; 6] = [
         EventKind::BudgetWarned,
         EventKind::BudgetFull,
         EventKind::SpendBaseline,
         EventKind::PriceMissing,
         EventKind::ReconcileDrift,
+        EventKind::Erased,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -33,6 +36,7 @@ impl EventKind {
             EventKind::SpendBaseline => "spend_baseline",
             EventKind::PriceMissing => "price_missing",
             EventKind::ReconcileDrift => "reconcile_drift",
+            EventKind::Erased => "erased",
         }
     }
 

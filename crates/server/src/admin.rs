@@ -28,6 +28,8 @@ pub trait Runtime: Send + Sync {
     fn replicas(&self) -> Result<Option<Vec<ReplicaLine>>, String>;
     /// Takes it that a replica is gone for good; false when nothing is known of it.
     fn replica_forget(&self, id: &str) -> Result<bool, String>;
+    /// One pass of sampling and retention.
+    fn keep(&self) -> Result<crate::erase::Passed, String>;
     /// Records as calls finish.
     fn tail(&self) -> Option<tokio::sync::mpsc::Receiver<Arc<CallRecord>>>;
 }

@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::{
     admin::{Admin, NewKey, store_fault},
-    auth, bills, error, pages, replay,
+    auth, bills, erase, error, pages, replay, spans,
 };
 
 /// Everything but the doors.
@@ -42,6 +42,8 @@ pub fn router(admin: Admin) -> Router {
         .route("/api/v1/reload", post(reload))
         .route("/metrics", get(metrics))
         .merge(bills::router())
+        .merge(erase::router())
+        .merge(spans::router())
         .merge(pages::guarded())
         .layer(middleware::from_fn_with_state(admin.clone(), auth::guard));
     Router::new()
@@ -319,7 +321,7 @@ async fn reload(State(admin): State<Admin>) -> Response {
     answer(admin, |admin| admin.refresh(true).map(|()| json!({"reloaded": true}))).await
 }
 
-fn parse<T: serde::de::DeserializeOwned>(body: &str) -> Result<T, Fault> {
+pub(crate) fn parse<T: serde::de::DeserializeOwned>(body: &str) -> Result<T, Fault> {
     serde_json::from_str(body)
         .map_err(|error| Fault::caller(Code::InvalidRequest, format!("the body does not fit: {error}")))
 }

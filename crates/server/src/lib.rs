@@ -6,10 +6,12 @@ mod auth;
 pub mod bills;
 mod body;
 mod door;
+pub mod erase;
 pub mod error;
 mod pages;
 mod replay;
 pub mod serve;
+mod spans;
 
 pub use admin::{Admin, AdminParts};
 pub use api::router;

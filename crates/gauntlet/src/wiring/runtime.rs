@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gauntlet_policy::budget::Line;
+use gauntlet_server::erase::Passed;
 use gauntlet_trace::Gauge;
 
 use super::*;
@@ -92,6 +93,11 @@ impl Runtime for Live {
             return Err("no `shared:` store is configured, so there are no replicas".to_owned());
         };
         sharing::ask(settings, async |store| store.forget(id).await)
+    }
+
+    fn keep(&self) -> Result<Passed, String> {
+        let done = keeping::pass(self).map_err(|error| chain(&error))?;
+        Ok(Passed { cut: done.cut, removed: done.removed, is_more: done.is_more })
     }
 
     fn tail(&self) -> Option<tokio::sync::mpsc::Receiver<Arc<CallRecord>>> {

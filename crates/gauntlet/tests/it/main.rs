@@ -37,3 +37,4 @@ mod replicas;
 mod sdks;
 mod soak;
 mod whole_record;
+mod whole_traces;

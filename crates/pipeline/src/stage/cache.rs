@@ -37,6 +37,10 @@ impl Cache {
         let weigh = |_: &[u8; 32], kept: &Kept| (kept.body.len() + kept.output.len() + 256) as u32;
         Cache(Moka::builder().max_capacity(BYTES_MAX).weigher(weigh).build())
     }
+
+    pub(crate) fn forget(&self) {
+        self.0.invalidate_all();
+    }
 }
 
 /// A kept answer, if there is one; its hold is then let go at no cost.

@@ -1,0 +1,74 @@
+//! Sampling and retention, in the background: what the configuration does not keep goes a page at a time.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use anyhow::Result;
+use gauntlet_policy::config::Policy;
+use gauntlet_ports::StoreError;
+use gauntlet_trace::keep::{self, Keeper, Kept, Rules};
+use gauntlet_types::Environment;
+
+use crate::wiring::{Live, now};
+
+/// Ages are counted in hours at least, and a trace is decided a minute after its end.
+const EVERY: Duration = Duration::from_secs(20);
+/// Between two passes that both found work: batches and pages go first.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How often the thread looks whether the gateway is still there.
+const LOOK: Duration = Duration::from_millis(200);
+
+pub fn rules(policy: &Policy) -> Rules {
+    let server = &policy.config().server;
+    let mut ages = [keep::Ages::default(); Environment::ALL.len()];
+    for (own, said) in ages.iter_mut().zip(server.retention.ages) {
+        *own = keep::Ages { messages: said.messages, records: said.records };
+    }
+    let sampling = server.sampling.map(|sampling| keep::Sampling {
+        keep_percent: sampling.keep_percent,
+        slow: sampling.slow,
+        wait: sampling.wait,
+    });
+    Rules { sampling, ages }
+}
+
+/// One pass by the configuration in force.
+pub fn pass(live: &Live) -> Result<Kept, StoreError> {
+    let rules = rules(&live.shared.snapshot.load().policy);
+    if !rules.is_any() {
+        return Ok(Kept::default());
+    }
+    Keeper::new(live.stores.traces.clone()).pass(&rules, now())
+}
+
+/// Passes now and then, until the gateway has gone.
+pub fn in_background(live: &Arc<Live>) -> Result<()> {
+    let live: Weak<Live> = Arc::downgrade(live);
+    let work = move || {
+        let mut wait = EVERY;
+        loop {
+            let mut slept = Duration::ZERO;
+            while slept < wait {
+                if live.strong_count() == 0 {
+                    return;
+                }
+                std::thread::sleep(LOOK.min(wait));
+                slept += LOOK;
+            }
+            let Some(live) = live.upgrade() else { return };
+            // A store that is down is told of elsewhere; records wait in the spool meanwhile, and nothing is cut.
+            wait = match pass(&live) {
+                Ok(kept) if kept.is_more => PAUSE,
+                Ok(_) => EVERY,
+                Err(error) => {
+                    tracing::debug!(error = &error as &dyn std::error::Error, "sampling and retention wait");
+                    EVERY
+                }
+            };
+        }
+    };
+    std::thread::Builder::new().name("keeper".into()).spawn(work)?;
+    Ok(())
+}
