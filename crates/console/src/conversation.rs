@@ -1,7 +1,7 @@
 //! A conversation on the page: bubbles by role, tool calls beside the words that asked for them.
 
 use gauntlet_ports::StoredCall;
-use gauntlet_types::ToolCall;
+use gauntlet_types::{TextsGone, ToolCall};
 use maud::{Markup, html};
 
 use crate::{
@@ -41,17 +41,25 @@ pub fn conversation(call: &StoredCall, room: &mut Room) -> Markup {
         section.panel {
             h2 { "Conversation" }
             (settings(&input))
-            @if call.input.is_empty() { p.muted { "The route keeps no text of what was asked." } }
+            @if call.input.is_empty() { p.muted { (why_gone(call.record.texts_gone, "The route keeps no text of what was asked.")) } }
             (question)
             @if call.output.is_empty() && output.messages.is_empty() {
                 p.muted { @if call.record.outcome.as_str() == "ok" {
-                    "The route keeps no text of the answer."
+                    (why_gone(call.record.texts_gone, "The route keeps no text of the answer."))
                 } @else { "There is no answer: the call ended as " (call.record.outcome.as_str()) "." } }
             } @else {
                 h3.answer { "Answer" }
                 (answer)
             }
         }
+    }
+}
+
+fn why_gone(gone: Option<TextsGone>, otherwise: &'static str) -> &'static str {
+    match gone {
+        Some(TextsGone::Sampled) => "The text was not among those that `sampling` keeps.",
+        Some(TextsGone::Expired) => "The text is older than `retention` keeps it.",
+        None => otherwise,
     }
 }
 

@@ -69,6 +69,13 @@ pub enum Command {
     /// Gateways that share budgets and limits
     #[command(subcommand)]
     Replica(Replica),
+    /// Erase what is kept of a user, a session or a tenant, for good
+    Erase(Erase),
+    /// How long texts and records are kept
+    Retention {
+        #[command(subcommand)]
+        command: Option<Retention>,
+    },
     /// What models cost, and who says so
     #[command(subcommand)]
     Prices(Prices),
@@ -89,6 +96,33 @@ pub enum Command {
     /// The guards, from the shell
     #[command(subcommand)]
     Guard(Guard),
+}
+
+#[derive(Args)]
+pub struct Erase {
+    /// Whose calls and spans
+    #[arg(long)]
+    pub user: Option<String>,
+    #[arg(long)]
+    pub session: Option<String>,
+    /// All of a tenant; with --user or --session, only theirs within it
+    #[arg(long)]
+    pub tenant: Option<String>,
+    /// Only say how many there are
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// Why, kept with the proof; name no person here
+    #[arg(long, default_value = "")]
+    pub reason: String,
+}
+
+#[derive(Subcommand)]
+pub enum Retention {
+    /// Do now what is done in the background anyway
+    Run,
 }
 
 #[derive(Subcommand)]

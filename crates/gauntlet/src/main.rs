@@ -58,6 +58,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Spend(spend) => done(command::spend::run(&place, spend)),
         Command::Budget => done(command::spend::budget(&place)),
         Command::Replica(replica) => done(command::replica::run(&place, replica)),
+        Command::Erase(erase) => done(command::keep::erase(&place, &erase)),
+        Command::Retention { command } => done(command::keep::retention(&place, command.as_ref())),
         Command::Prices(prices) => command::prices::run(&place, prices),
         Command::Events(events) => done(command::events::run(&place, &events)),
         Command::Reprice(reprice) => done(command::reprice::run(&place, &reprice)),

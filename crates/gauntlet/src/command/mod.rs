@@ -7,6 +7,7 @@ pub mod demo;
 pub mod doctor;
 pub mod events;
 pub mod guard;
+pub mod keep;
 pub mod manage;
 pub mod metrics;
 pub mod prices;

@@ -35,6 +35,13 @@ fn check(files: &[(&str, &str)]) {
 }
 
 #[test]
+fn the_documented_retention_passes_the_check() {
+    let yaml = blocks("docs/retention.md", "yaml");
+    let [retention] = &yaml[..] else { panic!("one file is shown, not {}", yaml.len()) };
+    check(&[("gauntlet.yml", retention)]);
+}
+
+#[test]
 fn the_documented_exporters_pass_the_check() {
     let yaml = blocks("docs/export.md", "yaml");
     let [exporters] = &yaml[..] else { panic!("one file is shown, not {}", yaml.len()) };

@@ -21,6 +21,7 @@ mod fidelity;
 mod first_call;
 mod full_budgets;
 mod full_disk;
+mod keeping;
 mod keys_and_kills;
 mod kill_nine;
 mod limits;

@@ -52,13 +52,13 @@ pub(super) fn sampling(node: &Node, report: &mut Report) -> Option<Sampling> {
 /// `retention: {messages: 30d, records: 400d, dev: {messages: 3d}}`: an environment's own words go before the general ones.
 pub(super) fn retention(node: &Node, report: &mut Report) -> Option<Retention> {
     let mut fields = Fields::of(node, "`retention`", report)?;
-    let general = ages(&mut fields, report);
+    let general = ages(&mut fields, node, report);
     let mut retention = Retention { ages: [general; Environment::ALL.len()] };
     for (at, environment) in Environment::ALL.into_iter().enumerate() {
-        let Some(node) = fields.get(environment.as_str()) else { continue };
+        let Some(own_node) = fields.get(environment.as_str()) else { continue };
         let what = format!("`retention.{}`", environment.as_str());
-        let Some(mut own) = Fields::of(node, what, report) else { continue };
-        let ages = ages(&mut own, report);
+        let Some(mut own) = Fields::of(own_node, what, report) else { continue };
+        let ages = ages(&mut own, own_node, report);
         own.finish(report);
         let slot = &mut retention.ages[at];
         *slot = Ages { messages: ages.messages.or(slot.messages), records: ages.records.or(slot.records) };
@@ -67,17 +67,22 @@ pub(super) fn retention(node: &Node, report: &mut Report) -> Option<Retention> {
     for slot in &mut retention.ages {
         let bounded = |age: Option<Duration>| age.filter(|age| *age != FOREVER);
         (slot.messages, slot.records) = (bounded(slot.messages), bounded(slot.records));
-        if let (Some(messages), Some(records)) = (slot.messages, slot.records)
-            && messages > records
-        {
-            let cure = "write an age of `messages` that is no longer than that of `records`";
-            report.error(node.at, "`messages` cannot be kept longer than the records they belong to", cure);
-            break;
+        // Texts go with their records at the latest.
+        if let (Some(messages), Some(records)) = (slot.messages, slot.records) {
+            slot.messages = Some(messages.min(records));
         }
     }
     Some(retention)
 }
 
-fn ages(fields: &mut Fields<'_>, report: &mut Report) -> Ages {
-    Ages { messages: fields.read("messages", report, AGE), records: fields.read("records", report, AGE) }
+fn ages(fields: &mut Fields<'_>, node: &Node, report: &mut Report) -> Ages {
+    let ages =
+        Ages { messages: fields.read("messages", report, AGE), records: fields.read("records", report, AGE) };
+    if let (Some(messages), Some(records)) = (ages.messages, ages.records)
+        && messages > records
+    {
+        let cure = "write an age of `messages` that is no longer than that of `records`";
+        report.error(node.at, "`messages` cannot be kept longer than the records they belong to", cure);
+    }
+    ages
 }
