@@ -1,7 +1,7 @@
 //! Measures the trace store: rate and CPU of appends, size on disk, time of the usual questions.
 //!
 //! `cargo run --release -p gauntlet-store --example ingest -- [calls] [batch] [days]`, 200,000 and 500 unless told, 200 a
-//! second; `--store postgres://…` measures a Postgres instead, an empty one. With days the calls are spread over so many, for bills of months. The texts are
+//! second; `--spans` measures spans of applications instead (1.3 KB, eight a trace); `--store postgres://…` measures a Postgres instead, an empty one. With days the calls are spread over so many, for bills of months. The texts are
 //! varied English-like chat bodies (2.1 KB in, 1.4 KB out), made before the clock starts; CPU time is this thread's, from
 //! `/proc/thread-self/schedstat`, so it leaves out what the kernel does elsewhere (write-back), and checkpoints are run
 //! and counted on this thread as well.
@@ -15,14 +15,14 @@ use std::{
 };
 
 use gauntlet_ports::{
-    Arrived, Correction, Grain, RecordQuery, Repricing, SpendBy, SpendQuery, SpoolPosition, StoredCall,
-    TraceFilter, TraceStore,
+    Arrived, Correction, Grain, RecordQuery, Repricing, SpanFilter, SpendBy, SpendQuery, SpoolPosition,
+    StoredCall, StoredSpan, TraceFilter, TraceStore,
 };
 use gauntlet_store::{Database, PostgresTraces, SpentBy, SqliteTraces};
 use gauntlet_types::{
     Attempt, AttemptEnd, CacheUse, CallId, CallRecord, Caller, Charge, Decision, Door, Environment, Finish,
-    Name, NanoUsd, Outcome, PromptRef, SpanId, Stage, StageTime, Target, Timestamp, TokenCount, TraceId,
-    Usage,
+    Name, NanoUsd, Outcome, PromptRef, SpanId, SpanKind, SpanRecord, Stage, StageTime, Target, Timestamp,
+    TokenCount, TraceId, Usage,
 };
 use serde_json::json;
 
@@ -36,6 +36,7 @@ const SYLLABLES: [&str; 20] = [
 
 fn main() {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
+    let is_spans = words.iter().position(|word| word == "--spans").map(|at| words.remove(at)).is_some();
     let url = words.iter().position(|word| word == "--store").map(|at| words.drain(at..at + 2).nth(1));
     let mut arguments = words.into_iter().map(|text| text.parse().expect("a number"));
     let calls: usize = arguments.next().unwrap_or(200_000);
@@ -46,6 +47,9 @@ fn main() {
     let (store, sqlite) = open(&path, url.flatten());
     let apart_us = days.map_or(APART_US, |days| (days * 86_400_000_000 / calls.max(1)) as i64);
     let mut maker = Maker::new(apart_us);
+    if is_spans {
+        return spans(&*store, sqlite.as_deref(), &mut maker, calls, batch, &path);
+    }
     let (mut wall, mut cpu, mut slowest, mut raw) = (Duration::ZERO, 0, Duration::ZERO, 0usize);
     let (mut checkpoint_cpu, mut done) = (0, 0);
     while done < calls {
@@ -74,6 +78,44 @@ fn main() {
     println!("  {} bytes a call on disk; resident {} KiB", size as usize / calls, resident_kib());
     questions(&*store, &maker);
     println!("  resident after questions {} KiB", resident_kib());
+}
+
+fn spans(
+    store: &dyn TraceStore,
+    sqlite: Option<&SqliteTraces>,
+    maker: &mut Maker,
+    count: usize,
+    batch: usize,
+    path: &Path,
+) {
+    let (mut wall, mut cpu, mut raw, mut done) = (Duration::ZERO, 0, 0, 0);
+    while done < count {
+        let spans: Vec<StoredSpan> = (0..batch.min(count - done)).map(|n| maker.span(done + n)).collect();
+        raw += spans.iter().map(|span| span.input.len() + span.output.len() + span.rest.len()).sum::<usize>();
+        done += spans.len();
+        let positions = [SpoolPosition { worker: "0".to_owned(), segment: 1, offset: done as u64 }];
+        let (began, cpu_began) = (Instant::now(), cpu_ns());
+        store.append(Arrived { calls: &[], spans: &spans }, &positions).expect("appended");
+        (wall, cpu) = (wall + began.elapsed(), cpu + cpu_ns() - cpu_began);
+        if (done / batch).is_multiple_of(20) {
+            sqlite.iter().for_each(|store| store.checkpoint().expect("checkpoint"));
+        }
+    }
+    println!("{count} spans in batches of {batch}, {} bytes of texts each", raw / count);
+    println!("  {:.0} spans/s, {:.2} µs CPU a span", count as f64 / wall.as_secs_f64(), us(cpu, count));
+    println!("  {} bytes a span on disk", fs::metadata(path).map_or(0, |meta| meta.len()) as usize / count);
+    let trace = TraceId(maker.a_trace.0);
+    let find = |what: &str, filter: SpanFilter| {
+        time(what, || store.span_find(&filter).expect("found").len());
+    };
+    let none = SpanFilter::default;
+    find("newest 50 spans", none());
+    find("newest 50 roots", SpanFilter { roots: true, ..none() });
+    find("spans of a trace", SpanFilter { trace_id: Some(trace), limit: 1000, ..none() });
+    find("spans of a session", SpanFilter { session: Some("session-900".into()), ..none() });
+    find("spans of a name that is nowhere", SpanFilter { name: Some("xyzzy".into()), ..none() });
+    let span = SpanId(maker.a_trace.0 as u64);
+    time("one whole span", || usize::from(store.span_get(trace, span).expect("read").is_some()));
 }
 
 /// The store that is measured; an SQLite one a second time, for its checkpoints.
@@ -231,6 +273,57 @@ impl Maker {
             text.push_str(if self.rng.u8(..) < 20 { ". " } else { " " });
         }
         text
+    }
+
+    /// One of eight in its trace; some 1.3 KB of texts.
+    fn span(&mut self, number: usize) -> StoredSpan {
+        let trace = TraceId((number as u128 / 8 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+        let id = |number: usize| SpanId((number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        if number == 4_000 {
+            // Found again by its own trace: the span's id stands in the trace's lower half.
+            self.a_trace = trace;
+        }
+        let is_a_trace = self.a_trace == trace && number.is_multiple_of(8);
+        let kinds = [SpanKind::Agent, SpanKind::Chain, SpanKind::Retriever, SpanKind::Llm, SpanKind::Tool];
+        let attributes = json!({
+            "openinference.span.kind": "CHAIN", "llm.invocation_parameters": "{\"temperature\":0.2}",
+            "metadata.thread": self.rng.u64(..), "tag.tags": ["beta"],
+        });
+        let rest = json!({
+            "attributes": attributes,
+            "resource": {"service.name": "shop", "telemetry.sdk.language": "python", "telemetry.sdk.version": "1.38.0"},
+            "events": [], "links": [],
+        });
+        StoredSpan {
+            record: SpanRecord {
+                trace_id: trace,
+                span_id: if is_a_trace { SpanId(trace.0 as u64) } else { id(number) },
+                parent_span_id: (!number.is_multiple_of(8)).then(|| id(number / 8 * 8)),
+                name: format!("step-{}", number % 23).into(),
+                kind: kinds[number % kinds.len()],
+                started: Timestamp(START + number as i64 * self.apart_us + self.rng.i64(0..2000)),
+                took_us: self.rng.u64(1_000..4_000_000),
+                is_error: self.rng.u8(..) < 5,
+                error_message: None,
+                service: "shop".into(),
+                scope: Some("openinference.instrumentation.langchain".into()),
+                caller: Caller {
+                    tenant: "acme".into(),
+                    user: Some(format!("user-{}", number / 8 % 5_000).into()),
+                    session: Some(format!("session-{}", number / 80).into()),
+                    ..Caller::default()
+                },
+                provider: None,
+                model: None,
+                tool: None,
+                documents: Vec::new(),
+                usage: Usage::default(),
+                cost: None,
+            },
+            input: json!([{"role": "user", "content": self.prose(520)}]).to_string().into(),
+            output: json!([{"role": "assistant", "content": self.prose(380)}]).to_string().into(),
+            rest: rest.to_string().into(),
+        }
     }
 
     fn call(&mut self, number: usize) -> StoredCall {
