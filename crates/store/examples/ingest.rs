@@ -319,6 +319,7 @@ impl Maker {
                 documents: Vec::new(),
                 usage: Usage::default(),
                 cost: None,
+                texts_gone: None,
             },
             input: json!([{"role": "user", "content": self.prose(520)}]).to_string().into(),
             output: json!([{"role": "assistant", "content": self.prose(380)}]).to_string().into(),

@@ -131,8 +131,8 @@ fn age_is_by_environment_and_by_field() {
     // From a clock that is years ahead: neither first to go, nor in the way of others.
     spans[10].record.started = Timestamp(sample::START.0 + 10 * 365 * 86_400_000_000);
     store.append(Arrived { calls: &[], spans: &spans }, &[]).unwrap();
-    let mut rules = Rules::default();
-    rules.ages = [Ages { messages: Some(30 * DAY), records: None }; Environment::ALL.len()];
+    let general = Ages { messages: Some(30 * DAY), records: None };
+    let mut rules = Rules { ages: [general; Environment::ALL.len()], sampling: None };
     rules.ages[Environment::ALL.iter().position(|one| *one == Environment::Dev).unwrap()] =
         Ages { messages: Some(10 * DAY), records: Some(20 * DAY) };
     // Sixty days after the first, which is the time of the last.
@@ -189,8 +189,8 @@ fn room_is_given_back_and_nothing_of_the_erased_is_left_in_the_file() {
     store.shrink(true).unwrap();
     let size = || fs::metadata(folder.path().join("gauntlet.db")).unwrap().len();
     let before = size();
-    let mut rules = Rules::default();
-    rules.ages = [Ages { messages: None, records: Some(DAY) }; Environment::ALL.len()];
+    let ages = [Ages { messages: None, records: Some(DAY) }; Environment::ALL.len()];
+    let rules = Rules { ages, sampling: None };
     let later = Timestamp(sample::START.0 + 100 * 86_400_000_000);
     let keeper = Keeper::new(store.clone());
     while keeper.pass(&rules, later).unwrap().is_more {}
