@@ -21,6 +21,17 @@ impl Runtime for Live {
         let state = self.shared.ledger.state(self.shared.clock.now());
         let mut gauges = self.drainer.stats().gauges();
         gauges.push(gauge("gauntlet_calls_running", "Calls under way.", self.shared.tasks.running() as f64));
+        let spans = &self.shared.spans;
+        gauges.push(gauge(
+            "gauntlet_spans_received_total",
+            "Spans of applications that were kept.",
+            spans.accepted() as f64,
+        ));
+        gauges.push(gauge(
+            "gauntlet_spans_rejected_total",
+            "Spans of applications that were not kept: malformed, too large, or of a tenant that is switched off.",
+            spans.rejected() as f64,
+        ));
         gauges.push(gauge(
             "gauntlet_holds_open",
             "Budget holds of calls under way.",

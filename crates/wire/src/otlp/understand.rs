@@ -33,6 +33,8 @@ const KINDS: [&str; 6] = ["unspecified", "internal", "server", "client", "produc
 pub struct Understood {
     /// Its caller holds what the span claims; what is bound to a key is not known here.
     pub record: SpanRecord,
+    /// None where the span says nothing of it.
+    pub environment: Option<Environment>,
     pub input: String,
     pub output: String,
     /// One JSON object.
@@ -88,6 +90,7 @@ impl Origin {
         let kind = facts.kind();
         let error = (!status.message.is_empty()).then(|| status.message.clone());
         let is_error = status.code == STATUS_ERROR;
+        let environment = facts.environment();
         let record = SpanRecord {
             trace_id: TraceId(big_endian(&span.trace_id)),
             span_id: SpanId(big_endian(&span.span_id) as u64),
@@ -150,7 +153,7 @@ impl Origin {
             // Without its opening brace.
             &more.to_string()[1..],
         );
-        Understood { record, input, output, rest: rest.into_bytes() }
+        Understood { record, environment, input, output, rest: rest.into_bytes() }
     }
 }
 
@@ -249,10 +252,7 @@ impl<'a> Facts<'a> {
 
     /// What the span, or else its resource, claims of who it is for.
     fn caller(&self) -> Caller {
-        let claim = |names: Names| {
-            let of_resource = || names.iter().find_map(|name| self.resource.get(*name)).map(plain);
-            named(&self.text(names).or_else(of_resource)?)
-        };
+        let claim = |names: Names| self.claim(names);
         let tags = || -> Vec<String> {
             match self.parsed(aliases::TAGS) {
                 Some(Json::Array(tags)) => tags.iter().map(plain).collect(),
@@ -265,13 +265,20 @@ impl<'a> Facts<'a> {
             user: claim(aliases::USER),
             session: claim(aliases::SESSION),
             key: None,
-            environment: claim(aliases::ENVIRONMENT)
-                .and_then(|text| Environment::parse(&text.to_ascii_lowercase()))
-                .unwrap_or_default(),
+            environment: self.environment().unwrap_or_default(),
             app_sha: claim(aliases::APP_SHA),
             eval_id: claim(aliases::EVAL_ID),
             tags: tags().iter().take(TAGS_MAX).filter_map(|tag| named(tag)).collect(),
         }
+    }
+
+    fn claim(&self, names: Names) -> Option<Name> {
+        let of_resource = || names.iter().find_map(|name| self.resource.get(*name)).map(plain);
+        named(&self.text(names).or_else(of_resource)?)
+    }
+
+    fn environment(&self) -> Option<Environment> {
+        Environment::parse(&self.claim(aliases::ENVIRONMENT)?.to_ascii_lowercase())
     }
 
     fn documents(&self) -> Vec<Document> {
