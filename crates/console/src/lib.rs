@@ -18,6 +18,7 @@ mod figures;
 mod overview;
 mod query;
 mod shell;
+mod span_query;
 mod spend;
 mod text;
 mod trace;
@@ -25,6 +26,7 @@ mod traces;
 mod waterfall;
 
 pub mod paths;
+pub mod tree;
 
 pub use advice::{AdviceLine, AdviceView, advice};
 pub use assets::{ICON, SCRIPT, STYLE, icon_path, script_path, style_path};
@@ -32,6 +34,7 @@ pub use events::events;
 pub use overview::{BudgetLine, OverviewView, overview};
 pub use query::{ListQuery, Range, filter_from_query, query_of};
 pub use shell::{Shell, login, message};
+pub use span_query::{SpanQuery, next_of, shown_cursor, spans_from_query};
 pub use spend::{SpendView, spend};
 pub use trace::{TraceView, trace};
 pub use traces::{Facets, TracesView, traces};

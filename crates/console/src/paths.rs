@@ -1,9 +1,11 @@
 //! Where the pages and their forms live. The server mounts these; pages link to nothing else.
 
-use gauntlet_types::CallId;
+use gauntlet_types::{CallId, SpanId, TraceId};
 
 pub const OVERVIEW: &str = "/";
 pub const TRACES: &str = "/traces";
+/// Spans that applications sent.
+pub const SPANS: &str = "/spans";
 /// `?month=2026-11`.
 pub const SPEND: &str = "/spend";
 /// The API that answers CSV.
@@ -20,6 +22,21 @@ pub const KILL_UNDO: &str = "/kills/undo";
 /// The page of one call.
 pub fn trace(id: CallId) -> String {
     format!("{TRACES}/{id}")
+}
+
+/// The page of a whole trace.
+pub fn whole_trace(id: TraceId) -> String {
+    format!("{TRACES}/{id}")
+}
+
+/// The same with one of its steps open.
+pub fn step(trace: TraceId, span: SpanId) -> String {
+    format!("{TRACES}/{trace}?span={span}#step")
+}
+
+/// The same from one of its steps on.
+pub fn trace_from(trace: TraceId, place: usize) -> String {
+    format!("{TRACES}/{trace}?from={place}#steps")
 }
 
 /// Where to go after signing in: `next` if it is a path of this server, else the overview.

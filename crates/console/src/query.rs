@@ -10,7 +10,7 @@ use gauntlet_types::{Outcome, Timestamp};
 use jiff::{civil::DateTime, tz::TimeZone};
 
 /// Parameters of one address that are read; ours has 24.
-const PARAMETERS_MAX: usize = 64;
+pub(crate) const PARAMETERS_MAX: usize = 64;
 /// Bytes of one value that are taken; the longest names are 256.
 const VALUE_MAX: usize = 512;
 
@@ -41,7 +41,7 @@ impl Range {
         }
     }
 
-    fn parse(text: &str) -> Option<Range> {
+    pub(crate) fn parse(text: &str) -> Option<Range> {
         Range::ALL.into_iter().find(|range| range.as_str() == text)
     }
 }
@@ -181,7 +181,7 @@ fn set(list: &mut ListQuery, name: &str, value: &str) -> Option<()> {
     Some(())
 }
 
-fn instant(text: &str) -> Option<Timestamp> {
+pub(crate) fn instant(text: &str) -> Option<Timestamp> {
     if let Ok(instant) = text.parse::<jiff::Timestamp>() {
         return Some(Timestamp(instant.as_microsecond()));
     }
@@ -190,16 +190,16 @@ fn instant(text: &str) -> Option<Timestamp> {
 }
 
 /// All the digits that matter, where `Timestamp` shows milliseconds.
-fn exact(at: Timestamp) -> String {
+pub(crate) fn exact(at: Timestamp) -> String {
     jiff::Timestamp::from_microsecond(at.0).map_or_else(|_| at.to_string(), |instant| instant.to_string())
 }
 
-fn cut(text: &str) -> &str {
+pub(crate) fn cut(text: &str) -> &str {
     text.char_indices().map(|(at, _)| at).find(|at| *at >= VALUE_MAX).map_or(text, |at| &text[..at])
 }
 
 /// `application/x-www-form-urlencoded`, as forms send it: all but unreserved characters as `%XX`.
-fn encode(query: &mut String, text: &str) {
+pub(crate) fn encode(query: &mut String, text: &str) {
     for byte in text.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
@@ -214,7 +214,7 @@ fn encode(query: &mut String, text: &str) {
 }
 
 /// The other way; a broken `%` stands for itself, and bytes that are not UTF-8 become U+FFFD.
-fn decode(text: &str) -> String {
+pub(crate) fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;

@@ -218,6 +218,38 @@ pub struct Filter {
     pub text: Option<String>,
 }
 
+/// Narrows a list of spans; all that are given must hold.
+#[derive(Args, Default)]
+pub struct SpanFilter {
+    #[arg(long)]
+    pub trace_id: Option<String>,
+    #[arg(long)]
+    pub tenant: Option<String>,
+    #[arg(long)]
+    pub user: Option<String>,
+    #[arg(long)]
+    pub session: Option<String>,
+    /// The application's `service.name`
+    #[arg(long)]
+    pub service: Option<String>,
+    /// llm, embedding, chain, retriever, reranker, tool, agent, guardrail, evaluator, prompt or other
+    #[arg(long)]
+    pub kind: Option<String>,
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Only those that name no parent
+    #[arg(long)]
+    pub roots: bool,
+    /// Only those that failed
+    #[arg(long)]
+    pub errors: bool,
+    /// From then on: 2026-11-21, 2026-11-21T08:00:00Z, or 15m, 2h, 7d ago
+    #[arg(long)]
+    pub since: Option<String>,
+    #[arg(long)]
+    pub until: Option<String>,
+}
+
 #[derive(Subcommand)]
 pub enum Trace {
     /// Newest first
@@ -227,10 +259,17 @@ pub enum Trace {
         #[arg(long, default_value_t = 20)]
         limit: u32,
     },
-    /// One call, whole
+    /// One call whole, or the tree of a whole trace
     Show {
-        /// The request id (header x-gauntlet-request-id)
+        /// The request id (header x-gauntlet-request-id), or a trace id (32 hexadecimal digits)
         id: String,
+    },
+    /// Spans that applications sent, newest first
+    Spans {
+        #[command(flatten)]
+        filter: SpanFilter,
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
     },
     /// Make a past call again, as it was or otherwise, under the eval budget; shows what came out differently
     Replay {

@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::{
     admin::{Admin, NewKey, store_fault},
-    auth, bills, error, pages, replay,
+    auth, bills, error, pages, replay, spans,
 };
 
 /// Everything but the doors.
@@ -42,6 +42,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/api/v1/reload", post(reload))
         .route("/metrics", get(metrics))
         .merge(bills::router())
+        .merge(spans::router())
         .merge(pages::guarded())
         .layer(middleware::from_fn_with_state(admin.clone(), auth::guard));
     Router::new()

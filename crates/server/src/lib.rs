@@ -11,6 +11,7 @@ pub mod otlp;
 mod pages;
 mod replay;
 pub mod serve;
+mod spans;
 
 pub use admin::{Admin, AdminParts};
 pub use api::router;
