@@ -18,11 +18,21 @@ pub enum Part {
     Postgres,
     /// Arize Phoenix, a receiver of spans.
     Phoenix,
+    /// OpenTelemetry's SDK for Python and other people's instrumentation, senders of spans.
+    Otel,
 }
 
 impl Part {
-    pub const ALL: [Part; 7] =
-        [Part::Python, Part::Node, Part::Browser, Part::Model, Part::Redis, Part::Postgres, Part::Phoenix];
+    pub const ALL: [Part; 8] = [
+        Part::Python,
+        Part::Node,
+        Part::Browser,
+        Part::Model,
+        Part::Redis,
+        Part::Postgres,
+        Part::Phoenix,
+        Part::Otel,
+    ];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -33,6 +43,7 @@ impl Part {
             Part::Redis => "redis",
             Part::Postgres => "postgres",
             Part::Phoenix => "phoenix",
+            Part::Otel => "otel",
         }
     }
 
