@@ -26,7 +26,9 @@ fn request() -> Vec<u8> {
     let prose = "Hello, I bought a touring bike from you last summer and I am very happy with it. Since last week, however, the \
                  rear brake makes a scraping noise whenever it rains. Is this something that I can repair myself? ";
     let messages = format!(r#"[{{"role":"user","parts":[{{"type":"text","content":"{prose}\n{prose}"}}]}}]"#);
-    let answer = format!(r#"[{{"role":"assistant","parts":[{{"type":"text","content":"{prose}"}}],"finish_reason":"stop"}}]"#);
+    let answer = format!(
+        r#"[{{"role":"assistant","parts":[{{"type":"text","content":"{prose}"}}],"finish_reason":"stop"}}]"#
+    );
     let span = |number: u64| Span {
         trace_id: vec![7; 16],
         span_id: (number + 1).to_be_bytes().to_vec(),
@@ -49,9 +51,11 @@ fn request() -> Vec<u8> {
         ],
         ..Span::default()
     };
-    let resource = Some(Resource { attributes: vec![KeyValue::new("service.name", "shop")], ..Resource::default() });
+    let resource =
+        Some(Resource { attributes: vec![KeyValue::new("service.name", "shop")], ..Resource::default() });
     let scope_spans = vec![ScopeSpans { scope: None, spans: (0..SPANS).map(span).collect() }];
-    ExportTraceServiceRequest { resource_spans: vec![ResourceSpans { resource, scope_spans }] }.encode_to_vec()
+    ExportTraceServiceRequest { resource_spans: vec![ResourceSpans { resource, scope_spans }] }
+        .encode_to_vec()
 }
 
 #[divan::bench]

@@ -26,7 +26,13 @@ fn received(spans: Vec<Span>) -> Received {
 
 fn span(attributes: &[(&str, Value)]) -> Span {
     let attributes = attributes.iter().map(|(key, value)| KeyValue::new(*key, value.clone())).collect();
-    Span { trace_id: vec![1; 16], span_id: vec![2; 8], name: "step".to_owned(), attributes, ..Span::default() }
+    Span {
+        trace_id: vec![1; 16],
+        span_id: vec![2; 8],
+        name: "step".to_owned(),
+        attributes,
+        ..Span::default()
+    }
 }
 
 fn take(config: &str, headers: &HeaderMap, spans: Vec<Span>) -> Result<(Taken, Vec<StoredSpan>), Fault> {
@@ -52,13 +58,19 @@ fn attribute(name: &str, value: impl Into<Value>) -> Json {
 
 #[test]
 fn what_is_private_is_taken_out_of_every_form() {
-    let check = |name: &str, value: &str, expected: &str| assert_eq!(attribute(name, value), expected, "{name}: {value}");
+    let check = |name: &str, value: &str, expected: &str| {
+        assert_eq!(attribute(name, value), expected, "{name}: {value}")
+    };
     check("note", "ann@example.org called", "[REDACTED:EMAIL_ADDRESS] called");
     check("note", "nothing here", "nothing here");
     // JSON stays JSON, whatever escapes hide, at any depth.
     check("json", r#"{"a":"x\nann@example.org"}"#, r#"{"a":"x\n[REDACTED:EMAIL_ADDRESS]"}"#);
     check("json", r#"["ann\u0040example.org"]"#, r#"["[REDACTED:EMAIL_ADDRESS]"]"#);
-    check("json", r#"{"a":"{\"b\":\"ann@example.org\"}"}"#, r#"{"a":"{\"b\":\"[REDACTED:EMAIL_ADDRESS]\"}"}"#);
+    check(
+        "json",
+        r#"{"a":"{\"b\":\"ann@example.org\"}"}"#,
+        r#"{"a":"{\"b\":\"[REDACTED:EMAIL_ADDRESS]\"}"}"#,
+    );
     check("json", r#"{"card": 4111111111111111}"#, r#"{"card":"[REDACTED:CREDIT_CARD]"}"#);
     // What holds nothing private stays as it was written, spaces and all.
     check("json", r#"{ "a" : [1,  2.50] }"#, r#"{ "a" : [1,  2.50] }"#);
@@ -102,7 +114,10 @@ fn a_model_that_sends_no_cost_is_priced_if_it_is_known() {
     let model = ("gen_ai.request.model", Value::from("gpt-4o-mini"));
     // 0.15 and 0.60 USD a million.
     assert_eq!(cost(&[chat.clone(), openai.clone(), model.clone()]), Some(210_000));
-    assert_eq!(cost(&[chat.clone(), openai.clone(), model.clone(), ("gen_ai.usage.cost", 0.5.into())]), Some(500_000_000));
+    assert_eq!(
+        cost(&[chat.clone(), openai.clone(), model.clone(), ("gen_ai.usage.cost", 0.5.into())]),
+        Some(500_000_000)
+    );
     assert_eq!(cost(&[chat, openai.clone(), ("gen_ai.request.model", "nobody-knows".into())]), None);
     assert_eq!(cost(&[("gen_ai.operation.name", "execute_tool".into()), openai, model]), None);
 }
@@ -112,12 +127,19 @@ fn what_the_key_binds_stands_and_headers_stand_in_for_what_spans_do_not_say() {
     let mut headers = HeaderMap::new();
     headers.insert("x-gauntlet-tenant", HeaderValue::from_static("acme"));
     headers.insert("x-gauntlet-env", HeaderValue::from_static("staging"));
-    let spans = || vec![span(&[]), span(&[("gauntlet.tenant", "other".into()), ("deployment.environment.name", "dev".into())])];
+    let spans = || {
+        vec![
+            span(&[]),
+            span(&[("gauntlet.tenant", "other".into()), ("deployment.environment.name", "dev".into())]),
+        ]
+    };
     let (_, open) = take("", &headers, spans()).unwrap();
-    let told = |span: &StoredSpan| format!("{}/{}", span.record.caller.tenant, span.record.caller.environment.as_str());
+    let told = |span: &StoredSpan| {
+        format!("{}/{}", span.record.caller.tenant, span.record.caller.environment.as_str())
+    };
     assert_eq!(open.iter().map(told).collect::<Vec<_>>(), ["acme/staging", "other/dev"]);
     headers.insert("authorization", HeaderValue::from_static("Bearer acme-key-0123456789"));
-    let keys = "keys:\n  - {name: k, key: acme-key-0123456789, tenant: acme, environment: prod}\n";
+    let keys = "keys:\n  - {name: k, key: acme-key-0123456789, tenant: acme, env: prod}\n";
     let (_, bound) = take(keys, &headers, spans()).unwrap();
     assert_eq!(bound.iter().map(told).collect::<Vec<_>>(), ["acme/prod", "acme/prod"]);
     let nobody = take(keys, &HeaderMap::new(), spans()).unwrap_err();

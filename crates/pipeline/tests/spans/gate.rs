@@ -49,7 +49,10 @@ struct Nobody;
 
 impl Upstream for Nobody {
     fn send(&self, request: UpstreamRequest) -> BoxFuture<'static, Result<UpstreamAnswer, UpstreamError>> {
-        let error = UpstreamError::Encoding { provider: request.endpoint.provider.clone(), encoding: "none".to_owned() };
+        let error = UpstreamError::Encoding {
+            provider: request.endpoint.provider.clone(),
+            encoding: "none".to_owned(),
+        };
         Box::pin(async { Err(error) })
     }
 }
