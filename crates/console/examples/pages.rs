@@ -6,7 +6,7 @@ mod sample;
 
 use std::{error::Error, fs, path::Path};
 
-use gauntlet_console::*;
+use gauntlet_console::{tree::Tree, *};
 use gauntlet_ports::Overview;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -55,14 +55,25 @@ fn main() -> Result<(), Box<dyn Error>> {
     let query = filter_from_query("route=support_bot&last=24h&latency_ms_min=200", sample::NOW);
     let list = TracesView { query: &query, rows: &rows, next: rows.last().map(|row| row.id), facets };
     let nothing = TracesView { rows: &[], next: None, ..list };
-    let (call, failed, related) = (sample::call(), sample::failed_call(), sample::related());
+    let (call, failed) = (sample::call(), sample::failed_call());
+    let (span_rows, calls, span) = (sample::spans(), [sample::traced_call()], sample::span(2));
+    let tree = Tree::of(&span_rows, &calls);
+    let none = Tree::default();
+    let whole =
+        WholeView { trace: call.record.trace_id, tree: &tree, is_all: true, from: None, opened: None };
+    let opened = WholeView { opened: Some(Opened::Span(&span)), ..whole };
+    let span_query = spans_from_query("service=shop-agent&last=24h", sample::NOW);
+    let span_list = SpansView { query: &span_query, rows: &span_rows, next: None };
     let pages = [
         ("overview", overview(&shell, &full)),
         ("overview-empty", overview(&shell, &empty)),
         ("traces", traces(&shell, &list)),
         ("traces-none", traces(&shell, &nothing)),
-        ("trace", trace(&shell, &TraceView { call: &call, related: &related })),
-        ("trace-failed", trace(&shell, &TraceView { call: &failed, related: &[] })),
+        ("trace", trace(&shell, &TraceView { call: &call, tree: &tree })),
+        ("trace-failed", trace(&shell, &TraceView { call: &failed, tree: &none })),
+        ("whole", whole_trace(&shell, &WholeView { opened: None, ..opened })),
+        ("whole-span", whole_trace(&shell, &opened)),
+        ("spans", spans(&shell, &span_list)),
         ("login", login(&Shell { signed_in: false, ..shell }, Some("That token is not known."), "/traces")),
         (
             "message",

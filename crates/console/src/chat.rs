@@ -76,6 +76,24 @@ pub fn read_input(bytes: &[u8]) -> Body {
     body
 }
 
+/// Reads what an application says went into a step or came out of it: a list of messages, a request, an answer, a text.
+pub fn read_step(bytes: &[u8]) -> Body {
+    let value = match parse(bytes) {
+        Ok(value) => value,
+        Err(body) => return *body,
+    };
+    let is_message = |value: &Value| value.get("role").is_some();
+    match &value {
+        Value::Array(list) if list.iter().any(is_message) => {
+            Body { messages: list.iter().map(message).collect(), ..Body::default() }
+        }
+        Value::String(text) => Body { unknown: Some(Part::Text(text.clone())), ..Body::default() },
+        Value::Object(map) if map.contains_key("messages") => read_input(bytes),
+        Value::Object(map) if map.contains_key("choices") || map.contains_key("role") => read_output(bytes),
+        _ => Body { unknown: Some(Part::Json(value)), ..Body::default() },
+    }
+}
+
 /// Reads an answer: chat choices, embedding vectors, an error.
 pub fn read_output(bytes: &[u8]) -> Body {
     let value = match parse(bytes) {
@@ -166,7 +184,9 @@ fn message(value: &Value) -> Message {
     {
         parts.push(Part::Reasoning(text));
     }
-    match value.get(if is_tool_result { "output" } else { "content" }) {
+    // OpenTelemetry calls the content of a message its parts.
+    let content = value.get(if is_tool_result { "output" } else { "content" }).or_else(|| value.get("parts"));
+    match content {
         Some(Value::Array(list)) => parts.extend(list.iter().map(part)),
         Some(Value::String(text)) if text.is_empty() => {}
         Some(Value::Null) => {}
@@ -197,9 +217,13 @@ fn part(value: &Value) -> Part {
     let kind = value.get("type").and_then(Value::as_str).unwrap_or_default();
     let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
     let known = match kind {
-        "text" | "input_text" | "output_text" | "summary_text" => text("text").map(Part::Text),
+        "text" | "input_text" | "output_text" | "summary_text" => {
+            text("text").or_else(|| text("content")).map(Part::Text)
+        }
         "refusal" => text("refusal").map(Part::Refusal),
-        "thinking" | "reasoning" => text("thinking").or_else(|| text("text")).map(Part::Reasoning),
+        "thinking" | "reasoning" => {
+            text("thinking").or_else(|| text("text")).or_else(|| text("content")).map(Part::Reasoning)
+        }
         "image_url" | "input_image" => {
             let url = value.pointer("/image_url/url").or_else(|| value.get("image_url"));
             url.and_then(Value::as_str).map(|url| Part::Media(format!("image: {}", describe(url))))

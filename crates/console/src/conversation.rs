@@ -5,7 +5,7 @@ use gauntlet_types::ToolCall;
 use maud::{Markup, html};
 
 use crate::{
-    chat::{Body, Message, Part, pretty, read_input, read_output},
+    chat::{Body, Message, Part, pretty, read_input, read_output, read_step},
     text::{Line, Room},
 };
 
@@ -53,6 +53,16 @@ pub fn conversation(call: &StoredCall, room: &mut Room) -> Markup {
             }
         }
     }
+}
+
+/// What went into a step of an application or came out of it: bubbles where it is messages, else the text or the JSON.
+pub fn said(bytes: &[u8], room: &mut Room) -> Markup {
+    let read = read_step(bytes);
+    if let (Some(Part::Json(value)), true) = (&read.unknown, read.messages.is_empty()) {
+        return room.code(&serde_json::to_string_pretty(value).unwrap_or_default());
+    }
+    let shown = body(&read, room);
+    html! { (settings(&read)) (shown) }
 }
 
 fn settings(input: &Body) -> Markup {

@@ -74,6 +74,13 @@ impl SpanQuery {
     }
 }
 
+/// The address of the list narrowed by one thing alone.
+pub fn link_to(set: impl FnOnce(&mut SpanFilter)) -> String {
+    let mut filter = SpanFilter::default();
+    set(&mut filter);
+    address(&query_of(&filter))
+}
+
 fn address(query: &str) -> String {
     let joint = if query.is_empty() { "" } else { "?" };
     format!("{}{joint}{query}", crate::paths::SPANS)

@@ -1,11 +1,10 @@
 //! The page of one call: how it ended, where the time went, what was said, and everything known about it.
 
-use gauntlet_ports::{StoredCall, TraceRow};
-use gauntlet_types::{CallRecord, Timestamp};
+use gauntlet_ports::StoredCall;
+use gauntlet_types::CallRecord;
 use maud::{Markup, html};
 
 use crate::{
-    charts::round,
     chat::pretty,
     conversation::conversation,
     facts::facts,
@@ -13,20 +12,23 @@ use crate::{
     paths,
     query::link_to,
     shell::{Place, Shell, page},
+    steps::{Steps, steps},
     text::{Line, Room},
     traces::{decision, outcome},
+    tree::Tree,
     waterfall::waterfall,
 };
 
 /// Bytes for the conversation, and for each raw text below it: together with the rest the page stays under 60 KB.
 const CONVERSATION_ROOM: usize = 22_000;
 const RAW_ROOM: usize = 5_000;
-const RELATED_MAX: usize = 20;
+/// Steps of its trace beside a call; the trace has a page of its own.
+const STEPS_MAX: usize = 20;
 
 pub struct TraceView<'a> {
     pub call: &'a StoredCall,
-    /// Calls of the same trace, this one included or not, in any order.
-    pub related: &'a [TraceRow],
+    /// Its trace.
+    pub tree: &'a Tree<'a>,
 }
 
 pub fn trace(shell: &Shell, view: &TraceView) -> String {
@@ -104,47 +106,20 @@ fn copyable(text: &str) -> Markup {
     }
 }
 
+/// The trace that this call is part of; nothing where it is all there is.
 fn related(view: &TraceView) -> Markup {
     let this = &view.call.record;
-    let mut rows: Vec<&TraceRow> = view.related.iter().collect();
-    rows.sort_by_key(|row| (row.started, row.id));
-    let end = |start: Timestamp, latency: u64| start.0.saturating_add_unsigned(latency);
-    let first = rows.iter().map(|row| row.started.0).min().unwrap_or(this.started.0).min(this.started.0);
-    let last = rows.iter().map(|row| end(row.started, row.latency_us)).max().unwrap_or(0);
-    let whole = (last.max(end(this.started, this.latency_us)).saturating_sub(first)).max(1) as f64;
-    let is_alone = rows.iter().all(|row| row.id == this.id);
+    let sums = view.tree.sums();
+    if sums.spans + sums.calls < 2 {
+        return html! {};
+    }
+    let at = view.tree.position(this.span_id);
+    let shown = view.tree.overview(STEPS_MAX, at);
     html! {
-        @if !is_alone {
-            section.panel {
-                h2 { "Same trace" }
-                div.scroll { table.related {
-                    thead { tr {
-                        th scope="col" { "Call" } th scope="col" { "Outcome" } th.when scope="col" { "When" }
-                        th.n scope="col" { "Latency" } th.n scope="col" { "Cost" }
-                    } }
-                    tbody { @for row in rows.iter().take(RELATED_MAX) {
-                        @let x = row.started.0.saturating_sub(first) as f64 * 100.0 / whole;
-                        @let width = (row.latency_us as f64 * 100.0 / whole).clamp(0.4, 100.0);
-                        tr aria-current=[(row.id == this.id).then_some("true")] {
-                            th scope="row" {
-                                @if row.id == this.id { (Line(&row.route)) " (this call)" } @else {
-                                    a href=(paths::trace(row.id)) { (Line(&row.route)) }
-                                }
-                                span.sub { (Line(&row.model)) }
-                            }
-                            td { (outcome(row.outcome)) }
-                            td { svg.time aria-hidden="true" width="100%" height="14" {
-                                rect.track y="6.5" width="100%" height="1" {}
-                                rect.model x={ (round(x.min(100.0 - width))) "%" } y="1" width={ (round(width)) "%" }
-                                    height="12" rx="2" {}
-                            } }
-                            td.n { (duration(row.latency_us)) }
-                            td.n { (usd(row.cost)) }
-                        }
-                    } }
-                } }
-                p.muted { a href=(link_to(|f| f.trace_id = Some(this.trace_id))) { "All calls of this trace" } }
-            }
+        section.panel {
+            h2 { "Its trace" }
+            (steps(&Steps { trace: this.trace_id, tree: view.tree, shown: &shown, current: Some(this.span_id) }))
+            p.muted { a href=(paths::whole_trace(this.trace_id)) { "The whole trace" } }
         }
     }
 }

@@ -41,6 +41,7 @@ pub fn traces(shell: &Shell, view: &TracesView) -> String {
             h1 { "Traces" }
             p.muted { kbd { "j" } " " kbd { "k" } " move, " kbd { "Enter" } " opens, " kbd { "/" } " searches" }
         }
+        (tabs(Tab::Calls))
         (form(view))
         @for problem in view.query.problems.iter().take(5) {
             p.banner.warn role="alert" { "Not applied: " (Line(problem)) }
@@ -74,6 +75,24 @@ pub fn traces(shell: &Shell, view: &TracesView) -> String {
         }
     };
     page(shell, Place::Traces, "Traces", body)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Tab {
+    Calls,
+    Spans,
+}
+
+/// The two lists of traces.
+pub fn tabs(here: Tab) -> Markup {
+    let tabs = [(Tab::Calls, paths::TRACES, "Calls"), (Tab::Spans, paths::SPANS, "Spans of applications")];
+    html! {
+        nav.tabs aria-label="Lists" {
+            @for (tab, path, name) in tabs {
+                a href=(path) aria-current=[(tab == here).then_some("page")] { (name) }
+            }
+        }
+    }
 }
 
 fn form(view: &TracesView) -> Markup {
@@ -147,13 +166,13 @@ fn unbound(query: &mut ListQuery) {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+pub enum Kind {
     Text,
     Search,
     Time,
 }
 
-fn field(name: &str, label: &str, value: &str, kind: Kind) -> Markup {
+pub fn field(name: &str, label: &str, value: &str, kind: Kind) -> Markup {
     let shape = match kind {
         Kind::Text => "text",
         Kind::Search => "search",
@@ -168,7 +187,7 @@ fn field(name: &str, label: &str, value: &str, kind: Kind) -> Markup {
     }
 }
 
-fn choice(name: &str, label: &str, value: Option<&str>, values: &[String]) -> Markup {
+pub fn choice(name: &str, label: &str, value: Option<&str>, values: &[String]) -> Markup {
     if values.is_empty() {
         return field(name, label, value.unwrap_or_default(), Kind::Text);
     }

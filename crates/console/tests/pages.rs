@@ -1,8 +1,9 @@
 //! The pages, by the facts they show and the tricks they do not fall for.
 
 mod sample;
+mod whole;
 
-use gauntlet_console::*;
+use gauntlet_console::{tree::Tree, *};
 use gauntlet_ports::{
     Event, EventKind, Kill, KillKind, Overview, OverviewRow, Severity, SpendRow, TraceFilter,
 };
@@ -40,7 +41,7 @@ fn list(query: &str, rows: &[gauntlet_ports::TraceRow], facets: Facets) -> Strin
 }
 
 fn page_of(call: &gauntlet_ports::StoredCall) -> String {
-    trace(&SHELL, &TraceView { call, related: &[] })
+    trace(&SHELL, &TraceView { call, tree: &Tree::default() })
 }
 
 fn says(page: &str, wanted: &[&str]) {
@@ -227,7 +228,9 @@ fn full_pages_stay_small() {
 
 #[test]
 fn the_call_page_tells_the_whole_story() {
-    let page = trace(&SHELL, &TraceView { call: &sample::call(), related: &sample::related() });
+    let (spans, calls) = (sample::spans(), [sample::traced_call()]);
+    let tree = Tree::of(&spans, &calls);
+    let page = trace(&SHELL, &TraceView { call: &sample::call(), tree: &tree });
     is_sound(&page);
     says(
         &page,
@@ -269,7 +272,10 @@ fn the_call_page_tells_the_whole_story() {
         &page,
         &["route_user_daily on 2026-04-25", "Fields left out", "logit_bias", "stream_options", "0.92"],
     );
-    says(&page, &["Same trace", "(this call)", "/traces?trace_id=4bf92f3577b34da6a3ce929d0e0e4736"]);
+    says(
+        &page,
+        &["Its trace", "aria-current=\"true\"", "/traces/4bf92f3577b34da6a3ce929d0e0e4736\">The whole trace"],
+    );
     assert!(page.len() < 60_000, "{}", page.len());
 }
 
@@ -422,9 +428,10 @@ fn odd_times_and_sizes_do_not_break_a_page() {
     call.record.latency_us = u64::MAX;
     call.record.first_token_us = Some(u64::MAX);
     call.record.cost = NanoUsd(i64::MIN);
-    let mut related = sample::related();
-    related[0].started = Timestamp(i64::MIN);
-    is_sound(&trace(&SHELL, &TraceView { call: &call, related: &related }));
+    let mut spans = sample::spans();
+    spans[0].record.started = Timestamp(i64::MIN);
+    let calls = [call.record.clone()];
+    is_sound(&trace(&SHELL, &TraceView { call: &call, tree: &Tree::of(&spans, &calls) }));
     call.record.stages.clear();
     call.record.attempts.clear();
     says(&page_of(&call), &["No stage was timed"]);

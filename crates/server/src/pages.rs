@@ -1,14 +1,15 @@
 //! The console's routes: fetch, show. What a page looks like is the console's affair.
 
 mod bills;
+mod spans;
 
 use axum::{
     Form, Router,
-    extract::{Path, Query, RawQuery, State},
+    extract::{Query, RawQuery, State},
     response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use gauntlet_console::{self as console, Facets, OverviewView, Shell, TraceView, TracesView};
+use gauntlet_console::{self as console, Facets, OverviewView, Shell, TracesView};
 use gauntlet_ports::{EventFilter, Grain, KillKind, Overview, TraceFilter};
 use gauntlet_types::{CallRecord, Fault, Timestamp};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use crate::{
     admin::{Admin, Books, store_fault},
-    api::{blocking, flush, problems, trace_get},
+    api::{blocking, flush, problems},
     auth::Token,
     error,
 };
@@ -32,7 +33,7 @@ pub(crate) fn guarded() -> Router<Admin> {
         .route("/", get(overview))
         .route("/traces", get(traces))
         .merge(bills::router())
-        .route("/traces/{id}", get(trace))
+        .merge(spans::router())
         .route("/kills/undo", post(kill_undo))
         .route("/logout", post(logout))
 }
@@ -186,23 +187,6 @@ async fn traces(State(admin): State<Admin>, headers: HeaderMap, RawQuery(query):
         facets: Facets { routes: &routes, models: &models, tenants: &tenants },
     };
     page(StatusCode::OK, console::traces(&frame.shell(), &view))
-}
-
-async fn trace(State(admin): State<Admin>, headers: HeaderMap, Path(id): Path<String>) -> Response {
-    let frame = Frame::new(&admin, &headers);
-    let found = blocking(&admin, move |admin| {
-        let call = trace_get(admin, &id)?;
-        let filter = TraceFilter { trace_id: Some(call.record.trace_id), ..TraceFilter::default() };
-        let related = admin.traces.trace_find(&filter).map_err(store_fault)?;
-        Ok((call, related))
-    });
-    match found.await {
-        Ok((call, related)) => page(
-            StatusCode::OK,
-            console::trace(&frame.shell(), &TraceView { call: &call, related: &related }),
-        ),
-        Err(fault) => frame.fault(&fault),
-    }
 }
 
 #[derive(Deserialize)]

@@ -1,11 +1,11 @@
 //! A plausible day of a small team, for tests and for looking at: fixed times, no chance.
 
 use gauntlet_console::BudgetLine;
-use gauntlet_ports::{Kill, KillKind, Overview, OverviewRow, StoredCall, TraceRow};
+use gauntlet_ports::{Kill, KillKind, Overview, OverviewRow, SpanRow, StoredCall, StoredSpan, TraceRow};
 use gauntlet_types::{
     Action, Attempt, AttemptEnd, CacheUse, CallId, CallRecord, Caller, Charge, Code, Day, Decision,
-    Direction, Door, Environment, Finish, GuardNote, Measure, NanoUsd, Outcome, PromptRef, SpanId, Stage,
-    StageTime, Target, Timestamp, TokenCount, ToolCall, TraceId, Usage,
+    Direction, Document, Door, Environment, Finish, GuardNote, Measure, NanoUsd, Outcome, PromptRef, SpanId,
+    SpanKind, SpanRecord, Stage, StageTime, Target, Timestamp, TokenCount, ToolCall, TraceId, Usage,
 };
 
 /// 2026-04-25T18:42:11.482Z
@@ -366,16 +366,79 @@ pub fn failed_call() -> StoredCall {
     call
 }
 
-/// Other calls of the sample's trace.
-pub fn related() -> Vec<TraceRow> {
+/// What an application did in the sample's trace, newest first: an agent that looks things up and then makes the call.
+pub fn spans() -> Vec<SpanRow> {
     let call = call().record;
-    let mut rows: Vec<TraceRow> = rows().into_iter().skip(10).take(3).collect();
-    for (at, row) in rows.iter_mut().enumerate() {
-        row.trace_id = call.trace_id;
-        row.started = Timestamp(call.started.0 + [-1_400_000, 0, 2_900_000][at]);
-        row.latency_us = [1_310_000, call.latency_us, 820_000][at];
+    let at = |ms: i64| Timestamp(call.started.0 + ms * 1000);
+    let make =
+        |number: u64, parent: Option<u64>, name: &str, kind: SpanKind, start: i64, took: u64| SpanRow {
+            seq: number as i64,
+            record: SpanRecord {
+                trace_id: call.trace_id,
+                span_id: SpanId(number),
+                parent_span_id: parent.map(SpanId),
+                name: name.into(),
+                kind,
+                started: at(start),
+                took_us: took * 1000,
+                is_error: false,
+                error_message: None,
+                service: "shop-agent".into(),
+                scope: Some("openinference.instrumentation.langchain".into()),
+                caller: Caller {
+                    tenant: "globex".into(),
+                    user: Some("ann".into()),
+                    session: Some("c-8841".into()),
+                    ..Caller::default()
+                },
+                provider: None,
+                model: None,
+                tool: None,
+                documents: vec![],
+                usage: Usage::default(),
+                cost: None,
+            },
+            input_preview: "Where is my order 4471?".into(),
+            output_preview: "It was sent on Tuesday.".into(),
+        };
+    let mut spans = vec![
+        make(1, None, "handle_message", SpanKind::Agent, -900, 5_200),
+        make(2, Some(1), "retrieve_policy", SpanKind::Retriever, -820, 310),
+        make(3, Some(2), "embed", SpanKind::Embedding, -810, 90),
+        make(4, Some(1), "answer", SpanKind::Llm, -40, 2_890),
+        make(5, Some(1), "refund_create", SpanKind::Tool, 3_000, 640),
+        make(6, Some(77), "audit", SpanKind::Other, 3_700, 900),
+        make(7, Some(5), "ledger", SpanKind::Other, 2_900, 300),
+    ];
+    spans[1].record.documents = vec![
+        Document { id: "policy/refunds#2".into(), score: Some(0.8812) },
+        Document { id: "policy/shipping#1".into(), score: None },
+    ];
+    spans[3].record.model = Some("claude-haiku-4-5".into());
+    spans[3].record.usage.input_fresh = TokenCount(1_436);
+    spans[3].record.usage.output = TokenCount(96);
+    spans[3].record.cost = Some(NanoUsd(994_000));
+    spans[4].record.tool = Some("refund_create".into());
+    spans[4].record.is_error = true;
+    spans[4].record.error_message = Some("the ledger refused: amount above 50.00".into());
+    spans.reverse();
+    spans
+}
+
+/// One of them, whole.
+pub fn span(number: u64) -> StoredSpan {
+    let record = spans().into_iter().map(|row| row.record).find(|record| record.span_id == SpanId(number));
+    let messages = r#"[{"role":"system","content":"You answer customers of a shoe shop."},{"role":"user","parts":[{"type":"text","content":"Where is my order 4471?"}]}]"#;
+    let rest = r#"{"attributes":{"openinference.span.kind":"AGENT","llm.temperature":0.2,"tags":["beta"]},"resource":{"service.name":"shop-agent","telemetry.sdk.language":"python"},"events":[{"name":"exception","time":1777142531482000,"attributes":{"exception.type":"LedgerRefused"}}],"links":[]}"#;
+    StoredSpan {
+        record: record.expect("one of the sample"),
+        input: messages.into(),
+        output: r#"{"status":"sent","day":"Tuesday"}"#.into(),
+        rest: rest.into(),
     }
-    rows[1].id = call.id;
-    rows[1].route = call.route;
-    rows
+}
+
+/// The sample's call as the tree knows it: below the application's own span of it.
+pub fn traced_call() -> CallRecord {
+    CallRecord { parent_span_id: Some(SpanId(4)), ..call().record }
 }

@@ -25,15 +25,13 @@ pub fn run(place: &Place, command: Trace) -> Result<()> {
                 list(answer["traces"].as_array().map_or(&[][..], Vec::as_slice));
             }
         }
-        Trace::Show { id } if tree::is_trace_id(&id) => match tree::run(&reach, place, &id) {
-            // A request id may be given bare as well, and then looks the same.
-            Err(error) => match reach.get(&format!("/api/v1/traces/{}", escape(&id))) {
-                Ok(call) if place.json => show::json(&call),
-                Ok(call) => one(&call),
-                Err(_) => return Err(error),
-            },
-            Ok(()) => {}
-        },
+        Trace::Show { id } if tree::is_trace_id(&id) => {
+            if let Err(error) = tree::run(&reach, place, &id) {
+                // A request id may be given bare as well, and then looks the same.
+                let call = reach.get(&format!("/api/v1/traces/{}", escape(&id))).map_err(|_| error)?;
+                if place.json { show::json(&call) } else { one(&call) }
+            }
+        }
         Trace::Spans { filter, limit } => tree::spans(&reach, place, &filter, limit)?,
         Trace::Show { id } => {
             let call = reach.get(&format!("/api/v1/traces/{}", escape(&id)))?;

@@ -36,3 +36,4 @@ mod replay;
 mod replicas;
 mod sdks;
 mod soak;
+mod whole_traces;
