@@ -65,6 +65,13 @@ impl Conversation {
         Some(self.ended(command).json())
     }
 
+    /// Runs `grpc_export.py` against the setting `TARGET`: what each of its cases was answered. None if the part is left out.
+    pub fn grpc_export(&self) -> Option<Value> {
+        let mut command = Command::new(parts::otel()?);
+        command.arg("-I").arg(script("grpc_export.py"));
+        Some(self.ended(command).json())
+    }
+
     fn ended(&self, mut command: Command) -> Ended {
         command.env("BASE_URL", &self.base_url).env("API_KEY", &self.api_key).env("MODEL", &self.model);
         command.env("NO_PROXY", "127.0.0.1,localhost").env("no_proxy", "127.0.0.1,localhost");

@@ -204,6 +204,34 @@ fn what_cannot_be_taken_is_refused_in_the_senders_encoding() {
 }
 
 #[test]
+fn grpc_says_what_it_takes_and_why_not() {
+    let mut app =
+        TestApp::start("max_body: 1mb\nkeys:\n  - {name: acme, key: acme-key-0123456789, tenant: acme}\n");
+    let port = app.restart_with_grpc();
+    let caller = Conversation::new("", "acme-key-0123456789", "");
+    let Some(seen) = caller.setting("TARGET", &format!("127.0.0.1:{port}")).grpc_export() else { return };
+    for (case, status, words) in [
+        ("plain", "OK", "0"),
+        ("gzip", "OK", "0"),
+        ("partial", "OK", "1 resource_spans[0].scope_spans[0].spans[1]: span_id is all zeros"),
+        ("empty", "OK", "0"),
+        ("no key", "UNAUTHENTICATED", "no key was given"),
+        ("unknown key", "UNAUTHENTICATED", "nobody knows it"),
+        ("garbage", "INVALID_ARGUMENT", "protobuf"),
+        ("too large", "INVALID_ARGUMENT", "larger than 1"),
+        ("bomb", "INVALID_ARGUMENT", "larger than 1"),
+        ("deflate", "UNIMPLEMENTED", "gzip"),
+        ("other method", "UNIMPLEMENTED", "TraceService/Export"),
+        ("after all", "OK", "0"),
+    ] {
+        let (got, said) = (&seen[case][0], seen[case][1].as_str().unwrap_or_default());
+        assert!(*got == status && said.contains(words), "{case}: {seen:#}");
+    }
+    assert_eq!(stored(&app, &"09".repeat(16), 4).len(), 1, "four spans of one name");
+    assert_eq!(metric(&app, "gauntlet_spans_received_total"), 4);
+}
+
+#[test]
 fn spans_that_are_wrong_are_left_out_and_counted() {
     let app = TestApp::start("");
     let short = Span { span_id: vec![1], ..span(2, 1, Vec::new()) };
