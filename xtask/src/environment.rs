@@ -5,7 +5,7 @@
 
 mod apt;
 mod node;
-mod phoenix;
+mod own_venv;
 mod python;
 
 use std::{
@@ -67,7 +67,8 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
     let python_is_ready = python::is_ready(&place);
     let model_is_ready = python::model_is_ready(&place);
     let node_is_ready = node::is_ready(&place);
-    let phoenix_is_ready = phoenix::is_ready(&place);
+    let phoenix_is_ready = own_venv::PHOENIX.is_ready(&place);
+    let otel_is_ready = own_venv::OTEL.is_ready(&place);
     println!("test environment in {}", cache.display());
     for part in Part::ALL {
         let (is_ready, otherwise) = match part {
@@ -84,6 +85,9 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
             Part::Postgres => (postgres_programs().is_some(), "will install Debian's postgresql (apt-get)"),
             Part::Prometheus => (prometheus().is_some(), "will install Debian's prometheus (apt-get)"),
             Part::Phoenix => (phoenix_is_ready, "will install Arize Phoenix (pip, ~90 s, 850 MB)"),
+            Part::Otel => {
+                (otel_is_ready, "will install OpenTelemetry's instrumentation for Python (pip, ~20 s)")
+            }
         };
         let state = match (wants(part), is_ready) {
             (false, _) => "LEFT OUT on request",
@@ -95,8 +99,12 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
 
     let mut missing = Vec::new();
     let mut needs = Vec::new();
-    let wanting =
-        [(Part::Python, python_is_ready), (Part::Model, model_is_ready), (Part::Phoenix, phoenix_is_ready)];
+    let wanting = [
+        (Part::Python, python_is_ready),
+        (Part::Model, model_is_ready),
+        (Part::Phoenix, phoenix_is_ready),
+        (Part::Otel, otel_is_ready),
+    ];
     let wanting: Vec<Part> =
         wanting.into_iter().filter(|(part, ready)| wants(*part) && !ready).map(|(part, _)| part).collect();
     if !wanting.is_empty() {
@@ -137,10 +145,12 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
             note("GAUNTLET_TEST_PYTHON", interpreter);
         }
     }
-    if wants(Part::Phoenix)
-        && let Some(interpreter) = phoenix::prepare(&place, steps, &mut missing)
-    {
-        note("GAUNTLET_TEST_PHOENIX", interpreter);
+    for own in [own_venv::PHOENIX, own_venv::OTEL] {
+        if wants(own.part)
+            && let Some(interpreter) = own.prepare(&place, steps, &mut missing)
+        {
+            note(own.variable, interpreter);
+        }
     }
     if wants(Part::Node)
         && let Some(modules) = node::prepare(&place, steps, &mut missing)

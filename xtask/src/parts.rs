@@ -20,10 +20,12 @@ pub enum Part {
     Phoenix,
     /// Prometheus.
     Prometheus,
+    /// OpenTelemetry's SDK for Python and other people's instrumentation, senders of spans.
+    Otel,
 }
 
 impl Part {
-    pub const ALL: [Part; 8] = [
+    pub const ALL: [Part; 9] = [
         Part::Python,
         Part::Node,
         Part::Browser,
@@ -32,6 +34,7 @@ impl Part {
         Part::Postgres,
         Part::Phoenix,
         Part::Prometheus,
+        Part::Otel,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -44,6 +47,7 @@ impl Part {
             Part::Postgres => "postgres",
             Part::Phoenix => "phoenix",
             Part::Prometheus => "prometheus",
+            Part::Otel => "otel",
         }
     }
 

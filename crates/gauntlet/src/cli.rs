@@ -1,6 +1,6 @@
 //! The command line, as clap reads it. What each command does is in `command/`.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -30,6 +30,27 @@ pub struct Place {
     pub json: bool,
 }
 
+/// Where spans are taken over gRPC.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OtlpListen {
+    At(SocketAddr),
+    Off,
+}
+
+impl FromStr for OtlpListen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<OtlpListen, String> {
+        match text {
+            "off" => Ok(OtlpListen::Off),
+            address => match address.parse() {
+                Ok(address) => Ok(OtlpListen::At(address)),
+                Err(_) => Err(format!("`{text}` is neither an address, such as 127.0.0.1:4317, nor `off`")),
+            },
+        }
+    }
+}
+
 #[derive(Subcommand)]
 pub enum Command {
     /// Start the gateway, its API and the console
@@ -37,6 +58,9 @@ pub enum Command {
         /// Address to listen on; any but loopback asks for keys and a login [default: 127.0.0.1:8787]
         #[arg(long, value_name = "ADDR")]
         listen: Option<SocketAddr>,
+        /// Address to take spans over gRPC on, or `off` [default: port 4317 beside --listen]
+        #[arg(long, value_name = "ADDR", env = "GAUNTLET_OTLP_LISTEN")]
+        otlp_listen: Option<OtlpListen>,
         /// Worker threads [default: one for each core]
         #[arg(long, value_name = "N")]
         workers: Option<usize>,
@@ -46,6 +70,9 @@ pub enum Command {
         /// Address to listen on [default: 127.0.0.1:8787]
         #[arg(long, value_name = "ADDR")]
         listen: Option<SocketAddr>,
+        /// Address to take spans over gRPC on, or `off` [default: port 4317 beside --listen]
+        #[arg(long, value_name = "ADDR", env = "GAUNTLET_OTLP_LISTEN")]
+        otlp_listen: Option<OtlpListen>,
     },
     /// Check a configuration and name file, line and cure of each mistake
     Check {

@@ -48,8 +48,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let place = cli.place;
     let done = |result: anyhow::Result<()>| result.map(|()| ExitCode::SUCCESS);
     match cli.command {
-        Command::Up { listen, workers } => done(up::run(&place, listen, workers)),
-        Command::Demo { listen } => done(command::demo::run(&place, listen)),
+        Command::Up { listen, otlp_listen: otlp, workers } => {
+            done(up::run(&place, up::Listen { address: listen, otlp, workers }))
+        }
+        Command::Demo { listen, otlp_listen: otlp } => {
+            done(command::demo::run(&place, up::Listen { address: listen, otlp, workers: None }))
+        }
         Command::Check { dir } => command::check::run(&place, dir),
         Command::Doctor => command::doctor::run(&place),
         Command::Key(key) => done(command::manage::key(&place, key)),

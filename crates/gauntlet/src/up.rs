@@ -11,7 +11,7 @@ use gauntlet_bills::baseline;
 use gauntlet_pipeline::Gate;
 use gauntlet_policy::check;
 use gauntlet_ports::Event;
-use gauntlet_server::{Admin, serve};
+use gauntlet_server::{Admin, otlp::grpc, serve};
 use gauntlet_trace::FileSpool;
 use gauntlet_types::{Day, Fault};
 use gauntlet_upstream::Upstreams;
@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    cli::Place,
+    cli::{OtlpListen, Place},
     config_dir,
     reload::Watch,
     runfile::{Lock, RunFile},
@@ -46,14 +46,25 @@ const EXPORT_MAX: Duration = Duration::from_secs(2);
 /// The same number on Linux, the BSDs and macOS.
 const SIGXFSZ: i32 = 25;
 
-pub fn run(place: &Place, listen: Option<SocketAddr>, workers: Option<usize>) -> Result<()> {
+/// The port that OpenTelemetry's exporters send to over gRPC.
+const OTLP_PORT: u16 = 4317;
+
+/// Where to listen, and with how many threads; what is not said is in the configuration, or as usual.
+#[derive(Clone, Copy, Default)]
+pub struct Listen {
+    pub address: Option<SocketAddr>,
+    pub otlp: Option<OtlpListen>,
+    pub workers: Option<usize>,
+}
+
+pub fn run(place: &Place, listen: Listen) -> Result<()> {
     let begun = Instant::now();
     let folder = config_dir::find(place.config.as_deref())?;
     let changes = folder.as_deref().map(Watch::begin).transpose()?;
     let dir = config_dir::read(folder.as_deref())?;
     // The address decides whether keys are needed, and may stand in the configuration itself.
     let first = loaded(&dir, true)?;
-    let address = match listen {
+    let address = match listen.address {
         Some(address) => address,
         None => {
             let text = first.policy.config().server.listen.as_ref().map_or(LISTEN, |listen| listen.as_str());
@@ -61,14 +72,21 @@ pub fn run(place: &Place, listen: Option<SocketAddr>, workers: Option<usize>) ->
                 .with_context(|| format!("`{text}` is not an address to listen on, such as {LISTEN}"))?
         }
     };
-    let loopback = address.ip().is_loopback();
+    let otlp_wanted = otlp_wanted(&listen, &first)?;
+    // A door that strangers reach asks for keys at all of them.
+    let is_far = |otlp: OtlpListen| matches!(otlp, OtlpListen::At(address) if !address.ip().is_loopback());
+    let loopback = address.ip().is_loopback() && !otlp_wanted.is_some_and(is_far);
     let loaded = if loopback { first } else { loaded(&dir, false)? };
     wiring::make_data_dir(&place.data)?;
     let lock = Lock::take(&place.data)?;
-    let count =
-        workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).clamp(1, 64);
+    let count = listen
+        .workers
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+        .clamp(1, 64);
     let listeners = serve::bind(address, count).with_context(|| format!("cannot listen on {address}"))?;
     let address = listeners[0].local_addr()?;
+    let mut otlp = otlp_listeners(otlp_wanted, address, count)?;
+    let otlp_address = otlp.first().map(std::net::TcpListener::local_addr).transpose()?;
     let started = wiring::start(place, dir, loaded, loopback)?;
     if !loopback && started.live.shared.snapshot.load().policy.keys().is_empty() {
         eprintln!(
@@ -100,16 +118,25 @@ pub fn run(place: &Place, listen: Option<SocketAddr>, workers: Option<usize>) ->
             spool,
         });
         let (router, stopped) = (router.clone(), stopped.clone());
+        let otlp = otlp.pop();
         let work = move || -> Result<()> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            Ok(runtime.block_on(serve::worker(listener, gate, router, stopped))?)
+            let spans = async {
+                match otlp {
+                    Some(listener) => grpc::worker(listener, gate.clone(), stopped.clone()).await,
+                    None => Ok(()),
+                }
+            };
+            let calls = serve::worker(listener, gate.clone(), router, stopped.clone());
+            runtime.block_on(async { tokio::try_join!(calls, spans) })?;
+            Ok(())
         };
         threads.push(std::thread::Builder::new().name(format!("worker-{number}")).spawn(work)?);
     }
     if let Some(changes) = changes {
         changes.follow(started.live.clone())?;
     }
-    banner(place, &url, &started, begun.elapsed(), folder.is_some());
+    banner(place, &url, otlp_address, &started, begun.elapsed(), folder.is_some());
     runtime.block_on(slow_loop(&started.live, &started.admin, &mut signals));
     eprintln!("stopping: calls under way are finished first (again to stop at once)");
     stop.send_replace(true);
@@ -125,6 +152,35 @@ fn loaded(dir: &config_dir::ConfigDir, loopback: bool) -> Result<wiring::Loaded>
     wiring::load(dir, loopback).or_else(|mistakes| {
         bail!("the configuration has mistakes\n{}", check::render(&mistakes, &dir.sources))
     })
+}
+
+fn otlp_wanted(listen: &Listen, loaded: &wiring::Loaded) -> Result<Option<OtlpListen>> {
+    let written = loaded.policy.config().server.otlp_listen.as_ref();
+    let written = written.map(|text| text.parse().map_err(anyhow::Error::msg)).transpose()?;
+    Ok(listen.otlp.or(written))
+}
+
+/// Binds what spans come to over gRPC: as asked for, else the usual port if nobody has it.
+fn otlp_listeners(
+    wanted: Option<OtlpListen>,
+    beside: SocketAddr,
+    count: usize,
+) -> Result<Vec<std::net::TcpListener>> {
+    match wanted {
+        Some(OtlpListen::Off) => Ok(Vec::new()),
+        Some(OtlpListen::At(address)) => {
+            serve::bind(address, count).with_context(|| format!("cannot listen for spans on {address}"))
+        }
+        None => {
+            let address = SocketAddr::new(beside.ip(), OTLP_PORT);
+            Ok(serve::bind(address, count).unwrap_or_else(|error| {
+                eprintln!(
+                    "no spans are taken over gRPC: {address} cannot be had ({error}); see --otlp-listen"
+                );
+                Vec::new()
+            }))
+        }
+    }
 }
 
 /// Caught from the beginning, so that none ends the process unsettled.
@@ -249,18 +305,27 @@ fn finish(threads: &[Worker], started: &Started, begun: Instant, impatient: bool
     tracing::info!(uptime = ?begun.elapsed(), "stopped");
 }
 
-fn banner(place: &Place, url: &str, started: &Started, took: Duration, has_config: bool) {
+fn banner(
+    place: &Place,
+    url: &str,
+    otlp: Option<SocketAddr>,
+    started: &Started,
+    took: Duration,
+    has_config: bool,
+) {
     let snapshot = started.live.shared.snapshot.load();
     if place.json {
         println!(
             "{}",
-            serde_json::json!({"url": url, "version": wiring::VERSION, "pid": std::process::id()})
+            serde_json::json!({"url": url, "otlp_grpc": otlp, "version": wiring::VERSION, "pid": std::process::id()})
         );
         return;
     }
     println!("Gauntlet {} is up at {url}  ({} ms)", wiring::VERSION, took.as_millis());
     println!("  console   {url}/");
     println!("  SDK base  {url}/v1");
+    let grpc = otlp.map(|address| format!(" and gRPC on {address}")).unwrap_or_default();
+    println!("  OTLP      {url}/v1/traces{grpc}");
     println!("  data      {}", place.data.display());
     if started.live.stores.has_others() {
         println!("  store     {}", started.live.stores.place);

@@ -15,7 +15,7 @@ use gauntlet_policy::{
 use gauntlet_ports::{Clock, Observer, Spool, Upstream};
 use gauntlet_types::{Fault, Target};
 
-use crate::{detach::Tasks, ledger::Ledger, snapshot::Snapshot, stage::cache::Cache};
+use crate::{detach::Tasks, ledger::Ledger, snapshot::Snapshot, spans::SpanDesk, stage::cache::Cache};
 
 /// What one worker needs to run calls: its own way upstream and its own spool, and what all workers share.
 pub struct Gate {
@@ -44,6 +44,7 @@ pub struct Shared {
     pub clock: Arc<dyn Clock>,
     pub ledger: Ledger,
     pub tasks: Tasks,
+    pub spans: SpanDesk,
     pub(crate) limiter: Mutex<Limiter>,
     pub(crate) slots: tokio::sync::Notify,
     pub(crate) breakers: Mutex<HashMap<Target, Breaker>>,
@@ -67,6 +68,7 @@ impl Shared {
             clock: parts.clock,
             ledger: parts.ledger,
             tasks: Tasks::default(),
+            spans: SpanDesk::default(),
             limiter: Mutex::new(Limiter::new()),
             slots: tokio::sync::Notify::new(),
             breakers: Mutex::new(HashMap::new()),

@@ -50,7 +50,7 @@ pub(crate) async fn read(mut body: Incoming, limit: usize) -> Result<Bytes, Faul
     Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
-fn too_large(limit: usize) -> Fault {
+pub(crate) fn too_large(limit: usize) -> Fault {
     let message = format!(
         "the request body is larger than {limit} bytes; send less, or raise `max_body` in gauntlet.yml"
     );

@@ -56,7 +56,7 @@ pub(crate) async fn call(gate: Arc<Gate>, door: Door, request: Request<Incoming>
     response
 }
 
-fn headers_fit(headers: &HeaderMap) -> Result<(), Fault> {
+pub(crate) fn headers_fit(headers: &HeaderMap) -> Result<(), Fault> {
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if headers.len() <= HEADERS_MAX && bytes <= HEADER_BYTES_MAX {
         return Ok(());

@@ -25,6 +25,28 @@ pub fn status(fault: &Fault) -> StatusCode {
     }
 }
 
+/// The same in gRPC's words, by which exporters decide whether to try again (they do at 8 and 14 alone).
+pub(crate) fn grpc_status(fault: &Fault) -> u8 {
+    match fault.code {
+        // The same bytes would be refused again, so it is not gRPC's own RESOURCE_EXHAUSTED, which asks for patience.
+        Code::InvalidRequest
+        | Code::RequestTooLarge
+        | Code::PromptInvalid
+        | Code::GuardrailBlocked
+        | Code::UpstreamRefused
+        | Code::UnpricedModel
+        | Code::OutputInvalid => 3,
+        Code::UpstreamTimeout => 4,
+        Code::UnknownRoute | Code::UnknownModel | Code::NotFound => 5,
+        Code::Forbidden | Code::Killed => 7,
+        Code::RateLimited | Code::BudgetExceeded => 8,
+        Code::MethodNotAllowed => 12,
+        Code::Internal | Code::UpstreamFailed => 13,
+        Code::Overloaded | Code::Unavailable | Code::Interrupted => 14,
+        Code::Unauthorized => 16,
+    }
+}
+
 /// The same as a number, for the record.
 pub fn status_code(fault: &Fault) -> u16 {
     status(fault).as_u16()
@@ -38,9 +60,13 @@ pub fn answer(fault: &Fault) -> http::Response<Bytes> {
     answer
 }
 
-/// `Retry-After` in whole seconds, rounded up: sooner would be refused again. SDKs retry only where it may help.
 fn fault_headers(fault: &Fault, headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    retry_after(fault, headers);
+}
+
+/// `Retry-After` in whole seconds, rounded up: sooner would be refused again. SDKs retry only where it may help.
+pub(crate) fn retry_after(fault: &Fault, headers: &mut HeaderMap) {
     if let Some(wait) = fault.retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_millis().div_ceil(1000) as u64));
     }

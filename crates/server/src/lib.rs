@@ -8,6 +8,7 @@ mod body;
 mod door;
 pub mod erase;
 pub mod error;
+pub mod otlp;
 mod pages;
 mod replay;
 pub mod serve;

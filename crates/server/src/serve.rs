@@ -17,10 +17,13 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
 };
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::sync::watch;
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+};
 use tower::ServiceExt;
 
-use crate::door;
+use crate::{door, otlp};
 
 /// Connections waiting to be accepted; the kernel may cap it lower.
 const BACKLOG: i32 = 4096;
@@ -58,21 +61,47 @@ pub async fn worker(
     listener: TcpListener,
     gate: Arc<Gate>,
     router: Router,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
     let graceful = GracefulShutdown::new();
-    let slots = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADER_READ_MAX).max_headers(HEADERS_READ_MAX);
+    let serve = |socket, slot| {
+        let (gate, router) = (gate.clone(), router.clone());
+        let service = service_fn(move |request| respond(gate.clone(), router.clone(), request));
+        hold(graceful.watch(http.serve_connection(TokioIo::new(socket), service)), slot);
+    };
+    accept(listener, stop, serve).await?;
+    graceful.shutdown().await;
+    gate.shared.tasks.idle().await;
+    Ok(())
+}
+
+/// Serves a connection to its end.
+pub(crate) fn hold(connection: impl Future + 'static + Send, slot: OwnedSemaphorePermit) {
+    tokio::spawn(async move {
+        // A broken connection is the caller's affair; what was under way settles by itself.
+        let _ = connection.await;
+        drop(slot);
+    });
+}
+
+/// Takes connections, as many as there are slots for, until `stop` turns true.
+pub(crate) async fn accept(
+    listener: TcpListener,
+    mut stop: watch::Receiver<bool>,
+    mut serve: impl FnMut(TcpStream, OwnedSemaphorePermit),
+) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let slot = tokio::select! {
             slot = slots.clone().acquire_owned() => slot.expect("the semaphore is never closed"),
-            _ = stop.wait_for(|stop| *stop) => break,
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
         };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => break,
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
         };
         let socket = match accepted {
             Ok((socket, _)) => socket,
@@ -84,19 +113,8 @@ pub async fn worker(
         };
         // A token must not wait for the acknowledgement of the one before.
         let _ = socket.set_nodelay(true);
-        let (gate, router) = (gate.clone(), router.clone());
-        let service = service_fn(move |request| respond(gate.clone(), router.clone(), request));
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(socket), service));
-        tokio::spawn(async move {
-            // A broken connection is the caller's affair; what was under way settles by itself.
-            let _ = connection.await;
-            drop(slot);
-        });
+        serve(socket, slot);
     }
-    drop(listener);
-    graceful.shutdown().await;
-    gate.shared.tasks.idle().await;
-    Ok(())
 }
 
 async fn respond(
@@ -108,6 +126,10 @@ async fn respond(
     if let Some(found) = door::find(path) {
         // One call must not take the process with it. The call's own safety net settles it at its hold.
         let call = std::panic::AssertUnwindSafe(door::call(gate, found, request));
+        return Ok(call.catch_unwind().await.unwrap_or_else(|_| door::broken()));
+    }
+    if path == otlp::PATH {
+        let call = std::panic::AssertUnwindSafe(otlp::call(gate, request));
         return Ok(call.catch_unwind().await.unwrap_or_else(|_| door::broken()));
     }
     if request.method() == http::Method::GET && (path == "/v1/models" || path.starts_with("/v1/models/")) {

@@ -20,6 +20,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 const RUN_LIMIT: Duration = Duration::from_secs(120);
 /// How often another program may snatch the port between our asking and the binary's binding.
 const PORT_TRIES: usize = 3;
+/// Where the binary takes spans over gRPC.
+const OTLP_LISTEN: &str = "GAUNTLET_OTLP_LISTEN";
 
 /// What to start. The environment is empty but for `PATH`, the language and what is set here, so that no key or proxy of
 /// the developer's shell reaches a test.
@@ -104,6 +106,11 @@ impl Launch {
         running.ended()
     }
 
+    /// Takes spans over gRPC on this port of 127.0.0.1; without it nothing does, so that tests never fight over 4317.
+    pub fn otlp_port(self, port: u16) -> Launch {
+        self.env(OTLP_LISTEN, &format!("127.0.0.1:{port}"))
+    }
+
     /// Starts a server and waits until `GET /readyz` says 200. Adds `--listen 127.0.0.1:<free port>` unless the arguments
     /// have a `--listen`. Panics with everything it printed when it does not get ready.
     pub fn serve(&self) -> Binary {
@@ -153,7 +160,7 @@ impl Launch {
 
     fn spawn(&self, args: &[String]) -> Running {
         let mut command = Command::new(&self.path);
-        command.args(args).env_clear().env("LANG", "C.UTF-8");
+        command.args(args).env_clear().env("LANG", "C.UTF-8").env(OTLP_LISTEN, "off");
         for name in ["PATH", "TMPDIR", "LLVM_PROFILE_FILE", "LD_LIBRARY_PATH"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);

@@ -69,5 +69,7 @@ fn json(value: &Value) -> Json {
         Value::List(list) => {
             list.values.iter().map(|item| item.value.as_ref().map_or(Json::Null, json)).collect()
         }
+        Value::Map(map) => json!(attributes(&map.values)),
+        Value::Bytes(bytes) => json!(bytes),
     }
 }

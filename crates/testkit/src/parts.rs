@@ -26,6 +26,11 @@ pub fn phoenix() -> Option<PathBuf> {
     need("phoenix", "GAUNTLET_TEST_PHOENIX")
 }
 
+/// A Python that has OpenTelemetry's SDK and other people's instrumentation.
+pub fn otel() -> Option<PathBuf> {
+    need("otel", "GAUNTLET_TEST_OTEL")
+}
+
 /// A GGUF file.
 pub fn model() -> Option<PathBuf> {
     need("model", "GAUNTLET_TEST_MODEL")

@@ -9,7 +9,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{binary::Running, parts, process};
+use crate::{
+    binary::{Ended, Running},
+    parts, process,
+};
 
 /// A small real model answers in seconds; a stuck SDK must not hold up a test run.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -54,12 +57,23 @@ impl Conversation {
         Some(self.run(command, cases))
     }
 
-    fn run(&self, mut command: Command, cases: &[&str]) -> BTreeMap<String, Value> {
-        command
-            .args(cases)
-            .env("BASE_URL", &self.base_url)
-            .env("API_KEY", &self.api_key)
-            .env("MODEL", &self.model);
+    /// Runs a traced agent (`traced_agent.py`), whose settings say where its spans go; what it printed. None if the part is
+    /// left out.
+    pub fn traced_agent(&self, instrumentor: &str, protocol: &str) -> Option<Value> {
+        let mut command = Command::new(parts::otel()?);
+        command.arg("-I").arg(script("traced_agent.py")).args([instrumentor, protocol]);
+        Some(self.ended(command).json())
+    }
+
+    /// Runs `grpc_export.py` against the setting `TARGET`: what each of its cases was answered. None if the part is left out.
+    pub fn grpc_export(&self) -> Option<Value> {
+        let mut command = Command::new(parts::otel()?);
+        command.arg("-I").arg(script("grpc_export.py"));
+        Some(self.ended(command).json())
+    }
+
+    fn ended(&self, mut command: Command) -> Ended {
+        command.env("BASE_URL", &self.base_url).env("API_KEY", &self.api_key).env("MODEL", &self.model);
         command.env("NO_PROXY", "127.0.0.1,localhost").env("no_proxy", "127.0.0.1,localhost");
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         let mut running = Running::spawn(&mut command);
@@ -67,7 +81,12 @@ impl Conversation {
             let _ = running.child.kill();
             panic!("the SDK did not end within {LIMIT:?}: {}", running.ended());
         }
-        let ended = running.ended().expect_ok();
+        running.ended().expect_ok()
+    }
+
+    fn run(&self, mut command: Command, cases: &[&str]) -> BTreeMap<String, Value> {
+        command.args(cases);
+        let ended = self.ended(command);
         let seen: BTreeMap<String, Value> = ended
             .stdout
             .lines()

@@ -65,6 +65,8 @@ pub const METRICS: &[Metric] = &[
     histogram("gen_ai_client_operation_duration_seconds", OPERATION, "Duration of an operation, retries included."),
     histogram("gen_ai_client_operation_time_to_first_chunk_seconds", OPERATION, "Of streams, from the request to the provider to the first piece."),
     histogram("gen_ai_client_operation_time_per_output_chunk_seconds", OPERATION, "Of streams, between two pieces; those of a call count at their mean."),
+    counter("gauntlet_spans_received_total", &[], "Spans of applications that were kept."),
+    counter("gauntlet_spans_rejected_total", &[], "Spans of applications that were not kept: malformed, too large, or of a tenant that is switched off."),
     gauge("gauntlet_calls_running", &[], "Calls under way."),
     gauge("gauntlet_holds_open", &[], "Budget holds of calls under way."),
     gauge("gauntlet_held_usd", &[], "USD held by calls under way, summed over budgets."),

@@ -93,6 +93,10 @@ const ROWS: &[(&str, &[Panel])] = &[
             one("sum(increase(gauntlet_records_lost[$__rate_interval]))", "lost"),
             one("sum(rate(gauntlet_tail_records_dropped[$__rate_interval]))", "missed by slow tails"),
         ]),
+        lines("Spans of applications", "cps", &[
+            one("sum(rate(gauntlet_spans_received_total[$__rate_interval]))", "kept"),
+            one("sum(rate(gauntlet_spans_rejected_total[$__rate_interval]))", "rejected"),
+        ]),
         lines("Waiting for the store", "bytes", &[
             one("sum(gauntlet_spool_bytes_waiting)", "in the spool"),
             one("sum(gauntlet_spool_bytes_in_memory)", "in memory"),

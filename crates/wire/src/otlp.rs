@@ -1,4 +1,5 @@
-//! Finished calls as OpenTelemetry spans, in the spelling of whoever receives them (OTLP 1.x over HTTP, protobuf).
+//! Finished calls as OpenTelemetry spans, in the spelling of whoever receives them (OTLP 1.x over HTTP, protobuf); and
+//! spans of applications, in whatever spelling they come (`receive` reads them, `understand` says what they mean).
 //!
 //! One span for the call, one for each attempt at a model, one for each tool that the model asked for; what guards,
 //! cache and budgets did are events of the first. A span's ids follow from the record alone, so that a call sent twice
@@ -12,7 +13,9 @@ mod conversation;
 mod facts;
 mod profile;
 pub mod proto;
+pub mod receive;
 mod spans;
+pub mod understand;
 
 use std::collections::BTreeMap;
 
@@ -58,8 +61,8 @@ pub fn push_spans(
 /// Puts spans of [`push_spans`] into one request, without reading them again.
 pub fn request(resource: &[(String, String)], version: &str, spans: &[u8]) -> Vec<u8> {
     let attributes = resource.iter().map(|(key, value)| KeyValue::new(key, value.as_str())).collect();
-    let resource = Resource { attributes };
-    let scope = Scope { name: "gauntlet".to_owned(), version: version.to_owned() };
+    let resource = Resource { attributes, ..Resource::default() };
+    let scope = Scope { name: "gauntlet".to_owned(), version: version.to_owned(), ..Scope::default() };
     let member = |tag, length| key_len(tag) + encoded_len_varint(length as u64) + length;
     let scope_spans = member(proto::SCOPE, scope.encoded_len()) + spans.len();
     let resource_spans =

@@ -29,6 +29,8 @@ fn plain(value: &Value) -> Json {
         Value::List(list) => {
             list.values.iter().map(|item| plain(item.value.as_ref().unwrap())).collect::<Vec<_>>().into()
         }
+        Value::Map(map) => attributes(&map.values),
+        Value::Bytes(bytes) => json!(bytes),
     }
 }
 

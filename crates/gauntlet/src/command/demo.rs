@@ -2,7 +2,7 @@
 //!
 //! Nothing here is real: the models are simulated and say so, the callers are made up. Its data stays in a folder of its own.
 
-use std::{fs, net::SocketAddr, path::Path, thread, time::Duration};
+use std::{fs, path::Path, thread, time::Duration};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ const QUESTIONS: [&str; 8] = [
     "Summarise the release notes for me.",
 ];
 
-pub fn run(place: &Place, listen: Option<SocketAddr>) -> Result<()> {
+pub fn run(place: &Place, listen: up::Listen) -> Result<()> {
     let mut place = place.clone();
     place.data = place.data.join("demo");
     let config = place.data.join("config");
@@ -43,7 +43,7 @@ pub fn run(place: &Place, listen: Option<SocketAddr>) -> Result<()> {
     let data = place.data.clone();
     thread::Builder::new().name("demo-callers".into()).spawn(move || call_for_ever(&data))?;
     println!("This is a demonstration: its models are simulated and its callers made up.\n");
-    up::run(&place, listen, None)
+    up::run(&place, listen)
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

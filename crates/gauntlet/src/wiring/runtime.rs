@@ -28,6 +28,9 @@ impl Runtime for Live {
         let mut gauges = self.drainer.stats().gauges();
         gauges.push(gauge("gauntlet_calls_running", self.shared.tasks.running() as f64));
         gauges.push(gauge("gauntlet_holds_open", state.open_holds as f64));
+        let spans = &self.shared.spans;
+        gauges.push(gauge("gauntlet_spans_received_total", spans.accepted() as f64));
+        gauges.push(gauge("gauntlet_spans_rejected_total", spans.rejected() as f64));
         let held: i64 =
             state.lines.iter().filter(|line| line.charge.measure.is_usd()).map(|line| line.held).sum();
         gauges.push(gauge("gauntlet_held_usd", held as f64 / NANO));

@@ -116,6 +116,14 @@ impl TestApp {
         self.gateway().url(path)
     }
 
+    /// Stops the gateway, and starts it again with a port for spans over gRPC; the port.
+    pub fn restart_with_grpc(&mut self) -> u16 {
+        self.stop();
+        let port = gauntlet_testkit::free_port();
+        self.gateway = Some(self.launch(&["up"]).otlp_port(port).serve());
+        port
+    }
+
     /// SIGKILL, as a machine's memory killer would.
     pub fn kill9(&mut self) {
         self.gateway.take().expect("the gateway runs").kill9();

@@ -26,6 +26,7 @@ mod keys_and_kills;
 mod kill_nine;
 mod limits;
 mod operations;
+mod otlp_in;
 mod otlp_out;
 mod output_guards;
 mod postgres_store;

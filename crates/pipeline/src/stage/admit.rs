@@ -4,12 +4,18 @@
 
 use std::sync::Arc;
 
-use gauntlet_policy::{config::Policy, keys::KeyGrant};
+use gauntlet_policy::{
+    config::{KillEntry, Policy},
+    keys::KeyGrant,
+};
 use gauntlet_types::{Caller, Code, Door, Environment, Fault, Name, SpanId, Stage, Timestamp, TraceId};
 use gauntlet_wire::openai::{chat, embeddings};
 use http::{HeaderMap, header};
 
-use crate::call::{Call, Request};
+use crate::{
+    call::{Call, Request},
+    gate::Shared,
+};
 
 /// Longest value of a context field. Longer ones are mistakes, and would make every list unreadable.
 const FIELD_MAX: usize = 256;
@@ -142,6 +148,45 @@ fn bound(grant: &KeyGrant) -> Caller {
     }
 }
 
+/// Who sends spans: what the key binds, and else what our headers say of all of them.
+pub(crate) fn sender(headers: &HeaderMap, grant: Option<&KeyGrant>) -> Result<Caller, Fault> {
+    let claim = |name: &'static str| field(headers, name);
+    let mut caller = grant.map(bound).unwrap_or_default();
+    caller.tenant = tenant(headers, grant)?;
+    caller.team = caller.team.or(claim("x-gauntlet-team")?);
+    caller.user = caller.user.or(claim("x-gauntlet-user")?);
+    caller.session = claim("x-gauntlet-session")?;
+    environment(headers, grant, &mut caller)?;
+    Ok(caller)
+}
+
+/// The key's own tenant; while there are no keys, the one that is claimed.
+fn tenant(headers: &HeaderMap, grant: Option<&KeyGrant>) -> Result<Name, Fault> {
+    let claimed = field(headers, "x-gauntlet-tenant")?;
+    match grant.map(|grant| grant.tenant.clone()) {
+        Some(own) => match claimed.filter(|other| *other != own) {
+            Some(other) => {
+                let message = format!("this key belongs to tenant `{own}` and cannot call for `{other}`");
+                Err(Fault::caller(Code::Forbidden, message))
+            }
+            None => Ok(own),
+        },
+        None => Ok(claimed.unwrap_or_else(|| DEFAULT_TENANT.into())),
+    }
+}
+
+fn environment(headers: &HeaderMap, grant: Option<&KeyGrant>, caller: &mut Caller) -> Result<(), Fault> {
+    if grant.is_none_or(|grant| grant.environment.is_none())
+        && let Some(text) = field(headers, "x-gauntlet-env")?
+    {
+        caller.environment = Environment::parse(&text).ok_or_else(|| {
+            let message = format!("`{text}` is not an environment; use prod, staging, dev or eval");
+            Fault::caller(Code::InvalidRequest, message).param("x-gauntlet-env")
+        })?;
+    }
+    Ok(())
+}
+
 /// Puts together who is calling: what is bound to the key, else our headers, else what the SDK's own fields and W3C
 /// baggage say.
 fn caller(call: &Call, grant: Option<&KeyGrant>) -> Result<Caller, Fault> {
@@ -159,17 +204,7 @@ fn caller(call: &Call, grant: Option<&KeyGrant>) -> Result<Caller, Fault> {
         Request::None => None,
     };
     let mut caller = grant.map(bound).unwrap_or_default();
-    let tenant = claim("x-gauntlet-tenant")?;
-    caller.tenant = match grant.map(|grant| grant.tenant.clone()) {
-        Some(own) => {
-            if let Some(other) = tenant.filter(|other| *other != own) {
-                let message = format!("this key belongs to tenant `{own}` and cannot call for `{other}`");
-                return Err(Fault::caller(Code::Forbidden, message));
-            }
-            own
-        }
-        None => tenant.unwrap_or_else(|| DEFAULT_TENANT.into()),
-    };
+    caller.tenant = tenant(headers, grant)?;
     if caller.team.is_none() {
         caller.team = claim("x-gauntlet-team")?;
     }
@@ -183,14 +218,7 @@ fn caller(call: &Call, grant: Option<&KeyGrant>) -> Result<Caller, Fault> {
         session.or_else(|| given(call, body("session_id"))).or_else(|| given(call, body("conversation_id")));
     caller.session = session
         .or_else(|| given(call, baggage(headers, &["session.id", "gen_ai.conversation.id"]).as_deref()));
-    if grant.is_none_or(|grant| grant.environment.is_none())
-        && let Some(text) = claim("x-gauntlet-env")?
-    {
-        caller.environment = Environment::parse(&text).ok_or_else(|| {
-            let message = format!("`{text}` is not an environment; use prod, staging, dev or eval");
-            Fault::caller(Code::InvalidRequest, message).param("x-gauntlet-env")
-        })?;
-    }
+    environment(headers, grant, &mut caller)?;
     caller.app_sha = claim("x-gauntlet-app-sha")?;
     caller.eval_id = claim("x-gauntlet-eval-id")?;
     if let Some(tags) = claim("x-gauntlet-tags")? {
@@ -219,18 +247,25 @@ fn field(headers: &HeaderMap, name: &'static str) -> Result<Option<Name>, Fault>
 
 /// A value of the body that is taken as context if it fits; it was not meant for us, so it is no error if it does not.
 fn named(text: Option<&str>) -> Option<Name> {
-    text.filter(|text| !text.is_empty() && text.len() <= FIELD_MAX && !text.chars().any(char::is_control))
-        .map(Name::from)
+    text.filter(|text| is_nameable(text)).map(Name::from)
 }
 
-/// As `named`, for fields that were written for someone else. An address or a number of a person is kept as its keyed
-/// hash: the same person still has one budget and one page, and the record names nobody. Our own headers are taken as
-/// they are, since whoever sets them means this record.
+pub(crate) fn is_nameable(text: &str) -> bool {
+    !text.is_empty() && text.len() <= FIELD_MAX && !text.chars().any(char::is_control)
+}
+
+/// As `named`, for fields that were written for someone else. Our own headers are taken as they are, since whoever sets
+/// them means this record.
 pub(crate) fn given(call: &Call, text: Option<&str>) -> Option<Name> {
-    let name = named(text)?;
+    Some(identity(call.shared(), &named(text)?))
+}
+
+/// A name that was not meant for us. An address or a number of a person is kept as its keyed hash: the same person still
+/// has one budget and one page, and the record names nobody.
+pub(crate) fn identity(shared: &Shared, name: &str) -> Name {
     let mut found = Vec::new();
-    call.shared().scanner.scan(
-        &name,
+    shared.scanner.scan(
+        name,
         gauntlet_guard::Kinds { injection: false, ..gauntlet_guard::Kinds::ALL },
         &mut found,
     );
@@ -239,9 +274,9 @@ pub(crate) fn given(call: &Call, text: Option<&str>) -> Option<Name> {
         finding.kind == "secrets"
             || matches!(finding.label, "EMAIL_ADDRESS" | "US_SSN" | "CREDIT_CARD" | "IBAN_CODE")
     };
-    let Some(finding) = found.iter().find(telling) else { return Some(name) };
-    let hash = blake3::keyed_hash(&call.shared().hash_key, name.as_bytes()).to_hex();
-    Some(format!("{}:{}", finding.label.to_ascii_lowercase(), &hash[..16]).into())
+    let Some(finding) = found.iter().find(telling) else { return name.into() };
+    let hash = blake3::keyed_hash(&shared.hash_key, name.as_bytes()).to_hex();
+    format!("{}:{}", finding.label.to_ascii_lowercase(), &hash[..16]).into()
 }
 
 /// A member of W3C baggage (`key=value;properties, …`), percent-decoded.
@@ -341,13 +376,15 @@ fn stop(call: &Call) -> Result<(), Fault> {
     let hit = call.policy().kills().hit(&caller.tenant, &call.route.name, model, None, caller.key.as_deref());
     match hit {
         None => Ok(()),
-        Some(kill) => {
-            let why = if kill.reason.is_empty() { String::new() } else { format!(": {}", kill.reason) };
-            let message =
-                format!("{} `{}` has been switched off by the operator{why}", kill.scope.as_str(), kill.name);
-            Err(Fault::policy(Code::Killed, message))
-        }
+        Some(kill) => Err(killed(kill)),
     }
+}
+
+pub(crate) fn killed(kill: &KillEntry) -> Fault {
+    let why = if kill.reason.is_empty() { String::new() } else { format!(": {}", kill.reason) };
+    let message =
+        format!("{} `{}` has been switched off by the operator{why}", kill.scope.as_str(), kill.name);
+    Fault::policy(Code::Killed, message)
 }
 
 #[cfg(test)]

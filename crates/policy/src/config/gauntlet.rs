@@ -175,16 +175,19 @@ fn server<'a>(get: &mut impl FnMut(&'static str) -> Option<&'a Node>, report: &m
         }
         Some(Secret::new(&text.text))
     });
-    let listen = get("listen").and_then(|node| {
-        let text = read::text(node, "listen", report)?;
+    let mut address = |name: &'static str, others: &[&str], example: &str| {
+        let node = get(name)?;
+        let text = read::text(node, name, report)?;
         let port = text.text.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
-        if port.is_none_or(|port| port.parse::<u16>().is_err()) {
-            let message = format!("`listen: {}` is not an address and port", text.typed);
-            report.error(node.at, message, "write for example `127.0.0.1:8787`");
+        if port.is_none_or(|port| port.parse::<u16>().is_err()) && !others.contains(&text.text.as_str()) {
+            let message = format!("`{name}: {}` is not an address and port", text.typed);
+            report.error(node.at, message, format!("write for example `{example}`"));
             return None;
         }
         Some(text.text.as_str().into())
-    });
+    };
+    let listen = address("listen", &[], "127.0.0.1:8787");
+    let otlp_listen = address("otlp_listen", &["off"], "127.0.0.1:4317` or `off");
     let body_max = get("max_body").and_then(|node| read::read(node, "max_body", report, scalar::SIZE));
     let log = get("log").and_then(|node| {
         let mut fields = Fields::of(node, "`log`", report)?;
@@ -217,6 +220,7 @@ fn server<'a>(get: &mut impl FnMut(&'static str) -> Option<&'a Node>, report: &m
     Server {
         store: store.unwrap_or_else(|| Secret::new("sqlite")),
         listen,
+        otlp_listen,
         body_max: body_max.unwrap_or(BODY_MAX),
         log: log.unwrap_or(LogSink::Off),
         sampling: sampling.filter(|sampling| sampling.keep_percent < 100),

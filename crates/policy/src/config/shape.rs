@@ -175,6 +175,8 @@ pub struct Server {
     pub store: Secret,
     /// Default `127.0.0.1:8787`.
     pub listen: Option<Name>,
+    /// Where spans are taken over gRPC: an address, or `off`. Default: port 4317 beside `listen`.
+    pub otlp_listen: Option<Name>,
     /// Bytes of a request body. Default 10 MB.
     pub body_max: usize,
     pub log: LogSink,

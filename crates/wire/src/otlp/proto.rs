@@ -1,6 +1,6 @@
-//! The messages of OTLP traces that we write, with the numbers of `opentelemetry/proto/trace/v1` (stable since 1.0).
+//! The messages of OTLP traces, with the numbers of `opentelemetry/proto/trace/v1` (stable since 1.0).
 
-/// Field numbers that `request` writes by hand.
+/// Field numbers that `request` writes, and `receive` reads, by hand.
 pub(super) const RESOURCE_SPANS: u32 = 1;
 pub(super) const RESOURCE: u32 = 1;
 pub(super) const SCOPE_SPANS: u32 = 2;
@@ -29,6 +29,8 @@ pub struct ResourceSpans {
 pub struct Resource {
     #[prost(message, repeated, tag = "1")]
     pub attributes: Vec<KeyValue>,
+    #[prost(uint32, tag = "2")]
+    pub dropped_attributes_count: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -45,6 +47,10 @@ pub struct Scope {
     pub name: String,
     #[prost(string, tag = "2")]
     pub version: String,
+    #[prost(message, repeated, tag = "3")]
+    pub attributes: Vec<KeyValue>,
+    #[prost(uint32, tag = "4")]
+    pub dropped_attributes_count: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -53,6 +59,8 @@ pub struct Span {
     pub trace_id: Vec<u8>,
     #[prost(bytes = "vec", tag = "2")]
     pub span_id: Vec<u8>,
+    #[prost(string, tag = "3")]
+    pub trace_state: String,
     #[prost(bytes = "vec", tag = "4")]
     pub parent_span_id: Vec<u8>,
     #[prost(string, tag = "5")]
@@ -65,10 +73,20 @@ pub struct Span {
     pub end_time_unix_nano: u64,
     #[prost(message, repeated, tag = "9")]
     pub attributes: Vec<KeyValue>,
+    #[prost(uint32, tag = "10")]
+    pub dropped_attributes_count: u32,
     #[prost(message, repeated, tag = "11")]
     pub events: Vec<Event>,
+    #[prost(uint32, tag = "12")]
+    pub dropped_events_count: u32,
+    #[prost(message, repeated, tag = "13")]
+    pub links: Vec<Link>,
+    #[prost(uint32, tag = "14")]
+    pub dropped_links_count: u32,
     #[prost(message, optional, tag = "15")]
     pub status: Option<Status>,
+    #[prost(fixed32, tag = "16")]
+    pub flags: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -79,6 +97,24 @@ pub struct Event {
     pub name: String,
     #[prost(message, repeated, tag = "3")]
     pub attributes: Vec<KeyValue>,
+    #[prost(uint32, tag = "4")]
+    pub dropped_attributes_count: u32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Link {
+    #[prost(bytes = "vec", tag = "1")]
+    pub trace_id: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub span_id: Vec<u8>,
+    #[prost(string, tag = "3")]
+    pub trace_state: String,
+    #[prost(message, repeated, tag = "4")]
+    pub attributes: Vec<KeyValue>,
+    #[prost(uint32, tag = "5")]
+    pub dropped_attributes_count: u32,
+    #[prost(fixed32, tag = "6")]
+    pub flags: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -99,7 +135,7 @@ pub struct KeyValue {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct AnyValue {
-    #[prost(oneof = "Value", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "Value", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub value: Option<Value>,
 }
 
@@ -115,12 +151,22 @@ pub enum Value {
     Double(f64),
     #[prost(message, tag = "5")]
     List(ArrayValue),
+    #[prost(message, tag = "6")]
+    Map(KeyValueList),
+    #[prost(bytes = "vec", tag = "7")]
+    Bytes(Vec<u8>),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ArrayValue {
     #[prost(message, repeated, tag = "1")]
     pub values: Vec<AnyValue>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct KeyValueList {
+    #[prost(message, repeated, tag = "1")]
+    pub values: Vec<KeyValue>,
 }
 
 /// What a receiver answers with status 200.
@@ -136,6 +182,15 @@ pub struct PartialSuccess {
     pub rejected_spans: i64,
     #[prost(string, tag = "2")]
     pub error_message: String,
+}
+
+/// `google.rpc.Status`: what a refused sender is told.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct RpcStatus {
+    #[prost(int32, tag = "1")]
+    pub code: i32,
+    #[prost(string, tag = "2")]
+    pub message: String,
 }
 
 impl KeyValue {

@@ -134,6 +134,7 @@ fn events(record: &CallRecord) -> Vec<Event> {
         time_unix_nano: end_of(stage),
         name: name.to_owned(),
         attributes,
+        ..Event::default()
     };
     let mut events = Vec::new();
     for note in record.guard.iter().take(NOTES_MAX) {

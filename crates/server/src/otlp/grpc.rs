@@ -1,0 +1,233 @@
+//! Spans over gRPC: `TraceService/Export`, one unary method, written out over HTTP/2.
+//!
+//! A call is one message in (a byte that says whether it is packed, four of its length, the message) and one out, with
+//! `grpc-status` in the trailers; a refusal is trailers alone (`grpc/doc/PROTOCOL-HTTP2.md`).
+
+use std::{convert::Infallible, io, net::TcpListener, sync::Arc, time::Duration};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::FutureExt;
+use gauntlet_pipeline::{Gate, Taken};
+use gauntlet_types::{Code, Fault};
+use gauntlet_wire::otlp::receive::Encoding;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Empty, Full, combinators::UnsyncBoxBody};
+use hyper::{body::Incoming, server::conn::http2, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+};
+use tokio::sync::watch;
+
+use super::{Packing, body_max, unpacked, work};
+use crate::{body, door::headers_fit, error, serve};
+
+const METHOD: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+/// Before each message.
+const PREFIX_BYTES: usize = 5;
+/// An exporter has one call open; one that is hurried has a few.
+const STREAMS_MAX: u32 = 64;
+const HEADERS_BYTES_MAX: u32 = 64 << 10;
+/// A connection whose other end is gone is noticed within these.
+const PING_EVERY: Duration = Duration::from_secs(60);
+const PING_WAIT: Duration = Duration::from_secs(20);
+/// A call ends by then, whatever deadline it names.
+const DEADLINE_MAX: Duration = Duration::from_secs(120);
+
+const OK: u8 = 0;
+const DEADLINE_EXCEEDED: u8 = 4;
+const UNIMPLEMENTED: u8 = 12;
+const INTERNAL: u8 = 13;
+
+type GrpcBody = UnsyncBoxBody<Bytes, Infallible>;
+
+/// Why a call came to nothing: a status of gRPC's, and words.
+struct Refused(u8, String);
+
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Refused {
+        Refused(error::grpc_status(&fault), fault.message)
+    }
+}
+
+/// Serves one listener until `stop` turns true, then finishes the calls under way.
+pub async fn worker(listener: TcpListener, gate: Arc<Gate>, stop: watch::Receiver<bool>) -> io::Result<()> {
+    let graceful = GracefulShutdown::new();
+    let mut http = http2::Builder::new(TokioExecutor::new());
+    http.timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEADERS_BYTES_MAX)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_WAIT);
+    let serve = |socket, slot| {
+        let gate = gate.clone();
+        let service = service_fn(move |request| respond(gate.clone(), request));
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(socket), service));
+        serve::hold(connection, slot);
+    };
+    serve::accept(listener, stop, serve).await?;
+    graceful.shutdown().await;
+    Ok(())
+}
+
+async fn respond(gate: Arc<Gate>, request: Request<Incoming>) -> Result<Response<GrpcBody>, Infallible> {
+    let media = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    if request.method() != Method::POST || !media.starts_with(b"application/grpc") {
+        let mut response = Response::new(Empty::new().boxed_unsync());
+        *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Ok(response);
+    }
+    let deadline =
+        request.headers().get("grpc-timeout").and_then(deadline).unwrap_or(DEADLINE_MAX).min(DEADLINE_MAX);
+    let call = tokio::time::timeout(deadline, export(gate, request));
+    // One call must not take the process with it.
+    let ended = std::panic::AssertUnwindSafe(call).catch_unwind().await;
+    let taken = match ended {
+        Ok(Ok(taken)) => taken,
+        Ok(Err(_)) => Err(Refused(
+            DEADLINE_EXCEEDED,
+            "the call's deadline passed before its spans were taken".to_owned(),
+        )),
+        Err(_) => Err(Refused(INTERNAL, "the gateway failed on these spans; the log says more".to_owned())),
+    };
+    Ok(answer(taken))
+}
+
+async fn export(gate: Arc<Gate>, request: Request<Incoming>) -> Result<Taken, Refused> {
+    let (parts, incoming) = request.into_parts();
+    if parts.uri.path() != METHOD {
+        return Err(Refused(UNIMPLEMENTED, format!("only {METHOD} is served here")));
+    }
+    let Some(packing) = Packing::of(parts.headers.get("grpc-encoding")) else {
+        return Err(Refused(UNIMPLEMENTED, "messages are taken plain or packed as gzip".to_owned()));
+    };
+    headers_fit(&parts.headers)?;
+    let sender = gate.span_sender(&parts.headers)?;
+    let limit = body_max(&gate);
+    let body = body::read(incoming, limit.saturating_add(PREFIX_BYTES)).await?;
+    let (message, is_packed) = message(body)?;
+    let packing = match (is_packed, packing) {
+        (false, _) => Packing::Plain,
+        (true, Packing::Gzip) => Packing::Gzip,
+        (true, Packing::Plain) => {
+            return Err(Refused(
+                INTERNAL,
+                "the message says it is packed, and grpc-encoding does not say how".to_owned(),
+            ));
+        }
+    };
+    Ok(work(&gate, sender, move || unpacked(message, packing, limit), Encoding::Protobuf).await?)
+}
+
+/// The one message of a body, and whether it is packed.
+fn message(mut body: Bytes) -> Result<(Bytes, bool), Fault> {
+    let broken = |what: &str| {
+        Fault::caller(Code::InvalidRequest, format!("the call is no single gRPC message: {what}"))
+    };
+    let Some(prefix) = body.first_chunk::<PREFIX_BYTES>().copied() else {
+        return Err(broken("it is shorter than a message's prefix"));
+    };
+    let message = body.split_off(PREFIX_BYTES);
+    let [flag, a, b, c, d] = prefix;
+    if u32::from_be_bytes([a, b, c, d]) as usize != message.len() || flag > 1 {
+        return Err(broken("its prefix does not fit what follows"));
+    }
+    Ok((message, flag == 1))
+}
+
+/// `grpc-timeout`: at most eight digits and a unit.
+fn deadline(value: &HeaderValue) -> Option<Duration> {
+    let text = value.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(number * 3600),
+        "M" => Duration::from_secs(number * 60),
+        "S" => Duration::from_secs(number),
+        "m" => Duration::from_millis(number),
+        "u" => Duration::from_micros(number),
+        "n" => Duration::from_nanos(number),
+        _ => return None,
+    })
+}
+
+fn answer(taken: Result<Taken, Refused>) -> Response<GrpcBody> {
+    let mut response = match taken {
+        Ok(taken) => {
+            let message = Encoding::Protobuf.taken(taken.rejected, &taken.message);
+            let mut framed = BytesMut::with_capacity(PREFIX_BYTES + message.len());
+            framed.put_u8(0);
+            framed.put_u32(message.len() as u32);
+            framed.put_slice(&message);
+            let mut trailers = HeaderMap::new();
+            trailers.insert("grpc-status", HeaderValue::from(u16::from(OK)));
+            Response::new(
+                Full::new(framed.freeze()).with_trailers(async { Some(Ok(trailers)) }).boxed_unsync(),
+            )
+        }
+        Err(Refused(status, words)) => {
+            let mut response = Response::new(Empty::new().boxed_unsync());
+            response.headers_mut().insert("grpc-status", HeaderValue::from(u16::from(status)));
+            if let Ok(words) = HeaderValue::from_str(&percent_encoded(&words)) {
+                response.headers_mut().insert("grpc-message", words);
+            }
+            response
+        }
+    };
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
+}
+
+/// As gRPC has it in `grpc-message`: printable ASCII but the percent sign.
+fn percent_encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b' '..=b'~' if byte != b'%' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_are_read_as_grpc_writes_them() {
+        let check = |text: &'static str, millis: Option<u128>| {
+            let read = deadline(&HeaderValue::from_static(text));
+            assert_eq!(read.map(|time| time.as_millis()), millis, "{text}");
+        };
+        check("10S", Some(10_000));
+        check("99999999H", Some(99_999_999 * 3_600_000));
+        check("250m", Some(250));
+        check("2000u", Some(2));
+        for bad in ["", "S", "1", "123456789S", "-1S", "1.5S", "1x"] {
+            check(bad, None);
+        }
+    }
+
+    #[test]
+    fn a_body_is_one_whole_message() {
+        let check = |body: &'static [u8], expected: Option<(&'static [u8], bool)>| {
+            let read = message(Bytes::from_static(body)).ok();
+            assert_eq!(read, expected.map(|(bytes, packed)| (Bytes::from_static(bytes), packed)), "{body:?}");
+        };
+        check(b"\0\0\0\0\x02hi", Some((b"hi", false)));
+        check(b"\x01\0\0\0\0", Some((b"", true)));
+        check(b"\0\0\0\0\x03hi", None);
+        check(b"\0\0\0\0\x01hi", None);
+        check(b"\x02\0\0\0\x02hi", None);
+        check(b"\0\0", None);
+    }
+
+    #[test]
+    fn messages_travel_in_a_header() {
+        assert_eq!(percent_encoded("50 % of\n\u{fc}"), "50 %25 of%0A%C3%BC");
+    }
+}
