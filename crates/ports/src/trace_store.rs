@@ -55,7 +55,7 @@ pub struct SpanFilter {
     pub service: Option<String>,
     pub kind: Option<SpanKind>,
     pub name: Option<String>,
-    /// Only those without a parent among the sender's own spans.
+    /// Only those that name no parent.
     pub roots: bool,
     /// Only those that failed.
     pub errors: bool,
@@ -63,7 +63,7 @@ pub struct SpanFilter {
     pub until: Option<Timestamp>,
     /// Newest first, strictly before this place: `next` of the page before.
     pub before: Option<SpanCursor>,
-    /// Spans wanted; 0 means 50, and more than 1000 is taken as 1000.
+    /// Spans wanted; 0 means 50, and more than 1000 is taken as 1000, or with a trace id more than 10,000 as 10,000.
     pub limit: u32,
 }
 
@@ -79,6 +79,8 @@ pub struct SpanCursor {
 pub struct SpanRow {
     /// Order of arrival.
     pub seq: i64,
+    /// As far as a row keeps it: no documents, no tags, no scope, of the caller tenant, user, session and environment, of
+    /// the usage what went in and out in all, of the error message 200 characters. [`TraceStore::span_get`] has it whole.
     pub record: SpanRecord,
     /// Redacted and cut at 200 characters.
     pub input_preview: String,

@@ -68,29 +68,36 @@ fn a_batch_that_fails_leaves_nothing_half() {
     let path = folders.file("gauntlet.db");
     let store = SqliteTraces::open(&path).unwrap();
     let calls = sample::spread(100);
-    store.append(Arrived::calls(&calls[..40]), &[]).unwrap();
+    let spans = sample::spread_spans(50);
+    let all = Arrived { calls: &calls, spans: &spans };
+    store.append(Arrived { calls: &calls[..40], spans: &spans[..20] }, &[]).unwrap();
     let before = counts(&path);
     let other = Connection::open(&path).unwrap();
     // Each step of a batch fails in turn; the last one stands for a disk that is full at the very end.
-    let tables =
-        ["payload", "trace_marks", "rollup_day", "spend_name", "latency_day", "budgets", "spool_position"];
+    let tables = [
+        "payload",
+        "trace_marks",
+        "spans",
+        "span_payload",
+        "span_marks",
+        "rollup_day",
+        "spend_name",
+        "latency_day",
+        "budgets",
+        "spool_position",
+    ];
     for table in tables {
         let trigger = format!(
             "create trigger broken before insert on {table} begin select raise(abort, 'disk is full'); end"
         );
         other.execute_batch(&trigger).unwrap();
         let positions = [SpoolPosition { worker: "0".to_owned(), segment: 1, offset: 1 }];
-        let error =
-            store.append(Arrived::calls(&calls), &positions).expect_err("a broken table fails the batch");
+        let error = store.append(all, &positions).expect_err("a broken table fails the batch");
         assert!(error.to_string().starts_with("the trace store failed at "), "{error}");
         assert_eq!(counts(&path), before, "nothing is left of a batch that failed at {table}");
         other.execute_batch("drop trigger broken").unwrap();
     }
-    assert_eq!(
-        store.append(Arrived::calls(&calls), &[]).unwrap(),
-        60,
-        "and the same batch goes in afterwards"
-    );
+    assert_eq!(store.append(all, &[]).unwrap(), 60 + 30, "and the same batch goes in afterwards");
     for call in &calls {
         assert!(store.trace_get(call.record.id).unwrap().is_some());
     }
@@ -102,6 +109,8 @@ fn counts(path: &Path) -> Vec<i64> {
     let count = |sql: &str| connection.query_row(sql, [], |row| row.get(0)).unwrap();
     vec![
         count("select count(*) from llm_traces"),
+        count("select count(*) from spans"),
+        count("select coalesce(sum(length(marks)) / 20, 0) from span_marks"),
         count("select coalesce(sum(calls), 0) from rollup_hour"),
         count("select coalesce(sum(calls), 0) from rollup_day"),
         count("select coalesce(sum(length(marks)) / 20, 0) from trace_marks"),

@@ -13,6 +13,7 @@ mod paging;
 pub mod replica;
 pub mod sample;
 mod shared;
+mod spans;
 mod sums;
 mod traces;
 
@@ -44,6 +45,13 @@ pub fn trace_store(make: &dyn Fn() -> Arc<dyn TraceStore>) {
     bills::a_correction_stands_beside_the_cost(&*make());
     bills::passes_are_kept_and_repeats_change_nothing(&*make());
     bills::reconciliations_are_kept_newest_first(&*make());
+    spans::a_span_is_read_back_as_it_was_written(&*make());
+    spans::a_span_is_kept_once(&*make());
+    spans::spans_count_in_no_sum(&*make());
+    spans::span_filters_find_what_fits_and_nothing_else(&*make());
+    spans::pages_pass_spans_of_one_instant(&*make());
+    spans::a_trace_of_a_hundred_thousand_spans_is_kept(&*make());
+    spans::hostile_spans_survive(&*make());
 }
 
 /// Checks a control store. `make` gives an empty one at each call.

@@ -1,10 +1,11 @@
 //! Records for tests: plain ones, and a spread of them in which every field takes several values.
 
 use bytes::Bytes;
-use gauntlet_ports::StoredCall;
+use gauntlet_ports::{StoredCall, StoredSpan};
 use gauntlet_types::{
-    CacheUse, CallId, CallRecord, Caller, Charge, Code, Decision, Door, Environment, Finish, Measure, Name,
-    NanoUsd, Outcome, PromptRef, SpanId, Stage, StageTime, Target, Timestamp, TokenCount, TraceId, Usage,
+    CacheUse, CallId, CallRecord, Caller, Charge, Code, Decision, Document, Door, Environment, Finish,
+    Measure, Name, NanoUsd, Outcome, PromptRef, SpanId, SpanKind, SpanRecord, Stage, StageTime, Target,
+    Timestamp, TokenCount, TraceId, Usage,
 };
 use uuid::Uuid;
 
@@ -92,6 +93,72 @@ fn spread_call(number: u32) -> StoredCall {
     ];
     record.held_tokens = 4096;
     call
+}
+
+/// A plain span without a parent, `seconds` after [`START`]; the number makes it unique.
+pub fn span(number: u32, seconds: i64) -> StoredSpan {
+    StoredSpan {
+        record: SpanRecord {
+            trace_id: TraceId(0x9d1e_0000_0000_0000_0000_0000_0000_0000 + u128::from(number)),
+            span_id: SpanId(0xa000_0000_0000_0000 + u64::from(number)),
+            parent_span_id: None,
+            name: "answer".into(),
+            kind: SpanKind::Chain,
+            started: Timestamp(START.0 + seconds * 1_000_000),
+            took_us: 120_000,
+            is_error: false,
+            error_message: None,
+            service: "shop".into(),
+            scope: None,
+            caller: Caller { tenant: "acme".into(), ..Caller::default() },
+            provider: None,
+            model: None,
+            tool: None,
+            documents: Vec::new(),
+            usage: Usage::default(),
+            cost: None,
+        },
+        input: Bytes::from(format!(r#"[{{"role":"user","content":"question {number}"}}]"#)),
+        output: Bytes::from(format!(r#"[{{"role":"assistant","content":"answer {number}"}}]"#)),
+        rest: Bytes::from(format!(r#"{{"attributes":{{"number":{number}}}}}"#)),
+    }
+}
+
+/// `count` spans in traces of ten, in which kinds, names and the like vary by coprime steps. They come in no order of time.
+pub fn spread_spans(count: u32) -> Vec<StoredSpan> {
+    (0..count).map(spread_span).collect()
+}
+
+fn spread_span(number: u32) -> StoredSpan {
+    let place = number as usize;
+    let mut span = span(number, i64::from(number.wrapping_mul(7919) % 250_000));
+    let record = &mut span.record;
+    let pick = |names: &[&str], step: usize| Name::from(names[place / step % names.len()]);
+    record.trace_id = TraceId(0x9d1e_0000_0000_0000_0000_0000_0000_0000 + u128::from(number / 10));
+    record.parent_span_id = (place % 10 > 0).then(|| SpanId(0xa000_0000_0000_0000 + u64::from(number / 2)));
+    record.name = pick(&["answer", "retrieve", "rerank", "get_order"], 1);
+    record.kind = SpanKind::ALL[place % SpanKind::ALL.len()];
+    record.took_us = u64::from(number) * 977 % 3_000_000;
+    record.is_error = place.is_multiple_of(7);
+    record.error_message = record.is_error.then(|| format!("error {number}"));
+    record.service = pick(&["shop", "search"], 3);
+    record.scope = Some("openinference".into());
+    record.caller.tenant = pick(&["acme", "globex", "initech"], 1);
+    record.caller.user = (!place.is_multiple_of(5)).then(|| Name::from(format!("user-{}", place % 17)));
+    record.caller.session = (!place.is_multiple_of(4)).then(|| Name::from(format!("session-{}", place / 20)));
+    record.caller.environment = Environment::ALL[place % 4];
+    record.caller.tags = vec![pick(&["beta", "gold"], 5)];
+    record.provider = place.is_multiple_of(3).then(|| "openai".into());
+    record.model = place.is_multiple_of(3).then(|| pick(&["gpt-4o", "haiku"], 3));
+    record.tool = place.is_multiple_of(4).then(|| "get_order".into());
+    record.documents = vec![
+        Document { id: "doc-1".into(), score: Some(0.25) },
+        Document { id: Name::from(format!("doc-{number}")), score: None },
+    ];
+    record.usage.input_fresh = TokenCount(number % 101);
+    record.usage.output = TokenCount(number % 13);
+    record.cost = place.is_multiple_of(2).then(|| NanoUsd(i64::from(number) * 1_003));
+    span
 }
 
 pub fn charge(scope: &str, key: Name, at: Option<Timestamp>) -> Charge {

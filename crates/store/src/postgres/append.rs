@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 
-use gauntlet_ports::{SpoolPosition, StoreError, StoredCall};
+use gauntlet_ports::{Arrived, SpoolPosition, StoreError, StoredCall};
 use gauntlet_types::{NanoUsd, TokenCount};
 use serde_json::{Value, json};
 use tokio_postgres::types::{ToSql, Type};
@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{
     database::{Connection, Param, Result, Trouble},
+    spans,
     values::{At, Columns, Id, On, stored},
 };
 use crate::{
@@ -35,17 +36,18 @@ pub(super) const BEGIN_APPEND: &str = "begin; select pg_advisory_xact_lock(11963
 const RESERVE: &str = "select setval('trace_rid', nextval('trace_rid') + $1 - 1), \
      array(select id from llm_traces where id = any($2))";
 
-/// Adds the batch as gateway `replica`, and says how many of its calls were new.
+/// Adds the batch as gateway `replica`, and says how many of its calls and spans were new.
 pub(super) fn append(
     connection: &Connection,
     replica: &str,
-    batch: &[StoredCall],
+    batch: Arrived<'_>,
     positions: &[SpoolPosition],
 ) -> std::result::Result<usize, StoreError> {
     let mut seen = HashSet::new();
-    let once: Vec<&StoredCall> = batch.iter().filter(|call| seen.insert(call.record.id.0)).collect();
+    let once: Vec<&StoredCall> = batch.calls.iter().filter(|call| seen.insert(call.record.id.0)).collect();
     // As a rule none of them is there.
     let mut prepared = Prepared::of(&once)?;
+    let spans = spans::once(batch.spans);
     connection.batch(BEGIN_APPEND).during("beginning a batch")?;
     let mut rid_first = 1;
     if !once.is_empty() {
@@ -57,9 +59,10 @@ pub(super) fn append(
         }
         rid_first = rid_last - prepared.calls.len() as i64 + 1;
     }
+    let added = spans::append(connection, &spans)?;
     prepared.write(connection, replica, rid_first, positions).during("adding a batch")?;
     connection.batch("commit").during("committing a batch")?;
-    Ok(prepared.calls.len())
+    Ok(prepared.calls.len() + added)
 }
 
 fn reserve(connection: &Connection, calls: &[&StoredCall]) -> Result<(i64, HashSet<Uuid>)> {
@@ -94,7 +97,7 @@ impl<'a> Prepared<'a> {
         for (number, call) in calls.iter().enumerate() {
             deltas.add(&call.record);
             rows.push(call);
-            packer.add(call).during("packing a payload")?;
+            packer.add(*call).during("packing a payload")?;
             if packer.is_full() || number + 1 == calls.len() {
                 blocks.push((first, packer.pack().during("packing a payload")?.to_vec()));
                 packer.clear();
@@ -175,15 +178,15 @@ impl<'a> Prepared<'a> {
 }
 
 /// A column of the batch, for `unnest`.
-fn column<T: ToSql + Sync>(values: &Vec<T>, ty: Type) -> Param<'_> {
+pub(super) fn column<T: ToSql + Sync>(values: &Vec<T>, ty: Type) -> Param<'_> {
     (values, ty)
 }
 
-fn text(value: &str) -> String {
+pub(super) fn text(value: &str) -> String {
     stored(value).into_owned()
 }
 
-fn count(tokens: TokenCount) -> i32 {
+pub(super) fn count(tokens: TokenCount) -> i32 {
     i32::try_from(tokens.0).unwrap_or(i32::MAX)
 }
 

@@ -21,7 +21,7 @@ const COLUMNS: &str = "id, trace_id, ts, tenant, user_id, session_id, route, mod
 /// Conditions and their values. Conditions are fixed texts with `?` for the next value.
 #[derive(Default)]
 pub(super) struct Conditions {
-    texts: Vec<String>,
+    pub(super) texts: Vec<String>,
     values: Vec<(Box<dyn ToSql + Sync>, Type)>,
 }
 

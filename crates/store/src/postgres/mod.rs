@@ -10,6 +10,7 @@ mod figures;
 mod find;
 mod migrate;
 mod reprice;
+mod spans;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -98,19 +99,23 @@ impl PostgresTraces {
 impl TraceStore for PostgresTraces {
     fn append(&self, batch: Arrived<'_>, positions: &[SpoolPosition]) -> Result<usize, StoreError> {
         self.write("beginning a batch", |connection| {
-            append::append(connection, &self.replica, batch.calls, positions)
+            append::append(connection, &self.replica, batch, positions)
         })
     }
 
+    fn span_find(&self, filter: &SpanFilter) -> Result<Vec<SpanRow>, StoreError> {
+        self.read("finding spans", |connection| spans::find(connection, filter))
+    }
+
+    fn span_get(&self, trace: TraceId, span: SpanId) -> Result<Option<StoredSpan>, StoreError> {
+        let found = self.read("reading a span", |connection| spans::payload(connection, trace, span))?;
+        found
+            .map(|payload| block::unpack(&payload.enc, &payload.body, payload.index))
+            .transpose()
+            .during("reading a span's payload")
+    }
+
     /// Of this gateway's spool.
-    fn span_find(&self, _filter: &SpanFilter) -> Result<Vec<SpanRow>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    fn span_get(&self, _trace: TraceId, _span: SpanId) -> Result<Option<StoredSpan>, StoreError> {
-        Ok(None)
-    }
-
     fn spool_positions(&self) -> Result<Vec<SpoolPosition>, StoreError> {
         self.read("reading spool positions", |connection| {
             let sql =

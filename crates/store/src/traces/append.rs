@@ -2,16 +2,17 @@
 
 use std::fmt::Write as _;
 
-use gauntlet_ports::{Correction, Reconciliation, Repricing, SpoolPosition, StoreError, StoredCall};
+use gauntlet_ports::{Arrived, Correction, Reconciliation, Repricing, SpoolPosition, StoreError, StoredCall};
 use gauntlet_types::CallRecord;
 use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior, params};
 
 use super::{
-    block::{ENCODING, Packer},
+    block::{ENCODING, Kept, Packer},
     marks,
     names::NameCounts,
     preview, reprice,
     rollup::{Deltas, model_of},
+    spans,
 };
 use crate::{error::During, time::TimeWriter};
 
@@ -20,6 +21,7 @@ pub(crate) struct Writer {
     connection: Connection,
     packer: Packer,
     row: RowTexts,
+    span_row: spans::RowTexts,
     names: NameCounts,
 }
 
@@ -29,13 +31,14 @@ impl Writer {
             connection,
             packer: Packer::new()?,
             row: RowTexts::default(),
+            span_row: spans::RowTexts::default(),
             names: NameCounts::default(),
         })
     }
 
     pub(crate) fn append(
         &mut self,
-        batch: &[StoredCall],
+        batch: Arrived<'_>,
         positions: &[SpoolPosition],
     ) -> Result<usize, StoreError> {
         let added = self.append_batch(batch, positions);
@@ -70,33 +73,30 @@ impl Writer {
         add().during("keeping a reconciliation")
     }
 
-    fn append_batch(
-        &mut self,
-        batch: &[StoredCall],
-        positions: &[SpoolPosition],
-    ) -> Result<usize, StoreError> {
+    fn append_batch(&mut self, batch: Arrived<'_>, positions: &[SpoolPosition]) -> Result<usize, StoreError> {
         // An earlier batch may have stopped half-way.
         self.packer.clear();
         let tx = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .during("beginning a batch")?;
-        let mut payloads = Payloads { tx: &tx, packer: &mut self.packer, rid_first: 0, marks: Vec::new() };
+        let mut payloads = Payloads::new(&tx, &mut self.packer, &OF_CALLS);
         let mut deltas = Deltas::default();
         let mut added = 0;
         {
             let mut insert =
                 tx.prepare_cached(include_str!("sql/insert_trace.sql")).during("preparing a batch")?;
-            for call in batch {
+            for call in batch.calls {
                 // A call that is there already changes nothing else either.
                 if self.row.insert(&mut insert, call).during("adding a trace")? {
                     added += 1;
-                    payloads.add(tx.last_insert_rowid(), call)?;
+                    payloads.add(tx.last_insert_rowid(), call, |marks| marks::push(marks, &call.record))?;
                     deltas.add(&call.record);
                 }
             }
         }
         payloads.finish()?;
+        added += self.span_row.append(&tx, &mut self.packer, batch.spans)?;
         deltas.write(&tx, &mut self.names).during("adding to the roll-ups")?;
         write_positions(&tx, positions).during("noting spool positions")?;
         gauntlet_ports::crash_point!("store.uncommitted");
@@ -114,21 +114,47 @@ fn write_positions(tx: &Transaction<'_>, positions: &[SpoolPosition]) -> rusqlit
     Ok(())
 }
 
-/// Blocks and marks of a batch. Both cover rids in a row, so the first rid and an index find a call.
-struct Payloads<'a> {
+/// Where blocks and marks of a sort of entries go.
+pub(crate) struct Tables {
+    pub insert_payload: &'static str,
+    pub insert_marks: &'static str,
+}
+
+static OF_CALLS: Tables = Tables {
+    insert_payload: "insert into payload (rid_first, enc, body) values (?1, ?2, ?3)",
+    insert_marks: "insert into trace_marks (rid_first, marks) values (?1, ?2)",
+};
+
+/// Blocks and marks of a batch. Both cover rids in a row, so the first rid and an index find an entry.
+pub(crate) struct Payloads<'a> {
     tx: &'a Transaction<'a>,
     packer: &'a mut Packer,
+    tables: &'static Tables,
     rid_first: i64,
     marks: Vec<(i64, Vec<u8>)>,
 }
 
-impl Payloads<'_> {
-    fn add(&mut self, rid: i64, call: &StoredCall) -> Result<(), StoreError> {
-        let is_next = rid == self.rid_first + self.packer.calls() as i64;
-        if self.packer.calls() > 0 && (self.packer.is_full() || !is_next) {
+impl<'a> Payloads<'a> {
+    /// `packer` is empty.
+    pub(crate) fn new(
+        tx: &'a Transaction<'a>,
+        packer: &'a mut Packer,
+        tables: &'static Tables,
+    ) -> Payloads<'a> {
+        Payloads { tx, packer, tables, rid_first: 0, marks: Vec::new() }
+    }
+
+    pub(crate) fn add<T: Kept>(
+        &mut self,
+        rid: i64,
+        entry: &T,
+        mark: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), StoreError> {
+        let is_next = rid == self.rid_first + self.packer.entries() as i64;
+        if self.packer.entries() > 0 && (self.packer.is_full() || !is_next) {
             self.close_block()?;
         }
-        if self.packer.calls() == 0 {
+        if self.packer.entries() == 0 {
             let continues = is_next && !self.marks.is_empty();
             if !continues {
                 self.marks.push((rid, Vec::new()));
@@ -136,32 +162,26 @@ impl Payloads<'_> {
             self.rid_first = rid;
         }
         if let Some((_, marks)) = self.marks.last_mut() {
-            marks::push(marks, &call.record);
+            mark(marks);
         }
-        self.packer.add(call).during("packing a payload")
+        self.packer.add(entry).during("packing a payload")
     }
 
     fn close_block(&mut self) -> Result<(), StoreError> {
-        let count = self.packer.calls() as i64;
+        let count = self.packer.entries() as i64;
         let body = self.packer.pack().during("packing a payload")?;
-        let mut insert = self
-            .tx
-            .prepare_cached("insert into payload (rid_first, enc, body) values (?1, ?2, ?3)")
-            .during("preparing a batch")?;
+        let mut insert = self.tx.prepare_cached(self.tables.insert_payload).during("preparing a batch")?;
         insert.execute(params![self.rid_first, ENCODING, body]).during("adding a payload")?;
         self.packer.clear();
         self.rid_first += count;
         Ok(())
     }
 
-    fn finish(mut self) -> Result<(), StoreError> {
-        if self.packer.calls() > 0 {
+    pub(crate) fn finish(mut self) -> Result<(), StoreError> {
+        if self.packer.entries() > 0 {
             self.close_block()?;
         }
-        let mut insert = self
-            .tx
-            .prepare_cached("insert into trace_marks (rid_first, marks) values (?1, ?2)")
-            .during("preparing a batch")?;
+        let mut insert = self.tx.prepare_cached(self.tables.insert_marks).during("preparing a batch")?;
         for (rid_first, marks) in &self.marks {
             insert.execute(params![rid_first, marks]).during("adding marks")?;
         }

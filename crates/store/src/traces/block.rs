@@ -1,23 +1,26 @@
-//! Payloads in blocks: the records and texts of a few dozen calls in one compressed frame.
+//! Payloads in blocks: the records and texts of a few dozen calls, or spans, in one compressed frame.
 //!
-//! Before compression a block is, for each call in turn, three lengths (u32, little end first) and then the record, the
-//! input and the output. Nothing else is in it, so that a frame and an index are enough to read a call. Records are
-//! MessagePack with the fields' names: as open to new fields as JSON, at half the time and three quarters of the bytes.
+//! Before compression a block is, for each entry in turn, the lengths of its parts (u32, little end first) and then the
+//! record, the input and the output, and of a span the rest. Nothing else is in it, so that a frame and an index are enough
+//! to read an entry. Records are MessagePack with the fields' names: as open to new fields as JSON, at half the time and
+//! three quarters of the bytes.
 
 use bytes::Bytes;
-use gauntlet_ports::StoredCall;
-use gauntlet_types::CallRecord;
+use gauntlet_ports::{StoredCall, StoredSpan};
+use gauntlet_types::{CallRecord, SpanRecord};
+use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-/// Calls in a block at most: beyond this the ratio hardly improves and reading one call costs more.
-pub(crate) const CALLS_MAX: usize = 32;
-/// Bytes in a block after which it is closed; one larger call has a block to itself.
+/// Entries in a block at most: beyond this the ratio hardly improves and reading one entry costs more.
+pub(crate) const ENTRIES_MAX: usize = 32;
+/// Bytes in a block after which it is closed; one larger entry has a block to itself.
 const BYTES_MAX: usize = 256 * 1024;
 /// A block larger than this was not written by us; the spool refuses calls long before.
 const READ_MAX: usize = 1 << 30;
 /// Level 1 takes the time of -3 and a sixth less room; only far below (-20 and a half more room) is time saved.
 const LEVEL: i32 = 1;
-const LENGTHS: usize = 12;
+/// Texts beside a record at most.
+const TEXTS_MAX: usize = 3;
 /// What `payload.enc` says of blocks of this form.
 pub(crate) const ENCODING: &str = "zstd msgpack";
 
@@ -37,12 +40,53 @@ pub(crate) enum BlockError {
     Read(#[source] rmp_serde::decode::Error),
 }
 
-/// Gathers calls and compresses them; buffers and the compressor are kept from block to block.
+/// What is kept in blocks: a record, and the texts beside it.
+pub(crate) trait Kept: Sized {
+    type Record: Serialize + DeserializeOwned;
+    /// How many texts there are; part of the stored form.
+    const TEXTS: usize;
+
+    /// Texts beyond [`Kept::TEXTS`] are not kept.
+    fn parts(&self) -> (&Self::Record, [&[u8]; TEXTS_MAX]);
+    fn of(record: Self::Record, texts: [Bytes; TEXTS_MAX]) -> Self;
+}
+
+impl Kept for StoredCall {
+    type Record = CallRecord;
+    const TEXTS: usize = 2;
+
+    fn parts(&self) -> (&CallRecord, [&[u8]; TEXTS_MAX]) {
+        (&self.record, [&self.input, &self.output, &[]])
+    }
+
+    fn of(record: CallRecord, [input, output, _]: [Bytes; TEXTS_MAX]) -> StoredCall {
+        StoredCall { record, input, output }
+    }
+}
+
+impl Kept for StoredSpan {
+    type Record = SpanRecord;
+    const TEXTS: usize = 3;
+
+    fn parts(&self) -> (&SpanRecord, [&[u8]; TEXTS_MAX]) {
+        (&self.record, [&self.input, &self.output, &self.rest])
+    }
+
+    fn of(record: SpanRecord, [input, output, rest]: [Bytes; TEXTS_MAX]) -> StoredSpan {
+        StoredSpan { record, input, output, rest }
+    }
+}
+
+const fn lengths<T: Kept>() -> usize {
+    4 * (1 + T::TEXTS)
+}
+
+/// Gathers entries and compresses them; buffers and the compressor are kept from block to block.
 pub(crate) struct Packer {
     compressor: zstd::bulk::Compressor<'static>,
     raw: Vec<u8>,
     packed: Vec<u8>,
-    calls: usize,
+    entries: usize,
 }
 
 impl Packer {
@@ -51,31 +95,36 @@ impl Packer {
             compressor: zstd::bulk::Compressor::new(LEVEL)?,
             raw: Vec::new(),
             packed: Vec::new(),
-            calls: 0,
+            entries: 0,
         })
     }
 
-    pub(crate) fn add(&mut self, call: &StoredCall) -> Result<(), BlockError> {
+    /// All entries of a block are of one sort.
+    pub(crate) fn add<T: Kept>(&mut self, entry: &T) -> Result<(), BlockError> {
+        let (record, texts) = entry.parts();
+        let texts = &texts[..T::TEXTS];
         let at = self.raw.len();
-        self.raw.extend_from_slice(&[0; LENGTHS]);
-        rmp_serde::encode::write_named(&mut self.raw, &call.record).map_err(BlockError::Write)?;
-        let record = self.raw.len() - at - LENGTHS;
-        for (place, length) in [record, call.input.len(), call.output.len()].into_iter().enumerate() {
+        self.raw.resize(at + lengths::<T>(), 0);
+        rmp_serde::encode::write_named(&mut self.raw, record).map_err(BlockError::Write)?;
+        let record = self.raw.len() - at - lengths::<T>();
+        for (place, length) in std::iter::once(record).chain(texts.iter().map(|text| text.len())).enumerate()
+        {
             let length = u32::try_from(length).map_err(|_| BlockError::Short)?;
             self.raw[at + place * 4..][..4].copy_from_slice(&length.to_le_bytes());
         }
-        self.raw.extend_from_slice(&call.input);
-        self.raw.extend_from_slice(&call.output);
-        self.calls += 1;
+        for text in texts {
+            self.raw.extend_from_slice(text);
+        }
+        self.entries += 1;
         Ok(())
     }
 
-    pub(crate) fn calls(&self) -> usize {
-        self.calls
+    pub(crate) fn entries(&self) -> usize {
+        self.entries
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.calls >= CALLS_MAX || self.raw.len() >= BYTES_MAX
+        self.entries >= ENTRIES_MAX || self.raw.len() >= BYTES_MAX
     }
 
     /// The compressed block.
@@ -86,29 +135,29 @@ impl Packer {
         Ok(&self.packed)
     }
 
-    /// Forgets what was gathered. A block that held a huge call gives its memory back.
+    /// Forgets what was gathered. A block that held a huge entry gives its memory back.
     pub(crate) fn clear(&mut self) {
         self.raw.clear();
         self.packed.clear();
-        self.calls = 0;
+        self.entries = 0;
         self.raw.shrink_to(2 * BYTES_MAX);
         self.packed.shrink_to(2 * BYTES_MAX);
     }
 }
 
-/// Reads call number `index` of a block.
-pub(crate) fn unpack(enc: &str, body: &[u8], index: usize) -> Result<StoredCall, BlockError> {
+/// Reads entry number `index` of a block.
+pub(crate) fn unpack<T: Kept>(enc: &str, body: &[u8], index: usize) -> Result<T, BlockError> {
     let raw = decompress(enc, body)?;
-    let parts = Parts { raw: &raw, at: 0 }.nth(index).ok_or(BlockError::Short)??;
-    parts.read()
+    let part = Parts { raw: &raw, at: 0, texts: T::TEXTS }.nth(index).ok_or(BlockError::Short)??;
+    part.read()
 }
 
-/// Reads every call of a block, in order.
-pub(crate) fn unpack_all(enc: &str, body: &[u8], without_texts: bool) -> Result<Vec<StoredCall>, BlockError> {
+/// Reads every entry of a block, in order.
+pub(crate) fn unpack_all<T: Kept>(enc: &str, body: &[u8], without_texts: bool) -> Result<Vec<T>, BlockError> {
     let raw = decompress(enc, body)?;
-    let parts = Parts { raw: &raw, at: 0 }.map(|part| {
-        let Part([record, input, output]) = part?;
-        Part(if without_texts { [record, &[], &[]] } else { [record, input, output] }).read()
+    let parts = Parts { raw: &raw, at: 0, texts: T::TEXTS }.map(|part| {
+        let Part { record, texts } = part?;
+        Part { record, texts: if without_texts { [&[]; TEXTS_MAX] } else { texts } }.read()
     });
     parts.collect()
 }
@@ -123,25 +172,24 @@ fn decompress(enc: &str, body: &[u8]) -> Result<Vec<u8>, BlockError> {
     zstd::bulk::decompress(body, size.ok_or(BlockError::Short)?).map_err(BlockError::Decompress)
 }
 
-/// Walks the calls of a block; ends at its end, or after the first call that is cut short.
+/// Walks the entries of a block; ends at its end, or after the first entry that is cut short.
 struct Parts<'a> {
     raw: &'a [u8],
     at: usize,
+    texts: usize,
 }
 
-/// Record, input and output of one call.
-struct Part<'a>([&'a [u8]; 3]);
+/// One entry.
+struct Part<'a> {
+    record: &'a [u8],
+    texts: [&'a [u8]; TEXTS_MAX],
+}
 
 impl Part<'_> {
-    fn read(&self) -> Result<StoredCall, BlockError> {
-        let [record, input, output] = self.0;
-        let record: CallRecord = rmp_serde::from_slice(record).map_err(BlockError::Read)?;
-        // Copied out, so that a kept call does not keep its whole block.
-        Ok(StoredCall {
-            record,
-            input: Bytes::copy_from_slice(input),
-            output: Bytes::copy_from_slice(output),
-        })
+    fn read<T: Kept>(&self) -> Result<T, BlockError> {
+        let record = rmp_serde::from_slice(self.record).map_err(BlockError::Read)?;
+        // Copied out, so that a kept entry does not keep its whole block.
+        Ok(T::of(record, self.texts.map(Bytes::copy_from_slice)))
     }
 }
 
@@ -162,15 +210,17 @@ impl<'a> Iterator for Parts<'a> {
 
 impl<'a> Parts<'a> {
     fn part(&mut self) -> Option<Part<'a>> {
-        let lengths = self.raw.get(self.at..self.at + LENGTHS)?;
-        let mut from = self.at + LENGTHS;
-        let mut parts = [&self.raw[..0]; 3];
+        let head = 4 * (1 + self.texts);
+        let lengths = self.raw.get(self.at..self.at + head)?;
+        let mut from = self.at + head;
+        let mut parts = [&self.raw[..0]; 1 + TEXTS_MAX];
         for (part, length) in parts.iter_mut().zip(lengths.chunks_exact(4)) {
             let length = length.try_into().map_or(0, |bytes| u32::from_le_bytes(bytes) as usize);
             *part = self.raw.get(from..from.checked_add(length)?)?;
             from += length;
         }
         self.at = from;
-        Some(Part(parts))
+        let [record, texts @ ..] = parts;
+        Some(Part { record, texts })
     }
 }

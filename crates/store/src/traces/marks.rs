@@ -5,7 +5,7 @@
 //! value. A search reads all marks in the order of arrival (20 bytes a call: a million calls in some 10 ms), and then only
 //! the rows whose hash agrees; the row itself decides, so a collision costs a look and never a wrong answer.
 
-use gauntlet_types::{CallRecord, Timestamp};
+use gauntlet_types::{CallRecord, Caller, SpanRecord, Timestamp, TraceId};
 
 const SIZE: usize = 20;
 
@@ -19,10 +19,19 @@ pub(crate) enum Mark {
 
 /// Appends the marks of a call.
 pub(crate) fn push(marks: &mut Vec<u8>, record: &CallRecord) {
-    marks.extend_from_slice(&record.started.0.to_le_bytes());
-    marks.extend_from_slice(&record.caller.user.as_deref().map_or(0, hash).to_le_bytes());
-    marks.extend_from_slice(&record.caller.session.as_deref().map_or(0, hash).to_le_bytes());
-    marks.extend_from_slice(&hash_trace(record.trace_id.0).to_le_bytes());
+    push_marks(marks, record.started, &record.caller, record.trace_id);
+}
+
+/// The same of a span of an application.
+pub(crate) fn push_span(marks: &mut Vec<u8>, record: &SpanRecord) {
+    push_marks(marks, record.started, &record.caller, record.trace_id);
+}
+
+fn push_marks(marks: &mut Vec<u8>, started: Timestamp, caller: &Caller, trace: TraceId) {
+    marks.extend_from_slice(&started.0.to_le_bytes());
+    marks.extend_from_slice(&caller.user.as_deref().map_or(0, hash).to_le_bytes());
+    marks.extend_from_slice(&caller.session.as_deref().map_or(0, hash).to_le_bytes());
+    marks.extend_from_slice(&hash_trace(trace.0).to_le_bytes());
 }
 
 /// Calls fn `found(index, started)` for each call in `marks` whose `mark` is `wanted`.

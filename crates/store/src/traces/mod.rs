@@ -1,4 +1,4 @@
-//! The trace store: calls, their texts, roll-ups and spend in one file, `gauntlet.db`.
+//! The trace store: calls, spans, their texts, roll-ups and spend in one file, `gauntlet.db`.
 //!
 //! One connection writes, several read. A batch is one transaction, in which everything that follows from its calls is
 //! added up in memory first, so that 500 calls cost one insert each and few statements besides.
@@ -13,6 +13,7 @@ pub(crate) mod names;
 pub(crate) mod preview;
 pub(crate) mod reprice;
 pub(crate) mod rollup;
+pub(crate) mod spans;
 mod spend;
 
 use std::{
@@ -42,6 +43,7 @@ static KIND: Kind = Kind {
         include_str!("../../migrations/traces_001.sql"),
         include_str!("../../migrations/traces_002.sql"),
         include_str!("../../migrations/traces_003.sql"),
+        include_str!("../../migrations/traces_004.sql"),
     ],
     // A power cut may lose the last commits, never tear one; the spool keeps what is not yet certain.
     synchronous: "normal",
@@ -109,15 +111,19 @@ impl SqliteTraces {
 impl TraceStore for SqliteTraces {
     fn append(&self, batch: Arrived<'_>, positions: &[SpoolPosition]) -> Result<usize, StoreError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.append(batch.calls, positions)
+        writer.append(batch, positions)
     }
 
-    fn span_find(&self, _filter: &SpanFilter) -> Result<Vec<SpanRow>, StoreError> {
-        Ok(Vec::new())
+    fn span_find(&self, filter: &SpanFilter) -> Result<Vec<SpanRow>, StoreError> {
+        self.read("finding spans", |connection| spans::find(connection, filter))
     }
 
-    fn span_get(&self, _trace: TraceId, _span: SpanId) -> Result<Option<StoredSpan>, StoreError> {
-        Ok(None)
+    fn span_get(&self, trace: TraceId, span: SpanId) -> Result<Option<StoredSpan>, StoreError> {
+        let found = self.read("reading a span", |connection| spans::payload(connection, trace, span))?;
+        found
+            .map(|payload| block::unpack(&payload.enc, &payload.body, payload.index))
+            .transpose()
+            .during("reading a span's payload")
     }
 
     fn spool_positions(&self) -> Result<Vec<SpoolPosition>, StoreError> {

@@ -63,6 +63,36 @@ pub(crate) fn of_output(body: &[u8]) -> String {
     })
 }
 
+/// What went into a step of an application: the last user message of a list or a request, else the text as it begins.
+pub(crate) fn of_span_input(body: &[u8]) -> String {
+    of_span(body, |text| match serde_json::from_str(text) {
+        Ok(LastUser(Some(content))) => Some(content),
+        _ => Some(text),
+    })
+    .unwrap_or_else(|| or_as_it_begins(of_input(body), body))
+}
+
+/// What came out of it.
+pub(crate) fn of_span_output(body: &[u8]) -> String {
+    of_span(body, Some).unwrap_or_else(|| or_as_it_begins(of_output(body), body))
+}
+
+/// Of a list or a text in JSON; none of anything else.
+fn of_span<'a>(body: &'a [u8], part: impl FnOnce(&'a str) -> Option<&'a str>) -> Option<String> {
+    let text = std::str::from_utf8(body).ok()?.trim_ascii();
+    if !text.starts_with(['[', '"']) || serde_json::from_str::<IgnoredAny>(text).is_err() {
+        return None;
+    }
+    let mut shown = Shown::default();
+    shown.add(part(text)?.trim_ascii(), 0);
+    Some(or_as_it_begins(shown.text, body))
+}
+
+/// An object whose words are not where those of a model are still says something.
+fn or_as_it_begins(shown: String, body: &[u8]) -> String {
+    if shown.is_empty() { preview(body, |_| None) } else { shown }
+}
+
 /// The first characters of `text`.
 pub(crate) fn cut(text: &str) -> &str {
     text.char_indices().nth(SHOWN_MAX).map_or(text, |(end, _)| &text[..end])
@@ -342,6 +372,28 @@ mod tests {
         check(r#"{"candidates":[{"content":{"parts":[{"text":"gem"}]}}]}"#, "gem");
         check(r#"{"error":{"message":"broken"}}"#, "broken");
         check(r#"{"data":[{"embedding":[0.1,0.2]}]}"#, "");
+    }
+
+    #[test]
+    fn a_step_shows_its_messages_or_how_it_begins() {
+        let check = |body: &str, input: &str, output: &str| {
+            let shown = (of_span_input(body.as_bytes()), of_span_output(body.as_bytes()));
+            assert_eq!((&shown.0[..], &shown.1[..]), (input, output), "{body}");
+        };
+        let messages =
+            r#"[{"role":"user","content":"a"},{"role":"assistant","parts":[{"type":"text","content":"b"}]}]"#;
+        check(messages, "a", "a b");
+        check(
+            r#"{"messages":[{"role":"user","content":"a"}]}"#,
+            "a",
+            r#"{"messages":[{"role":"user","content":"a"}]}"#,
+        );
+        check(r#"{"answer":42}"#, r#"{"answer":42}"#, r#"{"answer":42}"#);
+        check(r#""quoted \u00e9""#, "quoted é", "quoted é");
+        check("[1,2]", "[1,2]", "[1,2]");
+        check("[not json", "[not json", "[not json");
+        check("plain", "plain", "plain");
+        check("", "", "");
     }
 
     #[test]

@@ -78,7 +78,8 @@ fn span(connection: &Connection, query: &RecordQuery) -> Result<Option<RecordCur
 pub(crate) fn page(query: &RecordQuery, found: Blocks) -> std::result::Result<RecordPage, StoreError> {
     let mut calls = Vec::new();
     for (rid_first, enc, body) in &found.blocks {
-        let block = block::unpack_all(enc, body, query.without_texts).during("reading records")?;
+        let block = block::unpack_all::<gauntlet_ports::StoredCall>(enc, body, query.without_texts)
+            .during("reading records")?;
         for (rid, call) in (*rid_first..).zip(block) {
             let is_in_span = call.record.started >= query.from && call.record.started < query.to;
             if rid >= found.cursor.next && rid <= found.cursor.last && is_in_span {

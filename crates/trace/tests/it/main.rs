@@ -11,5 +11,6 @@ mod memory_store;
 mod metrics;
 mod money;
 mod recovery;
+mod spans;
 mod spool;
 mod support;

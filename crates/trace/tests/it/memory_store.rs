@@ -60,6 +60,7 @@ pub struct MemoryStore {
     pub appends: AtomicUsize,
     calls: Mutex<Vec<StoredCall>>,
     ids: Mutex<HashSet<CallId>>,
+    spans: Mutex<Vec<StoredSpan>>,
     positions: Mutex<HashMap<String, (u64, u64)>>,
 }
 
@@ -70,6 +71,11 @@ impl MemoryStore {
 
     pub fn get(&self, number: u64) -> Option<StoredCall> {
         self.calls.lock().unwrap().iter().find(|call| call.record.id == id(number)).cloned()
+    }
+
+    /// In the order of their arrival.
+    pub fn span_ids(&self) -> Vec<u64> {
+        self.spans.lock().unwrap().iter().map(|span| span.record.span_id.0).collect()
     }
 
     pub fn count(&self) -> usize {
@@ -105,8 +111,16 @@ impl TraceStore for MemoryStore {
         let mut ids = self.ids.lock().unwrap();
         let new: Vec<StoredCall> =
             batch.calls.iter().filter(|call| ids.insert(call.record.id)).cloned().collect();
-        let count = new.len();
+        let mut count = new.len();
         self.calls.lock().unwrap().extend(new);
+        let mut spans = self.spans.lock().unwrap();
+        for span in batch.spans {
+            let key = |span: &StoredSpan| (span.record.started, span.record.span_id, span.record.trace_id);
+            if !spans.iter().any(|known| key(known) == key(span)) {
+                spans.push(span.clone());
+                count += 1;
+            }
+        }
         let mut known = self.positions.lock().unwrap();
         for place in positions {
             let old = known.insert(place.worker.clone(), (place.segment, place.offset));
@@ -124,8 +138,10 @@ impl TraceStore for MemoryStore {
         Ok(Vec::new())
     }
 
-    fn span_get(&self, _trace: TraceId, _span: SpanId) -> Result<Option<StoredSpan>, StoreError> {
-        Ok(None)
+    fn span_get(&self, trace: TraceId, span: SpanId) -> Result<Option<StoredSpan>, StoreError> {
+        let spans = self.spans.lock().unwrap();
+        let is_it = |known: &&StoredSpan| (known.record.trace_id, known.record.span_id) == (trace, span);
+        Ok(spans.iter().find(is_it).cloned())
     }
 
     fn spool_positions(&self) -> Result<Vec<SpoolPosition>, StoreError> {

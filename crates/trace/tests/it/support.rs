@@ -1,11 +1,11 @@
 //! Records as a busy route writes them. Shared with the benches, so it unwraps nothing.
 
 use bytes::Bytes;
-use gauntlet_ports::Texts;
+use gauntlet_ports::{StoredSpan, Texts};
 use gauntlet_types::{
     Action, Attempt, AttemptEnd, CacheUse, CallId, CallRecord, Caller, Charge, Code, Decision, Direction,
-    Door, Environment, Finish, GuardNote, NanoUsd, Outcome, PromptRef, ServiceTier, SpanId, Stage, StageTime,
-    Target, Timestamp, TokenCount, TraceId, Usage,
+    Door, Environment, Finish, GuardNote, NanoUsd, Outcome, PromptRef, ServiceTier, SpanId, SpanKind,
+    SpanRecord, Stage, StageTime, Target, Timestamp, TokenCount, TraceId, Usage,
 };
 use uuid::Uuid;
 
@@ -116,6 +116,35 @@ pub fn record(number: u64) -> CallRecord {
         dropped: vec![],
         injected: vec!["stream_options".into()],
         judge_score: None,
+    }
+}
+
+/// A step of an application, of some 1.3 kB.
+pub fn span(number: u64) -> StoredSpan {
+    StoredSpan {
+        record: SpanRecord {
+            trace_id: TraceId(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736),
+            span_id: SpanId(number),
+            parent_span_id: Some(SpanId(number / 2)),
+            name: "retrieve".into(),
+            kind: SpanKind::Retriever,
+            started: NOW,
+            took_us: 40_000,
+            is_error: false,
+            error_message: None,
+            service: "shop".into(),
+            scope: Some("openinference".into()),
+            caller: Caller { tenant: "acme".into(), ..Caller::default() },
+            provider: None,
+            model: None,
+            tool: None,
+            documents: vec![],
+            usage: Usage::default(),
+            cost: None,
+        },
+        input: Bytes::from(format!("where is order {number}? {}", "lorem ".repeat(80))),
+        output: Bytes::from("dolor sit amet ".repeat(30)),
+        rest: Bytes::from(format!(r#"{{"attributes":{{"number":{number}}}}}"#)),
     }
 }
 
