@@ -9,6 +9,7 @@ mod database;
 mod figures;
 mod find;
 mod migrate;
+pub(crate) mod moving;
 mod reprice;
 mod spans;
 #[cfg(test)]

@@ -37,7 +37,7 @@ use crate::{
 };
 use append::Writer;
 
-static KIND: Kind = Kind {
+pub(crate) static KIND: Kind = Kind {
     application_id: 0x476e_7431,
     migrations: &[
         include_str!("../../migrations/traces_001.sql"),
