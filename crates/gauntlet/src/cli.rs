@@ -89,6 +89,22 @@ pub enum Command {
     /// The guards, from the shell
     #[command(subcommand)]
     Guard(Guard),
+    /// Where records, keys and prompts rest
+    #[command(subcommand)]
+    Store(Store),
+}
+
+#[derive(Subcommand)]
+pub enum Store {
+    /// Copy everything into another store, or what came since; exit code 1 when both differ at the end
+    Migrate {
+        /// `postgres://…`, or a data folder [else of the variable GAUNTLET_STORE_TO, which `ps` does not show]
+        #[arg(long, value_name = "URL|DIR", env = "GAUNTLET_STORE_TO", hide_env = true)]
+        to: String,
+        /// The same [default: the store of --config and --data, with what waits in its spool]
+        #[arg(long, value_name = "URL|DIR", env = "GAUNTLET_STORE_FROM", hide_env = true)]
+        from: Option<String>,
+    },
 }
 
 #[derive(Subcommand)]

@@ -14,4 +14,5 @@ pub mod reconcile;
 pub mod replica;
 pub mod reprice;
 pub mod spend;
+pub mod store;
 pub mod trace;

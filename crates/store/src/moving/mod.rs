@@ -18,6 +18,7 @@ use thiserror::Error;
 use crate::{OpenError, postgres, traces::block};
 use tables::{CALLS, CONTROL, SPANS, SUMS, Table, Value};
 
+pub use sqlite::replica_of;
 pub use verify::{Check, DaySums, Report};
 
 /// Entries of a transaction in the target: what a drainer's batch has.
@@ -216,6 +217,8 @@ pub struct Place {
     /// For messages: no password.
     pub place: String,
     is_postgres: bool,
+    /// Whether a gateway had a connection when it was opened; known of Postgres alone.
+    pub is_in_use: bool,
 }
 
 impl Place {
@@ -226,7 +229,7 @@ impl Place {
             return Err(MoveError::Nothing { place });
         }
         let side = sqlite::Files::open(folder).map_err(|source| MoveError::Open { which, source })?;
-        Ok(Place { side: Box::new(side), place, is_postgres: false })
+        Ok(Place { side: Box::new(side), place, is_postgres: false, is_in_use: false })
     }
 
     /// The database at this address; as a target it is kept from other copies, and refused where a gateway uses it.
@@ -234,13 +237,14 @@ impl Place {
         let side = postgres::moving::Schema::open(url, replica)
             .map_err(|source| MoveError::Open { which, source })?;
         let place = side.place().to_owned();
-        if which == Which::Target && side.is_in_use().of(which)? {
+        let is_in_use = side.is_in_use().of(which)?;
+        if which == Which::Target && is_in_use {
             return Err(MoveError::InUse { place });
         }
         if !side.reserve(which).of(which)? {
             return Err(MoveError::Taken { place });
         }
-        Ok(Place { side: Box::new(side), place, is_postgres: true })
+        Ok(Place { side: Box::new(side), place, is_postgres: true, is_in_use })
     }
 
     pub fn is_postgres(&self) -> bool {
@@ -324,10 +328,15 @@ impl Copy<'_> {
             let Some(found) = source.find(sort, &key).of(Which::Source)? else {
                 return Err(other(format!("{name} that the source does not have")));
             };
-            let there = target.count(sort, last).of(Which::Target)?;
-            let here = source.count(sort, found).of(Which::Source)?;
+            // The order counts as well: what both have in common may lie between what only one has.
+            let table = sort.table();
+            let (there, there_sum) = verify::digest(&mut *target, table, 0, last)?;
+            let (here, here_sum) = verify::digest(&mut *source, table, 0, found)?;
             if there != here {
                 return Err(other(format!("{there} {name} where the source has {here}")));
+            }
+            if there_sum != here_sum {
+                return Err(other(format!("{name} that are not those of the source")));
             }
             self.next[sort as usize] = found + 1;
         }

@@ -25,6 +25,17 @@ const CONTROL: &str = "control.db";
 /// Days before 1970 of [`NEVER_TURNS`], as Postgres counts them.
 const NEVER: i64 = -719_162;
 
+/// The name of the gateway whose data folder this is, as far as the files there say it.
+pub fn replica_of(folder: &Path) -> std::result::Result<Option<String>, rusqlite::Error> {
+    let path = folder.join(CONTROL);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let connection = file::open_reader(&path, &control::KIND)?;
+    let sql = "select value from settings where name = 'replica_id'";
+    connection.query_row(sql, [], |row| row.get(0)).optional()
+}
+
 pub(super) struct Files {
     folder: PathBuf,
     traces: SqliteTraces,

@@ -319,10 +319,10 @@ fn a_target_with_data_of_its_own_is_left_alone() {
     some.traces
         .append(Arrived::calls(&[sample::call(77_777, 4), sample::spread(3)[1].clone()]), &[])
         .unwrap();
-    refused(one.path(), mixed.path(), "that the source does not have");
+    refused(one.path(), mixed.path(), "calls that are not those of the source");
     let ends = sqlite(mixed.path());
     ends.traces.append(Arrived::calls(&sample::spread(1)), &[]).unwrap();
-    refused(one.path(), mixed.path(), "has data of its own");
+    refused(one.path(), mixed.path(), "3 calls where the source has 1");
 
     let url = server.url();
     let gateway = postgres(&url);
