@@ -252,6 +252,29 @@ pub enum Trace {
         #[arg(long, short = 'n', default_value_t = 10)]
         lines: u32,
     },
+    /// Write calls with their texts to a file, one JSON object a line; all that fit the filters
+    Export {
+        #[command(flatten)]
+        filter: Filter,
+        /// The file; `-` for standard output
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Spans of applications as well, of the same time, tenant, user, session and trace
+        #[arg(long)]
+        spans: bool,
+    },
+    /// Take calls and spans of an export in; each once, by its id
+    Import {
+        /// Files of `trace export`; `-` for standard input
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Leave lines out that cannot be read, and name them, instead of stopping at the first
+        #[arg(long)]
+        skip_bad: bool,
+        /// Add what the calls drew to the budgets of their days; no gateway may run meanwhile
+        #[arg(long)]
+        charge: bool,
+    },
 }
 
 #[derive(Args)]

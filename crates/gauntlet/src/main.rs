@@ -53,7 +53,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor => command::doctor::run(&place),
         Command::Key(key) => done(command::manage::key(&place, key)),
         Command::Kill(kill) => done(command::manage::kill(&place, kill)),
-        Command::Trace(trace) => done(command::trace::run(&place, trace)),
+        Command::Trace(trace) => command::trace::run(&place, trace),
         Command::Spend(spend) => done(command::spend::run(&place, spend)),
         Command::Budget => done(command::spend::budget(&place)),
         Command::Replica(replica) => done(command::replica::run(&place, replica)),

@@ -24,6 +24,7 @@ mod full_disk;
 mod keys_and_kills;
 mod kill_nine;
 mod limits;
+mod move_calls;
 mod move_store;
 mod operations;
 mod otlp_out;
