@@ -63,9 +63,15 @@ impl Named {
 fn migrate(place: &cli::Place, to: &Secret, from: Option<Secret>) -> Result<ExitCode> {
     let to = Named::of(to, &place.data);
     let mut locks = Locks::default();
-    let from = match from {
-        Some(from) => Named::of(&from, &place.data),
-        None => meant(place, &mut locks)?,
+    // Before a folder is locked here: whoever looks afterwards takes us for a gateway.
+    let runs_here = runs(&place.data);
+    let (from, is_running) = match from {
+        Some(from) => {
+            let from = Named::of(&from, &place.data);
+            let is_running = from.folder().is_some_and(runs);
+            (from, is_running)
+        }
+        None => (meant(place, runs_here, &mut locks)?, runs_here),
     };
     if let (Some(one), Some(other)) = (from.folder(), to.folder())
         && is_same(one, other)
@@ -73,7 +79,6 @@ fn migrate(place: &cli::Place, to: &Secret, from: Option<Secret>) -> Result<Exit
         let place = other.display().to_string();
         return Err(MoveError::Same { place }.into());
     }
-    let is_running = [Some(&*place.data), from.folder()].into_iter().flatten().any(runs);
     if let Some(folder) = to.folder() {
         wiring::make_data_dir(folder)?;
         locks.take(folder)?;
@@ -100,11 +105,11 @@ fn migrate(place: &cli::Place, to: &Secret, from: Option<Secret>) -> Result<Exit
 }
 
 /// The configuration's store. What a gateway that was killed left in its spool is taken over first.
-fn meant(place: &cli::Place, locks: &mut Locks) -> Result<Named> {
+fn meant(place: &cli::Place, is_running: bool, locks: &mut Locks) -> Result<Named> {
     let (_, store) = wiring::store_meant(place)?;
     let named = Named::of(&store, &place.data);
     let is_there = named.folder().is_none_or(|folder| folder.join("gauntlet.db").exists());
-    if is_there && !runs(&place.data) {
+    if is_there && !is_running {
         wiring::make_data_dir(&place.data)?;
         locks.take(&place.data)?;
         wiring::alone(place)?;
