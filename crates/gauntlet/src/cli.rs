@@ -218,6 +218,12 @@ pub struct Filter {
     pub text: Option<String>,
 }
 
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Jsonl,
+    Parquet,
+}
+
 #[derive(Subcommand)]
 pub enum Trace {
     /// Newest first
@@ -252,10 +258,13 @@ pub enum Trace {
         #[arg(long, short = 'n', default_value_t = 10)]
         lines: u32,
     },
-    /// Write calls with their texts to a file, one JSON object a line; all that fit the filters
+    /// Write calls with their texts to a file; all that fit the filters
     Export {
         #[command(flatten)]
         filter: Filter,
+        /// jsonl (one JSON object a line, which `import` reads) or parquet [default: by the file's ending, else jsonl]
+        #[arg(long)]
+        format: Option<Format>,
         /// The file; `-` for standard output
         #[arg(long, value_name = "FILE")]
         out: PathBuf,

@@ -88,7 +88,7 @@ impl Reach {
     }
 
     /// An answer of any length, by the piece. Errors: also one that ends before its end.
-    pub fn download(&self, path: &str, each: &mut dyn FnMut(&[u8]) -> std::io::Result<()>) -> Result<()> {
+    pub fn download(&self, path: &str, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         const BROKEN: &str = "the answer broke off; the gateway's log says more";
         match self {
             Reach::Running { .. } => {

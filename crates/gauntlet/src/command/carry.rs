@@ -1,4 +1,5 @@
-//! `gauntlet trace export` and `import`: calls and spans as lines of JSON, out of one gateway and into another.
+//! `gauntlet trace export` and `import`: calls and spans as lines of JSON, out of one gateway and into another; calls also
+//! as a table for other programs.
 
 use std::{
     fs::{self, File},
@@ -13,7 +14,8 @@ use serde_json::json;
 
 use super::trace;
 use crate::{
-    cli::{Filter, Place},
+    cli::{Filter, Format, Place},
+    parquet::Parquet,
     reach::Reach,
     show,
 };
@@ -26,13 +28,28 @@ const LINE_MAX: u64 = 128 << 20;
 /// Bad lines that are named; beyond them only their number is told.
 const NAMED_MAX: usize = 50;
 
-pub fn export(place: &Place, reach: &Reach, filter: &Filter, out: &Path, with_spans: bool) -> Result<()> {
-    let query = trace::query(filter, 0);
-    let path = format!("/api/v1/traces/export?spans={with_spans}&{query}");
+pub struct Export<'a> {
+    pub filter: &'a Filter,
+    pub format: Option<Format>,
+    pub out: &'a Path,
+    pub with_spans: bool,
+}
+
+pub fn export(place: &Place, reach: &Reach, wanted: &Export<'_>) -> Result<()> {
+    let out = wanted.out;
+    let by_ending = if out.extension().is_some_and(|ending| ending == "parquet") {
+        Format::Parquet
+    } else {
+        Format::Jsonl
+    };
+    let format = wanted.format.unwrap_or(by_ending);
+    if format == Format::Parquet && wanted.with_spans {
+        bail!("spans are exported as lines of JSON alone; leave --spans out, or write --format jsonl");
+    }
+    let query = trace::query(wanted.filter, 0);
+    let path = format!("/api/v1/traces/export?spans={}&{query}", wanted.with_spans);
     if out == Path::new("-") {
-        let mut out = BufWriter::new(io::stdout().lock());
-        reach.download(&path, &mut |piece| out.write_all(piece))?;
-        return out.flush().context("cannot write");
+        return write(reach, &path, format, BufWriter::new(io::stdout().lock())).map(drop);
     }
     // Whole or not at all: half an export looks like one.
     let mut beside = out.as_os_str().to_owned();
@@ -41,24 +58,43 @@ pub fn export(place: &Place, reach: &Reach, filter: &Filter, out: &Path, with_sp
     let cannot = || format!("cannot write {}", beside.display());
     // It holds users' words.
     let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&beside);
-    let mut file = BufWriter::new(file.with_context(cannot)?);
-    let mut progress = Progress::new("lines written");
-    let (mut lines, mut bytes) = (0, 0);
-    reach.download(&path, &mut |piece| {
-        lines += piece.iter().filter(|byte| **byte == b'\n').count() as u64;
-        bytes += piece.len() as u64;
-        progress.tell(lines);
-        file.write_all(piece)
-    })?;
-    file.flush().with_context(cannot)?;
+    let lines = write(reach, &path, format, BufWriter::new(file.with_context(cannot)?))?;
     fs::rename(&beside, out).with_context(|| format!("cannot write {}", out.display()))?;
-    drop(progress);
+    let bytes = fs::metadata(out).map_or(0, |meta| meta.len());
     if place.json {
         show::json(&json!({"lines": lines, "bytes": bytes, "file": out.display().to_string()}));
     } else {
-        println!("{lines} lines ({bytes} bytes) in {}", out.display());
+        println!("{lines} calls or spans ({bytes} bytes) in {}", out.display());
     }
     Ok(())
+}
+
+/// Says how many lines came.
+fn write(reach: &Reach, path: &str, format: Format, mut out: impl Write) -> Result<u64> {
+    let mut progress = Progress::new("written");
+    let mut lines = 0;
+    let mut count = |piece: &[u8]| {
+        lines += piece.iter().filter(|byte| **byte == b'\n').count() as u64;
+        progress.tell(lines);
+    };
+    match format {
+        Format::Jsonl => {
+            reach.download(path, &mut |piece| {
+                count(piece);
+                out.write_all(piece).context("cannot write")
+            })?;
+            out.flush().context("cannot write")?;
+        }
+        Format::Parquet => {
+            let mut file = Parquet::new(out)?;
+            reach.download(path, &mut |piece| {
+                count(piece);
+                file.piece(piece)
+            })?;
+            file.finish()?;
+        }
+    }
+    Ok(lines)
 }
 
 #[derive(Clone, Copy)]

@@ -19,7 +19,10 @@ use crate::{
 pub fn run(place: &Place, command: Trace) -> Result<ExitCode> {
     let reach = Reach::new(place)?;
     match command {
-        Trace::Export { filter, out, spans } => carry::export(place, &reach, &filter, &out, spans)?,
+        Trace::Export { filter, format, out, spans } => {
+            let wanted = carry::Export { filter: &filter, format, out: &out, with_spans: spans };
+            carry::export(place, &reach, &wanted)?;
+        }
         Trace::Import { files, skip_bad, charge } => {
             return carry::import(place, &reach, &files, carry::Wanted { skip_bad, charge });
         }

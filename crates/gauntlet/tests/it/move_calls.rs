@@ -1,8 +1,8 @@
 //! Calls leave a gateway as lines of JSON and come into another one, each once.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, process::Command};
 
-use gauntlet_testkit::http;
+use gauntlet_testkit::{http, parts};
 use serde_json::{Value, json};
 
 use crate::app::TestApp;
@@ -138,4 +138,76 @@ fn bad_lines_are_named_and_stop_an_import_or_are_left_out() {
     let many = "\n".repeat(1_002);
     let reply = http::post(&to.url("/api/v1/traces/import"), &[], many.as_bytes()).unwrap();
     assert!(reply.status == 400 && reply.text().contains("1000 lines at once"), "{}", reply.text());
+}
+
+/// What a reader of Parquet says of a file: types, rows, sums, nulls and a text.
+const LOOK: &str = "
+import json, sys
+import pyarrow.compute as pc, pyarrow.parquet as pq
+file = pq.ParquetFile(sys.argv[1])
+table = file.read()
+table.validate(full=True)
+print(json.dumps({
+    'types': {field.name: str(field.type) for field in table.schema},
+    'needed': [field.name for field in table.schema if not field.nullable],
+    'rows': table.num_rows, 'groups': file.metadata.num_row_groups,
+    'compression': file.metadata.row_group(0).column(0).compression if table.num_rows else None,
+    'cost': str(pc.sum(table['cost_usd']).as_py()), 'tokens': pc.sum(table['tokens_in']).as_py(),
+    'nulls': {name: table[name].null_count for name in table.column_names},
+    'streamed': pc.sum(table['is_streaming']).as_py(),
+    'first': str(pc.min(table['started']).as_py()),
+    'texts': sorted(json.loads(text)['messages'][0]['content'] for text in table['input'].to_pylist()),
+    'ids': sorted(json.loads(text)['id'] for text in table['record'].to_pylist()),
+}))
+";
+
+#[test]
+fn a_parquet_file_is_what_its_readers_take_it_for() {
+    let Some(python) = parts::phoenix() else { return };
+    let app = TestApp::with_files(ROUTES, &[]);
+    (0..7).for_each(|number| call(&app, number));
+    let mut body = TestApp::body("streamed");
+    body["stream"] = true.into();
+    let reply = app.chat(&[("x-gauntlet-session", "s1")], &body);
+    app.trace_of(&reply);
+    let look = |file: &str| -> Value {
+        let output = Command::new(&python).args(["-c", LOOK, file]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let out = app.folder().join("calls.parquet").display().to_string();
+    app.command(&["trace", "export", "--out", &out]).expect_ok();
+    let seen = look(&out);
+    let lines: Vec<Value> =
+        exported(&app, &[]).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let sum = |field: fn(&Value) -> i64| -> i64 { lines.iter().map(field).sum() };
+    let nanos = sum(|line| line["record"]["cost"].as_i64().unwrap());
+    assert_eq!(seen["cost"], format!("0.{nanos:09}"), "{seen}");
+    assert_eq!((&seen["rows"], &seen["groups"], &seen["streamed"]), (&json!(8), &json!(1), &json!(1)));
+    for (name, kind) in [
+        ("started", "timestamp[us, tz=UTC]"),
+        ("cost_usd", "decimal128(18, 9)"),
+        ("tokens_in", "int64"),
+        ("is_streaming", "bool"),
+        ("user", "string"),
+    ] {
+        assert_eq!(seen["types"][name], kind, "{seen}");
+    }
+    assert_eq!(seen["compression"], "ZSTD");
+    let nulls = |name: &str| seen["nulls"][name].as_u64().unwrap();
+    assert_eq!([nulls("session"), nulls("user"), nulls("team"), nulls("id")], [7, 1, 8, 0]);
+    assert!(seen["needed"].as_array().unwrap().contains(&json!("cost_usd")), "{seen}");
+    assert!(seen["texts"][0].as_str().unwrap().ends_with("order 0? \u{0}\u{1F600}"), "{seen}");
+    let mut ids: Vec<&Value> = lines.iter().map(|line| &line["record"]["id"]).collect();
+    ids.sort_by_key(|id| id.to_string());
+    assert_eq!(seen["ids"].as_array().unwrap().iter().collect::<Vec<_>>(), ids);
+
+    // A file of no calls is one, too.
+    let none = app.folder().join("none").display().to_string();
+    app.command(&["trace", "export", "--format", "parquet", "--until", "2020-01-01", "--out", &none])
+        .expect_ok();
+    let empty = look(&none);
+    assert_eq!((&empty["rows"], &empty["types"]), (&json!(0), &seen["types"]));
+    let spans = app.command(&["trace", "export", "--format", "parquet", "--spans", "--out", &none]);
+    assert!(spans.code == Some(2) && spans.stderr.contains("lines of JSON alone"), "{spans}");
 }

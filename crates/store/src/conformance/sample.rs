@@ -135,7 +135,8 @@ fn spread_span(number: u32) -> StoredSpan {
     let record = &mut span.record;
     let pick = |names: &[&str], step: usize| Name::from(names[place / step % names.len()]);
     record.trace_id = TraceId(0x9d1e_0000_0000_0000_0000_0000_0000_0000 + u128::from(number / 10));
-    record.parent_span_id = (place % 10 > 0).then(|| SpanId(0xa000_0000_0000_0000 + u64::from(number / 2)));
+    record.parent_span_id =
+        (!place.is_multiple_of(10)).then(|| SpanId(0xa000_0000_0000_0000 + u64::from(number / 2)));
     record.name = pick(&["answer", "retrieve", "rerank", "get_order"], 1);
     record.kind = SpanKind::ALL[place % SpanKind::ALL.len()];
     record.took_us = u64::from(number) * 977 % 3_000_000;

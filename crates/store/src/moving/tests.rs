@@ -12,7 +12,11 @@ use gauntlet_types::{Day, Name, NanoUsd, Timestamp};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{MoveError, Place, Report, View, Which, verify};
+use super::{
+    MoveError, Place, Report, View, Which,
+    tables::{CONTROL, Column, Owner, SUMS},
+    verify,
+};
 use crate::{
     Database, PostgresControl, PostgresTraces, SpentBy, SqliteControl, SqliteTraces, conformance::sample,
 };
@@ -377,4 +381,64 @@ fn a_difference_is_found() {
     whole(&found);
     let found = spoil("update payload set body = (select body from payload where rid_first = 1)");
     assert!(differing(&found).is_empty() && !found.is_same() && !found.sampled_differing.is_empty());
+}
+
+/// Tables that are not copied, since they follow from what is appended or belong to a gateway's place.
+const FOLLOW: [&str; 9] = [
+    "llm_traces",
+    "payload",
+    "trace_marks",
+    "spans",
+    "span_payload",
+    "span_marks",
+    "sqlite_sequence",
+    // Of Postgres: signs of life, and the version.
+    "replicas",
+    "schema_version",
+];
+
+/// A table or column that a migration adds must be copied, or be known to follow from calls: else a copy lacks it.
+#[test]
+fn every_table_and_column_is_copied_or_follows() {
+    let check = |table: &str, mut columns: Vec<String>, is_postgres: bool| {
+        if FOLLOW.contains(&table) {
+            return;
+        }
+        let copied = SUMS.iter().chain(&CONTROL).find(|copied| copied.name == table);
+        let copied = copied.unwrap_or_else(|| panic!("`{table}` is neither copied nor known to follow"));
+        let name = |column: &Column| if is_postgres { column.postgres } else { column.sqlite };
+        let mut wanted: Vec<&str> = copied.columns.iter().map(name).filter(|name| *name != "rowid").collect();
+        match is_postgres {
+            true if copied.owner != Owner::Store => wanted.push("replica"),
+            false => wanted.extend(copied.shown.map(|(column, _)| column)),
+            true => {}
+        }
+        wanted.sort_unstable();
+        columns.sort_unstable();
+        assert_eq!(columns, wanted, "columns of `{table}`");
+    };
+    let folder = TempDir::new().unwrap();
+    drop(sqlite(folder.path()));
+    for file in ["gauntlet.db", "control.db"] {
+        let connection = rusqlite::Connection::open(folder.path().join(file)).unwrap();
+        let list = |sql: &str| -> Vec<String> {
+            let mut statement = connection.prepare(sql).unwrap();
+            statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        };
+        for table in list("select name from sqlite_schema where type = 'table'") {
+            check(&table, list(&format!("select name from pragma_table_info('{table}')")), false);
+        }
+    }
+    let server = server();
+    drop(postgres(&server.url()));
+    let list = |sql: &str| -> Vec<String> { server.query(sql).lines().map(str::to_owned).collect() };
+    let tables = list("select table_name from information_schema.tables where table_schema = 'gauntlet'");
+    assert!(tables.len() > 20, "{tables:?}");
+    for table in tables {
+        let columns = format!(
+            "select column_name from information_schema.columns \
+             where table_schema = 'gauntlet' and table_name = '{table}' and is_generated = 'NEVER'"
+        );
+        check(&table, list(&columns), true);
+    }
 }
