@@ -123,6 +123,22 @@ pub enum Command {
     /// The guards, from the shell
     #[command(subcommand)]
     Guard(Guard),
+    /// Where records, keys and prompts rest
+    #[command(subcommand)]
+    Store(Store),
+}
+
+#[derive(Subcommand)]
+pub enum Store {
+    /// Copy everything into another store, or what came since; exit code 1 when both differ at the end
+    Migrate {
+        /// `postgres://…`, or a data folder [else of the variable GAUNTLET_STORE_TO, which `ps` does not show]
+        #[arg(long, value_name = "URL|DIR", env = "GAUNTLET_STORE_TO", hide_env = true)]
+        to: String,
+        /// The same [default: the store of --config and --data, with what waits in its spool]
+        #[arg(long, value_name = "URL|DIR", env = "GAUNTLET_STORE_FROM", hide_env = true)]
+        from: Option<String>,
+    },
 }
 
 #[derive(Args)]
@@ -295,6 +311,12 @@ pub struct SpanFilter {
     pub until: Option<String>,
 }
 
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Jsonl,
+    Parquet,
+}
+
 #[derive(Subcommand)]
 pub enum Trace {
     /// Newest first
@@ -335,6 +357,32 @@ pub enum Trace {
         follow: bool,
         #[arg(long, short = 'n', default_value_t = 10)]
         lines: u32,
+    },
+    /// Write calls with their texts to a file; all that fit the filters
+    Export {
+        #[command(flatten)]
+        filter: Filter,
+        /// jsonl (one JSON object a line, which `import` reads) or parquet [default: by the file's ending, else jsonl]
+        #[arg(long)]
+        format: Option<Format>,
+        /// The file; `-` for standard output
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Spans of applications as well, of the same time, tenant, user, session and trace
+        #[arg(long)]
+        spans: bool,
+    },
+    /// Take calls and spans of an export in; each once, by its id
+    Import {
+        /// Files of `trace export`; `-` for standard input
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Leave lines out that cannot be read, and name them, instead of stopping at the first
+        #[arg(long)]
+        skip_bad: bool,
+        /// Add what the calls drew to the budgets of their days; no gateway may run meanwhile
+        #[arg(long)]
+        charge: bool,
     },
 }
 

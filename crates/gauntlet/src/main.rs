@@ -7,6 +7,7 @@ mod command;
 mod config_dir;
 mod export;
 mod keeping;
+mod parquet;
 mod reach;
 mod reload;
 mod runfile;
@@ -58,7 +59,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor => command::doctor::run(&place),
         Command::Key(key) => done(command::manage::key(&place, key)),
         Command::Kill(kill) => done(command::manage::kill(&place, kill)),
-        Command::Trace(trace) => done(command::trace::run(&place, trace)),
+        Command::Trace(trace) => command::trace::run(&place, trace),
         Command::Spend(spend) => done(command::spend::run(&place, spend)),
         Command::Budget => done(command::spend::budget(&place)),
         Command::Replica(replica) => done(command::replica::run(&place, replica)),
@@ -72,6 +73,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Metrics(metrics) => done(command::metrics::run(&metrics, place.json)),
         Command::Prompt(prompt) => done(command::manage::prompt(&place, prompt)),
         Command::Guard(guard) => done(command::guard::run(&place, guard)),
+        Command::Store(store) => command::store::run(&place, store),
     }
 }
 

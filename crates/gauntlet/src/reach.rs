@@ -18,6 +18,9 @@ use crate::{
 /// Longer than any answer takes; a gateway that hangs must not hang its operator.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 
+/// Bytes read at once of a long answer.
+const PIECE: usize = 64 << 10;
+
 pub enum Reach {
     Running {
         agent: ureq::Agent,
@@ -75,16 +78,59 @@ impl Reach {
 
     /// An answer that is not JSON, as it is: CSV.
     pub fn get_text(&self, path: &str) -> Result<String> {
-        self.ask_text("GET", path, None)
+        self.ask_text("GET", path, String::new())
+    }
+
+    /// Posts lines of JSON.
+    pub fn post_lines(&self, path: &str, lines: String) -> Result<Value> {
+        let text = self.ask_text("POST", path, lines)?;
+        serde_json::from_str(&text).with_context(|| format!("the answer to POST {path} is not JSON"))
+    }
+
+    /// An answer of any length, by the piece. Errors: also one that ends before its end.
+    pub fn download(&self, path: &str, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        const BROKEN: &str = "the answer broke off; the gateway's log says more";
+        match self {
+            Reach::Running { .. } => {
+                let mut answer = self.follow(path)?;
+                let mut piece = vec![0; PIECE];
+                loop {
+                    match answer.read(&mut piece).context(BROKEN)? {
+                        0 => return Ok(()),
+                        length => each(&piece[..length])?,
+                    }
+                }
+            }
+            Reach::Alone { router, runtime, .. } => {
+                let request = http::Request::builder()
+                    .uri(path)
+                    .header("host", "localhost")
+                    .body(axum::body::Body::empty())?;
+                runtime.block_on(async {
+                    let Ok(answer) = router.clone().oneshot(request).await;
+                    let status = answer.status();
+                    let mut body = answer.into_body();
+                    if !status.is_success() {
+                        let bytes = body.collect().await?.to_bytes();
+                        bail!(message(&String::from_utf8_lossy(&bytes), status.as_u16()));
+                    }
+                    while let Some(frame) = body.frame().await {
+                        if let Ok(piece) = frame.context(BROKEN)?.into_data() {
+                            each(&piece)?;
+                        }
+                    }
+                    Ok(())
+                })
+            }
+        }
     }
 
     fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
-        let text = self.ask_text(method, path, body)?;
+        let text = self.ask_text(method, path, body.map(Value::to_string).unwrap_or_default())?;
         serde_json::from_str(&text).with_context(|| format!("the answer to {method} {path} is not JSON"))
     }
 
-    fn ask_text(&self, method: &str, path: &str, body: Option<&Value>) -> Result<String> {
-        let body = body.map(Value::to_string).unwrap_or_default();
+    fn ask_text(&self, method: &str, path: &str, body: String) -> Result<String> {
         let (status, text) = match self {
             Reach::Running { agent, run } => {
                 let request = http::Request::builder()

@@ -92,7 +92,7 @@ fn sqlite(data: &Path) -> Result<Stores> {
     let traces = Arc::new(SqliteTraces::open(data.join("gauntlet.db"))?);
     let control = Arc::new(SqliteControl::open(data.join(CONTROL_FILE))?);
     Ok(Stores {
-        replica: control.setting(REPLICA, &mut || SystemClock::new().call_id().to_string())?,
+        replica: control.setting(REPLICA, &mut fresh_replica)?,
         traces: traces.clone(),
         control,
         place: data.display().to_string(),
@@ -121,11 +121,11 @@ fn postgres(data: &Path, url: &str, used: Use) -> Result<Stores> {
 
 const CONTROL_FILE: &str = "control.db";
 /// The setting of that file, and the name of a file of its own where the control data are elsewhere.
-const REPLICA: &str = "replica_id";
+pub const REPLICA: &str = "replica_id";
 
 /// The name of this data folder, whose spool and spend are told by it. It stays when the folder changes from SQLite to
 /// Postgres: what the shared state granted to it is not lost.
-fn replica_of(data: &Path) -> Result<String> {
+pub fn replica_of(data: &Path) -> Result<String> {
     let path = data.join(REPLICA);
     match fs::read_to_string(&path) {
         Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
@@ -133,15 +133,18 @@ fn replica_of(data: &Path) -> Result<String> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
-    let fresh = || SystemClock::new().call_id().to_string();
     let control = data.join(CONTROL_FILE);
     let replica = if control.exists() {
-        SqliteControl::open(control)?.setting(REPLICA, &mut || fresh())?
+        SqliteControl::open(control)?.setting(REPLICA, &mut fresh_replica)?
     } else {
-        fresh()
+        fresh_replica()
     };
     keep(&path, &replica).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(replica)
+}
+
+pub fn fresh_replica() -> String {
+    SystemClock::new().call_id().to_string()
 }
 
 /// Whole or not at all: half a name would be another gateway's.

@@ -194,17 +194,7 @@ fn grant(key: StoredKey) -> Option<KeyGrant> {
 
 /// Management on a data folder that no gateway runs on.
 pub fn alone(place: &Place) -> Result<Admin> {
-    let dir = config_dir::read(config_dir::find(place.config.as_deref())?.as_deref())?;
-    let loaded = load(&dir, true);
-    let store = match &loaded {
-        Ok(loaded) => loaded.policy.config().server.store.clone(),
-        // Whoever works on another store than is meant is worse off than who mends the file first.
-        Err(mistakes) if names_a_store(&dir) => anyhow::bail!(
-            "the configuration has mistakes, so nobody knows which store is meant\n{}",
-            check::render(mistakes, &dir.sources)
-        ),
-        Err(_) => config::Secret::new("sqlite"),
-    };
+    let (loaded, store) = store_meant(place)?;
     let stores = Stores::open(&place.data, &store, Use::Pages)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     // Budgets are shown with their caps if the configuration can be read; if not, `check` says why.
@@ -226,6 +216,22 @@ pub fn alone(place: &Place) -> Result<Admin> {
         runtime: None,
         version: VERSION,
     }))
+}
+
+/// What the configuration says, and the store that it names.
+pub fn store_meant(place: &Place) -> Result<(Result<Loaded, Vec<Mistake>>, config::Secret)> {
+    let dir = config_dir::read(config_dir::find(place.config.as_deref())?.as_deref())?;
+    let loaded = load(&dir, true);
+    let store = match &loaded {
+        Ok(loaded) => loaded.policy.config().server.store.clone(),
+        // Whoever works on another store than is meant is worse off than who mends the file first.
+        Err(mistakes) if names_a_store(&dir) => anyhow::bail!(
+            "the configuration has mistakes, so nobody knows which store is meant\n{}",
+            check::render(mistakes, &dir.sources)
+        ),
+        Err(_) => config::Secret::new("sqlite"),
+    };
+    Ok((loaded, store))
 }
 
 fn names_a_store(dir: &ConfigDir) -> bool {

@@ -226,6 +226,8 @@ pub trait TraceStore: Send + Sync {
     /// The same holds for spans, which are the same where time, span id and trace id are. Says how many calls and spans
     /// were new.
     fn append(&self, batch: Arrived<'_>, positions: &[SpoolPosition]) -> Result<usize, StoreError>;
+    /// The same without what its calls drew from budgets: they are of another time or place. Everything else is added up.
+    fn import(&self, batch: Arrived<'_>) -> Result<usize, StoreError>;
     fn spool_positions(&self) -> Result<Vec<SpoolPosition>, StoreError>;
 
     fn trace_find(&self, filter: &TraceFilter) -> Result<Vec<TraceRow>, StoreError>;

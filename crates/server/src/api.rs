@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::{
     admin::{Admin, NewKey, store_fault},
-    auth, bills, erase, error, pages, replay, spans,
+    auth, bills, erase, error, moving, pages, replay, spans,
 };
 
 /// Everything but the doors.
@@ -27,6 +27,7 @@ pub fn router(admin: Admin) -> Router {
     let guarded = Router::new()
         .route("/api/v1/traces", get(traces))
         .route("/api/v1/traces/tail", get(tail))
+        .merge(moving::router())
         .route("/api/v1/traces/{id}", get(trace))
         .route("/api/v1/traces/{id}/replay", post(replay::replay))
         .route("/api/v1/overview", get(overview))
@@ -130,7 +131,7 @@ async fn traces(State(admin): State<Admin>, query: axum::extract::RawQuery) -> R
 }
 
 /// The console's query, but strict: a program must not take "everything" for an answer to a filter it misspelt.
-fn filter(admin: &Admin, query: Option<&str>) -> Result<TraceFilter, Fault> {
+pub(crate) fn filter(admin: &Admin, query: Option<&str>) -> Result<TraceFilter, Fault> {
     let read = gauntlet_console::filter_from_query(query.unwrap_or(""), admin.now());
     let unknown = read.unknown.iter().map(|name| format!("there is no filter {name}"));
     let problems: Vec<String> = read.problems.into_iter().chain(unknown).collect();

@@ -12,6 +12,7 @@ pub mod conformance;
 mod control;
 mod error;
 mod file;
+pub mod moving;
 mod pool;
 mod postgres;
 pub mod shared;

@@ -2,6 +2,7 @@
 //! (`reach`), so that the command line, the console and programs see the same.
 
 pub mod advice;
+pub mod carry;
 pub mod check;
 pub mod demo;
 pub mod doctor;
@@ -15,4 +16,5 @@ pub mod reconcile;
 pub mod replica;
 pub mod reprice;
 pub mod spend;
+pub mod store;
 pub mod trace;

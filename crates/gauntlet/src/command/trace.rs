@@ -1,22 +1,33 @@
-//! `gauntlet trace list|show|spans|replay|tail`.
+//! `gauntlet trace list|show|spans|replay|tail`; `export` and `import` are in `carry`.
 
 mod tree;
 
-use std::io::{BufRead, BufReader, Write};
+use std::{
+    io::{BufRead, BufReader, Write},
+    process::ExitCode,
+};
 
 use anyhow::Result;
 use gauntlet_types::{CallId, CallRecord};
 use serde_json::Value;
 
+use super::carry;
 use crate::{
     cli::{Filter, Place, Trace},
     reach::{Reach, escape},
     show::{self, Column, duration_us, nano_usd, text},
 };
 
-pub fn run(place: &Place, command: Trace) -> Result<()> {
+pub fn run(place: &Place, command: Trace) -> Result<ExitCode> {
     let reach = Reach::new(place)?;
     match command {
+        Trace::Export { filter, format, out, spans } => {
+            let wanted = carry::Export { filter: &filter, format, out: &out, with_spans: spans };
+            carry::export(place, &reach, &wanted)?;
+        }
+        Trace::Import { files, skip_bad, charge } => {
+            return carry::import(place, &reach, &files, carry::Wanted { skip_bad, charge });
+        }
         Trace::List { filter, limit } => {
             let answer = reach.get(&format!("/api/v1/traces?{}", query(&filter, limit)))?;
             if place.json {
@@ -52,7 +63,7 @@ pub fn run(place: &Place, command: Trace) -> Result<()> {
             }
         }
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 fn replayed(answer: &Value) {
@@ -99,7 +110,7 @@ fn replayed(answer: &Value) {
 }
 
 /// The console's query names, so that a list here and a page there are the same view.
-fn query(filter: &Filter, limit: u32) -> String {
+pub fn query(filter: &Filter, limit: u32) -> String {
     let pairs = [
         ("tenant", &filter.tenant),
         ("team", &filter.team),

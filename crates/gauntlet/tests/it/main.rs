@@ -25,6 +25,8 @@ mod keeping;
 mod keys_and_kills;
 mod kill_nine;
 mod limits;
+mod move_calls;
+mod move_store;
 mod operations;
 mod otlp_in;
 mod otlp_out;

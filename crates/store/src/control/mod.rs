@@ -23,7 +23,7 @@ use crate::{
     file::{self, Kind},
 };
 
-static KIND: Kind = Kind {
+pub(crate) static KIND: Kind = Kind {
     application_id: 0x476e_6331,
     migrations: &[
         include_str!("../../migrations/control_001.sql"),

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     error::During,
     traces::{
-        append::shown_output,
+        append::{Charged, shown_output},
         block::{ENCODING, Packer},
         names::{NAMES_MAX, NameDeltas, OTHER},
         preview,
@@ -42,11 +42,12 @@ pub(super) fn append(
     replica: &str,
     batch: Arrived<'_>,
     positions: &[SpoolPosition],
+    charged: Charged,
 ) -> std::result::Result<usize, StoreError> {
     let mut seen = HashSet::new();
     let once: Vec<&StoredCall> = batch.calls.iter().filter(|call| seen.insert(call.record.id.0)).collect();
     // As a rule none of them is there.
-    let mut prepared = Prepared::of(&once)?;
+    let mut prepared = Prepared::of(&once, charged)?;
     let spans = spans::once(batch.spans);
     connection.batch(BEGIN_APPEND).during("beginning a batch")?;
     let mut rid_first = 1;
@@ -55,7 +56,7 @@ pub(super) fn append(
         if !known.is_empty() {
             let new: Vec<&StoredCall> =
                 once.into_iter().filter(|call| !known.contains(&call.record.id.0)).collect();
-            prepared = Prepared::of(&new)?;
+            prepared = Prepared::of(&new, charged)?;
         }
         rid_first = rid_last - prepared.calls.len() as i64 + 1;
     }
@@ -89,7 +90,7 @@ struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    fn of(calls: &[&'a StoredCall]) -> std::result::Result<Prepared<'a>, StoreError> {
+    fn of(calls: &[&'a StoredCall], charged: Charged) -> std::result::Result<Prepared<'a>, StoreError> {
         let mut deltas = Deltas::default();
         let mut packer = Packer::new().during("packing a payload")?;
         let mut rows = Rows::default();
@@ -103,6 +104,9 @@ impl<'a> Prepared<'a> {
                 packer.clear();
                 first = number as i64 + 1;
             }
+        }
+        if charged == Charged::No {
+            deltas.spent.clear();
         }
         Ok(Prepared {
             calls: calls.to_vec(),

@@ -35,6 +35,9 @@ const ANSWER_MAX: Duration = Duration::from_secs(35);
 /// Questions at once; more wait for their turn.
 const READERS_MAX: usize = 4;
 
+/// What the server's list of sessions calls ours, unless the address says otherwise. The shared state has a name of its own.
+pub(super) const SESSIONS: &str = "gauntlet store";
+
 pub(super) type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// Why a question brought no answer.
@@ -74,7 +77,22 @@ impl Database {
     ///
     /// `sslmode=require` is TLS with the certificate and its name checked (as `verify-full`); without it there is no TLS.
     pub fn open(url: &str) -> std::result::Result<Arc<Database>, OpenError> {
-        let (config, tls) = read_url(url)?;
+        Database::open_with(url, |_| ())
+    }
+
+    /// The same for another program than a gateway, which the server's list of sessions shall tell from one.
+    pub(crate) fn open_as(url: &str, program: &str) -> std::result::Result<Arc<Database>, OpenError> {
+        Database::open_with(url, |config| {
+            config.application_name(program);
+        })
+    }
+
+    fn open_with(
+        url: &str,
+        change: impl FnOnce(&mut Config),
+    ) -> std::result::Result<Arc<Database>, OpenError> {
+        let (mut config, tls) = read_url(url)?;
+        change(&mut config);
         let place = place(&config);
         let failed = |source: std::io::Error| OpenError::Thread { source };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
@@ -203,7 +221,7 @@ fn read_url(url: &str) -> std::result::Result<(Config, Option<Tls>), OpenError> 
     // The cause would repeat parts of the address, and with it the password.
     let mut config = Config::from_str(&url).map_err(|_| OpenError::Address)?;
     if config.get_application_name().is_none() {
-        config.application_name("gauntlet");
+        config.application_name(SESSIONS);
     }
     config.connect_timeout(CONNECT_MAX);
     config.keepalives_idle(Duration::from_secs(30)).tcp_user_timeout(ANSWER_MAX);

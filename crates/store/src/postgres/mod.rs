@@ -10,6 +10,7 @@ mod database;
 mod figures;
 mod find;
 mod migrate;
+pub(crate) mod moving;
 mod reprice;
 mod spans;
 #[cfg(test)]
@@ -28,7 +29,7 @@ use tokio_postgres::types::Type;
 
 use crate::{
     error::During,
-    traces::{block, groups, reprice as pages},
+    traces::{append::Charged, block, groups, reprice as pages},
 };
 use database::{Connection, Held};
 use values::{Columns, stored};
@@ -100,7 +101,13 @@ impl PostgresTraces {
 impl TraceStore for PostgresTraces {
     fn append(&self, batch: Arrived<'_>, positions: &[SpoolPosition]) -> Result<usize, StoreError> {
         self.write("beginning a batch", |connection| {
-            append::append(connection, &self.replica, batch, positions)
+            append::append(connection, &self.replica, batch, positions, Charged::Yes)
+        })
+    }
+
+    fn import(&self, batch: Arrived<'_>) -> Result<usize, StoreError> {
+        self.write("beginning a batch", |connection| {
+            append::append(connection, &self.replica, batch, &[], Charged::No)
         })
     }
 

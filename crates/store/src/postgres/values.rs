@@ -42,6 +42,11 @@ impl On {
         period.map_or(On(NEVER_TURNS), On::day)
     }
 
+    /// As another store's row says it, the period of a budget that never turns included.
+    pub(super) fn of(day: Day) -> On {
+        if day.0 == NEVER_TURNS { On(NEVER_TURNS) } else { On::day(day) }
+    }
+
     pub(super) fn as_period(self) -> Option<Day> {
         (self.0 != NEVER_TURNS).then_some(Day(self.0))
     }

@@ -18,6 +18,14 @@ use super::{
 };
 use crate::{error::During, time::TimeWriter};
 
+/// Whether calls are added to what is spent against budgets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Charged {
+    Yes,
+    /// Calls from elsewhere, whose charges are another ledger's.
+    No,
+}
+
 /// The one connection that writes, with the buffers it uses again from batch to batch.
 pub(crate) struct Writer {
     connection: Connection,
@@ -42,8 +50,9 @@ impl Writer {
         &mut self,
         batch: Arrived<'_>,
         positions: &[SpoolPosition],
+        charged: Charged,
     ) -> Result<usize, StoreError> {
-        let added = self.append_batch(batch, positions);
+        let added = self.append_batch(batch, positions, charged);
         if added.is_err() {
             self.names.forget();
         }
@@ -92,7 +101,12 @@ impl Writer {
         add().during("keeping a reconciliation")
     }
 
-    fn append_batch(&mut self, batch: Arrived<'_>, positions: &[SpoolPosition]) -> Result<usize, StoreError> {
+    fn append_batch(
+        &mut self,
+        batch: Arrived<'_>,
+        positions: &[SpoolPosition],
+        charged: Charged,
+    ) -> Result<usize, StoreError> {
         // An earlier batch may have stopped half-way.
         self.packer.clear();
         let tx = self
@@ -113,6 +127,9 @@ impl Writer {
                     deltas.add(&call.record);
                 }
             }
+        }
+        if charged == Charged::No {
+            deltas.spent.clear();
         }
         payloads.finish()?;
         added += self.span_row.append(&tx, &mut self.packer, batch.spans)?;

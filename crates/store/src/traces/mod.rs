@@ -36,9 +36,9 @@ use crate::{
     file::{self, Kind},
     pool::Readers,
 };
-use append::Writer;
+use append::{Charged, Writer};
 
-static KIND: Kind = Kind {
+pub(crate) static KIND: Kind = Kind {
     application_id: 0x476e_7431,
     migrations: &[
         include_str!("../../migrations/traces_001.sql"),
@@ -113,7 +113,12 @@ impl SqliteTraces {
 impl TraceStore for SqliteTraces {
     fn append(&self, batch: Arrived<'_>, positions: &[SpoolPosition]) -> Result<usize, StoreError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.append(batch, positions)
+        writer.append(batch, positions, Charged::Yes)
+    }
+
+    fn import(&self, batch: Arrived<'_>) -> Result<usize, StoreError> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.append(batch, &[], Charged::No)
     }
 
     fn span_find(&self, filter: &SpanFilter) -> Result<Vec<SpanRow>, StoreError> {

@@ -99,6 +99,9 @@ impl MemoryStore {
 }
 
 impl TraceStore for MemoryStore {
+    fn import(&self, batch: Arrived<'_>) -> Result<usize, StoreError> {
+        self.append(batch, &[])
+    }
     fn append(&self, batch: Arrived<'_>, positions: &[SpoolPosition]) -> Result<usize, StoreError> {
         self.check()?;
         if let Some(left) = &mut *self.appends_left.lock().unwrap() {
