@@ -26,7 +26,7 @@ pub use shared::{
 pub use spool::{Observer, Spool, SpoolError, Texts};
 pub use trace_store::{
     Arrived, BudgetSpent, Grain, Overview, OverviewRow, SpanCursor, SpanFilter, SpanRow, SpoolPosition,
-    StoreError, StoredCall, StoredSpan, TraceFilter, TraceRow, TraceStore,
+    StoreError, StoredCall, StoredSpan, TraceCursor, TraceFilter, TracePage, TraceRow, TraceStore,
 };
 pub use upstream::{
     Endpoint, EndpointKind, Sim, Upstream, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest,

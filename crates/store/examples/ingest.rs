@@ -16,7 +16,7 @@ use std::{
 
 use gauntlet_ports::{
     Arrived, Correction, Grain, RecordQuery, Repricing, SpendBy, SpendQuery, SpoolPosition, StoredCall,
-    TraceFilter, TraceStore,
+    TraceCursor, TraceFilter, TraceStore,
 };
 use gauntlet_store::{Database, PostgresTraces, SpentBy, SqliteTraces};
 use gauntlet_types::{
@@ -93,7 +93,7 @@ fn open(path: &Path, url: Option<String>) -> (Arc<dyn TraceStore>, Option<Arc<Sq
 
 fn questions(store: &dyn TraceStore, maker: &Maker) {
     let find = |what: &str, filter: TraceFilter| {
-        time(what, || store.trace_find(&filter).expect("found").len());
+        time(what, || store.trace_find(&filter).expect("found").rows.len());
     };
     let none = TraceFilter::default;
     find("newest 50", none());
@@ -104,8 +104,8 @@ fn questions(store: &dyn TraceStore, maker: &Maker) {
     find("failed", TraceFilter { outcome: Some(Outcome::Failed), ..none() });
     find("dearer than any", TraceFilter { cost_min: Some(NanoUsd(i64::MAX)), ..none() });
     find("a text that is nowhere", TraceFilter { text: Some("xyzzy plugh".into()), ..none() });
-    find("before a call", TraceFilter { before: Some(maker.a_call), ..none() });
-    find("after a call", TraceFilter { after: Some(maker.a_call), ..none() });
+    find("before a call", TraceFilter { before: Some(TraceCursor::Call(maker.a_call)), ..none() });
+    find("after a call", TraceFilter { after: Some(TraceCursor::Call(maker.a_call)), ..none() });
     time("one whole call", || usize::from(store.trace_get(maker.a_call).expect("read").is_some()));
     let (from, to) = (Timestamp(START), Timestamp(maker.latest));
     let query = |by: &[SpendBy]| SpendQuery {

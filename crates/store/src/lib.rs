@@ -12,6 +12,7 @@ pub mod conformance;
 mod control;
 mod error;
 mod file;
+mod finding;
 mod pool;
 mod postgres;
 pub mod shared;
@@ -23,5 +24,6 @@ mod traces;
 
 pub use control::SqliteControl;
 pub use error::OpenError;
+pub use finding::walk::Patience;
 pub use postgres::{Database, PostgresControl, PostgresTraces, SpentBy};
 pub use traces::SqliteTraces;

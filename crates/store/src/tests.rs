@@ -16,9 +16,12 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::{
-    OpenError, SqliteControl, SqliteTraces,
+    OpenError, Patience, SqliteControl, SqliteTraces,
     conformance::{self, sample},
 };
+
+/// Looks at as little as can be, so that pages end at every place.
+pub(crate) const HASTY: Patience = Patience { time: std::time::Duration::ZERO, rows_min: 0 };
 
 /// Keeps the folders of stores until the test is over.
 #[derive(Default)]
@@ -39,6 +42,17 @@ fn sqlite_traces_conform() {
     conformance::trace_store(&|| -> Arc<dyn TraceStore> {
         Arc::new(SqliteTraces::open(folders.file("gauntlet.db")).unwrap())
     });
+}
+
+#[test]
+fn sqlite_finds_what_a_naive_search_finds() {
+    let folders = Folders::default();
+    for patience in [Patience::default(), HASTY] {
+        let make = || -> Arc<dyn TraceStore> {
+            Arc::new(SqliteTraces::open(folders.file("gauntlet.db")).unwrap().with_patience(patience))
+        };
+        conformance::finding(&make, 12);
+    }
 }
 
 #[test]
@@ -73,7 +87,7 @@ fn a_batch_that_fails_leaves_nothing_half() {
     let other = Connection::open(&path).unwrap();
     // Each step of a batch fails in turn; the last one stands for a disk that is full at the very end.
     let tables =
-        ["payload", "trace_marks", "rollup_day", "spend_name", "latency_day", "budgets", "spool_position"];
+        ["payload", "rollup_day", "spend_name", "latency_day", "budgets", "spool_position"];
     for table in tables {
         let trigger = format!(
             "create trigger broken before insert on {table} begin select raise(abort, 'disk is full'); end"
@@ -104,7 +118,6 @@ fn counts(path: &Path) -> Vec<i64> {
         count("select count(*) from llm_traces"),
         count("select coalesce(sum(calls), 0) from rollup_hour"),
         count("select coalesce(sum(calls), 0) from rollup_day"),
-        count("select coalesce(sum(length(marks)) / 20, 0) from trace_marks"),
         count("select coalesce(sum(cost_nano), 0) from llm_traces"),
         count("select coalesce(sum(cost_nano), 0) from rollup_day"),
         count("select coalesce(sum(spent_nano), 0) from budgets where scope = 'model_daily'"),
@@ -137,6 +150,62 @@ fn crash_child() {
     }
 }
 
+const CRASH_INDEX: &str = "GAUNTLET_STORE_CRASH_INDEX";
+
+/// Indexes until it is killed; does nothing when the suite runs it as a test.
+#[test]
+fn index_child() {
+    let Some(path) = std::env::var_os(CRASH_INDEX) else { return };
+    let store = SqliteTraces::open(path).unwrap();
+    let mut steps = 0;
+    while store.index_step(3).unwrap() > 0 {
+        steps += 1;
+        println!("\nstep {steps}");
+    }
+}
+
+#[test]
+fn an_index_killed_between_steps_is_finished_afterwards() {
+    let folders = Folders::default();
+    let path = folders.file("gauntlet.db");
+    let calls = sample::spread(2000);
+    let store = SqliteTraces::open(&path).unwrap();
+    // Small blocks make many steps.
+    calls.chunks(3).for_each(|batch| assert_eq!(store.append(Arrived::calls(batch), &[]).unwrap(), batch.len()));
+    drop(store);
+    let reached = || -> i64 {
+        let sql = "select coalesce(max(rid_last), 0) from find_span";
+        Connection::open(&path).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    for round in 1..=3 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "tests::index_child", "--nocapture", "--test-threads", "1"])
+            .env(CRASH_INDEX, path.as_os_str())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let before = reached();
+        let wanted = format!("step {}", round * 5);
+        assert!(lines.map_while(Result::ok).any(|line| line == wanted), "the child came so far");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(reached() >= before + round * 15, "what was reported is there");
+    }
+    let store = SqliteTraces::open(&path).unwrap();
+    let find = || {
+        let red = TraceFilter { team: Some("red".to_owned()), limit: 1000, ..TraceFilter::default() };
+        store.trace_find(&red).unwrap().rows.iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    let half = find();
+    while store.index_step(256).unwrap() > 0 {}
+    assert_eq!(find(), half, "an index half done and one that is whole find the same");
+    let wanted = calls.iter().rev().map(|call| &call.record).filter(|record| record.caller.team.as_deref() == Some("red"));
+    assert_eq!(half, wanted.map(|record| record.id).collect::<Vec<_>>());
+    assert_eq!(reached(), 2000);
+}
+
 #[test]
 fn a_killed_process_leaves_whole_batches() {
     let folders = Folders::default();
@@ -158,11 +227,11 @@ fn a_killed_process_leaves_whole_batches() {
         let found = counts(&path);
         let calls = found[0];
         assert!(calls >= (round * 7 + 1) * 50, "what was reported is there");
-        assert_eq!(found[1..4], [calls; 3], "rows, roll-ups and marks agree");
-        assert_eq!(found[4..7], [calls * 1_500_000; 3], "and so does the money");
-        assert_eq!(found[7], calls, "and the spool's position");
+        assert_eq!(found[1..3], [calls; 2], "rows and roll-ups agree");
+        assert_eq!(found[3..6], [calls * 1_500_000; 3], "and so does the money");
+        assert_eq!(found[6], calls, "and the spool's position");
         let store = SqliteTraces::open(&path).unwrap();
-        let newest = store.trace_find(&TraceFilter::default()).unwrap();
+        let newest = store.trace_find(&TraceFilter::default()).unwrap().rows;
         assert!(newest.iter().all(|row| store.trace_get(row.id).unwrap().is_some()));
     }
 }
@@ -222,7 +291,7 @@ fn checkpoints_run_beside_readers_and_bound_the_log() {
     store.append(Arrived::calls(&[sample::call(999, 0)]), &[]).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().len(), whole, "a commit does not checkpoint");
     store.checkpoint().unwrap();
-    assert_eq!(store.trace_find(&TraceFilter { limit: 1000, ..TraceFilter::default() }).unwrap().len(), 301);
+    assert_eq!(store.trace_find(&TraceFilter { limit: 1000, ..TraceFilter::default() }).unwrap().rows.len(), 301);
 }
 
 #[test]

@@ -4,7 +4,8 @@ use tokio_postgres::types::Type;
 
 use super::database::{Connection, Result};
 
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/postgres_001.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../../migrations/postgres_001.sql"), include_str!("../../migrations/postgres_002.sql")];
 
 pub(super) enum Schema {
     Known,

@@ -8,6 +8,7 @@ mod control;
 mod database;
 mod figures;
 mod find;
+mod index;
 mod migrate;
 mod reprice;
 #[cfg(test)]
@@ -19,13 +20,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gauntlet_ports::{
     Arrived, BudgetSpent, Correction, Grain, Overview, Reconciliation, RecordCursor, RecordPage, RecordQuery,
     Repricing, SpanFilter, SpanRow, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall, StoredSpan,
-    TraceFilter, TraceRow, TraceStore,
+    TraceFilter, TracePage, TraceStore,
 };
 use gauntlet_types::{CallId, Day, SpanId, Timestamp, TraceId};
 use tokio_postgres::types::Type;
 
 use crate::{
     error::During,
+    finding::walk::{self, Patience},
     traces::{block, groups, reprice as pages},
 };
 use database::{Connection, Held};
@@ -48,6 +50,8 @@ pub enum SpentBy {
 pub struct PostgresTraces {
     database: Arc<Database>,
     writer: Mutex<Held>,
+    indexer: Mutex<Held>,
+    patience: Patience,
     /// Whose spool and spend are meant. Another gateway's workers bear the same names.
     replica: String,
     spent_by: SpentBy,
@@ -56,7 +60,19 @@ pub struct PostgresTraces {
 impl PostgresTraces {
     pub fn new(database: Arc<Database>, replica: &str, spent_by: SpentBy) -> PostgresTraces {
         let replica = stored(replica).into_owned();
-        PostgresTraces { database, writer: Mutex::default(), replica, spent_by }
+        PostgresTraces {
+            database,
+            writer: Mutex::default(),
+            indexer: Mutex::default(),
+            patience: Patience::default(),
+            replica,
+            spent_by,
+        }
+    }
+
+    /// With another bound for how long a question may look.
+    pub fn with_patience(self, patience: Patience) -> PostgresTraces {
+        PostgresTraces { patience, ..self }
     }
 
     /// Other gateways that were heard of within the last hour.
@@ -125,8 +141,21 @@ impl TraceStore for PostgresTraces {
         })
     }
 
-    fn trace_find(&self, filter: &TraceFilter) -> Result<Vec<TraceRow>, StoreError> {
-        self.read("finding traces", |connection| find::find(connection, filter))
+    fn trace_find(&self, filter: &TraceFilter) -> Result<TracePage, StoreError> {
+        self.read("finding traces", |connection| {
+            walk::find(&mut find::Tables { connection, filter }, filter, self.patience)
+        })
+    }
+
+    fn index_step(&self, limit: u32) -> Result<usize, StoreError> {
+        const WHAT: &str = "indexing";
+        let Some(step) = self.read(WHAT, |connection| index::read(connection, limit))? else { return Ok(0) };
+        // A connection of its own: batches do not wait for the index.
+        let mut held = self.indexer.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = held.take(&self.database).during(WHAT)?;
+        index::write(&connection, &step).during(WHAT)?;
+        held.keep(connection);
+        Ok(step.calls.len().max(1))
     }
 
     fn trace_get(&self, id: CallId) -> Result<Option<StoredCall>, StoreError> {

@@ -1,4 +1,4 @@
-//! Adding a batch: rows, payload blocks, marks, roll-ups, spend and spool positions in one transaction.
+//! Adding a batch: rows, payload blocks, roll-ups, spend and spool positions in one transaction.
 
 use std::fmt::Write as _;
 
@@ -8,12 +8,11 @@ use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior, pa
 
 use super::{
     block::{ENCODING, Packer},
-    marks,
     names::NameCounts,
-    preview, reprice,
+    index, preview, reprice,
     rollup::{Deltas, model_of},
 };
-use crate::{error::During, time::TimeWriter};
+use crate::{error::During, finding::step::Step, time::TimeWriter};
 
 /// The one connection that writes, with the buffers it uses again from batch to batch.
 pub(crate) struct Writer {
@@ -70,6 +69,13 @@ impl Writer {
         add().during("keeping a reconciliation")
     }
 
+    /// Adds a step of the index, which may be done already.
+    pub(crate) fn index(&mut self, step: &Step) -> rusqlite::Result<()> {
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        index::write(&tx, step)?;
+        tx.commit()
+    }
+
     fn append_batch(
         &mut self,
         batch: &[StoredCall],
@@ -81,7 +87,7 @@ impl Writer {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .during("beginning a batch")?;
-        let mut payloads = Payloads { tx: &tx, packer: &mut self.packer, rid_first: 0, marks: Vec::new() };
+        let mut payloads = Payloads { tx: &tx, packer: &mut self.packer, rid_first: 0 };
         let mut deltas = Deltas::default();
         let mut added = 0;
         {
@@ -114,12 +120,11 @@ fn write_positions(tx: &Transaction<'_>, positions: &[SpoolPosition]) -> rusqlit
     Ok(())
 }
 
-/// Blocks and marks of a batch. Both cover rids in a row, so the first rid and an index find a call.
+/// Blocks of a batch. They cover rids in a row, so the first rid and an index find a call.
 struct Payloads<'a> {
     tx: &'a Transaction<'a>,
     packer: &'a mut Packer,
     rid_first: i64,
-    marks: Vec<(i64, Vec<u8>)>,
 }
 
 impl Payloads<'_> {
@@ -129,14 +134,7 @@ impl Payloads<'_> {
             self.close_block()?;
         }
         if self.packer.calls() == 0 {
-            let continues = is_next && !self.marks.is_empty();
-            if !continues {
-                self.marks.push((rid, Vec::new()));
-            }
             self.rid_first = rid;
-        }
-        if let Some((_, marks)) = self.marks.last_mut() {
-            marks::push(marks, &call.record);
         }
         self.packer.add(call).during("packing a payload")
     }
@@ -157,13 +155,6 @@ impl Payloads<'_> {
     fn finish(mut self) -> Result<(), StoreError> {
         if self.packer.calls() > 0 {
             self.close_block()?;
-        }
-        let mut insert = self
-            .tx
-            .prepare_cached("insert into trace_marks (rid_first, marks) values (?1, ?2)")
-            .during("preparing a batch")?;
-        for (rid_first, marks) in &self.marks {
-            insert.execute(params![rid_first, marks]).during("adding marks")?;
         }
         Ok(())
     }
