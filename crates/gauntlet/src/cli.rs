@@ -150,12 +150,26 @@ pub struct Filter {
     pub session: Option<String>,
     #[arg(long)]
     pub route: Option<String>,
+    /// The model asked for, or the one that answered
     #[arg(long)]
     pub model: Option<String>,
     #[arg(long)]
+    pub provider: Option<String>,
+    #[arg(long)]
     pub key: Option<String>,
     #[arg(long)]
+    pub tag: Option<String>,
+    #[arg(long)]
     pub env: Option<String>,
+    /// HTTP status of the answer
+    #[arg(long)]
+    pub status: Option<u16>,
+    /// off, miss or exact
+    #[arg(long)]
+    pub cache: Option<String>,
+    /// One call, by its request id
+    #[arg(long)]
+    pub id: Option<String>,
     /// ok, canned, refused, blocked, failed, cancelled or interrupted
     #[arg(long)]
     pub outcome: Option<String>,
@@ -183,11 +197,17 @@ pub struct Filter {
     /// Cost in USD at least
     #[arg(long)]
     pub min_cost: Option<String>,
+    /// Cost in USD at most
+    #[arg(long)]
+    pub max_cost: Option<String>,
     /// Latency in milliseconds at least
     #[arg(long)]
     pub min_latency: Option<u64>,
-    /// Part of the input or output, redacted as it is stored
+    /// Latency in milliseconds at most
     #[arg(long)]
+    pub max_latency: Option<u64>,
+    /// Words of the input or answer, redacted as they are stored: word "a phrase" begin* -without
+    #[arg(long, allow_hyphen_values = true)]
     pub text: Option<String>,
 }
 

@@ -33,7 +33,7 @@ use crate::{
     cli::Place,
     clock::SystemClock,
     config_dir::{self, ConfigDir},
-    export, sharing,
+    export, indexing, sharing,
     stores::{Stores, Use},
 };
 
@@ -351,6 +351,7 @@ pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> R
         version: VERSION,
     });
     alerts::send_in_background(live.clone(), crossed)?;
+    indexing::begin(&live)?;
     Ok(Started { live, admin, recovered, warnings, new_token, local_token, sharing, replica })
 }
 

@@ -121,8 +121,8 @@ async fn traces(State(admin): State<Admin>, query: axum::extract::RawQuery) -> R
     };
     answer(admin, move |admin| {
         flush(admin);
-        let rows = admin.traces.trace_find(&filter).map_err(store_fault)?;
-        Ok(json!({"traces": rows}))
+        let page = admin.traces.trace_find(&filter).map_err(store_fault)?;
+        Ok(json!({"traces": page.rows, "next": page.next, "looked_back_to": page.looked_back_to}))
     })
     .await
 }
@@ -183,7 +183,7 @@ async fn tail(State(admin): State<Admin>, query: axum::extract::RawQuery) -> Res
     let lines = futures_util::stream::unfold(records, |mut records| async {
         records.recv().await.map(|one| (one, records))
     })
-    .filter(move |record| std::future::ready(pages::matches(&filter, record)))
+    .filter(move |record| std::future::ready(filter.fits(record)))
     .map(|record| sse::Event::default().json_data(&*record));
     Sse::new(lines).keep_alive(sse::KeepAlive::default()).into_response()
 }
