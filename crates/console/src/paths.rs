@@ -4,6 +4,8 @@ use gauntlet_types::CallId;
 
 pub const OVERVIEW: &str = "/";
 pub const TRACES: &str = "/traces";
+pub const SESSIONS: &str = "/sessions";
+pub const USERS: &str = "/users";
 /// `?month=2026-11`.
 pub const SPEND: &str = "/spend";
 /// The API that answers CSV.

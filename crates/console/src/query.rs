@@ -127,6 +127,11 @@ pub fn query_of(filter: &TraceFilter) -> String {
 impl ListQuery {
     /// The address of this list after a change.
     pub fn link(&self, change: impl FnOnce(&mut ListQuery)) -> String {
+        self.link_at(crate::paths::TRACES, change)
+    }
+
+    /// The same of another list that takes the same filters.
+    pub fn link_at(&self, path: &str, change: impl FnOnce(&mut ListQuery)) -> String {
         let mut list = self.clone();
         change(&mut list);
         if list.last.is_some() {
@@ -137,7 +142,7 @@ impl ListQuery {
             let joint = if query.is_empty() { "" } else { "&" };
             let _ = write!(query, "{joint}last={}", range.as_str());
         }
-        address(&query)
+        address(path, &query)
     }
 }
 
@@ -145,12 +150,12 @@ impl ListQuery {
 pub fn link_to(set: impl FnOnce(&mut TraceFilter)) -> String {
     let mut filter = TraceFilter::default();
     set(&mut filter);
-    address(&query_of(&filter))
+    address(crate::paths::TRACES, &query_of(&filter))
 }
 
-fn address(query: &str) -> String {
+fn address(path: &str, query: &str) -> String {
     let joint = if query.is_empty() { "" } else { "?" };
-    format!("{}{joint}{query}", crate::paths::TRACES)
+    format!("{path}{joint}{query}")
 }
 
 /// Sets one field; none if the value makes no sense for it.

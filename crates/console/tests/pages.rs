@@ -36,7 +36,16 @@ fn overview_of(today: &Overview, budgets: Vec<BudgetLine>, kills: &[Kill], shell
 
 fn list(query: &str, rows: &[gauntlet_ports::TraceRow], facets: Facets) -> String {
     let query = filter_from_query(query, sample::NOW);
-    traces(&SHELL, &TracesView { query: &query, rows, next: rows.last().map(|row| TraceCursor::Call(row.id)), looked_back_to: None, facets })
+    traces(
+        &SHELL,
+        &TracesView {
+            query: &query,
+            rows,
+            next: rows.last().map(|row| TraceCursor::Call(row.id)),
+            looked_back_to: None,
+            facets,
+        },
+    )
 }
 
 fn page_of(call: &gauntlet_ports::StoredCall) -> String {

@@ -220,6 +220,20 @@ pub enum Trace {
         #[arg(long, default_value_t = 20)]
         limit: u32,
     },
+    /// Conversations, newest activity first
+    Sessions {
+        #[command(flatten)]
+        filter: Filter,
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// Users of applications, newest activity first
+    Users {
+        #[command(flatten)]
+        filter: Filter,
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
     /// One call, whole
     Show {
         /// The request id (header x-gauntlet-request-id)

@@ -46,7 +46,10 @@ fn work(live: &Weak<Live>) {
                 Err(error) => {
                     // Said once, not every five seconds.
                     if !has_failed {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "cannot index calls; they are found, but slower");
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "cannot index calls; they are found, but slower"
+                        );
                     }
                     has_failed = true;
                     PAUSE

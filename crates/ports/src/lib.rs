@@ -7,6 +7,7 @@ pub mod clock;
 pub mod control;
 pub mod crash;
 pub mod events;
+pub mod groups;
 pub mod shared;
 pub mod spool;
 pub mod trace_store;
@@ -19,6 +20,7 @@ pub use bills::{
 pub use clock::Clock;
 pub use control::{ControlError, ControlStore, Kill, KillKind, StoredKey, StoredPrompt};
 pub use events::{Event, EventFilter, EventKind, Severity};
+pub use groups::{GroupBy, GroupPage, GroupRow};
 pub use shared::{
     BudgetAsk, BudgetGrant, Exchange, Exchanged, RateAsk, RateGrant, ReplicaLine, SharedError, SharedState,
     SlotAsk, SlotGrant,

@@ -7,6 +7,7 @@ pub mod bills;
 mod body;
 mod door;
 pub mod error;
+mod groups;
 mod pages;
 mod replay;
 pub mod serve;

@@ -8,8 +8,8 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use gauntlet_console::{self as console, Facets, OverviewView, Shell, TraceView, TracesView};
-use gauntlet_ports::{EventFilter, Grain, KillKind, Overview, TraceFilter};
+use gauntlet_console::{self as console, Facets, GroupsView, OverviewView, Shell, TraceView, TracesView};
+use gauntlet_ports::{EventFilter, Grain, GroupBy, KillKind, Overview, TraceFilter};
 use gauntlet_types::{CallId, Fault, Timestamp};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
@@ -19,7 +19,7 @@ use crate::{
     admin::{Admin, Books, store_fault},
     api::{blocking, flush, problems, trace_get},
     auth::Token,
-    error,
+    error, groups,
 };
 
 /// Nothing from elsewhere, nothing inline: text of models and callers stays data even if escaping had a hole.
@@ -32,6 +32,8 @@ pub(crate) fn guarded() -> Router<Admin> {
         .route("/", get(overview))
         .route("/traces", get(traces))
         .merge(bills::router())
+        .route("/sessions", get(sessions))
+        .route("/users", get(users))
         .route("/traces/{id}", get(trace))
         .route("/kills/undo", post(kill_undo))
         .route("/logout", post(logout))
@@ -190,6 +192,31 @@ async fn traces(State(admin): State<Admin>, headers: HeaderMap, RawQuery(query):
         facets: Facets { routes: &routes, models: &models, tenants: &tenants },
     };
     page(StatusCode::OK, console::traces(&frame.shell(), &view))
+}
+
+async fn sessions(State(admin): State<Admin>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+    group_list(admin, &headers, query, GroupBy::Session).await
+}
+
+async fn users(State(admin): State<Admin>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+    group_list(admin, &headers, query, GroupBy::User).await
+}
+
+async fn group_list(admin: Admin, headers: &HeaderMap, query: Option<String>, by: GroupBy) -> Response {
+    let frame = Frame::new(&admin, headers);
+    let asked_for = console::filter_from_query(query.as_deref().unwrap_or(""), admin.now());
+    let filter = asked_for.filter.clone();
+    let found = blocking(&admin, move |admin| {
+        flush(admin);
+        groups::find(&*admin.traces, by, &filter).map_err(store_fault)
+    });
+    match found.await {
+        Ok(found) => {
+            let view = GroupsView { by, query: &asked_for, page: &found };
+            page(StatusCode::OK, console::groups(&frame.shell(), &view))
+        }
+        Err(fault) => frame.fault(&fault),
+    }
 }
 
 async fn trace(State(admin): State<Admin>, headers: HeaderMap, Path(id): Path<String>) -> Response {

@@ -226,7 +226,15 @@ impl Maker {
         let mut rng = fastrand::Rng::with_seed(7);
         let syllable = |rng: &mut fastrand::Rng| SYLLABLES[rng.usize(..SYLLABLES.len())];
         let words = (0..3000).map(|_| (0..rng.usize(1..5)).map(|_| syllable(&mut rng)).collect()).collect();
-        Maker { rng, words, a_call: CallId(uuid::Uuid::nil()), a_trace: TraceId(0), latest: 0, apart_us, shorter }
+        Maker {
+            rng,
+            words,
+            a_call: CallId(uuid::Uuid::nil()),
+            a_trace: TraceId(0),
+            latest: 0,
+            apart_us,
+            shorter,
+        }
     }
 
     /// Some far more often than others, as users and models are.

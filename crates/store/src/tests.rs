@@ -86,8 +86,7 @@ fn a_batch_that_fails_leaves_nothing_half() {
     let before = counts(&path);
     let other = Connection::open(&path).unwrap();
     // Each step of a batch fails in turn; the last one stands for a disk that is full at the very end.
-    let tables =
-        ["payload", "rollup_day", "spend_name", "latency_day", "budgets", "spool_position"];
+    let tables = ["payload", "rollup_day", "spend_name", "latency_day", "budgets", "spool_position"];
     for table in tables {
         let trigger = format!(
             "create trigger broken before insert on {table} begin select raise(abort, 'disk is full'); end"
@@ -171,7 +170,9 @@ fn an_index_killed_between_steps_is_finished_afterwards() {
     let calls = sample::spread(2000);
     let store = SqliteTraces::open(&path).unwrap();
     // Small blocks make many steps.
-    calls.chunks(3).for_each(|batch| assert_eq!(store.append(Arrived::calls(batch), &[]).unwrap(), batch.len()));
+    calls
+        .chunks(3)
+        .for_each(|batch| assert_eq!(store.append(Arrived::calls(batch), &[]).unwrap(), batch.len()));
     drop(store);
     let reached = || -> i64 {
         let sql = "select coalesce(max(rid_last), 0) from find_span";
@@ -201,7 +202,11 @@ fn an_index_killed_between_steps_is_finished_afterwards() {
     let half = find();
     while store.index_step(256).unwrap() > 0 {}
     assert_eq!(find(), half, "an index half done and one that is whole find the same");
-    let wanted = calls.iter().rev().map(|call| &call.record).filter(|record| record.caller.team.as_deref() == Some("red"));
+    let wanted = calls
+        .iter()
+        .rev()
+        .map(|call| &call.record)
+        .filter(|record| record.caller.team.as_deref() == Some("red"));
     assert_eq!(half, wanted.map(|record| record.id).collect::<Vec<_>>());
     assert_eq!(reached(), 2000);
 }
@@ -291,7 +296,10 @@ fn checkpoints_run_beside_readers_and_bound_the_log() {
     store.append(Arrived::calls(&[sample::call(999, 0)]), &[]).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().len(), whole, "a commit does not checkpoint");
     store.checkpoint().unwrap();
-    assert_eq!(store.trace_find(&TraceFilter { limit: 1000, ..TraceFilter::default() }).unwrap().rows.len(), 301);
+    assert_eq!(
+        store.trace_find(&TraceFilter { limit: 1000, ..TraceFilter::default() }).unwrap().rows.len(),
+        301
+    );
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub fn run(place: &Place, command: Trace) -> Result<()> {
             let rows = rows(&reach, &filter, limit)?;
             if place.json { show::json(&rows.into()) } else { list(&rows) }
         }
+        Trace::Sessions { filter, limit } => groups(&reach, place, "sessions", &query(&filter, limit))?,
+        Trace::Users { filter, limit } => groups(&reach, place, "users", &query(&filter, limit))?,
         Trace::Show { id } => {
             let call = reach.get(&format!("/api/v1/traces/{}", escape(&id)))?;
             if place.json { show::json(&call) } else { one(&call) }
@@ -36,6 +38,47 @@ pub fn run(place: &Place, command: Trace) -> Result<()> {
                 tail(&reach, &filter, place.json)?;
             }
         }
+    }
+    Ok(())
+}
+
+fn groups(reach: &Reach, place: &Place, kind: &str, query: &str) -> Result<()> {
+    use Column::{Left, Right, Whole};
+    let answer = reach.get(&format!("/api/v1/{kind}?{query}"))?;
+    if place.json {
+        show::json(&answer);
+        return Ok(());
+    }
+    let of_users = kind == "users";
+    let columns = [
+        Whole("last call (UTC)"),
+        Left(if of_users { "user" } else { "session" }),
+        Left("tenant"),
+        if of_users { Right("sessions") } else { Left("user") },
+        Right("calls"),
+        Right("errors"),
+        Right("tokens"),
+        Right("cost"),
+    ];
+    let line = |row: &Value| {
+        vec![
+            short_time(&row["last"]),
+            text(&row["name"]),
+            text(&row["tenant"]),
+            text(&row[if of_users { "sessions" } else { "user" }]),
+            text(&row["calls"]),
+            text(&row["errors"]),
+            format!("{}→{}", row["tokens_in"], row["tokens_out"]),
+            nano_usd(&row["cost"]),
+        ]
+    };
+    let rows = answer[kind].as_array().map_or(&[][..], Vec::as_slice);
+    show::table(&columns, rows.iter().map(line).collect(), "None among the calls found.");
+    if !answer["looked_back_to"].is_null() {
+        println!(
+            "Figures are of calls back to {}; older ones: --until",
+            show::time(&answer["looked_back_to"])
+        );
     }
     Ok(())
 }

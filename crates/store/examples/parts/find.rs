@@ -51,18 +51,42 @@ pub fn questions(store: &dyn TraceStore, maker: &Maker) {
     type Make<'a> = Box<dyn Fn(&mut fastrand::Rng) -> TraceFilter + 'a>;
     let cases: Vec<(&str, Make<'_>)> = vec![
         ("newest", Box::new(|_| none())),
-        ("a route (common)", Box::new(|rng| TraceFilter { route: some(format!("route-{}", rng.u8(..5))), ..none() })),
+        (
+            "a route (common)",
+            Box::new(|rng| TraceFilter { route: some(format!("route-{}", rng.u8(..5))), ..none() }),
+        ),
         ("a model", Box::new(|_| TraceFilter { model: some("gpt-4.1".into()), ..none() })),
-        ("a tenant", Box::new(|rng| TraceFilter { tenant: some(format!("tenant-{}", rng.u8(..20))), ..none() })),
+        (
+            "a tenant",
+            Box::new(|rng| TraceFilter { tenant: some(format!("tenant-{}", rng.u8(..20))), ..none() }),
+        ),
         ("failed (1 in 256)", Box::new(|_| TraceFilter { outcome: Some(Outcome::Failed), ..none() })),
         ("a status that is nowhere", Box::new(|_| TraceFilter { status: Some(418), ..none() })),
-        ("a user (rare)", Box::new(|rng| TraceFilter { user: some(format!("user-{}", rng.u32(15_000..20_000))), ..none() })),
-        ("a user (common)", Box::new(|rng| TraceFilter { user: some(format!("user-{}", rng.u32(..20))), ..none() })),
-        ("a session", Box::new(|rng| TraceFilter { session: some(format!("session-{}", rng.i64(0..calls / 5))), ..none() })),
+        (
+            "a user (rare)",
+            Box::new(|rng| TraceFilter { user: some(format!("user-{}", rng.u32(15_000..20_000))), ..none() }),
+        ),
+        (
+            "a user (common)",
+            Box::new(|rng| TraceFilter { user: some(format!("user-{}", rng.u32(..20))), ..none() }),
+        ),
+        (
+            "a session",
+            Box::new(|rng| TraceFilter {
+                session: some(format!("session-{}", rng.i64(0..calls / 5))),
+                ..none()
+            }),
+        ),
         ("a trace", Box::new(|_| TraceFilter { trace_id: Some(maker.a_trace), ..none() })),
-        ("a trace that is nowhere", Box::new(|rng| TraceFilter { trace_id: Some(TraceId(rng.u128(..))), ..none() })),
+        (
+            "a trace that is nowhere",
+            Box::new(|rng| TraceFilter { trace_id: Some(TraceId(rng.u128(..))), ..none() }),
+        ),
         ("slow, dearer than any", Box::new(|_| TraceFilter { cost_min: Some(NanoUsd(i64::MAX)), ..none() })),
-        ("latency of 3.39 s (few in a step)", Box::new(|_| TraceFilter { latency_ms_min: Some(3_399), ..none() })),
+        (
+            "latency of 3.39 s (few in a step)",
+            Box::new(|_| TraceFilter { latency_ms_min: Some(3_399), ..none() }),
+        ),
         (
             "tenant + model + failed",
             Box::new(|rng| TraceFilter {
@@ -82,14 +106,25 @@ pub fn questions(store: &dyn TraceStore, maker: &Maker) {
         ),
         (
             "two that never meet",
-            Box::new(|_| TraceFilter { tenant: some("tenant-1".into()), user: some("user-1".into()), status: Some(200), ..none() }),
+            Box::new(|_| TraceFilter {
+                tenant: some("tenant-1".into()),
+                user: some("user-1".into()),
+                status: Some(200),
+                ..none()
+            }),
         ),
         ("a common word", Box::new(|rng| TraceFilter { text: Some(word(rng, 0, 20)), ..none() })),
         ("a rare word", Box::new(|rng| TraceFilter { text: Some(word(rng, 2_900, 3_000)), ..none() })),
-        ("a number (once or never)", Box::new(|rng| TraceFilter { text: Some(rng.u32(..).to_string()), ..none() })),
+        (
+            "a number (once or never)",
+            Box::new(|rng| TraceFilter { text: Some(rng.u32(..).to_string()), ..none() }),
+        ),
         (
             "a phrase",
-            Box::new(|rng| TraceFilter { text: Some(format!("\"{} {}\"", word(rng, 0, 300), word(rng, 0, 300))), ..none() }),
+            Box::new(|rng| TraceFilter {
+                text: Some(format!("\"{} {}\"", word(rng, 0, 300), word(rng, 0, 300))),
+                ..none()
+            }),
         ),
         (
             "a phrase that is nowhere",
@@ -98,11 +133,27 @@ pub fn questions(store: &dyn TraceStore, maker: &Maker) {
                 TraceFilter { text: Some(format!("\"{one} {other} {third} {one}\"")), ..none() }
             }),
         ),
-        ("a beginning", Box::new(|rng| TraceFilter { text: Some(format!("{}*", &format!("{}xyz", word(rng, 0, 3_000))[..3])), ..none() })),
-        ("a word without another", Box::new(|rng| TraceFilter { text: Some(format!("{} -{}", word(rng, 0, 300), word(rng, 0, 20))), ..none() })),
+        (
+            "a beginning",
+            Box::new(|rng| TraceFilter {
+                text: Some(format!("{}*", &format!("{}xyz", word(rng, 0, 3_000))[..3])),
+                ..none()
+            }),
+        ),
+        (
+            "a word without another",
+            Box::new(|rng| TraceFilter {
+                text: Some(format!("{} -{}", word(rng, 0, 300), word(rng, 0, 20))),
+                ..none()
+            }),
+        ),
         (
             "a word + user",
-            Box::new(|rng| TraceFilter { text: Some(word(rng, 0, 300)), user: some(format!("user-{}", rng.u32(..20_000))), ..none() }),
+            Box::new(|rng| TraceFilter {
+                text: Some(word(rng, 0, 300)),
+                user: some(format!("user-{}", rng.u32(..20_000))),
+                ..none()
+            }),
         ),
         (
             "a rare word + tenant + route",
@@ -114,7 +165,10 @@ pub fn questions(store: &dyn TraceStore, maker: &Maker) {
             }),
         ),
     ];
-    println!("  {:<34} {:>9} {:>9} {:>9}  rows, pages that go on for their time", "question", "p50 ms", "p95 ms", "worst");
+    println!(
+        "  {:<34} {:>9} {:>9} {:>9}  rows, pages that go on for their time",
+        "question", "p50 ms", "p95 ms", "worst"
+    );
     for (what, make) in &cases {
         let (mut rows, mut cut) = (0, 0);
         report(what, || {
@@ -152,5 +206,10 @@ pub fn questions(store: &dyn TraceStore, maker: &Maker) {
 fn report(what: &str, ask: impl FnMut() -> Duration) {
     let mut took: Vec<Duration> = std::iter::repeat_with(ask).take(TIMES).collect();
     took.sort();
-    print!("  {what:<34} {:>9.2} {:>9.2} {:>9.2}", ms(took[TIMES / 2]), ms(took[TIMES * 95 / 100]), ms(took[TIMES - 1]));
+    print!(
+        "  {what:<34} {:>9.2} {:>9.2} {:>9.2}",
+        ms(took[TIMES / 2]),
+        ms(took[TIMES * 95 / 100]),
+        ms(took[TIMES - 1])
+    );
 }

@@ -12,8 +12,9 @@ use crate::finding::{text::TextQuery, words};
 fn saying(number: u32, input: &str, output: &str) -> StoredCall {
     let mut call = sample::call(number, i64::from(number));
     call.input = serde_json::json!({"messages": [{"role": "user", "content": input}]}).to_string().into();
-    call.output =
-        serde_json::json!({"choices": [{"message": {"role": "assistant", "content": output}}]}).to_string().into();
+    call.output = serde_json::json!({"choices": [{"message": {"role": "assistant", "content": output}}]})
+        .to_string()
+        .into();
     call
 }
 
@@ -122,8 +123,20 @@ pub(super) fn the_index_finishes_and_repeats_change_nothing(store: &dyn TraceSto
     assert_eq!(found(store, &filter).len(), 50, "no call is there twice, none is missing");
 }
 
-const SAID: [&str; 12] =
-    ["refund", "order", "late", "the", "where", "réfund", "invoice", "paid", "不良", "X-100", "confirm", "confirmed"];
+const SAID: [&str; 12] = [
+    "refund",
+    "order",
+    "late",
+    "the",
+    "where",
+    "réfund",
+    "invoice",
+    "paid",
+    "不良",
+    "X-100",
+    "confirm",
+    "confirmed",
+];
 
 /// Appends, steps of the index and questions in any order.
 pub(super) fn pages_are_what_a_naive_search_finds(store: &dyn TraceStore, seed: u64) {
@@ -142,7 +155,8 @@ pub(super) fn pages_are_what_a_naive_search_finds(store: &dyn TraceStore, seed: 
             call.record.error = Some(Code::BudgetExceeded);
         }
         // Long calls arrive late, and several at the same instant.
-        call.record.started = Timestamp(START.0 + i64::from(number / 3) * 1_000_000 - rng.i64(0..30) * 500_000);
+        call.record.started =
+            Timestamp(START.0 + i64::from(number / 3) * 1_000_000 - rng.i64(0..30) * 500_000);
     }
     let mut arrived = 0;
     while arrived < calls.len() {
@@ -210,7 +224,8 @@ fn any_filter(rng: &mut fastrand::Rng, calls: &[StoredCall]) -> TraceFilter {
         }
     }
     if rng.bool() {
-        let typed = ["refund", "\"the order\"", "conf*", "-late", "\"late paid\"", "不", "x100", "x-100", "nowhere"];
+        let typed =
+            ["refund", "\"the order\"", "conf*", "-late", "\"late paid\"", "不", "x100", "x-100", "nowhere"];
         let some: Vec<&str> = (0..rng.usize(1..3)).map(|_| typed[rng.usize(..typed.len())]).collect();
         filter.text = Some(some.join(" "));
     }

@@ -166,7 +166,11 @@ pub(super) fn pages_cover_every_call_once(store: &dyn TraceStore) {
         let all = all(store, &TraceFilter { limit: 1000, ..filter.clone() });
         let mut seen: Vec<CallId> = Vec::new();
         loop {
-            let page = TraceFilter { before: seen.last().copied().map(TraceCursor::Call), limit: 7, ..filter.clone() };
+            let page = TraceFilter {
+                before: seen.last().copied().map(TraceCursor::Call),
+                limit: 7,
+                ..filter.clone()
+            };
             let rows = store.trace_find(&page).unwrap().rows;
             if rows.is_empty() {
                 break;

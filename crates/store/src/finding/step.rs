@@ -44,7 +44,11 @@ impl Step {
             }
             // What cannot be read cannot be found by its words; the calls behind it can.
             Err(error) => {
-                tracing::warn!(rid = first, error = &error as &dyn std::error::Error, "a block is not indexed");
+                tracing::warn!(
+                    rid = first,
+                    error = &error as &dyn std::error::Error,
+                    "a block is not indexed"
+                );
                 self.last = first;
             }
         }

@@ -110,7 +110,8 @@ fn term(kind: char, value: &str) -> String {
 
 /// FNV-1a, 64 bits. Not keyed: the worst a collision does is a wasted look.
 fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn step_term(kind: char, step: u32) -> String {

@@ -58,7 +58,8 @@ impl TextQuery {
     /// Whether a call with these words, as [`words::of_call`] gives them, is meant.
     pub(crate) fn fits(&self, words: &str) -> bool {
         let words: Vec<&str> = words.split_ascii_whitespace().collect();
-        self.wanted.iter().all(|phrase| phrase.is_in(&words)) && !self.unwanted.iter().any(|phrase| phrase.is_in(&words))
+        self.wanted.iter().all(|phrase| phrase.is_in(&words))
+            && !self.unwanted.iter().any(|phrase| phrase.is_in(&words))
     }
 }
 
@@ -83,7 +84,10 @@ mod tests {
             let query = TextQuery::parse(text);
             let show = |sign: &str, phrases: &[Phrase]| -> Vec<String> {
                 let star = |phrase: &Phrase| if phrase.is_beginning { "*" } else { "" };
-                phrases.iter().map(|phrase| format!("{sign}{}{}", phrase.words.join("+"), star(phrase))).collect()
+                phrases
+                    .iter()
+                    .map(|phrase| format!("{sign}{}{}", phrase.words.join("+"), star(phrase)))
+                    .collect()
             };
             let all = [show("", &query.wanted), show("-", &query.unwanted)].concat();
             assert_eq!(all.join(" "), shown, "{text:?}");

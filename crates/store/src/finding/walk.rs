@@ -296,7 +296,9 @@ impl<S: Source> Walk<'_, S> {
             call.is_some_and(|(_, call)| {
                 let has_tag = |tag: &String| call.record.caller.tags.iter().any(|have| **have == **tag);
                 self.filter.tag.as_ref().is_none_or(has_tag)
-                    && (!by_words || self.wanted.text.is_empty() || self.wanted.text.fits(&words::of_call(call)))
+                    && (!by_words
+                        || self.wanted.text.is_empty()
+                        || self.wanted.text.fits(&words::of_call(call)))
             })
         });
         Ok(())

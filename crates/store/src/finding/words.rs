@@ -93,11 +93,13 @@ impl Words {
 }
 
 fn start_of(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
+    let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }
 
 fn end_of(text: &str, bytes: usize) -> &str {
-    &text[text.ceil_char_boundary(text.len().saturating_sub(bytes))..]
+    let start = (text.len().saturating_sub(bytes)..text.len()).find(|start| text.is_char_boundary(*start));
+    &text[start.unwrap_or(text.len())..]
 }
 
 fn input_texts(body: &[u8]) -> Cow<'_, str> {
@@ -129,9 +131,28 @@ fn texts<'a>(body: &'a [u8], places: &[&str]) -> Cow<'a, str> {
 /// Strings of messages and parts in any dialect: those under names that hold what was said, and not ids, roles and pictures.
 fn gather(value: &Value, depth: u8, out: &mut String) {
     const SAID: [&str; 22] = [
-        "content", "text", "parts", "message", "refusal", "reasoning", "reasoning_content", "thinking", "summary", "name",
-        "arguments", "function", "tool_calls", "functionCall", "functionResponse", "args", "response", "output", "delta",
-        "transcript", "result", "code",
+        "content",
+        "text",
+        "parts",
+        "message",
+        "refusal",
+        "reasoning",
+        "reasoning_content",
+        "thinking",
+        "summary",
+        "name",
+        "arguments",
+        "function",
+        "tool_calls",
+        "functionCall",
+        "functionResponse",
+        "args",
+        "response",
+        "output",
+        "delta",
+        "transcript",
+        "result",
+        "code",
     ];
     if depth > DEPTH_MAX {
         return;
@@ -215,10 +236,17 @@ mod tests {
             r#"{"content":[{"type":"text","text":"claude"},{"type":"tool_use","id":"u","name":"look","input":{"city":"Köln","n":3}}]}"#,
             "s 42 found claude look city koln n 3",
         );
-        check(r#"{"contents":[{"parts":[{"text":"hi"}]}]}"#, r#"{"candidates":[{"content":{"parts":[{"text":"gem"}]}}]}"#, "hi gem");
+        check(
+            r#"{"contents":[{"parts":[{"text":"hi"}]}]}"#,
+            r#"{"candidates":[{"content":{"parts":[{"text":"gem"}]}}]}"#,
+            "hi gem",
+        );
         check(r#"{"input":["one","two"]}"#, r#"{"data":[{"embedding":[0.1]}]}"#, "one two");
         check("not json", "", "not json");
-        let long = format!(r#"{{"messages":[{{"content":"first"}},{{"content":"{}"}},{{"content":"last"}}]}}"#, "é ".repeat(9_000));
+        let long = format!(
+            r#"{{"messages":[{{"content":"first"}},{{"content":"{}"}},{{"content":"last"}}]}}"#,
+            "é ".repeat(9_000)
+        );
         let mut call = sample::call(1, 0);
         call.input = long.into();
         let words = of_call(&call);

@@ -124,7 +124,8 @@ impl Source for Tables<'_> {
     }
 
     fn calls(&mut self, rids: &[i64]) -> Result<Vec<(i64, StoredCall)>> {
-        let sql = "select rid_first, enc, body from payload where rid_first <= $1 order by rid_first desc limit 1";
+        let sql =
+            "select rid_first, enc, body from payload where rid_first <= $1 order by rid_first desc limit 1";
         let block = |rid: i64| {
             let rows = self.connection.query(sql, &[(&rid, Type::INT8)])?;
             let read = |row: &Row| {

@@ -108,12 +108,8 @@ pub(super) fn candidates(
     );
     let question = question(wanted, span);
     let most = i64::try_from(most).unwrap_or(i64::MAX);
-    let params: [super::database::Param<'_>; 4] = [
-        (&question, Type::TEXT),
-        (&span.first, Type::INT8),
-        (&span.last, Type::INT8),
-        (&most, Type::INT8),
-    ];
+    let params: [super::database::Param<'_>; 4] =
+        [(&question, Type::TEXT), (&span.first, Type::INT8), (&span.last, Type::INT8), (&most, Type::INT8)];
     connection.query(&sql, &params)?.iter().map(|row| Columns(row).get(0)).collect()
 }
 
@@ -122,7 +118,9 @@ fn question(wanted: &Wanted, span: Span) -> String {
     let stretches: Vec<String> = if last - first < SHORTS_MAX {
         (first..=last).map(|stretch| format!("'#A{stretch}'")).collect()
     } else {
-        (span.first.div_euclid(LONG)..=span.last.div_euclid(LONG)).map(|stretch| format!("'#B{stretch}'")).collect()
+        (span.first.div_euclid(LONG)..=span.last.div_euclid(LONG))
+            .map(|stretch| format!("'#B{stretch}'"))
+            .collect()
     };
     let mut all = vec![format!("({})", stretches.join("|"))];
     for group in &wanted.groups {

@@ -9,7 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gauntlet_ports::{Arrived, ControlStore, SpoolPosition, StoredCall, TraceCursor, TraceFilter, TraceStore};
+use gauntlet_ports::{
+    Arrived, ControlStore, SpoolPosition, StoredCall, TraceCursor, TraceFilter, TraceStore,
+};
 use gauntlet_testkit::PostgresServer;
 use gauntlet_types::{CallId, Day, Name};
 
@@ -178,7 +180,8 @@ fn gateways_that_append_the_same_calls_at_once_add_each_once() {
     assert_eq!(new, wanted);
     check_counts(&server, wanted as i64);
     let followed = |after: CallId| {
-        let filter = TraceFilter { after: Some(TraceCursor::Call(after)), limit: 1000, ..TraceFilter::default() };
+        let filter =
+            TraceFilter { after: Some(TraceCursor::Call(after)), limit: 1000, ..TraceFilter::default() };
         stores[0].trace_find(&filter).unwrap().rows
     };
     let mut seen: Vec<CallId> = Vec::new();
@@ -216,7 +219,11 @@ fn following_misses_nothing_while_two_write() {
             let (mut seen, mut last) = (0, CallId(uuid::Uuid::nil()));
             loop {
                 let is_last = is_over.load(Ordering::Relaxed);
-                let filter = TraceFilter { after: Some(TraceCursor::Call(last)), limit: 1000, ..TraceFilter::default() };
+                let filter = TraceFilter {
+                    after: Some(TraceCursor::Call(last)),
+                    limit: 1000,
+                    ..TraceFilter::default()
+                };
                 let page = stores[0].trace_find(&filter).unwrap().rows;
                 seen += page.len();
                 last = page.last().map_or(last, |row| row.id);

@@ -8,8 +8,9 @@ use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior, pa
 
 use super::{
     block::{ENCODING, Packer},
+    index,
     names::NameCounts,
-    index, preview, reprice,
+    preview, reprice,
     rollup::{Deltas, model_of},
 };
 use crate::{error::During, finding::step::Step, time::TimeWriter};

@@ -154,10 +154,9 @@ impl Source for Tables<'_> {
                 "select coalesce(min(rid_first) filter (where ts_max >= ?1), 1), \
                         coalesce(max(rid_last) filter (where ts_min < ?2), 0) from find_span",
             )?
-            .query_row(
-                params![since.map_or(i64::MIN, |at| at.0), until.map_or(i64::MAX, |at| at.0)],
-                |row| Ok(Span { first: row.get(0)?, last: row.get(1)? }),
-            )
+            .query_row(params![since.map_or(i64::MIN, |at| at.0), until.map_or(i64::MAX, |at| at.0)], |row| {
+                Ok(Span { first: row.get(0)?, last: row.get(1)? })
+            })
     }
 
     fn candidates(&mut self, wanted: &Wanted, span: Span, order: Order, most: usize) -> Result<Vec<i64>> {

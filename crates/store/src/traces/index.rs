@@ -19,7 +19,9 @@ pub(crate) const SHARD: i64 = 64 * 1024;
 /// Up to where calls are in the index.
 pub(crate) fn reached(connection: &Connection) -> Result<i64> {
     connection
-        .prepare_cached("select coalesce((select rid_last from find_span order by rid_first desc limit 1), 0)")?
+        .prepare_cached(
+            "select coalesce((select rid_last from find_span order by rid_first desc limit 1), 0)",
+        )?
         .query_row([], |row| row.get(0))
 }
 
@@ -44,13 +46,12 @@ pub(crate) fn write(tx: &Connection, step: &Step) -> Result<()> {
     }
     for (shard, calls) in step.shards(SHARD) {
         tx.execute_batch(&create(shard))?;
-        let mut insert =
-            tx.prepare_cached(&format!("insert into find_{shard} (rowid, words, terms) values (?1, ?2, ?3)"))?;
+        let mut insert = tx
+            .prepare_cached(&format!("insert into find_{shard} (rowid, words, terms) values (?1, ?2, ?3)"))?;
         for call in calls {
             insert.execute(params![call.rid, call.words, call.terms.join(" ")])?;
         }
     }
-    gauntlet_ports::crash_point!("store.index");
     let mut note = tx.prepare_cached(
         "insert into find_span (rid_first, rid_last, ts_min, ts_max) values (?1, ?2, ?3, ?4)",
     )?;
@@ -94,7 +95,8 @@ pub(crate) fn candidates(
     );
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![question(wanted), span.first, span.last, most], |row| row.get(0))?;
+    let rows =
+        statement.query_map(params![question(wanted), span.first, span.last, most], |row| row.get(0))?;
     rows.collect()
 }
 
