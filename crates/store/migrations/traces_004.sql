@@ -7,5 +7,10 @@ create table find_span (
     ts_max    integer not null
 );
 
--- Their successor is the index, and of calls that are not in it the rows themselves.
+-- Which of those tables there are.
+create table find_table (
+    shard integer primary key
+);
+
+-- Users, sessions and traces are found by the index, and of calls that are not in it by the rows themselves.
 drop table trace_marks;

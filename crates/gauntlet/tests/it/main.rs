@@ -17,6 +17,7 @@ mod cut_streams;
 mod demo;
 mod documents;
 mod fidelity;
+mod finding_calls;
 mod first_call;
 mod full_budgets;
 mod full_disk;

@@ -86,7 +86,7 @@ pub(super) fn texts_are_found_by_their_words(store: &dyn TraceStore) {
         check("role user", &[]);
         check("' \" ) ( : * ^ {words} & | ! <->", &[4]);
         check("'; drop table llm_traces; --", &[]);
-        check("words : plain", &[]);
+        check("terms : plain", &[]);
         check("plain OR", &[]);
         check("NEAR(plain)", &[]);
         check("'", &[0, 1, 2, 3, 4, 5, 6]);

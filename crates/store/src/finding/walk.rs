@@ -13,8 +13,6 @@ use super::{terms::Wanted, words};
 
 const LIMIT_DEFAULT: u32 = 50;
 const LIMIT_MAX: u32 = 1000;
-/// Rids asked of the index at first; more while that costs little.
-const WINDOW_FIRST: i64 = 8 * 1024;
 /// A window that takes less is doubled, one that takes four times as long is halved.
 const WINDOW_QUICK: Duration = Duration::from_millis(2);
 /// Candidates of the index looked at together.
@@ -23,6 +21,9 @@ const CANDIDATES_AT_ONCE: usize = 256;
 const ROWS_AT_ONCE: i64 = 4 * 1024;
 /// Calls unpacked at once: one or two blocks.
 const TEXTS_AT_ONCE: i64 = 32;
+/// What a window costs besides its candidates, in rows: what an index does to find nothing cannot be counted from outside, so
+/// that time alone decides after each.
+const WINDOW_COST: usize = 4 * 1024;
 /// What a call's texts cost to look at, in rows.
 const TEXTS_COST: u32 = 32;
 
@@ -36,7 +37,7 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Patience {
-        Patience { time: Duration::from_millis(30), rows_min: 16 * 1024 }
+        Patience { time: Duration::from_millis(30), rows_min: 4 * 1024 }
     }
 }
 
@@ -100,6 +101,8 @@ pub(crate) trait Source {
     type Error;
     /// Windows of the index do not reach across multiples of this.
     const SPLIT: i64;
+    /// Rids asked of the index at first, and at most; more while that costs little.
+    const WINDOW_FIRST: i64;
     const WINDOW_MAX: i64;
 
     /// The newest rid, and up to which the index reaches; 0 for none.
@@ -255,7 +258,7 @@ impl<S: Source> Walk<'_, S> {
         if self.wanted.is_anything() {
             return self.tail(span);
         }
-        let mut count = WINDOW_FIRST;
+        let mut count = S::WINDOW_FIRST;
         while !span.is_empty() && !self.is_over() {
             let began = Instant::now();
             let window = self.order.next(span, count, S::SPLIT);
@@ -275,13 +278,12 @@ impl<S: Source> Walk<'_, S> {
                 Some(last) if found.len() >= CANDIDATES_AT_ONCE => *last,
                 _ => self.order.end(window),
             };
-            // A window is worth a few rows though nothing was in it.
-            span = self.passed(span, end, found.len() + 64);
+            span = self.passed(span, end, found.len() + WINDOW_COST);
             let took = began.elapsed();
             if took < WINDOW_QUICK {
                 count = (count * 2).min(S::WINDOW_MAX);
             } else if took > 4 * WINDOW_QUICK {
-                count = (count / 2).max(WINDOW_FIRST);
+                count = (count / 2).max(S::WINDOW_FIRST);
             }
         }
         Ok(())

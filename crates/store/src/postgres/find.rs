@@ -75,6 +75,7 @@ impl Tables<'_> {
 impl Source for Tables<'_> {
     type Error = Trouble;
     const SPLIT: i64 = index::LONG;
+    const WINDOW_FIRST: i64 = index::SHORT;
     const WINDOW_MAX: i64 = index::LONG;
 
     fn ends(&mut self) -> Result<(i64, i64)> {

@@ -18,7 +18,7 @@ use crate::finding::{
 };
 
 /// Rids of a short and of a long stretch. On disk.
-const SHORT: i64 = 8 * 1024;
+pub(super) const SHORT: i64 = 8 * 1024;
 pub(super) const LONG: i64 = 512 * 1024;
 /// Short stretches asked for together; beyond that the long one is.
 const SHORTS_MAX: i64 = 8;

@@ -125,6 +125,8 @@ impl Query {
 impl Source for Tables<'_> {
     type Error = rusqlite::Error;
     const SPLIT: i64 = index::SHARD;
+    // FTS5 looks for the next match to the end of its table, whatever rowids are asked for.
+    const WINDOW_FIRST: i64 = index::SHARD;
     const WINDOW_MAX: i64 = index::SHARD;
 
     fn ends(&mut self) -> Result<(i64, i64)> {

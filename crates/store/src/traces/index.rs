@@ -45,7 +45,9 @@ pub(crate) fn write(tx: &Connection, step: &Step) -> Result<()> {
         return Ok(());
     }
     for (shard, calls) in step.shards(SHARD) {
-        tx.execute_batch(&create(shard))?;
+        if !has_table(tx, shard)? {
+            tx.execute_batch(&create(shard))?;
+        }
         let mut insert = tx
             .prepare_cached(&format!("insert into find_{shard} (rowid, words, terms) values (?1, ?2, ?3)"))?;
         for call in calls {
@@ -61,10 +63,17 @@ pub(crate) fn write(tx: &Connection, step: &Step) -> Result<()> {
     Ok(())
 }
 
+fn has_table(connection: &Connection, shard: i64) -> Result<bool> {
+    connection
+        .prepare_cached("select exists (select 1 from find_table where shard = ?1)")?
+        .query_row([shard], |row| row.get(0))
+}
+
 /// Words come folded and apart, so that the plainest tokenizer will do: it leaves everything beyond ASCII alone.
 fn create(shard: i64) -> String {
     format!(
-        "create virtual table if not exists find_{shard} \
+        "insert into find_table (shard) values ({shard}); \
+         create virtual table find_{shard} \
          using fts5(words, terms, content='', contentless_delete=1, tokenize='ascii')"
     )
 }
@@ -79,10 +88,7 @@ pub(crate) fn candidates(
 ) -> Result<Vec<i64>> {
     let shard = span.first.div_euclid(SHARD);
     // Rids may leave a gap as large as a table.
-    let is_there: bool = connection
-        .prepare_cached("select exists (select 1 from sqlite_schema where name = ?1)")?
-        .query_row([format!("find_{shard}")], |row| row.get(0))?;
-    if !is_there {
+    if !has_table(connection, shard)? {
         return Ok(Vec::new());
     }
     let way = match order {
