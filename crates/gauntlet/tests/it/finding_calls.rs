@@ -22,7 +22,7 @@ fn a_call_is_found_by_words_filters_session_and_id() {
     call("ann", "s1", "The refund of my order was wrong");
     call("bob", "s2", "Hi");
     let check = |arguments: &[&str], wanted: usize| {
-        let found = app.command_json(&[&["trace", "list", "--json"], arguments].concat());
+        let found = app.command_json(&[&["trace", "list"], arguments].concat());
         assert_eq!(found.as_array().map(Vec::len), Some(wanted), "{arguments:?}");
     };
     // As the index takes the calls in meanwhile, or before it has.
@@ -37,7 +37,7 @@ fn a_call_is_found_by_words_filters_session_and_id() {
         check(&["--cache", "off", "--provider", "nobody"], 0);
         std::thread::sleep(std::time::Duration::from_millis(700));
     }
-    let users = app.command_json(&["trace", "users", "--json"]);
+    let users = app.command_json(&["trace", "users"]);
     let names: Vec<(&Value, &Value)> =
         users["users"].as_array().unwrap().iter().map(|row| (&row["name"], &row["calls"])).collect();
     assert_eq!(names, [(&"bob".into(), &1.into()), (&"ann".into(), &2.into())]);

@@ -104,6 +104,8 @@ pub(super) fn a_long_text_is_found_by_its_near_ends(store: &dyn TraceStore) {
     for _ in 0..2 {
         // The input by its end, the answer by its beginning.
         assert_eq!((count("omega"), count("alpha"), count("\"and more omega\"")), (1, 1, 1));
+        assert_eq!(count("filler -\"and more omega\""), 0, "of a word that stands there thousands of times");
+        assert_eq!(count("\"more and omega\""), 0);
         assert_eq!(count("\"omega alpha\""), 1, "the answer's words stand behind the input's");
         index_all(store);
     }

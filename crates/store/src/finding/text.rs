@@ -55,6 +55,11 @@ impl TextQuery {
         self.wanted.is_empty() && self.unwanted.is_empty()
     }
 
+    /// Whether it matters where words stand.
+    pub(crate) fn has_phrases(&self) -> bool {
+        self.wanted.iter().chain(&self.unwanted).any(|phrase| phrase.words.len() > 1)
+    }
+
     /// Whether a call with these words, as [`words::of_call`] gives them, is meant.
     pub(crate) fn fits(&self, words: &str) -> bool {
         let words: Vec<&str> = words.split_ascii_whitespace().collect();

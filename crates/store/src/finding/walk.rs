@@ -15,8 +15,8 @@ const LIMIT_DEFAULT: u32 = 50;
 const LIMIT_MAX: u32 = 1000;
 /// A window that takes less is doubled, one that takes four times as long is halved.
 const WINDOW_QUICK: Duration = Duration::from_millis(2);
-/// Candidates of the index looked at together.
-const CANDIDATES_AT_ONCE: usize = 256;
+/// Candidates of the index looked at together at first: a page has room for few. Where most of them do not fit, more.
+const CANDIDATES_FIRST: usize = 256;
 /// Rows walked at once where there is no index: some 5 ms.
 const ROWS_AT_ONCE: i64 = 4 * 1024;
 /// Calls unpacked at once: one or two blocks.
@@ -104,6 +104,8 @@ pub(crate) trait Source {
     /// Rids asked of the index at first, and at most; more while that costs little.
     const WINDOW_FIRST: i64;
     const WINDOW_MAX: i64;
+    /// Candidates looked at together at most.
+    const CANDIDATES_MAX: usize;
 
     /// The newest rid, and up to which the index reaches; 0 for none.
     fn ends(&mut self) -> Result<(i64, i64), Self::Error>;
@@ -113,14 +115,14 @@ pub(crate) trait Source {
     fn place_at(&mut self, at: Timestamp) -> Result<i64, Self::Error>;
     /// Where in the index calls of a span of time may be.
     fn reach(&mut self, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Span, Self::Error>;
-    /// Calls that the index says may fit, in order, at most `most` of them.
+    /// Calls that the index says may fit, in order, at most `most` of them, and whether their words do for certain.
     fn candidates(
         &mut self,
         wanted: &Wanted,
         span: Span,
         order: Order,
         most: usize,
-    ) -> Result<Vec<i64>, Self::Error>;
+    ) -> Result<Vec<(i64, bool)>, Self::Error>;
     /// Those of the rows that fit, in any order.
     fn rows(&mut self, rids: &[i64]) -> Result<Vec<TraceRow>, Self::Error>;
     /// Rows of a span that fit, in order, at most `most` of them.
@@ -258,24 +260,34 @@ impl<S: Source> Walk<'_, S> {
         if self.wanted.is_anything() {
             return self.tail(span);
         }
-        let mut count = S::WINDOW_FIRST;
+        let (mut count, mut most) = (S::WINDOW_FIRST, CANDIDATES_FIRST);
         while !span.is_empty() && !self.is_over() {
             let began = Instant::now();
             let window = self.order.next(span, count, S::SPLIT);
-            let found = self.source.candidates(&self.wanted, window, self.order, CANDIDATES_AT_ONCE)?;
+            let found = self.source.candidates(&self.wanted, window, self.order, most)?;
             if !found.is_empty() {
-                let mut rows = self.source.rows(&found)?;
-                match self.order {
-                    Order::NewestFirst => rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.seq)),
-                    Order::OldestFirst => rows.sort_unstable_by_key(|row| row.seq),
-                }
+                let rids: Vec<i64> = found.iter().map(|(rid, _)| *rid).collect();
+                let mut rows = self.source.rows(&rids)?;
+                self.sort(&mut rows);
+                let unsure: Vec<i64> =
+                    found.iter().filter(|(_, is_sure)| !is_sure).map(|(rid, _)| *rid).collect();
                 if self.filter.tag.is_some() {
-                    self.keep_by_texts(&mut rows, false)?;
+                    self.keep_by_texts(&mut rows, !unsure.is_empty())?;
+                } else if !unsure.is_empty() {
+                    let (mut asked, sure): (Vec<_>, Vec<_>) =
+                        rows.into_iter().partition(|row| unsure.contains(&row.seq));
+                    self.keep_by_texts(&mut asked, true)?;
+                    asked.extend(sure);
+                    rows = asked;
+                    self.sort(&mut rows);
                 }
                 self.rows.append(&mut rows);
             }
             let end = match found.last() {
-                Some(last) if found.len() >= CANDIDATES_AT_ONCE => *last,
+                Some((last, _)) if found.len() >= most => {
+                    most = (most * 4).min(S::CANDIDATES_MAX);
+                    *last
+                }
                 _ => self.order.end(window),
             };
             span = self.passed(span, end, found.len() + WINDOW_COST);
@@ -287,6 +299,13 @@ impl<S: Source> Walk<'_, S> {
             }
         }
         Ok(())
+    }
+
+    fn sort(&self, rows: &mut [TraceRow]) {
+        match self.order {
+            Order::NewestFirst => rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.seq)),
+            Order::OldestFirst => rows.sort_unstable_by_key(|row| row.seq),
+        }
     }
 
     /// Keeps the rows whose call has the tag and, where no index said so, the words.

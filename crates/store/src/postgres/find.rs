@@ -77,6 +77,8 @@ impl Source for Tables<'_> {
     const SPLIT: i64 = index::LONG;
     const WINDOW_FIRST: i64 = index::SHORT;
     const WINDOW_MAX: i64 = index::LONG;
+    // Each question meets the whole window anew.
+    const CANDIDATES_MAX: usize = 4096;
 
     fn ends(&mut self) -> Result<(i64, i64)> {
         let newest = self.number("select coalesce(max(rid), 0) from llm_traces", &[])?;
@@ -102,7 +104,13 @@ impl Source for Tables<'_> {
         Ok(Span { first: row.get(0)?, last: row.get(1)? })
     }
 
-    fn candidates(&mut self, wanted: &Wanted, span: Span, order: Order, most: usize) -> Result<Vec<i64>> {
+    fn candidates(
+        &mut self,
+        wanted: &Wanted,
+        span: Span,
+        order: Order,
+        most: usize,
+    ) -> Result<Vec<(i64, bool)>> {
         index::candidates(self.connection, wanted, span, order, most)
     }
 

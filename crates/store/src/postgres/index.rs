@@ -4,6 +4,8 @@
 //! A GIN index gives everything that fits, in no order. So each call also bears terms for the stretches of rids that it lies
 //! in, and a question asks stretch by stretch: the index then meets those of the stretch with the others and passes over the rest.
 
+use std::collections::HashMap;
+
 use tokio_postgres::types::Type;
 
 use super::{
@@ -24,6 +26,10 @@ pub(super) const LONG: i64 = 512 * 1024;
 const SHORTS_MAX: i64 = 8;
 /// Postgres counts the places of a word up to here.
 const PLACE_MAX: usize = 16_383;
+/// It keeps 255 places of a word.
+const PLACES_MAX: usize = 255;
+/// The term of calls that say a word more often.
+const MANY: &str = "M";
 /// Held to the end of a transaction by whoever adds to the index; nobody waits for it.
 const LOCK: &str = "select pg_try_advisory_xact_lock(1196314740, 3)";
 
@@ -79,8 +85,13 @@ pub(super) fn write(connection: &Connection, step: &Step) -> Result<()> {
 /// The `tsvector` of a call as Postgres reads it. Everything in quotes is letters and digits, whatever was said.
 fn vector(call: &Entry) -> String {
     let mut out = String::with_capacity(call.words.len() * 2 + 512);
+    let mut counts: HashMap<&str, usize> = HashMap::new();
     for (place, word) in call.words.split_ascii_whitespace().enumerate().take(PLACE_MAX) {
         out.push_str(&format!("'{word}':{} ", place + 1));
+        *counts.entry(word).or_default() += 1;
+    }
+    if counts.values().any(|count| *count > PLACES_MAX) {
+        out.push_str(&format!("'#{MANY}' "));
     }
     for term in &call.terms {
         out.push_str(&format!("'#{term}' "));
@@ -96,21 +107,24 @@ pub(super) fn candidates(
     span: Span,
     order: Order,
     most: usize,
-) -> Result<Vec<i64>> {
+) -> Result<Vec<(i64, bool)>> {
     let way = match order {
         Order::NewestFirst => "desc",
         Order::OldestFirst => "asc",
     };
+    let question = question(wanted, span);
+    let is_unsure =
+        if wanted.text.has_phrases() { format!("terms @@ '#{MANY}'") } else { "false".to_owned() };
     // `offset 0` keeps the planner from walking the rids instead, in the hope that what is looked for is soon met.
     let sql = format!(
-        "select rid from (select rid from find_terms where terms @@ $1::tsquery offset 0) as c \
+        "select rid, is_unsure from (select rid, {is_unsure} as is_unsure from find_terms where terms @@ $1::tsquery offset 0) as c \
          where rid between $2 and $3 order by rid {way} limit $4"
     );
-    let question = question(wanted, span);
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let params: [super::database::Param<'_>; 4] =
         [(&question, Type::TEXT), (&span.first, Type::INT8), (&span.last, Type::INT8), (&most, Type::INT8)];
-    connection.query(&sql, &params)?.iter().map(|row| Columns(row).get(0)).collect()
+    let rows = connection.query(&sql, &params)?;
+    rows.iter().map(|row| Ok((Columns(row).get(0)?, !Columns(row).get::<bool>(1)?))).collect()
 }
 
 fn question(wanted: &Wanted, span: Span) -> String {
@@ -127,13 +141,18 @@ fn question(wanted: &Wanted, span: Span) -> String {
         let any: Vec<String> = group.iter().map(|term| format!("'#{term}'")).collect();
         all.push(format!("({})", any.join("|")));
     }
-    all.extend(wanted.text.wanted.iter().map(said));
-    all.extend(wanted.text.unwanted.iter().map(|phrase| format!("!{}", said(phrase))));
+    // Of calls that say a word more often than Postgres keeps places, a phrase is sure of its words alone.
+    let maybe = |phrase: &Phrase| match phrase.words.len() {
+        1 => said(phrase, "&"),
+        _ => format!("({}|('#{MANY}'&{}))", said(phrase, "<->"), said(phrase, "&")),
+    };
+    all.extend(wanted.text.wanted.iter().map(maybe));
+    all.extend(wanted.text.unwanted.iter().map(|phrase| format!("!{}", said(phrase, "<->"))));
     all.join("&")
 }
 
-fn said(phrase: &Phrase) -> String {
+fn said(phrase: &Phrase, joint: &str) -> String {
     let star = if phrase.is_beginning { ":*" } else { "" };
     let words: Vec<String> = phrase.words.iter().map(|word| format!("'{word}'")).collect();
-    format!("({}{star})", words.join("<->"))
+    format!("({}{star})", words.join(joint))
 }

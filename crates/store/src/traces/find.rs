@@ -128,6 +128,7 @@ impl Source for Tables<'_> {
     // FTS5 looks for the next match to the end of its table, whatever rowids are asked for.
     const WINDOW_FIRST: i64 = index::SHARD;
     const WINDOW_MAX: i64 = index::SHARD;
+    const CANDIDATES_MAX: usize = 1024;
 
     fn ends(&mut self) -> Result<(i64, i64)> {
         let newest = self.connection.prepare_cached("select coalesce(max(rid), 0) from llm_traces")?;
@@ -161,7 +162,13 @@ impl Source for Tables<'_> {
             })
     }
 
-    fn candidates(&mut self, wanted: &Wanted, span: Span, order: Order, most: usize) -> Result<Vec<i64>> {
+    fn candidates(
+        &mut self,
+        wanted: &Wanted,
+        span: Span,
+        order: Order,
+        most: usize,
+    ) -> Result<Vec<(i64, bool)>> {
         index::candidates(self.connection, wanted, span, order, most)
     }
 

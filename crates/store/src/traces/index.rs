@@ -85,7 +85,7 @@ pub(crate) fn candidates(
     span: Span,
     order: Order,
     most: usize,
-) -> Result<Vec<i64>> {
+) -> Result<Vec<(i64, bool)>> {
     let shard = span.first.div_euclid(SHARD);
     // Rids may leave a gap as large as a table.
     if !has_table(connection, shard)? {
@@ -101,8 +101,8 @@ pub(crate) fn candidates(
     );
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(&sql)?;
-    let rows =
-        statement.query_map(params![question(wanted), span.first, span.last, most], |row| row.get(0))?;
+    let rows = statement
+        .query_map(params![question(wanted), span.first, span.last, most], |row| Ok((row.get(0)?, true)))?;
     rows.collect()
 }
 
