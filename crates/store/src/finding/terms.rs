@@ -13,6 +13,8 @@ use crate::traces::rollup::model_of;
 pub(crate) const EVERY: &str = "z";
 /// Steps of cost and latency: two to an octave of an i64.
 const STEPS: u32 = 126;
+/// Steps of a stair: ranges ask for whole stairs where they can, since each term that is asked for costs.
+const STAIR: u32 = 8;
 
 /// The terms of a call, each once.
 pub(crate) fn of_record(record: &CallRecord) -> Vec<String> {
@@ -29,9 +31,10 @@ pub(crate) fn of_record(record: &CallRecord) -> Vec<String> {
         term('c', record.cache.as_str()),
         term('h', &record.status.to_string()),
         term('y', &record.trace_id.to_string()),
-        step_term('b', cost_step(record.cost)),
-        step_term('w', step(record.latency_us)),
     ];
+    for (kind, step) in [('b', cost_step(record.cost)), ('w', step(record.latency_us))] {
+        terms.extend([step_term(kind, step), stair_term(kind, step / STAIR)]);
+    }
     let maybe = [
         ('g', caller.team.as_deref()),
         ('u', caller.user.as_deref()),
@@ -118,6 +121,10 @@ fn step_term(kind: char, step: u32) -> String {
     format!("{kind}{step}")
 }
 
+fn stair_term(kind: char, stair: u32) -> String {
+    format!("{kind}s{stair}")
+}
+
 /// Half an octave: 0 for 0, then the number's highest bit and the one below it.
 fn step(number: u64) -> u32 {
     match number.checked_ilog2() {
@@ -138,8 +145,19 @@ fn between(kind: char, least: Option<u32>, most: Option<u32>) -> Option<Vec<Stri
         return None;
     }
     // A range the wrong way round finds nothing by a step that no call has.
-    let steps = if range.is_empty() { STEPS + 1..=STEPS + 1 } else { range };
-    Some(steps.map(|step| step_term(kind, step)).collect())
+    if range.is_empty() {
+        return Some(vec![step_term(kind, STEPS + 1)]);
+    }
+    let (mut at, end) = range.into_inner();
+    let mut terms = Vec::new();
+    while at <= end {
+        let is_whole = at.is_multiple_of(STAIR) && (at + STAIR - 1).min(STEPS) <= end;
+        let (term, steps) =
+            if is_whole { (stair_term(kind, at / STAIR), STAIR) } else { (step_term(kind, at), 1) };
+        terms.push(term);
+        at += steps;
+    }
+    Some(terms)
 }
 
 #[cfg(test)]
@@ -165,14 +183,15 @@ mod tests {
 
     #[test]
     fn a_range_asks_for_the_steps_that_it_touches() {
-        let check = |least: Option<u32>, most: Option<u32>, terms: Option<usize>| {
-            assert_eq!(between('b', least, most).map(|terms| terms.len()), terms, "{least:?} {most:?}");
+        let check = |least: Option<u32>, most: Option<u32>, terms: &str| {
+            let found = between('b', least, most).map_or("any".to_owned(), |terms| terms.join(" "));
+            assert_eq!(found, terms, "{least:?} {most:?}");
         };
-        check(None, None, None);
-        check(Some(0), None, None);
-        check(Some(120), None, Some(7));
-        check(None, Some(3), Some(4));
-        check(Some(5), Some(5), Some(1));
-        check(Some(9), Some(5), Some(1));
+        check(None, None, "any");
+        check(Some(0), None, "any");
+        check(Some(109), None, "b109 b110 b111 bs14 bs15");
+        check(None, Some(8), "bs0 b8");
+        check(Some(5), Some(5), "b5");
+        check(Some(9), Some(5), "b127");
     }
 }
