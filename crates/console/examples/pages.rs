@@ -7,7 +7,7 @@ mod sample;
 use std::{error::Error, fs, path::Path};
 
 use gauntlet_console::{tree::Tree, *};
-use gauntlet_ports::Overview;
+use gauntlet_ports::{Overview, TraceCursor};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).ok_or("name the folder to write to")?;
@@ -53,7 +53,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rows = sample::rows();
     let facets = Facets { routes: &routes, models: &[], tenants: &tenants };
     let query = filter_from_query("route=support_bot&last=24h&latency_ms_min=200", sample::NOW);
-    let list = TracesView { query: &query, rows: &rows, next: rows.last().map(|row| row.id), facets };
+    let list = TracesView {
+        query: &query,
+        rows: &rows,
+        next: rows.last().map(|row| TraceCursor::Call(row.id)),
+        looked_back_to: None,
+        facets,
+    };
     let nothing = TracesView { rows: &[], next: None, ..list };
     let (call, failed) = (sample::call(), sample::failed_call());
     let (span_rows, calls, span) = (sample::spans(), [sample::traced_call()], sample::span(2));

@@ -6,6 +6,8 @@ pub const OVERVIEW: &str = "/";
 pub const TRACES: &str = "/traces";
 /// Spans that applications sent.
 pub const SPANS: &str = "/spans";
+pub const SESSIONS: &str = "/sessions";
+pub const USERS: &str = "/users";
 /// `?month=2026-11`.
 pub const SPEND: &str = "/spend";
 /// The API that answers CSV.

@@ -9,7 +9,7 @@ use gauntlet_ports::TraceFilter;
 use gauntlet_types::{Outcome, Timestamp};
 use jiff::{civil::DateTime, tz::TimeZone};
 
-/// Parameters of one address that are read; ours has 24.
+/// Parameters of one address that are read; ours has 32.
 pub(crate) const PARAMETERS_MAX: usize = 64;
 /// Bytes of one value that are taken; the longest names are 256.
 const VALUE_MAX: usize = 512;
@@ -90,17 +90,22 @@ pub fn query_of(filter: &TraceFilter) -> String {
             encode(&mut query, &value);
         }
     };
+    add("id", filter.id.map(|id| id.to_string()));
     add("tenant", filter.tenant.clone());
     add("team", filter.team.clone());
     add("user", filter.user.clone());
     add("session", filter.session.clone());
     add("route", filter.route.clone());
     add("model", filter.model.clone());
+    add("provider", filter.provider.clone());
     add("key", filter.key.clone());
+    add("tag", filter.tag.clone());
     add("environment", filter.environment.clone());
     add("outcome", filter.outcome.map(|outcome| outcome.as_str().to_owned()));
+    add("status", filter.status.map(|status| status.to_string()));
     add("error", filter.error.clone());
     add("decision", filter.decision.clone());
+    add("cache", filter.cache.clone());
     add("prompt_name", filter.prompt_name.clone());
     add("prompt_version", filter.prompt_version.clone());
     add("eval_id", filter.eval_id.clone());
@@ -109,10 +114,12 @@ pub fn query_of(filter: &TraceFilter) -> String {
     add("since", filter.since.map(exact));
     add("until", filter.until.map(exact));
     add("cost_min", filter.cost_min.map(|cost| cost.to_string()));
+    add("cost_max", filter.cost_max.map(|cost| cost.to_string()));
     add("latency_ms_min", filter.latency_ms_min.map(|latency| latency.to_string()));
+    add("latency_ms_max", filter.latency_ms_max.map(|latency| latency.to_string()));
     add("text", filter.text.clone());
-    add("before", filter.before.map(|id| id.to_string()));
-    add("after", filter.after.map(|id| id.to_string()));
+    add("before", filter.before.map(|place| place.to_string()));
+    add("after", filter.after.map(|place| place.to_string()));
     add("limit", (filter.limit > 0).then(|| filter.limit.to_string()));
     query
 }
@@ -120,6 +127,11 @@ pub fn query_of(filter: &TraceFilter) -> String {
 impl ListQuery {
     /// The address of this list after a change.
     pub fn link(&self, change: impl FnOnce(&mut ListQuery)) -> String {
+        self.link_at(crate::paths::TRACES, change)
+    }
+
+    /// The same of another list that takes the same filters.
+    pub fn link_at(&self, path: &str, change: impl FnOnce(&mut ListQuery)) -> String {
         let mut list = self.clone();
         change(&mut list);
         if list.last.is_some() {
@@ -130,7 +142,7 @@ impl ListQuery {
             let joint = if query.is_empty() { "" } else { "&" };
             let _ = write!(query, "{joint}last={}", range.as_str());
         }
-        address(&query)
+        address(path, &query)
     }
 }
 
@@ -138,12 +150,12 @@ impl ListQuery {
 pub fn link_to(set: impl FnOnce(&mut TraceFilter)) -> String {
     let mut filter = TraceFilter::default();
     set(&mut filter);
-    address(&query_of(&filter))
+    address(crate::paths::TRACES, &query_of(&filter))
 }
 
-fn address(query: &str) -> String {
+fn address(path: &str, query: &str) -> String {
     let joint = if query.is_empty() { "" } else { "?" };
-    format!("{}{joint}{query}", crate::paths::TRACES)
+    format!("{path}{joint}{query}")
 }
 
 /// Sets one field; none if the value makes no sense for it.
@@ -151,17 +163,22 @@ fn set(list: &mut ListQuery, name: &str, value: &str) -> Option<()> {
     let filter = &mut list.filter;
     let text = Some(value.to_owned());
     match name {
+        "id" => filter.id = Some(value.parse().ok()?),
         "tenant" => filter.tenant = text,
         "team" => filter.team = text,
         "user" => filter.user = text,
         "session" => filter.session = text,
         "route" => filter.route = text,
         "model" => filter.model = text,
+        "provider" => filter.provider = text,
         "key" => filter.key = text,
+        "tag" => filter.tag = text,
         "environment" => filter.environment = text,
         "outcome" => filter.outcome = Some(Outcome::parse(value)?),
+        "status" => filter.status = Some(value.parse().ok()?),
         "error" => filter.error = text,
         "decision" => filter.decision = text,
+        "cache" => filter.cache = text,
         "prompt_name" => filter.prompt_name = text,
         "prompt_version" => filter.prompt_version = text,
         "eval_id" => filter.eval_id = text,
@@ -170,7 +187,9 @@ fn set(list: &mut ListQuery, name: &str, value: &str) -> Option<()> {
         "since" => filter.since = Some(instant(value)?),
         "until" => filter.until = Some(instant(value)?),
         "cost_min" => filter.cost_min = Some(value.parse().ok()?),
+        "cost_max" => filter.cost_max = Some(value.parse().ok()?),
         "latency_ms_min" => filter.latency_ms_min = Some(value.parse().ok()?),
+        "latency_ms_max" => filter.latency_ms_max = Some(value.parse().ok()?),
         "text" => filter.text = text,
         "before" => filter.before = Some(value.parse().ok()?),
         "after" => filter.after = Some(value.parse().ok()?),
@@ -236,6 +255,7 @@ pub(crate) fn decode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gauntlet_ports::TraceCursor;
     use gauntlet_types::{CallId, NanoUsd, TraceId};
 
     const NOW: Timestamp = Timestamp(1_777_142_531_482_000);
@@ -245,17 +265,22 @@ mod tests {
         let some = |text: &str| Some(text.to_owned());
         let id: CallId = "r_0192f3a07c4b7d5e8f9a0b1c2d3e4f50".parse().unwrap();
         let filter = TraceFilter {
+            id: Some(id),
             tenant: some("Bäcker & Söhne"),
             team: some("a=b"),
             user: some("<script>alert(1)</script>"),
             session: some("50%+x"),
             route: some("support_bot"),
             model: some("openai/gpt-4o-mini"),
+            provider: some("openai"),
             key: some("app"),
+            tag: some("beta #1"),
             environment: some("prod"),
             outcome: Some(Outcome::Failed),
             error: some("upstream_failed"),
+            status: Some(502),
             decision: some("redact"),
+            cache: some("exact"),
             prompt_name: some("refund"),
             prompt_version: some("2.1.0"),
             eval_id: some("nightly"),
@@ -264,10 +289,12 @@ mod tests {
             since: Some(Timestamp(1_777_142_531_482_123)),
             until: Some(NOW),
             cost_min: Some(NanoUsd(10_000_075)),
+            cost_max: Some(NanoUsd(20_000_000)),
             latency_ms_min: Some(1500),
+            latency_ms_max: Some(60_000),
             text: some("say \"hi\"  #1?"),
-            before: Some(id),
-            after: Some(id),
+            before: Some(TraceCursor::Call(id)),
+            after: Some(TraceCursor::Seq(77)),
             limit: 20,
         };
         let query = query_of(&filter);

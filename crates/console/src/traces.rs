@@ -1,7 +1,7 @@
 //! The list of calls: narrow it, read it, open one.
 
-use gauntlet_ports::TraceRow;
-use gauntlet_types::{CallId, Environment, Outcome};
+use gauntlet_ports::{TraceCursor, TraceFilter, TraceRow};
+use gauntlet_types::{Environment, NanoUsd, Outcome, Timestamp};
 use maud::{Markup, html};
 
 use crate::{
@@ -16,12 +16,17 @@ use crate::{
 const PREVIEW_MAX: usize = 90;
 /// Bytes for the previews of one page, so that 1000 rows asked for still make a page that opens at once.
 const PREVIEWS_ROOM: usize = 200_000;
+/// What a ready view calls slow, and what dear: ten seconds, ten cents.
+const SLOW_MS: u64 = 10_000;
+const DEAR: NanoUsd = NanoUsd(100_000_000);
 
 pub struct TracesView<'a> {
     pub query: &'a ListQuery,
     pub rows: &'a [TraceRow],
-    /// The last row's id, if there may be older ones.
-    pub next: Option<CallId>,
+    /// Where older ones begin, if there may be any.
+    pub next: Option<TraceCursor>,
+    /// Up to where was looked, if looking further would have taken too long.
+    pub looked_back_to: Option<Timestamp>,
     pub facets: Facets<'a>,
 }
 
@@ -43,6 +48,7 @@ pub fn traces(shell: &Shell, view: &TracesView) -> String {
         }
         (tabs(Tab::Calls))
         (form(view))
+        (ready(view))
         @for problem in view.query.problems.iter().take(5) {
             p.banner.warn role="alert" { "Not applied: " (Line(problem)) }
         }
@@ -53,7 +59,10 @@ pub fn traces(shell: &Shell, view: &TracesView) -> String {
                 section.panel.empty {
                     h2 { "No call matches" }
                     p {
-                        @if is_paged { "There is nothing older under this filter. " } @else {
+                        @if let Some(at) = view.looked_back_to {
+                            "Looked back to " (time(at, shell.now)) ". "
+                            a rel="next" href=(older(view)) { "Look further back →" } " "
+                        } @else if is_paged { "There is nothing older under this filter. " } @else {
                             "Widen the filter, or look at a longer time. "
                         }
                         a href=(paths::TRACES) { "Show all calls" }
@@ -66,10 +75,9 @@ pub fn traces(shell: &Shell, view: &TracesView) -> String {
                 @if is_paged {
                     a href=(view.query.link(|q| { q.filter.before = None; q.filter.after = None; })) { "← Newest" }
                 }
-                @if let Some(next) = view.next {
-                    a rel="next" href=(view.query.link(|q| { q.filter.before = Some(next); q.filter.after = None; })) {
-                        "Older →"
-                    }
+                @if view.next.is_some() {
+                    @if let Some(at) = view.looked_back_to { span.muted { "Looked back to " (time(at, shell.now)) ". " } }
+                    a rel="next" href=(older(view)) { "Older →" }
                 } @else { span.muted { "These are the oldest." } }
             }
         }
@@ -81,11 +89,18 @@ pub fn traces(shell: &Shell, view: &TracesView) -> String {
 pub enum Tab {
     Calls,
     Spans,
+    Sessions,
+    Users,
 }
 
-/// The two lists of traces.
+/// The lists of what was traced.
 pub fn tabs(here: Tab) -> Markup {
-    let tabs = [(Tab::Calls, paths::TRACES, "Calls"), (Tab::Spans, paths::SPANS, "Spans of applications")];
+    let tabs = [
+        (Tab::Calls, paths::TRACES, "Calls"),
+        (Tab::Spans, paths::SPANS, "Spans of applications"),
+        (Tab::Sessions, paths::SESSIONS, "Sessions"),
+        (Tab::Users, paths::USERS, "Users"),
+    ];
     html! {
         nav.tabs aria-label="Lists" {
             @for (tab, path, name) in tabs {
@@ -93,6 +108,39 @@ pub fn tabs(here: Tab) -> Markup {
             }
         }
     }
+}
+
+fn older(view: &TracesView) -> String {
+    view.query.link(|q| {
+        q.filter.before = view.next;
+        q.filter.after = None;
+    })
+}
+
+/// Views that are asked for often, each a change of the one that is shown.
+fn ready(view: &TracesView) -> Markup {
+    type Change = fn(&mut TraceFilter);
+    let views: [(&str, Change); 6] = [
+        ("Failed", |filter| filter.outcome = Some(Outcome::Failed)),
+        ("Slow", |filter| filter.latency_ms_min = Some(SLOW_MS)),
+        ("Dear", |filter| filter.cost_min = Some(DEAR)),
+        ("Blocked", |filter| filter.outcome = Some(Outcome::Blocked)),
+        ("Refused", |filter| filter.outcome = Some(Outcome::Refused)),
+        ("Cache hits", |filter| filter.cache = Some("exact".to_owned())),
+    ];
+    let here = view.query.link(first_page);
+    html! {
+        nav.ranges.ready aria-label="Ready views" {
+            @for (name, change) in views {
+                @let there = view.query.link(|q| { first_page(q); change(&mut q.filter); });
+                a aria-current=[(there == here).then_some("true")] href=(there) { (name) }
+            }
+        }
+    }
+}
+
+fn first_page(query: &mut ListQuery) {
+    (query.filter.before, query.filter.after) = (None, None);
 }
 
 fn form(view: &TracesView) -> Markup {
@@ -108,6 +156,10 @@ fn form(view: &TracesView) -> Markup {
     };
     let rare = [
         ("session", "Session", shown(filter.session.clone())),
+        ("provider", "Provider", shown(filter.provider.clone())),
+        ("tag", "Tag", shown(filter.tag.clone())),
+        ("status", "Status", shown(filter.status.map(|status| status.to_string()))),
+        ("cache", "Cache (off, miss, exact)", shown(filter.cache.clone())),
         ("prompt_name", "Prompt", shown(filter.prompt_name.clone())),
         ("prompt_version", "Prompt version", shown(filter.prompt_version.clone())),
         ("error", "Error code", shown(filter.error.clone())),
@@ -115,16 +167,19 @@ fn form(view: &TracesView) -> Markup {
         ("key", "Key", shown(filter.key.clone())),
         ("eval_id", "Eval", shown(filter.eval_id.clone())),
         ("app_sha", "App commit", shown(filter.app_sha.clone())),
+        ("id", "Request id", shown(filter.id.map(|id| id.to_string()))),
         ("trace_id", "Trace id", shown(filter.trace_id.map(|id| id.to_string()))),
         ("cost_min", "Cost from (USD)", shown(filter.cost_min.map(|cost| cost.to_string()))),
+        ("cost_max", "Cost to (USD)", shown(filter.cost_max.map(|cost| cost.to_string()))),
         ("latency_ms_min", "Latency from (ms)", shown(filter.latency_ms_min.map(|ms| ms.to_string()))),
+        ("latency_ms_max", "Latency to (ms)", shown(filter.latency_ms_max.map(|ms| ms.to_string()))),
     ];
     let bounds = [("since", "From (UTC)", at(filter.since)), ("until", "Until (UTC)", at(filter.until))];
     let rare_set = rare.iter().chain(&bounds).filter(|(_, _, value)| !value.is_empty()).count();
     html! {
         form.filter.panel method="get" action=(paths::TRACES) role="search" aria-label="Filter calls" data-lean {
             div.fields {
-                (field("text", "Text", filter.text.as_deref().unwrap_or_default(), Kind::Search))
+                (field("text", "Words, \"a phrase\", begin*, -without, or r_…", filter.text.as_deref().unwrap_or_default(), Kind::Search))
                 (choice("route", "Route", filter.route.as_deref(), view.facets.routes))
                 (choice("model", "Model", filter.model.as_deref(), view.facets.models))
                 (choice("tenant", "Tenant", filter.tenant.as_deref(), view.facets.tenants))
@@ -134,7 +189,7 @@ fn form(view: &TracesView) -> Markup {
                 (choice("environment", "Environment", filter.environment.as_deref(), &environments))
             }
             details open[rare_set > 0] {
-                summary { "More" @if rare_set > 0 { span.pill { (rare_set) } } }
+                summary { "More filters" @if rare_set > 0 { span.pill { (rare_set) } } }
                 div.fields {
                     @for (name, label, value) in &rare { (field(name, label, value, Kind::Text)) }
                     @for (name, label, value) in &bounds { (field(name, label, value, Kind::Time)) }

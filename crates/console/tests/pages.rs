@@ -5,7 +5,7 @@ mod whole;
 
 use gauntlet_console::{tree::Tree, *};
 use gauntlet_ports::{
-    Event, EventKind, Kill, KillKind, Overview, OverviewRow, Severity, SpendRow, TraceFilter,
+    Event, EventKind, Kill, KillKind, Overview, OverviewRow, Severity, SpendRow, TraceCursor, TraceFilter,
 };
 use gauntlet_types::{
     Attempt, AttemptEnd, CallId, Day, Measure, NanoUsd, PromptRef, Target, Timestamp, ToolCall,
@@ -37,7 +37,16 @@ fn overview_of(today: &Overview, budgets: Vec<BudgetLine>, kills: &[Kill], shell
 
 fn list(query: &str, rows: &[gauntlet_ports::TraceRow], facets: Facets) -> String {
     let query = filter_from_query(query, sample::NOW);
-    traces(&SHELL, &TracesView { query: &query, rows, next: rows.last().map(|row| row.id), facets })
+    traces(
+        &SHELL,
+        &TracesView {
+            query: &query,
+            rows,
+            next: rows.last().map(|row| TraceCursor::Call(row.id)),
+            looked_back_to: None,
+            facets,
+        },
+    )
 }
 
 fn page_of(call: &gauntlet_ports::StoredCall) -> String {
@@ -380,7 +389,7 @@ fn no_field_of_a_list_or_an_overview_gets_out_of_its_place() {
         text: some(),
         session: some(),
         decision: some(),
-        before: Some(rows[3].id),
+        before: Some(TraceCursor::Call(rows[3].id)),
         ..TraceFilter::default()
     };
     let values = [some().unwrap()];

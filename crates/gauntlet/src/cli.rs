@@ -1,8 +1,12 @@
 //! The command line, as clap reads it. What each command does is in `command/`.
 
+mod filter;
+
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand};
+
+pub use filter::{Filter, SpanFilter};
 
 /// One binary between your applications and their language models.
 ///
@@ -225,92 +229,6 @@ pub struct Kill {
     pub list: bool,
 }
 
-/// Narrows a list of traces; all that are given must hold.
-#[derive(Args, Default)]
-pub struct Filter {
-    #[arg(long)]
-    pub tenant: Option<String>,
-    #[arg(long)]
-    pub team: Option<String>,
-    #[arg(long)]
-    pub user: Option<String>,
-    #[arg(long)]
-    pub session: Option<String>,
-    #[arg(long)]
-    pub route: Option<String>,
-    #[arg(long)]
-    pub model: Option<String>,
-    #[arg(long)]
-    pub key: Option<String>,
-    #[arg(long)]
-    pub env: Option<String>,
-    /// ok, canned, refused, blocked, failed, cancelled or interrupted
-    #[arg(long)]
-    pub outcome: Option<String>,
-    /// Stable error code, such as budget_exceeded
-    #[arg(long)]
-    pub error: Option<String>,
-    /// allow, flag, redact or block
-    #[arg(long)]
-    pub decision: Option<String>,
-    #[arg(long)]
-    pub prompt: Option<String>,
-    #[arg(long)]
-    pub prompt_version: Option<String>,
-    #[arg(long)]
-    pub eval_id: Option<String>,
-    #[arg(long)]
-    pub app_sha: Option<String>,
-    #[arg(long)]
-    pub trace_id: Option<String>,
-    /// From then on: 2026-11-21, 2026-11-21T08:00:00Z, or 15m, 2h, 7d ago
-    #[arg(long)]
-    pub since: Option<String>,
-    #[arg(long)]
-    pub until: Option<String>,
-    /// Cost in USD at least
-    #[arg(long)]
-    pub min_cost: Option<String>,
-    /// Latency in milliseconds at least
-    #[arg(long)]
-    pub min_latency: Option<u64>,
-    /// Part of the input or output, redacted as it is stored
-    #[arg(long)]
-    pub text: Option<String>,
-}
-
-/// Narrows a list of spans; all that are given must hold.
-#[derive(Args, Default)]
-pub struct SpanFilter {
-    #[arg(long)]
-    pub trace_id: Option<String>,
-    #[arg(long)]
-    pub tenant: Option<String>,
-    #[arg(long)]
-    pub user: Option<String>,
-    #[arg(long)]
-    pub session: Option<String>,
-    /// The application's `service.name`
-    #[arg(long)]
-    pub service: Option<String>,
-    /// llm, embedding, chain, retriever, reranker, tool, agent, guardrail, evaluator, prompt or other
-    #[arg(long)]
-    pub kind: Option<String>,
-    #[arg(long)]
-    pub name: Option<String>,
-    /// Only those that name no parent
-    #[arg(long)]
-    pub roots: bool,
-    /// Only those that failed
-    #[arg(long)]
-    pub errors: bool,
-    /// From then on: 2026-11-21, 2026-11-21T08:00:00Z, or 15m, 2h, 7d ago
-    #[arg(long)]
-    pub since: Option<String>,
-    #[arg(long)]
-    pub until: Option<String>,
-}
-
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     Jsonl,
@@ -321,6 +239,20 @@ pub enum Format {
 pub enum Trace {
     /// Newest first
     List {
+        #[command(flatten)]
+        filter: Filter,
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// Conversations, newest activity first
+    Sessions {
+        #[command(flatten)]
+        filter: Filter,
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// Users of applications, newest activity first
+    Users {
         #[command(flatten)]
         filter: Filter,
         #[arg(long, default_value_t = 20)]

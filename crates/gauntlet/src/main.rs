@@ -6,6 +6,7 @@ mod clock;
 mod command;
 mod config_dir;
 mod export;
+mod indexing;
 mod keeping;
 mod parquet;
 mod reach;

@@ -33,7 +33,7 @@ use crate::{
     cli::Place,
     clock::SystemClock,
     config_dir::{self, ConfigDir},
-    export, keeping, sharing,
+    export, indexing, keeping, sharing,
     stores::{Stores, Use},
 };
 
@@ -357,6 +357,7 @@ pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> R
     });
     alerts::send_in_background(live.clone(), crossed)?;
     keeping::in_background(&live)?;
+    indexing::begin(&live)?;
     Ok(Started { live, admin, recovered, warnings, new_token, local_token, sharing, replica })
 }
 

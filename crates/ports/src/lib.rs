@@ -7,6 +7,7 @@ pub mod clock;
 pub mod control;
 pub mod crash;
 pub mod events;
+pub mod groups;
 pub mod keep;
 pub mod shared;
 pub mod spool;
@@ -20,6 +21,7 @@ pub use bills::{
 pub use clock::Clock;
 pub use control::{ControlError, ControlStore, Kill, KillKind, StoredKey, StoredPrompt};
 pub use events::{Event, EventFilter, EventKind, Severity};
+pub use groups::{GroupBy, GroupPage, GroupRow};
 pub use keep::Cut;
 pub use shared::{
     BudgetAsk, BudgetGrant, Exchange, Exchanged, RateAsk, RateGrant, ReplicaLine, SharedError, SharedState,
@@ -28,7 +30,7 @@ pub use shared::{
 pub use spool::{Observer, Spool, SpoolError, Texts};
 pub use trace_store::{
     Arrived, BudgetSpent, Grain, Overview, OverviewRow, SpanCursor, SpanFilter, SpanRow, SpoolPosition,
-    StoreError, StoredCall, StoredSpan, TraceFilter, TraceRow, TraceStore,
+    StoreError, StoredCall, StoredSpan, TraceCursor, TraceFilter, TracePage, TraceRow, TraceStore,
 };
 pub use upstream::{
     Endpoint, EndpointKind, Sim, Upstream, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest,

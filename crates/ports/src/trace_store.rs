@@ -1,5 +1,7 @@
 //! Where records rest: appended by the drainer in batches, read by pages, bills and the command line.
 
+use std::{fmt, str::FromStr};
+
 use bytes::Bytes;
 use gauntlet_types::{
     CallId, CallRecord, Charge, Day, Name, NanoUsd, Outcome, SpanId, SpanKind, SpanRecord, Timestamp, TraceId,
@@ -106,10 +108,43 @@ pub enum StoreError {
     Newer { path: String, found: i64, known: i64 },
 }
 
+/// A place in the list of calls, which goes by the order of their arrival in the store.
+///
+/// Written as `r_…` (a call) or as a plain number (its place, as [`TracePage::next`] gives it).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum TraceCursor {
+    /// Order of arrival, as [`TraceRow::seq`] says it.
+    Seq(i64),
+    Call(CallId),
+}
+
+impl fmt::Display for TraceCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TraceCursor::Seq(seq) => write!(f, "{seq}"),
+            TraceCursor::Call(id) => write!(f, "{id}"),
+        }
+    }
+}
+
+impl FromStr for TraceCursor {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<TraceCursor, ()> {
+        match text.parse() {
+            Ok(seq) => Ok(TraceCursor::Seq(seq)),
+            Err(_) => text.parse().map(TraceCursor::Call).map_err(|_| ()),
+        }
+    }
+}
+
 /// Narrows a list of traces. Every field that is set must hold; texts compare exactly unless said otherwise.
 #[derive(Clone, Default, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TraceFilter {
+    /// One call, by its request id.
+    pub id: Option<CallId>,
     pub tenant: Option<String>,
     pub team: Option<String>,
     pub user: Option<String>,
@@ -117,12 +152,17 @@ pub struct TraceFilter {
     pub route: Option<String>,
     /// The model asked for, or the target's model.
     pub model: Option<String>,
+    pub provider: Option<String>,
     pub key: Option<String>,
+    pub tag: Option<String>,
     pub environment: Option<String>,
     pub outcome: Option<Outcome>,
+    /// The HTTP status that the caller got.
+    pub status: Option<u16>,
     /// Stable error code.
     pub error: Option<String>,
     pub decision: Option<String>,
+    pub cache: Option<String>,
     pub prompt_name: Option<String>,
     pub prompt_version: Option<String>,
     pub eval_id: Option<String>,
@@ -131,21 +171,82 @@ pub struct TraceFilter {
     pub since: Option<Timestamp>,
     pub until: Option<Timestamp>,
     pub cost_min: Option<NanoUsd>,
+    /// Included, as `cost_min` is.
+    pub cost_max: Option<NanoUsd>,
     pub latency_ms_min: Option<u64>,
-    /// Part of the shown input or output, in any case (ASCII).
+    pub latency_ms_max: Option<u64>,
+    /// Words that all occur in the input or the answer, in any case and with or without accents: `word`, `"a phrase"`,
+    /// `begin*`, `-without`. Nothing typed here is a mistake; see `docs/finding.md`.
     pub text: Option<String>,
-    /// Newest first, strictly older than this call: the last row of the page before.
-    pub before: Option<CallId>,
-    /// Oldest first, strictly newer than this call: for following.
-    pub after: Option<CallId>,
+    /// Newest first, strictly before this place: `next` of the page before.
+    pub before: Option<TraceCursor>,
+    /// Oldest first, strictly after this place: for following.
+    pub after: Option<TraceCursor>,
     /// Rows wanted; 0 means 50, and more than 1000 is taken as 1000.
     pub limit: u32,
+}
+
+impl TraceFilter {
+    /// Whether a call passes, its place in the list and its texts aside: those are the store's to search.
+    pub fn fits(&self, record: &CallRecord) -> bool {
+        let is = |wanted: &Option<String>, have: Option<&str>| {
+            wanted.as_deref().is_none_or(|wanted| have == Some(wanted))
+        };
+        let (caller, prompt) = (&record.caller, record.prompt.as_ref());
+        let target = record.target.as_ref();
+        let model = |wanted: &String| {
+            *record.model_asked == **wanted || target.is_some_and(|target| *target.model == **wanted)
+        };
+        let us = |ms: u64| ms.saturating_mul(1000);
+        self.id.is_none_or(|id| id == record.id)
+            && is(&self.tenant, Some(&caller.tenant))
+            && is(&self.team, caller.team.as_deref())
+            && is(&self.user, caller.user.as_deref())
+            && is(&self.session, caller.session.as_deref())
+            && is(&self.route, Some(&record.route))
+            && self.model.as_ref().is_none_or(model)
+            && is(&self.provider, target.map(|target| &*target.provider))
+            && is(&self.key, caller.key.as_deref())
+            && self.tag.as_ref().is_none_or(|tag| caller.tags.iter().any(|have| **have == **tag))
+            && is(&self.environment, Some(caller.environment.as_str()))
+            && self.outcome.is_none_or(|outcome| outcome == record.outcome)
+            && self.status.is_none_or(|status| status == record.status)
+            && is(&self.error, record.error.map(|code| code.as_str()))
+            && is(&self.decision, Some(record.decision.as_str()))
+            && is(&self.cache, Some(record.cache.as_str()))
+            && is(&self.prompt_name, prompt.map(|prompt| &*prompt.name))
+            && is(&self.prompt_version, prompt.map(|prompt| &*prompt.version))
+            && is(&self.eval_id, caller.eval_id.as_deref())
+            && is(&self.app_sha, caller.app_sha.as_deref())
+            && self.trace_id.is_none_or(|id| id == record.trace_id)
+            && self.since.is_none_or(|at| record.started >= at)
+            && self.until.is_none_or(|at| record.started < at)
+            && self.cost_min.is_none_or(|least| record.cost >= least)
+            && self.cost_max.is_none_or(|most| record.cost <= most)
+            && self.latency_ms_min.is_none_or(|least| record.latency_us >= us(least))
+            && self.latency_ms_max.is_none_or(|most| record.latency_us <= us(most))
+    }
+}
+
+/// Part of a list of traces.
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
+pub struct TracePage {
+    pub rows: Vec<TraceRow>,
+    /// Where the list goes on; none at its end. A page may be short, or empty, and go on all the same: then looking further
+    /// would have taken too long.
+    pub next: Option<TraceCursor>,
+    /// Of a page that ended before it was full: calls that arrived up to here were looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looked_back_to: Option<Timestamp>,
 }
 
 /// A line of a list of traces.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TraceRow {
     pub id: CallId,
+    /// Order of arrival.
+    #[serde(default)]
+    pub seq: i64,
     pub trace_id: TraceId,
     pub started: Timestamp,
     pub tenant: Name,
@@ -230,7 +331,27 @@ pub trait TraceStore: Send + Sync {
     fn import(&self, batch: Arrived<'_>) -> Result<usize, StoreError>;
     fn spool_positions(&self) -> Result<Vec<SpoolPosition>, StoreError>;
 
-    fn trace_find(&self, filter: &TraceFilter) -> Result<Vec<TraceRow>, StoreError>;
+    /// Calls by the order of their arrival, newest first (or oldest first with `after`). A call arrives when it has ended, so that a
+    /// long one stands beside those that ended with it, whenever it began. Takes some 50 ms at most, however rare what is looked for.
+    fn trace_find(&self, filter: &TraceFilter) -> Result<TracePage, StoreError>;
+    /// Calls that fit, newest first, up to `most`, however long it takes to look; and whether these are all.
+    fn trace_rows(&self, filter: &TraceFilter, most: usize) -> Result<(Vec<TraceRow>, bool), StoreError> {
+        let mut rows = Vec::new();
+        let mut asked = TraceFilter { limit: 0, after: None, ..filter.clone() };
+        loop {
+            let left = most.saturating_sub(rows.len());
+            asked.limit = u32::try_from(left.clamp(1, 1000)).unwrap_or(1);
+            let page = self.trace_find(&asked)?;
+            rows.extend(page.rows.into_iter().take(left));
+            asked.before = page.next;
+            if asked.before.is_none() || rows.len() >= most {
+                return Ok((rows, asked.before.is_none()));
+            }
+        }
+    }
+    /// Takes the oldest calls that the index does not have into it, about `limit` of them, and says how many; 0 where all are
+    /// in it. Without the index everything is found as well, but slower.
+    fn index_step(&self, limit: u32) -> Result<usize, StoreError>;
     fn trace_get(&self, id: CallId) -> Result<Option<StoredCall>, StoreError>;
 
     /// Spans of applications, newest first.

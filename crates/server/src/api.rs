@@ -11,7 +11,7 @@ use axum::{
     routing::{delete, get, post},
 };
 use futures_util::StreamExt;
-use gauntlet_ports::{KillKind, TraceFilter};
+use gauntlet_ports::{GroupBy, KillKind, TraceFilter};
 use gauntlet_types::{CallId, Code, Fault};
 use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::{
     admin::{Admin, NewKey, store_fault},
-    auth, bills, erase, error, moving, pages, replay, spans,
+    auth, bills, erase, error, groups, moving, pages, replay, spans,
 };
 
 /// Everything but the doors.
@@ -28,6 +28,8 @@ pub fn router(admin: Admin) -> Router {
         .route("/api/v1/traces", get(traces))
         .route("/api/v1/traces/tail", get(tail))
         .merge(moving::router())
+        .route("/api/v1/sessions", get(sessions))
+        .route("/api/v1/users", get(users))
         .route("/api/v1/traces/{id}", get(trace))
         .route("/api/v1/traces/{id}/replay", post(replay::replay))
         .route("/api/v1/overview", get(overview))
@@ -124,8 +126,29 @@ async fn traces(State(admin): State<Admin>, query: axum::extract::RawQuery) -> R
     };
     answer(admin, move |admin| {
         flush(admin);
-        let rows = admin.traces.trace_find(&filter).map_err(store_fault)?;
-        Ok(json!({"traces": rows}))
+        let page = admin.traces.trace_find(&filter).map_err(store_fault)?;
+        Ok(json!({"traces": page.rows, "next": page.next, "looked_back_to": page.looked_back_to}))
+    })
+    .await
+}
+
+async fn sessions(State(admin): State<Admin>, query: axum::extract::RawQuery) -> Response {
+    group_list(admin, query.0.as_deref(), GroupBy::Session, "sessions").await
+}
+
+async fn users(State(admin): State<Admin>, query: axum::extract::RawQuery) -> Response {
+    group_list(admin, query.0.as_deref(), GroupBy::User, "users").await
+}
+
+async fn group_list(admin: Admin, query: Option<&str>, by: GroupBy, name: &'static str) -> Response {
+    let filter = match filter(&admin, query) {
+        Ok(filter) => filter,
+        Err(why) => return fault(&why),
+    };
+    answer(admin, move |admin| {
+        flush(admin);
+        let page = groups::find(&*admin.traces, by, &filter).map_err(store_fault)?;
+        Ok(json!({name: page.rows, "next": page.next, "looked_back_to": page.looked_back_to}))
     })
     .await
 }
@@ -200,7 +223,7 @@ async fn tail(State(admin): State<Admin>, query: axum::extract::RawQuery) -> Res
     let lines = futures_util::stream::unfold(records, |mut records| async {
         records.recv().await.map(|one| (one, records))
     })
-    .filter(move |record| std::future::ready(pages::matches(&filter, record)))
+    .filter(move |record| std::future::ready(filter.fits(record)))
     .map(|record| sse::Event::default().json_data(&*record));
     Sse::new(lines).keep_alive(sse::KeepAlive::default()).into_response()
 }

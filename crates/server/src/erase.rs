@@ -151,7 +151,7 @@ impl Admin {
             (erased.calls, erased.spans) = (self.count_calls(calls)?, self.count_spans(spans)?);
             return Ok(erased);
         }
-        erased.calls = self.erase_calls(&calls)?;
+        erased.calls = self.erase_calls(calls.clone())?;
         erased.spans = self.erase_spans(&spans)?;
         self.traces.shrink(true).map_err(store_fault)?;
         if let Some(shared) = &self.shared {
@@ -162,15 +162,16 @@ impl Admin {
         Ok(erased)
     }
 
-    fn erase_calls(&self, filter: &TraceFilter) -> Result<u64, Fault> {
+    fn erase_calls(&self, mut filter: TraceFilter) -> Result<u64, Fault> {
         let mut count = 0;
         for _ in 0..ROUNDS_MAX {
-            let rows = self.traces.trace_find(filter).map_err(store_fault)?;
-            if rows.is_empty() {
+            let page = self.traces.trace_find(&filter).map_err(store_fault)?;
+            let cuts: Vec<_> = page.rows.iter().map(|row| (row.id, Cut::Whole)).collect();
+            count += self.traces.cut(&cuts).map_err(store_fault)?;
+            filter.before = page.next;
+            if filter.before.is_none() {
                 break;
             }
-            let cuts: Vec<_> = rows.iter().map(|row| (row.id, Cut::Whole)).collect();
-            count += self.traces.cut(&cuts).map_err(store_fault)?;
         }
         Ok(count)
     }
@@ -191,10 +192,10 @@ impl Admin {
     fn count_calls(&self, mut filter: TraceFilter) -> Result<u64, Fault> {
         let mut count = 0;
         for _ in 0..ROUNDS_MAX {
-            let rows = self.traces.trace_find(&filter).map_err(store_fault)?;
-            count += rows.len() as u64;
-            filter.before = rows.last().map(|row| row.id);
-            if rows.len() < AT_ONCE as usize {
+            let page = self.traces.trace_find(&filter).map_err(store_fault)?;
+            count += page.rows.len() as u64;
+            filter.before = page.next;
+            if filter.before.is_none() {
                 break;
             }
         }

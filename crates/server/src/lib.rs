@@ -8,6 +8,7 @@ mod body;
 mod door;
 pub mod erase;
 pub mod error;
+mod groups;
 mod moving;
 pub mod otlp;
 mod pages;

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use gauntlet_ports::{
     Arrived, RecordQuery, SpanCursor, SpanFilter, StoreError, StoredCall, StoredSpan, TraceFilter,
 };
-use gauntlet_types::{CallId, CallRecord, Code, Fault, SpanRecord, Timestamp};
+use gauntlet_types::{CallRecord, Code, Fault, SpanRecord, Timestamp};
 use http::header;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
@@ -24,7 +24,6 @@ use tokio::sync::mpsc;
 use crate::{
     admin::{Admin, store_fault},
     api::{answer, fault, filter, flush},
-    pages,
 };
 
 /// Bytes of an import's request: the largest call is one line, and its texts may be written at twice their length.
@@ -220,7 +219,7 @@ fn scan(admin: &Admin, filter: &TraceFilter, out: &mut Out) -> Result<Result<(),
     let mut cursor = None;
     loop {
         let page = admin.traces.record_page(&query, cursor, PAGE)?;
-        for call in page.calls.iter().filter(|call| pages::matches(filter, &call.record)) {
+        for call in page.calls.iter().filter(|call| filter.fits(&call.record)) {
             if out.call(call)?.is_err() {
                 return Ok(Err(Gone));
             }
@@ -234,17 +233,18 @@ fn scan(admin: &Admin, filter: &TraceFilter, out: &mut Out) -> Result<Result<(),
 
 /// Calls that an index or their shown texts find, newest first.
 fn find(admin: &Admin, filter: &TraceFilter, out: &mut Out) -> Result<Result<(), Gone>, StoreError> {
-    let mut before: Option<CallId> = None;
+    let mut asked = TraceFilter { after: None, before: None, limit: PAGE, ..filter.clone() };
     loop {
-        let page = TraceFilter { after: None, before, limit: PAGE, ..filter.clone() };
-        let rows = admin.traces.trace_find(&page)?;
-        let Some(last) = rows.last() else { return Ok(Ok(())) };
-        before = Some(last.id);
-        for row in &rows {
+        let page = admin.traces.trace_find(&asked)?;
+        for row in &page.rows {
             let Some(call) = admin.traces.trace_get(row.id)? else { continue };
             if out.call(&call)?.is_err() {
                 return Ok(Err(Gone));
             }
+        }
+        asked.before = page.next;
+        if asked.before.is_none() {
+            return Ok(Ok(()));
         }
     }
 }

@@ -9,9 +9,9 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use gauntlet_console::{self as console, Facets, OverviewView, Shell, TracesView};
-use gauntlet_ports::{EventFilter, Grain, KillKind, Overview, TraceFilter};
-use gauntlet_types::{CallRecord, Fault, Timestamp};
+use gauntlet_console::{self as console, Facets, GroupsView, OverviewView, Shell, TracesView};
+use gauntlet_ports::{EventFilter, Grain, GroupBy, KillKind, Overview};
+use gauntlet_types::{CallId, Fault, Timestamp};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::{
     admin::{Admin, Books, store_fault},
     api::{blocking, flush, problems},
     auth::Token,
-    error,
+    error, groups,
 };
 
 /// Nothing from elsewhere, nothing inline: text of models and callers stays data even if escaping had a hole.
@@ -34,6 +34,8 @@ pub(crate) fn guarded() -> Router<Admin> {
         .route("/traces", get(traces))
         .merge(bills::router())
         .merge(spans::router())
+        .route("/sessions", get(sessions))
+        .route("/users", get(users))
         .route("/kills/undo", post(kill_undo))
         .route("/logout", post(logout))
 }
@@ -164,29 +166,58 @@ fn budget_lines(books: Books) -> Vec<console::BudgetLine> {
 async fn traces(State(admin): State<Admin>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
     let frame = Frame::new(&admin, &headers);
     let asked_for = console::filter_from_query(query.as_deref().unwrap_or(""), admin.now());
-    let filter = &asked_for.filter;
-    let asked = filter.clone();
+    // A request id in the search box is the call itself.
+    let wanted_id = asked_for.filter.text.as_deref().filter(|text| text.starts_with("r_"));
+    if let Some(id) = wanted_id.and_then(|text| text.parse::<CallId>().ok()) {
+        return Redirect::to(&console::paths::trace(id)).into_response();
+    }
+    let asked = asked_for.filter.clone();
     let found = blocking(&admin, move |admin| {
         flush(admin);
-        let rows = admin.traces.trace_find(&asked).map_err(store_fault)?;
+        let found = admin.traces.trace_find(&asked).map_err(store_fault)?;
         let (_, week) = overviews(admin)?;
-        Ok((rows, week))
+        Ok((found, week))
     });
-    let (rows, week) = match found.await {
+    let (found, week) = match found.await {
         Ok(found) => found,
         Err(fault) => return frame.fault(&fault),
     };
-    let wanted = if filter.limit == 0 { 50 } else { filter.limit.min(1000) } as usize;
     let names =
         |rows: &[gauntlet_ports::OverviewRow]| rows.iter().map(|row| row.name.clone()).collect::<Vec<_>>();
     let (routes, models, tenants) = (names(&week.by_route), names(&week.by_model), names(&week.by_tenant));
     let view = TracesView {
         query: &asked_for,
-        rows: &rows,
-        next: rows.last().filter(|_| rows.len() >= wanted).map(|row| row.id),
+        rows: &found.rows,
+        next: found.next,
+        looked_back_to: found.looked_back_to,
         facets: Facets { routes: &routes, models: &models, tenants: &tenants },
     };
     page(StatusCode::OK, console::traces(&frame.shell(), &view))
+}
+
+async fn sessions(State(admin): State<Admin>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+    group_list(admin, &headers, query, GroupBy::Session).await
+}
+
+async fn users(State(admin): State<Admin>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+    group_list(admin, &headers, query, GroupBy::User).await
+}
+
+async fn group_list(admin: Admin, headers: &HeaderMap, query: Option<String>, by: GroupBy) -> Response {
+    let frame = Frame::new(&admin, headers);
+    let asked_for = console::filter_from_query(query.as_deref().unwrap_or(""), admin.now());
+    let filter = asked_for.filter.clone();
+    let found = blocking(&admin, move |admin| {
+        flush(admin);
+        groups::find(&*admin.traces, by, &filter).map_err(store_fault)
+    });
+    match found.await {
+        Ok(found) => {
+            let view = GroupsView { by, query: &asked_for, page: &found };
+            page(StatusCode::OK, console::groups(&frame.shell(), &view))
+        }
+        Err(fault) => frame.fault(&fault),
+    }
 }
 
 #[derive(Deserialize)]
@@ -260,36 +291,6 @@ pub(crate) fn escape_query(text: &str) -> String {
             other => format!("%{other:02X}"),
         })
         .collect()
-}
-
-/// Whether a live record passes the filter of `trace tail`; times and texts are the store's to search.
-pub(crate) fn matches(filter: &TraceFilter, record: &CallRecord) -> bool {
-    let is = |wanted: &Option<String>, have: Option<&str>| {
-        wanted.as_deref().is_none_or(|wanted| have == Some(wanted))
-    };
-    let caller = &record.caller;
-    let model = |wanted: &String| {
-        *record.model_asked == **wanted
-            || record.target.as_ref().is_some_and(|target| *target.model == **wanted)
-    };
-    is(&filter.tenant, Some(&caller.tenant))
-        && is(&filter.team, caller.team.as_deref())
-        && is(&filter.user, caller.user.as_deref())
-        && is(&filter.session, caller.session.as_deref())
-        && is(&filter.key, caller.key.as_deref())
-        && is(&filter.route, Some(&record.route))
-        && is(&filter.environment, Some(caller.environment.as_str()))
-        && is(&filter.error, record.error.map(|code| code.as_str()))
-        && is(&filter.decision, Some(record.decision.as_str()))
-        && is(&filter.prompt_name, record.prompt.as_ref().map(|prompt| &*prompt.name))
-        && is(&filter.prompt_version, record.prompt.as_ref().map(|prompt| &*prompt.version))
-        && is(&filter.eval_id, caller.eval_id.as_deref())
-        && is(&filter.app_sha, caller.app_sha.as_deref())
-        && filter.cost_min.is_none_or(|least| record.cost >= least)
-        && filter.latency_ms_min.is_none_or(|least| record.latency_us >= least.saturating_mul(1000))
-        && filter.model.as_ref().is_none_or(model)
-        && filter.outcome.is_none_or(|outcome| outcome == record.outcome)
-        && filter.trace_id.is_none_or(|id| id == record.trace_id)
 }
 
 #[cfg(test)]

@@ -74,11 +74,11 @@ pub(crate) fn whole(admin: &Admin, trace: TraceId) -> Result<Whole, Fault> {
             break;
         }
     }
-    let filter = TraceFilter { trace_id: Some(trace), limit: 1_000, ..TraceFilter::default() };
-    let rows = admin.traces.trace_find(&filter).map_err(store_fault)?;
-    is_all &= rows.len() <= CALLS_MAX;
+    let filter = TraceFilter { trace_id: Some(trace), ..TraceFilter::default() };
+    let (rows, are_all) = admin.traces.trace_rows(&filter, CALLS_MAX).map_err(store_fault)?;
+    is_all &= are_all;
     let mut calls = Vec::new();
-    for row in rows.iter().rev().take(CALLS_MAX) {
+    for row in rows.iter().rev() {
         calls.extend(admin.traces.trace_get(row.id).map_err(store_fault)?.map(|call| call.record));
     }
     Ok(Whole { spans, calls, is_all })

@@ -1,10 +1,15 @@
 //! Measures the trace store: rate and CPU of appends, size on disk, time of the usual questions.
 //!
 //! `cargo run --release -p gauntlet-store --example ingest -- [calls] [batch] [days]`, 200,000 and 500 unless told, 200 a
-//! second; `--spans` measures spans of applications instead (1.3 KB, eight a trace); `--store postgres://…` measures a Postgres instead, an empty one. With days the calls are spread over so many, for bills of months. The texts are
+//! second; `--spans` measures spans of applications instead (1.3 KB, eight a trace); `--find` indexes calls afterwards and asks
+//! what people look for; `--short` makes texts a twentieth as long. `--store postgres://…` measures a Postgres instead, an
+//! empty one. With days the calls are spread over so many, for bills of months. The texts are
 //! varied English-like chat bodies (2.1 KB in, 1.4 KB out), made before the clock starts; CPU time is this thread's, from
 //! `/proc/thread-self/schedstat`, so it leaves out what the kernel does elsewhere (write-back), and checkpoints are run
 //! and counted on this thread as well.
+
+#[path = "parts/find.rs"]
+mod find;
 
 use std::{
     fmt::Write,
@@ -16,7 +21,7 @@ use std::{
 
 use gauntlet_ports::{
     Arrived, Correction, Grain, RecordQuery, Repricing, SpanFilter, SpendBy, SpendQuery, SpoolPosition,
-    StoredCall, StoredSpan, TraceFilter, TraceStore,
+    StoredCall, StoredSpan, TraceCursor, TraceFilter, TraceStore,
 };
 use gauntlet_store::{Database, PostgresTraces, SpentBy, SqliteTraces};
 use gauntlet_types::{
@@ -38,6 +43,11 @@ fn main() {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
     let is_spans = words.iter().position(|word| word == "--spans").map(|at| words.remove(at)).is_some();
     let url = words.iter().position(|word| word == "--store").map(|at| words.drain(at..at + 2).nth(1));
+    let mut flag = |name: &str| {
+        let at = words.iter().position(|word| word == name);
+        at.map(|at| words.remove(at)).is_some()
+    };
+    let (asks, is_short) = (flag("--find"), flag("--short"));
     let mut arguments = words.into_iter().map(|text| text.parse().expect("a number"));
     let calls: usize = arguments.next().unwrap_or(200_000);
     let batch: usize = arguments.next().unwrap_or(500);
@@ -46,7 +56,7 @@ fn main() {
     let path = folder.path().join("gauntlet.db");
     let (store, sqlite) = open(&path, url.flatten());
     let apart_us = days.map_or(APART_US, |days| (days * 86_400_000_000 / calls.max(1)) as i64);
-    let mut maker = Maker::new(apart_us);
+    let mut maker = Maker::new(apart_us, if is_short { 20 } else { 1 });
     if is_spans {
         return spans(&*store, sqlite.as_deref(), &mut maker, calls, batch, &path);
     }
@@ -76,6 +86,11 @@ fn main() {
         us(checkpoint_cpu, calls)
     );
     println!("  {} bytes a call on disk; resident {} KiB", size as usize / calls, resident_kib());
+    if asks {
+        find::index(&*store, sqlite.as_deref(), &path, calls);
+        find::questions(&*store, &maker);
+        return;
+    }
     questions(&*store, &maker);
     println!("  resident after questions {} KiB", resident_kib());
 }
@@ -135,7 +150,7 @@ fn open(path: &Path, url: Option<String>) -> (Arc<dyn TraceStore>, Option<Arc<Sq
 
 fn questions(store: &dyn TraceStore, maker: &Maker) {
     let find = |what: &str, filter: TraceFilter| {
-        time(what, || store.trace_find(&filter).expect("found").len());
+        time(what, || store.trace_find(&filter).expect("found").rows.len());
     };
     let none = TraceFilter::default;
     find("newest 50", none());
@@ -146,8 +161,8 @@ fn questions(store: &dyn TraceStore, maker: &Maker) {
     find("failed", TraceFilter { outcome: Some(Outcome::Failed), ..none() });
     find("dearer than any", TraceFilter { cost_min: Some(NanoUsd(i64::MAX)), ..none() });
     find("a text that is nowhere", TraceFilter { text: Some("xyzzy plugh".into()), ..none() });
-    find("before a call", TraceFilter { before: Some(maker.a_call), ..none() });
-    find("after a call", TraceFilter { after: Some(maker.a_call), ..none() });
+    find("before a call", TraceFilter { before: Some(TraceCursor::Call(maker.a_call)), ..none() });
+    find("after a call", TraceFilter { after: Some(TraceCursor::Call(maker.a_call)), ..none() });
     time("one whole call", || usize::from(store.trace_get(maker.a_call).expect("read").is_some()));
     let (from, to) = (Timestamp(START), Timestamp(maker.latest));
     let query = |by: &[SpendBy]| SpendQuery {
@@ -245,14 +260,24 @@ struct Maker {
     a_trace: TraceId,
     latest: i64,
     apart_us: i64,
+    /// Texts are so many times shorter.
+    shorter: usize,
 }
 
 impl Maker {
-    fn new(apart_us: i64) -> Maker {
+    fn new(apart_us: i64, shorter: usize) -> Maker {
         let mut rng = fastrand::Rng::with_seed(7);
         let syllable = |rng: &mut fastrand::Rng| SYLLABLES[rng.usize(..SYLLABLES.len())];
         let words = (0..3000).map(|_| (0..rng.usize(1..5)).map(|_| syllable(&mut rng)).collect()).collect();
-        Maker { rng, words, a_call: CallId(uuid::Uuid::nil()), a_trace: TraceId(0), latest: 0, apart_us }
+        Maker {
+            rng,
+            words,
+            a_call: CallId(uuid::Uuid::nil()),
+            a_trace: TraceId(0),
+            latest: 0,
+            apart_us,
+            shorter,
+        }
     }
 
     /// Some far more often than others, as users and models are.
@@ -262,6 +287,7 @@ impl Maker {
     }
 
     fn prose(&mut self, bytes: usize) -> String {
+        let bytes = bytes / self.shorter;
         let mut text = String::with_capacity(bytes + 16);
         while text.len() < bytes {
             // Frequent words first, as in any language; a number now and then, which does not repeat.

@@ -12,6 +12,7 @@ pub mod conformance;
 mod control;
 mod error;
 mod file;
+mod finding;
 pub mod moving;
 mod pool;
 mod postgres;
@@ -24,5 +25,6 @@ mod traces;
 
 pub use control::SqliteControl;
 pub use error::OpenError;
+pub use finding::walk::Patience;
 pub use postgres::{Database, PostgresControl, PostgresTraces, SpentBy};
 pub use traces::SqliteTraces;

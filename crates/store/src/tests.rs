@@ -1,5 +1,7 @@
 //! The suites against SQLite, and what is SQLite's alone: files, crashes, plain SQL.
 
+mod indexing;
+
 use std::{
     fs,
     io::{BufRead, BufReader},
@@ -16,9 +18,12 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::{
-    OpenError, SqliteControl, SqliteTraces,
+    OpenError, Patience, SqliteControl, SqliteTraces,
     conformance::{self, sample},
 };
+
+/// Looks at as little as can be, so that pages end at every place.
+pub(crate) const HASTY: Patience = Patience { time: std::time::Duration::ZERO, rows_min: 0 };
 
 /// Keeps the folders of stores until the test is over.
 #[derive(Default)]
@@ -39,6 +44,17 @@ fn sqlite_traces_conform() {
     conformance::trace_store(&|| -> Arc<dyn TraceStore> {
         Arc::new(SqliteTraces::open(folders.file("gauntlet.db")).unwrap())
     });
+}
+
+#[test]
+fn sqlite_finds_what_a_naive_search_finds() {
+    let folders = Folders::default();
+    for patience in [Patience::default(), HASTY] {
+        let make = || -> Arc<dyn TraceStore> {
+            Arc::new(SqliteTraces::open(folders.file("gauntlet.db")).unwrap().with_patience(patience))
+        };
+        conformance::finding(&make, 12);
+    }
 }
 
 #[test]
@@ -76,7 +92,6 @@ fn a_batch_that_fails_leaves_nothing_half() {
     // Each step of a batch fails in turn; the last one stands for a disk that is full at the very end.
     let tables = [
         "payload",
-        "trace_marks",
         "spans",
         "span_payload",
         "span_marks",
@@ -113,7 +128,6 @@ fn counts(path: &Path) -> Vec<i64> {
         count("select coalesce(sum(length(marks)) / 20, 0) from span_marks"),
         count("select coalesce(sum(calls), 0) from rollup_hour"),
         count("select coalesce(sum(calls), 0) from rollup_day"),
-        count("select coalesce(sum(length(marks)) / 20, 0) from trace_marks"),
         count("select coalesce(sum(cost_nano), 0) from llm_traces"),
         count("select coalesce(sum(cost_nano), 0) from rollup_day"),
         count("select coalesce(sum(spent_nano), 0) from budgets where scope = 'model_daily'"),
@@ -167,11 +181,11 @@ fn a_killed_process_leaves_whole_batches() {
         let found = counts(&path);
         let calls = found[0];
         assert!(calls >= (round * 7 + 1) * 50, "what was reported is there");
-        assert_eq!(found[1..4], [calls; 3], "rows, roll-ups and marks agree");
-        assert_eq!(found[4..7], [calls * 1_500_000; 3], "and so does the money");
-        assert_eq!(found[7], calls, "and the spool's position");
+        assert_eq!(found[3..5], [calls; 2], "rows and roll-ups agree");
+        assert_eq!(found[5..8], [calls * 1_500_000; 3], "and so does the money");
+        assert_eq!(found[8], calls, "and the spool's position");
         let store = SqliteTraces::open(&path).unwrap();
-        let newest = store.trace_find(&TraceFilter::default()).unwrap();
+        let newest = store.trace_find(&TraceFilter::default()).unwrap().rows;
         assert!(newest.iter().all(|row| store.trace_get(row.id).unwrap().is_some()));
     }
 }
@@ -231,7 +245,10 @@ fn checkpoints_run_beside_readers_and_bound_the_log() {
     store.append(Arrived::calls(&[sample::call(999, 0)]), &[]).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().len(), whole, "a commit does not checkpoint");
     store.checkpoint().unwrap();
-    assert_eq!(store.trace_find(&TraceFilter { limit: 1000, ..TraceFilter::default() }).unwrap().len(), 301);
+    assert_eq!(
+        store.trace_find(&TraceFilter { limit: 1000, ..TraceFilter::default() }).unwrap().rows.len(),
+        301
+    );
 }
 
 #[test]

@@ -16,7 +16,7 @@ use flate2::{Compression, write::GzEncoder};
 use gauntlet_ports::{
     Arrived, BudgetSpent, Correction, Cut, Grain, Overview, Reconciliation, RecordCursor, RecordPage,
     RecordQuery, Repricing, SpanFilter, SpanRow, SpendQuery, SpendRow, Spool, SpoolPosition, StoreError,
-    StoredCall, StoredSpan, TraceFilter, TraceRow, TraceStore,
+    StoredCall, StoredSpan, TraceFilter, TracePage, TraceStore,
 };
 use gauntlet_trace::{Drainer, DrainerConfig, Exporter, Exporters, FileSpool, Posted, SpoolLimits};
 use gauntlet_types::{CallId, Day, ExportProfile, SpanId, Timestamp, TraceId};
@@ -70,8 +70,12 @@ impl TraceStore for Nowhere {
     fn spool_positions(&self) -> Result<Vec<SpoolPosition>, StoreError> {
         Ok(vec![])
     }
-    fn trace_find(&self, _: &TraceFilter) -> Result<Vec<TraceRow>, StoreError> {
-        Ok(vec![])
+    fn trace_find(&self, _: &TraceFilter) -> Result<TracePage, StoreError> {
+        Ok(TracePage::default())
+    }
+
+    fn index_step(&self, _: u32) -> Result<usize, StoreError> {
+        Ok(0)
     }
     fn trace_get(&self, _: CallId) -> Result<Option<StoredCall>, StoreError> {
         Ok(None)

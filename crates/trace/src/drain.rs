@@ -272,6 +272,9 @@ impl Drainer {
     fn hand_over(&mut self) -> Result<(), StoreError> {
         let positions: Vec<SpoolPosition> = self.followers.values().filter_map(Follower::position).collect();
         gauntlet_ports::crash_point!("drain.read");
+        // Workers' spools are read one after the other; lists go by the order in which calls ended.
+        self.batch.calls[self.exported..]
+            .sort_by_key(|call| call.record.started.plus(Duration::from_micros(call.record.latency_us)));
         if let Some(exporters) = &self.exporters {
             // A batch that the store refuses comes again, perhaps longer.
             exporters.put(&self.batch.calls[self.exported..]);

@@ -21,7 +21,7 @@ const PAGE: u32 = 512;
 /// Pages of a job at once; what is left comes with the next pass.
 const PAGES_PER_PASS: u32 = 64;
 /// Calls and spans of one trace that are looked at for a reason to keep it.
-const TRACE_MAX: u32 = 1000;
+const TRACE_MAX: usize = 1000;
 /// Of a clock this far ahead nobody knows what it means.
 const AHEAD_MAX: std::time::Duration = std::time::Duration::from_secs(86_400);
 
@@ -277,9 +277,10 @@ impl Sampler<'_> {
         if let Some(known) = self.traces.get(&trace) {
             return Ok(*known);
         }
-        let filter = TraceFilter { trace_id: Some(trace), limit: TRACE_MAX, ..TraceFilter::default() };
-        let calls = self.store.trace_find(&filter)?;
-        let filter = SpanFilter { trace_id: Some(trace), limit: TRACE_MAX, ..SpanFilter::default() };
+        let filter = TraceFilter { trace_id: Some(trace), ..TraceFilter::default() };
+        let (calls, _) = self.store.trace_rows(&filter, TRACE_MAX)?;
+        let limit = TRACE_MAX as u32;
+        let filter = SpanFilter { trace_id: Some(trace), limit, ..SpanFilter::default() };
         let spans = self.store.span_find(&filter)?;
         let is_kept = calls.iter().any(|row| self.sampling.keeps_row(row))
             || spans.iter().any(|row| self.sampling.keeps_span(&row.record));

@@ -56,6 +56,11 @@ const AMBIENT_ALLOWED: &[(&str, &[&str], &str)] = &[
         "the time of an audit row, since not every change of the port carries its own",
     ),
     (
+        "crates/store/src/finding/walk.rs",
+        &["Instant::now"],
+        "how long a question may look, which decides where a page ends and never what is on it",
+    ),
+    (
         "crates/store/src/postgres/database.rs",
         &["Instant::now", "thread::Builder", "tokio::spawn"],
         "limits on answers, which no record shows; one thread and its tasks move the bytes of all connections, and end with the store",

@@ -156,6 +156,7 @@ pub fn rows() -> Vec<TraceRow> {
             let (input, output) = said[number as usize % said.len()];
             let outcome = outcomes[number as usize % outcomes.len()];
             TraceRow {
+                seq: 0,
                 id: id(1_000 - number),
                 trace_id: TraceId(u128::from(number)),
                 started: Timestamp(NOW.0 - i64::from(number) * 47_300_000),

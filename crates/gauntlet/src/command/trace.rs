@@ -29,12 +29,8 @@ pub fn run(place: &Place, command: Trace) -> Result<ExitCode> {
             return carry::import(place, &reach, &files, carry::Wanted { skip_bad, charge });
         }
         Trace::List { filter, limit } => {
-            let answer = reach.get(&format!("/api/v1/traces?{}", query(&filter, limit)))?;
-            if place.json {
-                show::json(&answer["traces"]);
-            } else {
-                list(answer["traces"].as_array().map_or(&[][..], Vec::as_slice));
-            }
+            let rows = rows(&reach, &filter, limit)?;
+            if place.json { show::json(&rows.into()) } else { list(&rows) }
         }
         Trace::Show { id } if tree::is_trace_id(&id) => {
             if let Err(error) = tree::run(&reach, place, &id) {
@@ -44,6 +40,8 @@ pub fn run(place: &Place, command: Trace) -> Result<ExitCode> {
             }
         }
         Trace::Spans { filter, limit } => tree::spans(&reach, place, &filter, limit)?,
+        Trace::Sessions { filter, limit } => groups(&reach, place, "sessions", &query(&filter, limit))?,
+        Trace::Users { filter, limit } => groups(&reach, place, "users", &query(&filter, limit))?,
         Trace::Show { id } => {
             let call = reach.get(&format!("/api/v1/traces/{}", escape(&id)))?;
             if place.json { show::json(&call) } else { one(&call) }
@@ -54,8 +52,7 @@ pub fn run(place: &Place, command: Trace) -> Result<ExitCode> {
             if place.json { show::json(&answer) } else { replayed(&answer) }
         }
         Trace::Tail { filter, follow, lines } => {
-            let answer = reach.get(&format!("/api/v1/traces?{}", query(&filter, lines)))?;
-            for row in answer["traces"].as_array().into_iter().flatten().rev() {
+            for row in rows(&reach, &filter, lines)?.iter().rev() {
                 if place.json { println!("{row}") } else { line(row) }
             }
             if follow {
@@ -64,6 +61,66 @@ pub fn run(place: &Place, command: Trace) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn groups(reach: &Reach, place: &Place, kind: &str, query: &str) -> Result<()> {
+    use Column::{Left, Right, Whole};
+    let answer = reach.get(&format!("/api/v1/{kind}?{query}"))?;
+    if place.json {
+        show::json(&answer);
+        return Ok(());
+    }
+    let of_users = kind == "users";
+    let columns = [
+        Whole("last call (UTC)"),
+        Left(if of_users { "user" } else { "session" }),
+        Left("tenant"),
+        if of_users { Right("sessions") } else { Left("user") },
+        Right("calls"),
+        Right("errors"),
+        Right("tokens"),
+        Right("cost"),
+    ];
+    let line = |row: &Value| {
+        vec![
+            short_time(&row["last"]),
+            text(&row["name"]),
+            text(&row["tenant"]),
+            text(&row[if of_users { "sessions" } else { "user" }]),
+            text(&row["calls"]),
+            text(&row["errors"]),
+            format!("{}→{}", row["tokens_in"], row["tokens_out"]),
+            nano_usd(&row["cost"]),
+        ]
+    };
+    let rows = answer[kind].as_array().map_or(&[][..], Vec::as_slice);
+    show::table(&columns, rows.iter().map(line).collect(), "None among the calls found.");
+    if !answer["looked_back_to"].is_null() {
+        println!(
+            "Figures are of calls back to {}; older ones: --until",
+            show::time(&answer["looked_back_to"])
+        );
+    }
+    Ok(())
+}
+
+/// Asks until enough is found: what is rare takes the store several looks.
+fn rows(reach: &Reach, filter: &Filter, limit: u32) -> Result<Vec<Value>> {
+    let mut rows: Vec<Value> = Vec::new();
+    let mut before = String::new();
+    for _ in 0..PAGES_MAX {
+        let left = limit.saturating_sub(rows.len() as u32);
+        let mut answer = reach.get(&format!("/api/v1/traces?{}{before}", query(filter, left)))?;
+        if let Some(Value::Array(found)) = answer.get_mut("traces").map(Value::take) {
+            rows.extend(found);
+        }
+        // A page that is not full and goes on ended for its time.
+        if rows.len() as u32 >= limit || answer["looked_back_to"].is_null() || answer["next"].is_null() {
+            break;
+        }
+        before = format!("&before={}", answer["next"]);
+    }
+    Ok(rows)
 }
 
 fn replayed(answer: &Value) {
@@ -109,6 +166,9 @@ fn replayed(answer: &Value) {
     }
 }
 
+/// Looks at the store for one list; each takes it some 50 ms.
+const PAGES_MAX: usize = 10_000;
+
 /// The console's query names, so that a list here and a page there are the same view.
 pub fn query(filter: &Filter, limit: u32) -> String {
     let pairs = [
@@ -118,9 +178,14 @@ pub fn query(filter: &Filter, limit: u32) -> String {
         ("session", &filter.session),
         ("route", &filter.route),
         ("model", &filter.model),
+        ("provider", &filter.provider),
         ("key", &filter.key),
+        ("tag", &filter.tag),
         ("environment", &filter.env),
         ("outcome", &filter.outcome),
+        ("id", &filter.id),
+        ("status", &filter.status.map(|status| status.to_string())),
+        ("cache", &filter.cache),
         ("error", &filter.error),
         ("decision", &filter.decision),
         ("prompt_name", &filter.prompt),
@@ -131,7 +196,9 @@ pub fn query(filter: &Filter, limit: u32) -> String {
         ("since", &filter.since.as_deref().map(instant)),
         ("until", &filter.until.as_deref().map(instant)),
         ("cost_min", &filter.min_cost),
+        ("cost_max", &filter.max_cost),
         ("latency_ms_min", &filter.min_latency.map(|ms| ms.to_string())),
+        ("latency_ms_max", &filter.max_latency.map(|ms| ms.to_string())),
         ("text", &filter.text),
         ("limit", &Some(limit.to_string())),
     ]

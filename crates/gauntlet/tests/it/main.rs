@@ -18,6 +18,7 @@ mod dashboard;
 mod demo;
 mod documents;
 mod fidelity;
+mod finding_calls;
 mod first_call;
 mod full_budgets;
 mod full_disk;

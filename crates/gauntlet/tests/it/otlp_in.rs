@@ -103,8 +103,12 @@ fn agents_of_three_instrumentations_arrive_by_both_protocols_joined_with_the_gat
     let mut app = TestApp::start("");
     let grpc = app.restart_with_grpc();
     app.provider.default(Step::text("It was sent.").usage(120, 30));
-    let banner = app.gateway().stdout().concat();
-    assert!(banner.contains(&format!("/v1/traces and gRPC on 127.0.0.1:{grpc}")), "{banner}");
+    let told = format!("/v1/traces and gRPC on 127.0.0.1:{grpc}");
+    let until = Instant::now() + SOON;
+    while !app.gateway().stdout().concat().contains(&told) {
+        assert!(Instant::now() < until, "{:?}", app.gateway().stdout());
+        std::thread::sleep(Duration::from_millis(20));
+    }
     for (instrumentor, llm, shelf, shelf_kind) in INSTRUMENTORS {
         for (protocol, endpoint) in [("http", app.url("")), ("grpc", format!("http://127.0.0.1:{grpc}"))] {
             let agent = Conversation::new(&app.url("/v1"), "any", "prov/test-model")

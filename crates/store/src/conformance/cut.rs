@@ -77,8 +77,8 @@ fn texts_go_and_the_rest_stays(store: &dyn TraceStore) {
 
 fn row(store: &dyn TraceStore, call: &StoredCall) -> gauntlet_ports::TraceRow {
     let filter = TraceFilter { trace_id: Some(call.record.trace_id), ..TraceFilter::default() };
-    let rows = store.trace_find(&filter).unwrap();
-    rows.into_iter().find(|row| row.id == call.record.id).expect("a row")
+    let page = store.trace_find(&filter).unwrap();
+    page.rows.into_iter().find(|row| row.id == call.record.id).expect("a row")
 }
 
 fn calls_go_whole(store: &dyn TraceStore) {

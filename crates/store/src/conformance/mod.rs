@@ -9,6 +9,7 @@
 mod bills;
 mod control;
 mod cut;
+mod finding;
 mod limits;
 mod paging;
 pub mod replica;
@@ -31,7 +32,10 @@ pub fn trace_store(make: &dyn Fn() -> Arc<dyn TraceStore>) {
     traces::positions_stand_with_their_batch(&*make());
     traces::hostile_text_survives(&*make());
     paging::filters_find_what_fits_and_nothing_else(&*make());
-    paging::text_is_found_in_what_is_shown(&*make());
+    finding::texts_are_found_by_their_words(&*make());
+    finding::what_is_cut_is_not_found(&*make());
+    finding::a_long_text_is_found_by_its_near_ends(&*make());
+    finding::the_index_finishes_and_repeats_change_nothing(&*make());
     paging::pages_cover_every_call_once(&*make());
     paging::following_misses_no_late_call(&*make());
     sums::roll_ups_add_up_to_the_records(&*make());
@@ -54,6 +58,14 @@ pub fn trace_store(make: &dyn Fn() -> Arc<dyn TraceStore>) {
     spans::a_trace_of_a_hundred_thousand_spans_is_kept(&*make());
     spans::hostile_spans_survive(&*make());
     cut::cuts(&*make());
+}
+
+/// Checks what is found against a naive search, by any index and any patience. `make` gives an empty store at each call, which
+/// looks no longer than it must; `rounds` is how many.
+pub fn finding(make: &dyn Fn() -> Arc<dyn TraceStore>, rounds: u64) {
+    for seed in 0..rounds {
+        finding::pages_are_what_a_naive_search_finds(&*make(), seed);
+    }
 }
 
 /// Checks a control store. `make` gives an empty one at each call.

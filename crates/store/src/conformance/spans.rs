@@ -150,7 +150,10 @@ pub(super) fn spans_count_in_no_sum(store: &dyn TraceStore) {
     for span in &spans {
         same(&get(store, span), span);
     }
-    assert_eq!(store.trace_find(&TraceFilter { limit: 1000, ..TraceFilter::default() }).unwrap().len(), 60);
+    assert_eq!(
+        store.trace_find(&TraceFilter { limit: 1000, ..TraceFilter::default() }).unwrap().rows.len(),
+        60
+    );
 }
 
 pub(super) fn span_filters_find_what_fits_and_nothing_else(store: &dyn TraceStore) {

@@ -25,9 +25,9 @@ pub(super) fn same(one: &StoredCall, other: &StoredCall) {
 
 pub(super) fn an_empty_store_answers_everything_with_nothing(store: &dyn TraceStore) {
     store.ping().unwrap();
-    assert!(store.trace_find(&TraceFilter::default()).unwrap().is_empty());
+    assert!(store.trace_find(&TraceFilter::default()).unwrap().rows.is_empty());
     let user = TraceFilter { user: Some("ann".to_owned()), ..TraceFilter::default() };
-    assert!(store.trace_find(&user).unwrap().is_empty());
+    assert!(store.trace_find(&user).unwrap().rows.is_empty());
     assert!(store.trace_get(CallId(Uuid::nil())).unwrap().is_none());
     assert!(store.spool_positions().unwrap().is_empty());
     assert!(store.budget_spent(START.day()).unwrap().is_empty());
@@ -66,7 +66,7 @@ pub(super) fn a_call_is_read_back_as_it_was_written(store: &dyn TraceStore) {
     assert!(store.trace_get(CallId(Uuid::from_u128(1))).unwrap().is_none());
     let row = |call: &StoredCall| {
         let filter = TraceFilter { trace_id: Some(call.record.trace_id), ..TraceFilter::default() };
-        let mut rows = store.trace_find(&filter).unwrap();
+        let mut rows = store.trace_find(&filter).unwrap().rows;
         assert_eq!(rows.len(), 1, "a trace id finds its one call");
         rows.remove(0)
     };
@@ -195,7 +195,7 @@ pub(super) fn hostile_text_survives(store: &dyn TraceStore) {
             TraceFilter { user: owned(), ..TraceFilter::default() },
             TraceFilter { session: owned(), route: owned(), model: owned(), ..TraceFilter::default() },
         ] {
-            let rows = store.trace_find(&filter).unwrap();
+            let rows = store.trace_find(&filter).unwrap().rows;
             assert_eq!(rows.len(), 1, "{text:?} is found by exactly its own name");
             assert_eq!((&rows[0].tenant, &rows[0].input_preview[..]), (&name, text));
         }

@@ -185,9 +185,9 @@ fn answers(stores: &Stores) -> Vec<String> {
     say("reconciliations", format!("{:?}", traces.reconciliation_list(100).unwrap()));
     let filter = TraceFilter { limit: 1000, ..TraceFilter::default() };
     let listed = traces.trace_find(&filter).unwrap();
-    say("calls", listed.iter().map(|row| format!("{row:?}\n")).collect());
+    say("calls", listed.rows.iter().map(|row| format!("{row:?}\n")).collect());
     let user = Some("nul\0 and \u{f4fff} mark".to_owned());
-    say("found", traces.trace_find(&TraceFilter { user, ..filter }).unwrap().len().to_string());
+    say("found", traces.trace_find(&TraceFilter { user, ..filter }).unwrap().rows.len().to_string());
     let filter = SpanFilter { limit: 1000, ..SpanFilter::default() };
     for row in traces.span_find(&filter).unwrap() {
         let whole = traces.span_get(row.record.trace_id, row.record.span_id).unwrap().unwrap();
@@ -384,10 +384,12 @@ fn a_difference_is_found() {
 }
 
 /// Tables that are not copied, since they follow from what is appended or belong to a gateway's place.
-const FOLLOW: [&str; 10] = [
+const FOLLOW: [&str; 12] = [
     "llm_traces",
     "payload",
-    "trace_marks",
+    "find_span",
+    "find_table",
+    "find_terms",
     "spans",
     "span_payload",
     "span_marks",

@@ -10,6 +10,7 @@ use tokio_postgres::types::Type;
 use super::{
     append::BEGIN_APPEND,
     database::{Connection, Result},
+    index,
     values::{Columns, Id},
 };
 use crate::{
@@ -25,18 +26,21 @@ struct Tables {
     payload: &'static str,
     clear_rows: &'static str,
     drop_rows: &'static str,
+    is_indexed: bool,
 }
 
 static CALLS: Tables = Tables {
     payload: "payload",
     clear_rows: "update llm_traces set input_redacted = null, output = null where rid = any($1)",
     drop_rows: "delete from llm_traces where rid = any($1)",
+    is_indexed: true,
 };
 
 static SPANS: Tables = Tables {
     payload: "span_payload",
     clear_rows: "update spans set error = null, input_preview = null, output_preview = null where rid = any($1)",
     drop_rows: "delete from spans where rid = any($1)",
+    is_indexed: false,
 };
 
 pub(super) fn calls(connection: &Connection, cuts: &[(CallId, Cut)]) -> std::result::Result<u64, StoreError> {
@@ -93,7 +97,7 @@ fn apply<T: Kept>(
 ) -> std::result::Result<u64, StoreError> {
     const WHAT: &str = "writing blocks anew";
     let mut packer = Packer::new().during(WHAT)?;
-    let mut cleared: Vec<i64> = Vec::new();
+    let mut cleared: Vec<(i64, Vec<String>)> = Vec::new();
     let table = tables.payload;
     let find = format!(
         "select rid_first, enc, body, coalesce((select min(rid_first) from {table} where rid_first > $1), $2) \
@@ -121,7 +125,7 @@ fn apply<T: Kept>(
             Rewritten::Other { body, cleared: indexes } => {
                 let put = format!("update {table} set body = $2 where rid_first = $1");
                 connection.execute(&put, &[(&rid_first, Type::INT8), (&body, Type::BYTEA)]).during(WHAT)?;
-                cleared.extend(indexes.iter().map(|index| rid_first + *index as i64));
+                cleared.extend(indexes.into_iter().map(|(index, terms)| (rid_first + index as i64, terms)));
             }
             Rewritten::Nothing => {
                 let put = format!("delete from {table} where rid_first = $1");
@@ -131,7 +135,11 @@ fn apply<T: Kept>(
     }
     let removed: Vec<i64> =
         by_rid.iter().filter(|(_, cut)| **cut == Cut::Whole).map(|(rid, _)| *rid).collect();
-    connection.execute(tables.clear_rows, &[(&cleared, Type::INT8_ARRAY)]).during(WHAT)?;
+    let rids: Vec<i64> = cleared.iter().map(|(rid, _)| *rid).collect();
+    connection.execute(tables.clear_rows, &[(&rids, Type::INT8_ARRAY)]).during(WHAT)?;
     let count = connection.execute(tables.drop_rows, &[(&removed, Type::INT8_ARRAY)]).during(WHAT)?;
+    if tables.is_indexed {
+        index::cut(connection, &cleared, &removed).during("taking words out of the index")?;
+    }
     Ok(cleared.len() as u64 + count)
 }

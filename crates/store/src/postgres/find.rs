@@ -1,7 +1,6 @@
-//! Finding traces: filters, keyset pages, one whole call. Pages go by (ts, rid), newest first; following goes by rid, the
-//! order of arrival.
+//! Finding traces: the conditions on rows, one whole call. How a page is put together is `finding::walk`'s.
 
-use gauntlet_ports::{TraceFilter, TraceRow};
+use gauntlet_ports::{StoredCall, TraceFilter, TraceRow};
 use gauntlet_types::{CallId, NanoUsd, Outcome, Timestamp};
 use tokio_postgres::{
     Row,
@@ -9,14 +8,19 @@ use tokio_postgres::{
 };
 
 use super::{
-    database::{Connection, Param, Result},
+    database::{Connection, Param, Result, Trouble},
+    index,
     values::{At, Columns, Id, shown, stored},
 };
-use crate::traces::find::limit_of;
+use crate::finding::{
+    step::calls_of,
+    terms::Wanted,
+    walk::{Order, Source, Span},
+};
 
 const COLUMNS: &str = "id, trace_id, ts, tenant, user_id, session_id, route, model, provider, environment, \
      prompt_name, prompt_version, outcome, error, decision, cache, is_streaming, tokens_in, tokens_out, \
-     usage_estimated, cost_nano, latency_us, first_token_us, input_redacted ->> 'content', output #>> '{}'";
+     usage_estimated, cost_nano, latency_us, first_token_us, input_redacted ->> 'content', output #>> '{}', rid";
 
 /// Conditions and their values. Conditions are fixed texts with `?` for the next value.
 #[derive(Default)]
@@ -50,33 +54,103 @@ impl Conditions {
     }
 }
 
-pub(super) fn find(connection: &Connection, filter: &TraceFilter) -> Result<Vec<TraceRow>> {
-    let mut conditions = Conditions::default();
-    narrow(&mut conditions, filter);
-    if let Some(id) = filter.before {
-        match cursor(connection, id)? {
-            Some((ts, rid)) => {
-                let ts = conditions.bind(At(ts), Type::TIMESTAMPTZ);
-                let rid = conditions.bind(rid, Type::INT8);
-                conditions.texts.push(format!("(ts, rid) < (${ts}, ${rid})"));
-            }
-            // Erased meanwhile, or never there: ids of version 7 sort by time.
-            None => conditions.add("id < ?", Id(id.0), Type::UUID),
-        }
+/// One connection, and a filter on its rows.
+pub(super) struct Tables<'a> {
+    pub connection: &'a Connection,
+    pub filter: &'a TraceFilter,
+}
+
+impl Tables<'_> {
+    fn select(&self, mut conditions: Conditions, rest: &str) -> Result<Vec<TraceRow>> {
+        narrow(&mut conditions, self.filter);
+        let sql = format!("select {COLUMNS} from llm_traces where {} {rest}", conditions.sql());
+        self.connection.query(&sql, &conditions.params())?.iter().map(trace_row).collect()
     }
-    if let Some(id) = filter.after {
-        match cursor(connection, id)? {
-            Some((_, rid)) => conditions.add("rid > ?", rid, Type::INT8),
-            None => conditions.add("id > ?", Id(id.0), Type::UUID),
-        }
+
+    fn number(&self, sql: &str, params: &[Param<'_>]) -> Result<Option<i64>> {
+        self.connection.query(sql, params)?.first().map(|row| Columns(row).get(0)).transpose()
     }
-    let order = if filter.after.is_some() { "rid" } else { "ts desc, rid desc" };
-    let limit = conditions.bind(i64::from(limit_of(filter)), Type::INT8);
-    let sql = format!(
-        "select {COLUMNS} from llm_traces where {} order by {order} limit ${limit}",
-        conditions.sql()
-    );
-    connection.query(&sql, &conditions.params())?.iter().map(trace_row).collect()
+}
+
+impl Source for Tables<'_> {
+    type Error = Trouble;
+    const SPLIT: i64 = index::LONG;
+    const WINDOW_FIRST: i64 = index::SHORT;
+    const WINDOW_MAX: i64 = index::LONG;
+    // Each question meets the whole window anew.
+    const CANDIDATES_MAX: usize = 4096;
+
+    fn ends(&mut self) -> Result<(i64, i64)> {
+        let newest = self.number("select coalesce(max(rid), 0) from llm_traces", &[])?;
+        Ok((newest.unwrap_or(0), index::reached(self.connection)?))
+    }
+
+    fn place(&mut self, id: CallId) -> Result<Option<i64>> {
+        self.number("select rid from llm_traces where id = $1", &[(&Id(id.0), Type::UUID)])
+    }
+
+    fn place_at(&mut self, at: Timestamp) -> Result<i64> {
+        let sql = "select rid from llm_traces where ts <= $1 order by ts desc, rid desc limit 1";
+        Ok(self.number(sql, &[(&At(at), Type::TIMESTAMPTZ)])?.unwrap_or(0))
+    }
+
+    fn reach(&mut self, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Span> {
+        let sql = "select coalesce(min(rid_first) filter (where ts_max >= $1), 1), \
+                          coalesce(max(rid_last) filter (where ts_min < $2), 0) from find_span";
+        let since = since.map_or(i64::MIN, |at| at.0);
+        let until = until.map_or(i64::MAX, |at| at.0);
+        let rows = self.connection.query(sql, &[(&since, Type::INT8), (&until, Type::INT8)])?;
+        let row = Columns(rows.first().ok_or(Trouble::Unreadable(0))?);
+        Ok(Span { first: row.get(0)?, last: row.get(1)? })
+    }
+
+    fn candidates(
+        &mut self,
+        wanted: &Wanted,
+        span: Span,
+        order: Order,
+        most: usize,
+    ) -> Result<Vec<(i64, bool)>> {
+        index::candidates(self.connection, wanted, span, order, most)
+    }
+
+    fn rows(&mut self, rids: &[i64]) -> Result<Vec<TraceRow>> {
+        let mut conditions = Conditions::default();
+        conditions.add("rid = any(?)", rids.to_vec(), Type::INT8_ARRAY);
+        self.select(conditions, "")
+    }
+
+    fn walk(&mut self, span: Span, order: Order, most: usize) -> Result<Vec<TraceRow>> {
+        let way = match order {
+            Order::NewestFirst => "desc",
+            Order::OldestFirst => "asc",
+        };
+        let mut conditions = Conditions::default();
+        conditions.add("rid >= ?", span.first, Type::INT8);
+        conditions.add("rid <= ?", span.last, Type::INT8);
+        let most = conditions.bind(i64::try_from(most).unwrap_or(i64::MAX), Type::INT8);
+        self.select(conditions, &format!("order by rid {way} limit ${most}"))
+    }
+
+    fn calls(&mut self, rids: &[i64]) -> Result<Vec<(i64, StoredCall)>> {
+        let sql =
+            "select rid_first, enc, body from payload where rid_first <= $1 order by rid_first desc limit 1";
+        let block = |rid: i64| {
+            let rows = self.connection.query(sql, &[(&rid, Type::INT8)])?;
+            let read = |row: &Row| {
+                let row = Columns(row);
+                Ok((row.get(0)?, row.text(1)?, row.get(2)?))
+            };
+            rows.first().map(read).transpose()
+        };
+        calls_of(rids, block, |_| Trouble::Unreadable(2))
+    }
+
+    fn began(&mut self, rid: i64) -> Result<Option<Timestamp>> {
+        let sql = "select ts from llm_traces where rid >= $1 order by rid limit 1";
+        let rows = self.connection.query(sql, &[(&rid, Type::INT8)])?;
+        rows.first().map(|row| Columns(row).at(0)).transpose()
+    }
 }
 
 fn narrow(conditions: &mut Conditions, filter: &TraceFilter) {
@@ -87,10 +161,12 @@ fn narrow(conditions: &mut Conditions, filter: &TraceFilter) {
         ("session_id = ?", &filter.session),
         ("route = ?", &filter.route),
         ("(model = ? or model_asked = ?)", &filter.model),
+        ("provider = ?", &filter.provider),
         ("key_name = ?", &filter.key),
         ("environment = ?", &filter.environment),
         ("error = ?", &filter.error),
         ("decision = ?", &filter.decision),
+        ("cache = ?", &filter.cache),
         ("prompt_name = ?", &filter.prompt_name),
         ("prompt_version = ?", &filter.prompt_version),
         ("eval_id = ?", &filter.eval_id),
@@ -103,10 +179,9 @@ fn narrow(conditions: &mut Conditions, filter: &TraceFilter) {
     }
     if let Some(outcome) = filter.outcome {
         conditions.text("outcome = ?", outcome.as_str());
-        if outcome != Outcome::Ok {
-            // Lets the planner see that the index of calls that went wrong will do.
-            conditions.texts.push("outcome <> 'ok'".to_owned());
-        }
+    }
+    if let Some(status) = filter.status {
+        conditions.add("status = ?", i32::from(status), Type::INT4);
     }
     if let Some(id) = filter.trace_id {
         conditions.text("trace_id = ?", &id.to_string());
@@ -120,25 +195,16 @@ fn narrow(conditions: &mut Conditions, filter: &TraceFilter) {
     if let Some(NanoUsd(cost)) = filter.cost_min {
         conditions.add("cost_nano >= ?", cost, Type::INT8);
     }
+    if let Some(NanoUsd(cost)) = filter.cost_max {
+        conditions.add("cost_nano <= ?", cost, Type::INT8);
+    }
+    let us = |ms: u64| i64::try_from(ms.saturating_mul(1000)).unwrap_or(i64::MAX);
     if let Some(ms) = filter.latency_ms_min {
-        let us = i64::try_from(ms.saturating_mul(1000)).unwrap_or(i64::MAX);
-        conditions.add("latency_us >= ?", us, Type::INT8);
+        conditions.add("latency_us >= ?", us(ms), Type::INT8);
     }
-    if let Some(text) = filter.text.as_ref().filter(|text| !text.is_empty()) {
-        // By "C", `lower` knows ASCII alone, as the port says.
-        conditions.text(
-            "(strpos(lower((input_redacted ->> 'content') collate \"C\"), ?) > 0 \
-              or strpos(lower((output #>> '{}') collate \"C\"), ?) > 0)",
-            &text.to_ascii_lowercase(),
-        );
+    if let Some(ms) = filter.latency_ms_max {
+        conditions.add("latency_us <= ?", us(ms), Type::INT8);
     }
-}
-
-/// What the row named in a filter says of itself.
-fn cursor(connection: &Connection, id: CallId) -> Result<Option<(Timestamp, i64)>> {
-    let rows =
-        connection.query("select ts, rid from llm_traces where id = $1", &[(&Id(id.0), Type::UUID)])?;
-    rows.first().map(|row| Ok((Columns(row).at(0)?, Columns(row).get(1)?))).transpose()
 }
 
 fn trace_row(row: &Row) -> Result<TraceRow> {
@@ -149,6 +215,7 @@ fn trace_row(row: &Row) -> Result<TraceRow> {
     };
     Ok(TraceRow {
         id: CallId(row.get::<Id>(0)?.0),
+        seq: row.get(25)?,
         trace_id: row.read(1, |text| text.parse().ok())?,
         started: row.at(2)?,
         tenant: row.name(3)?,

@@ -8,6 +8,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres_001.sql"),
     include_str!("../../migrations/postgres_002.sql"),
     include_str!("../../migrations/postgres_003.sql"),
+    include_str!("../../migrations/postgres_004.sql"),
 ];
 
 pub(super) enum Schema {

@@ -9,6 +9,7 @@ mod cut;
 mod database;
 mod figures;
 mod find;
+mod index;
 mod migrate;
 pub(crate) mod moving;
 mod reprice;
@@ -22,13 +23,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gauntlet_ports::{
     Arrived, BudgetSpent, Correction, Cut, Grain, Overview, Reconciliation, RecordCursor, RecordPage,
     RecordQuery, Repricing, SpanFilter, SpanRow, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall,
-    StoredSpan, TraceFilter, TraceRow, TraceStore,
+    StoredSpan, TraceFilter, TracePage, TraceStore,
 };
 use gauntlet_types::{CallId, Day, SpanId, Timestamp, TraceId};
 use tokio_postgres::types::Type;
 
 use crate::{
     error::During,
+    finding::walk::{self, Patience},
     traces::{append::Charged, block, groups, reprice as pages},
 };
 use database::{Connection, Held};
@@ -51,6 +53,8 @@ pub enum SpentBy {
 pub struct PostgresTraces {
     database: Arc<Database>,
     writer: Mutex<Held>,
+    indexer: Mutex<Held>,
+    patience: Patience,
     /// Whose spool and spend are meant. Another gateway's workers bear the same names.
     replica: String,
     spent_by: SpentBy,
@@ -59,7 +63,19 @@ pub struct PostgresTraces {
 impl PostgresTraces {
     pub fn new(database: Arc<Database>, replica: &str, spent_by: SpentBy) -> PostgresTraces {
         let replica = stored(replica).into_owned();
-        PostgresTraces { database, writer: Mutex::default(), replica, spent_by }
+        PostgresTraces {
+            database,
+            writer: Mutex::default(),
+            indexer: Mutex::default(),
+            patience: Patience::default(),
+            replica,
+            spent_by,
+        }
+    }
+
+    /// With another bound for how long a question may look.
+    pub fn with_patience(self, patience: Patience) -> PostgresTraces {
+        PostgresTraces { patience, ..self }
     }
 
     /// Other gateways that were heard of within the last hour.
@@ -138,8 +154,23 @@ impl TraceStore for PostgresTraces {
         })
     }
 
-    fn trace_find(&self, filter: &TraceFilter) -> Result<Vec<TraceRow>, StoreError> {
-        self.read("finding traces", |connection| find::find(connection, filter))
+    fn trace_find(&self, filter: &TraceFilter) -> Result<TracePage, StoreError> {
+        self.read("finding traces", |connection| {
+            // To read every `tsvector` costs far more than the planner thinks: they lie apart from their rows.
+            connection.batch("set local enable_seqscan = off")?;
+            walk::find(&mut find::Tables { connection, filter }, filter, self.patience)
+        })
+    }
+
+    fn index_step(&self, limit: u32) -> Result<usize, StoreError> {
+        const WHAT: &str = "indexing";
+        let Some(step) = self.read(WHAT, |connection| index::read(connection, limit))? else { return Ok(0) };
+        // A connection of its own: batches do not wait for the index.
+        let mut held = self.indexer.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = held.take(&self.database).during(WHAT)?;
+        index::write(&connection, &step).during(WHAT)?;
+        held.keep(connection);
+        Ok(step.calls.len().max(1))
     }
 
     fn trace_get(&self, id: CallId) -> Result<Option<StoredCall>, StoreError> {
@@ -220,7 +251,7 @@ impl TraceStore for PostgresTraces {
         }
         const WHAT: &str = "vacuuming";
         self.write(WHAT, |connection| {
-            for table in ["llm_traces", "payload", "spans", "span_payload"] {
+            for table in ["llm_traces", "payload", "find_terms", "spans", "span_payload"] {
                 connection.batch(&format!("vacuum {table}")).during(WHAT)?;
             }
             Ok(())

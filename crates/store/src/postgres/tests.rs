@@ -9,14 +9,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gauntlet_ports::{Arrived, ControlStore, SpoolPosition, StoredCall, TraceFilter, TraceStore};
+use gauntlet_ports::{
+    Arrived, ControlStore, SpoolPosition, StoredCall, TraceCursor, TraceFilter, TraceStore,
+};
 use gauntlet_testkit::PostgresServer;
 use gauntlet_types::{CallId, Day, Name};
 
 use super::{Database, PostgresControl, PostgresTraces, SpentBy};
 use crate::{
-    OpenError,
+    OpenError, Patience,
     conformance::{self, sample},
+    tests::HASTY,
 };
 
 fn server() -> PostgresServer {
@@ -41,6 +44,17 @@ fn traces(url: &str, replica: &str) -> PostgresTraces {
 fn postgres_traces_conform() {
     let server = server();
     conformance::trace_store(&|| -> Arc<dyn TraceStore> { Arc::new(traces(&fresh(&server), "r1")) });
+}
+
+#[test]
+fn postgres_finds_what_a_naive_search_finds() {
+    let server = server();
+    for patience in [Patience::default(), HASTY] {
+        conformance::finding(
+            &|| -> Arc<dyn TraceStore> { Arc::new(traces(&fresh(&server), "r1").with_patience(patience)) },
+            3,
+        );
+    }
 }
 
 #[test]
@@ -166,8 +180,9 @@ fn gateways_that_append_the_same_calls_at_once_add_each_once() {
     assert_eq!(new, wanted);
     check_counts(&server, wanted as i64);
     let followed = |after: CallId| {
-        let filter = TraceFilter { after: Some(after), limit: 1000, ..TraceFilter::default() };
-        stores[0].trace_find(&filter).unwrap()
+        let filter =
+            TraceFilter { after: Some(TraceCursor::Call(after)), limit: 1000, ..TraceFilter::default() };
+        stores[0].trace_find(&filter).unwrap().rows
     };
     let mut seen: Vec<CallId> = Vec::new();
     loop {
@@ -204,8 +219,12 @@ fn following_misses_nothing_while_two_write() {
             let (mut seen, mut last) = (0, CallId(uuid::Uuid::nil()));
             loop {
                 let is_last = is_over.load(Ordering::Relaxed);
-                let filter = TraceFilter { after: Some(last), limit: 1000, ..TraceFilter::default() };
-                let page = stores[0].trace_find(&filter).unwrap();
+                let filter = TraceFilter {
+                    after: Some(TraceCursor::Call(last)),
+                    limit: 1000,
+                    ..TraceFilter::default()
+                };
+                let page = stores[0].trace_find(&filter).unwrap().rows;
                 seen += page.len();
                 last = page.last().map_or(last, |row| row.id);
                 if is_last && page.is_empty() {
@@ -274,7 +293,7 @@ fn each_gateway_has_its_spool_and_its_spend() {
     let all = PostgresTraces::new(database, "r1", SpentBy::All);
     assert_eq!((all.budget_spent(day).unwrap().len(), spent(&all)), (1, 4_500_000));
     assert!(all.budget_spent(Day(day.0 + 1)).unwrap().is_empty());
-    assert_eq!(one.trace_find(&TraceFilter::default()).unwrap().len(), 3, "all see every call");
+    assert_eq!(one.trace_find(&TraceFilter::default()).unwrap().rows.len(), 3, "all see every call");
     assert_eq!(one.other_replicas().unwrap(), ["r2"]);
     server.query("update gauntlet.replicas set seen = now() - interval '2 hours'");
     assert!(one.other_replicas().unwrap().is_empty());

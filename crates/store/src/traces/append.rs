@@ -1,4 +1,4 @@
-//! Adding a batch: rows, payload blocks, marks, roll-ups, spend and spool positions in one transaction.
+//! Adding a batch: rows, payload blocks, roll-ups, spend and spool positions in one transaction.
 
 use std::fmt::Write as _;
 
@@ -10,13 +10,13 @@ use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior, pa
 
 use super::{
     block::{ENCODING, Kept, Packer},
-    cut, marks,
+    cut, index,
     names::NameCounts,
     preview, reprice,
     rollup::{Deltas, model_of},
     spans,
 };
-use crate::{error::During, time::TimeWriter};
+use crate::{error::During, finding::step::Step, time::TimeWriter};
 
 /// Whether calls are added to what is spent against budgets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,6 +67,15 @@ impl Writer {
         cut::spans(&mut self.connection, &mut self.packer, spans).during("cutting spans")
     }
 
+    /// Says whether there may be more to do.
+    pub(crate) fn purge_index(&mut self) -> Result<bool, StoreError> {
+        const WHAT: &str = "writing the index anew";
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).during(WHAT)?;
+        let more = index::purge(&tx).during(WHAT)?;
+        tx.commit().during(WHAT)?;
+        Ok(more)
+    }
+
     pub(crate) fn shrink(&self) -> Result<(), StoreError> {
         cut::shrink(&self.connection).during("giving room back")
     }
@@ -101,6 +110,13 @@ impl Writer {
         add().during("keeping a reconciliation")
     }
 
+    /// Adds a step of the index, which may be done already.
+    pub(crate) fn index(&mut self, step: &Step) -> rusqlite::Result<()> {
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        index::write(&tx, step)?;
+        tx.commit()
+    }
+
     fn append_batch(
         &mut self,
         batch: Arrived<'_>,
@@ -113,7 +129,7 @@ impl Writer {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .during("beginning a batch")?;
-        let mut payloads = Payloads::new(&tx, &mut self.packer, &OF_CALLS);
+        let mut payloads = Payloads::new(&tx, &mut self.packer, INSERT_PAYLOAD);
         let mut deltas = Deltas::default();
         let mut added = 0;
         {
@@ -123,7 +139,7 @@ impl Writer {
                 // A call that is there already changes nothing else either.
                 if self.row.insert(&mut insert, call).during("adding a trace")? {
                     added += 1;
-                    payloads.add(tx.last_insert_rowid(), call, |marks| marks::push(marks, &call.record))?;
+                    payloads.add(tx.last_insert_rowid(), call)?;
                     deltas.add(&call.record);
                 }
             }
@@ -150,55 +166,30 @@ fn write_positions(tx: &Transaction<'_>, positions: &[SpoolPosition]) -> rusqlit
     Ok(())
 }
 
-/// Where blocks and marks of a sort of entries go.
-pub(crate) struct Tables {
-    pub insert_payload: &'static str,
-    pub insert_marks: &'static str,
-}
+const INSERT_PAYLOAD: &str = "insert into payload (rid_first, enc, body) values (?1, ?2, ?3)";
 
-static OF_CALLS: Tables = Tables {
-    insert_payload: "insert into payload (rid_first, enc, body) values (?1, ?2, ?3)",
-    insert_marks: "insert into trace_marks (rid_first, marks) values (?1, ?2)",
-};
-
-/// Blocks and marks of a batch. Both cover rids in a row, so the first rid and an index find an entry.
+/// Blocks of a batch. They cover rids in a row, so the first rid and an index find an entry.
 pub(crate) struct Payloads<'a> {
     tx: &'a Transaction<'a>,
     packer: &'a mut Packer,
-    tables: &'static Tables,
+    /// Of the table that these entries' blocks go to.
+    insert: &'static str,
     rid_first: i64,
-    marks: Vec<(i64, Vec<u8>)>,
 }
 
 impl<'a> Payloads<'a> {
     /// `packer` is empty.
-    pub(crate) fn new(
-        tx: &'a Transaction<'a>,
-        packer: &'a mut Packer,
-        tables: &'static Tables,
-    ) -> Payloads<'a> {
-        Payloads { tx, packer, tables, rid_first: 0, marks: Vec::new() }
+    pub(crate) fn new(tx: &'a Transaction<'a>, packer: &'a mut Packer, insert: &'static str) -> Payloads<'a> {
+        Payloads { tx, packer, insert, rid_first: 0 }
     }
 
-    pub(crate) fn add<T: Kept>(
-        &mut self,
-        rid: i64,
-        entry: &T,
-        mark: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<(), StoreError> {
+    pub(crate) fn add<T: Kept>(&mut self, rid: i64, entry: &T) -> Result<(), StoreError> {
         let is_next = rid == self.rid_first + self.packer.entries() as i64;
         if self.packer.entries() > 0 && (self.packer.is_full() || !is_next) {
             self.close_block()?;
         }
         if self.packer.entries() == 0 {
-            let continues = is_next && !self.marks.is_empty();
-            if !continues {
-                self.marks.push((rid, Vec::new()));
-            }
             self.rid_first = rid;
-        }
-        if let Some((_, marks)) = self.marks.last_mut() {
-            mark(marks);
         }
         self.packer.add(entry).during("packing a payload")
     }
@@ -206,7 +197,7 @@ impl<'a> Payloads<'a> {
     fn close_block(&mut self) -> Result<(), StoreError> {
         let count = self.packer.entries() as i64;
         let body = self.packer.pack().during("packing a payload")?;
-        let mut insert = self.tx.prepare_cached(self.tables.insert_payload).during("preparing a batch")?;
+        let mut insert = self.tx.prepare_cached(self.insert).during("preparing a batch")?;
         insert.execute(params![self.rid_first, ENCODING, body]).during("adding a payload")?;
         self.packer.clear();
         self.rid_first += count;
@@ -216,10 +207,6 @@ impl<'a> Payloads<'a> {
     pub(crate) fn finish(mut self) -> Result<(), StoreError> {
         if self.packer.entries() > 0 {
             self.close_block()?;
-        }
-        let mut insert = self.tx.prepare_cached(self.tables.insert_marks).during("preparing a batch")?;
-        for (rid_first, marks) in &self.marks {
-            insert.execute(params![rid_first, marks]).during("adding marks")?;
         }
         Ok(())
     }

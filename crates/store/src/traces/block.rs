@@ -11,6 +11,8 @@ use gauntlet_types::{CallRecord, SpanRecord, TextsGone};
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
+use crate::finding::terms;
+
 /// Entries in a block at most: beyond this the ratio hardly improves and reading one entry costs more.
 pub(crate) const ENTRIES_MAX: usize = 32;
 /// Bytes in a block after which it is closed; one larger entry has a block to itself.
@@ -50,6 +52,8 @@ pub(crate) trait Kept: Sized {
 
     /// Takes the words out; false if they are gone already.
     fn cut_texts(&mut self, why: TextsGone) -> bool;
+    /// What stays in an index without the words; nothing of what is in none.
+    fn terms(&self) -> Vec<String>;
     /// Texts beyond [`Kept::TEXTS`] are not kept.
     fn parts(&self) -> (&Self::Record, [&[u8]; TEXTS_MAX]);
     fn of(record: Self::Record, texts: [Bytes; TEXTS_MAX]) -> Self;
@@ -71,6 +75,10 @@ impl Kept for StoredCall {
         self.record.texts_gone.replace(why).is_none()
     }
 
+    fn terms(&self) -> Vec<String> {
+        terms::of_record(&self.record)
+    }
+
     fn of(record: CallRecord, [input, output, _]: [Bytes; TEXTS_MAX]) -> StoredCall {
         StoredCall { record, input, output }
     }
@@ -88,6 +96,10 @@ impl Kept for StoredSpan {
         self.record.error_message = None;
         (self.input, self.output, self.rest) = Default::default();
         self.record.texts_gone.replace(why).is_none()
+    }
+
+    fn terms(&self) -> Vec<String> {
+        Vec::new()
     }
 
     fn of(record: SpanRecord, [input, output, rest]: [Bytes; TEXTS_MAX]) -> StoredSpan {

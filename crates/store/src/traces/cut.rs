@@ -9,7 +9,10 @@ use gauntlet_ports::Cut;
 use gauntlet_types::CallId;
 use rusqlite::{Connection, OptionalExtension, Result, Transaction, TransactionBehavior, params};
 
-use super::block::{BlockError, Kept, Packer};
+use super::{
+    block::{BlockError, Kept, Packer},
+    index,
+};
 
 /// Pages given back at once: 16 MiB, a few milliseconds.
 const PAGES_AT_ONCE: i64 = 1024;
@@ -69,14 +72,10 @@ pub(crate) fn calls(
             }
         }
     }
-    let changed = apply::<gauntlet_ports::StoredCall>(&tx, packer, &CALLS, &by_rid)?;
-    // Marks go with the batch that they cover.
-    tx.execute(
-        "delete from trace_marks where rid_first + length(marks) / 20 <= coalesce((select min(rid) from llm_traces), 0)",
-        [],
-    )?;
+    let done = apply::<gauntlet_ports::StoredCall>(&tx, packer, &CALLS, &by_rid)?;
+    index::cut(&tx, &done.cleared, &done.removed)?;
     tx.commit()?;
-    Ok(changed)
+    Ok(done.count())
 }
 
 /// The same of spans, by rid.
@@ -95,9 +94,14 @@ pub(crate) fn spans(
             }
         }
     }
-    let changed = apply::<gauntlet_ports::StoredSpan>(&tx, packer, &SPANS, &by_rid)?;
+    let done = apply::<gauntlet_ports::StoredSpan>(&tx, packer, &SPANS, &by_rid)?;
+    // Marks go with the batch that they cover.
+    tx.execute(
+        "delete from span_marks where rid_first + length(marks) / 20 <= coalesce((select min(rid) from spans), 0)",
+        [],
+    )?;
     tx.commit()?;
-    Ok(changed)
+    Ok(done.count())
 }
 
 /// Of two wishes for one call, the one that takes more.
@@ -108,13 +112,26 @@ fn insert(by_rid: &mut BTreeMap<i64, Cut>, rid: i64, cut: Cut) {
     }
 }
 
+/// What a cut changed, by rid.
+#[derive(Default)]
+struct Done {
+    cleared: Vec<(i64, Vec<String>)>,
+    removed: Vec<i64>,
+}
+
+impl Done {
+    fn count(&self) -> u64 {
+        (self.cleared.len() + self.removed.len()) as u64
+    }
+}
+
 fn apply<T: Kept>(
     tx: &Transaction<'_>,
     packer: &mut Packer,
     tables: &Tables,
     by_rid: &BTreeMap<i64, Cut>,
-) -> std::result::Result<u64, CutError> {
-    let mut changed = 0;
+) -> std::result::Result<Done, CutError> {
+    let mut done = Done::default();
     let mut find = tx.prepare_cached(tables.find_block)?;
     let mut clear = tx.prepare_cached(tables.clear_row)?;
     let mut rest = by_rid.iter().peekable();
@@ -139,10 +156,11 @@ fn apply<T: Kept>(
             Rewritten::Same => {}
             Rewritten::Other { body, cleared } => {
                 tx.prepare_cached(tables.put_block)?.execute(params![rid_first, body])?;
-                for index in &cleared {
-                    clear.execute([rid_first + *index as i64])?;
+                for (index, terms) in cleared {
+                    let rid = rid_first + index as i64;
+                    clear.execute([rid])?;
+                    done.cleared.push((rid, terms));
                 }
-                changed += cleared.len() as u64;
             }
             Rewritten::Nothing => {
                 tx.prepare_cached(tables.drop_block)?.execute([rid_first])?;
@@ -151,9 +169,11 @@ fn apply<T: Kept>(
     }
     let mut drop_row = tx.prepare_cached(tables.drop_row)?;
     for (rid, _) in by_rid.iter().filter(|(_, cut)| **cut == Cut::Whole) {
-        changed += drop_row.execute([rid])? as u64;
+        if drop_row.execute([rid])? > 0 {
+            done.removed.push(*rid);
+        }
     }
-    Ok(changed)
+    Ok(done)
 }
 
 /// A block after a cut.
@@ -162,8 +182,8 @@ pub(crate) enum Rewritten {
     Same,
     Other {
         body: Vec<u8>,
-        /// Which entries lost their texts.
-        cleared: Vec<usize>,
+        /// Which entries lost their texts, and what an index keeps of them.
+        cleared: Vec<(usize, Vec<String>)>,
     },
     Nothing,
 }
@@ -182,7 +202,7 @@ pub(crate) fn rewrite<T: Kept>(
         let Some(slot) = entries.get_mut(*index) else { continue };
         let Some(entry) = slot else { continue };
         match cut {
-            Cut::Texts(why) if entry.cut_texts(*why) => cleared.push(*index),
+            Cut::Texts(why) if entry.cut_texts(*why) => cleared.push((*index, entry.terms())),
             Cut::Texts(_) => {}
             Cut::Whole => {
                 *slot = None;

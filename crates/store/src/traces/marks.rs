@@ -1,11 +1,11 @@
-//! Finding the calls of a user, a session or a trace without an index on each.
+//! Finding the spans of a user, a session or a trace without an index on each.
 //!
-//! Such values come in no order, so an index on them dirties a page for nearly every call, which costs more than the
-//! rest of the insert. Instead each batch appends one row of marks: for each call its time and a 32-bit hash of each
-//! value. A search reads all marks in the order of arrival (20 bytes a call: a million calls in some 10 ms), and then only
+//! Such values come in no order, so an index on them dirties a page for nearly every span, which costs more than the
+//! rest of the insert. Instead each batch appends one row of marks: for each span its time and a 32-bit hash of each
+//! value. A search reads all marks in the order of arrival (20 bytes a span: a million spans in some 10 ms), and then only
 //! the rows whose hash agrees; the row itself decides, so a collision costs a look and never a wrong answer.
 
-use gauntlet_types::{CallRecord, Caller, SpanRecord, Timestamp, TraceId};
+use gauntlet_types::{SpanRecord, Timestamp};
 
 const SIZE: usize = 20;
 
@@ -17,24 +17,16 @@ pub(crate) enum Mark {
     Trace = 16,
 }
 
-/// Appends the marks of a call.
-pub(crate) fn push(marks: &mut Vec<u8>, record: &CallRecord) {
-    push_marks(marks, record.started, &record.caller, record.trace_id);
-}
-
-/// The same of a span of an application.
-pub(crate) fn push_span(marks: &mut Vec<u8>, record: &SpanRecord) {
-    push_marks(marks, record.started, &record.caller, record.trace_id);
-}
-
-fn push_marks(marks: &mut Vec<u8>, started: Timestamp, caller: &Caller, trace: TraceId) {
-    marks.extend_from_slice(&started.0.to_le_bytes());
+/// Appends the marks of a span.
+pub(crate) fn push(marks: &mut Vec<u8>, record: &SpanRecord) {
+    let caller = &record.caller;
+    marks.extend_from_slice(&record.started.0.to_le_bytes());
     marks.extend_from_slice(&caller.user.as_deref().map_or(0, hash).to_le_bytes());
     marks.extend_from_slice(&caller.session.as_deref().map_or(0, hash).to_le_bytes());
-    marks.extend_from_slice(&hash_trace(trace.0).to_le_bytes());
+    marks.extend_from_slice(&hash_trace(record.trace_id.0).to_le_bytes());
 }
 
-/// Calls fn `found(index, started)` for each call in `marks` whose `mark` is `wanted`.
+/// Calls fn `found(index, started)` for each span in `marks` whose `mark` is `wanted`.
 pub(crate) fn search(marks: &[u8], mark: Mark, wanted: u32, mut found: impl FnMut(usize, Timestamp)) {
     let (wanted, at) = (wanted.to_le_bytes(), mark as usize);
     for (index, entry) in marks.chunks_exact(SIZE).enumerate() {

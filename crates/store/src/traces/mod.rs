@@ -9,6 +9,7 @@ pub(crate) mod cut;
 mod figures;
 pub(crate) mod find;
 pub(crate) mod groups;
+pub(crate) mod index;
 mod marks;
 pub(crate) mod names;
 pub(crate) mod preview;
@@ -26,7 +27,7 @@ use std::{
 use gauntlet_ports::{
     Arrived, BudgetSpent, Correction, Cut, Grain, Overview, Reconciliation, RecordCursor, RecordPage,
     RecordQuery, Repricing, SpanFilter, SpanRow, SpendQuery, SpendRow, SpoolPosition, StoreError, StoredCall,
-    StoredSpan, TraceFilter, TraceRow, TraceStore,
+    StoredSpan, TraceFilter, TracePage, TraceStore,
 };
 use gauntlet_types::{CallId, Day, SpanId, Timestamp, TraceId};
 use rusqlite::{Connection, OptionalExtension};
@@ -34,6 +35,7 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::{
     error::{During, OpenError},
     file::{self, Kind},
+    finding::walk::{self, Patience},
     pool::Readers,
 };
 use append::{Charged, Writer};
@@ -46,6 +48,7 @@ pub(crate) static KIND: Kind = Kind {
         include_str!("../../migrations/traces_003.sql"),
         include_str!("../../migrations/traces_004.sql"),
         include_str!("../../migrations/traces_005.sql"),
+        include_str!("../../migrations/traces_006.sql"),
     ],
     // A power cut may lose the last commits, never tear one; the spool keeps what is not yet certain.
     synchronous: "normal",
@@ -68,6 +71,7 @@ pub struct SqliteTraces {
     writer: Mutex<Writer>,
     readers: Readers,
     checkpointer: Mutex<Connection>,
+    patience: Patience,
 }
 
 impl SqliteTraces {
@@ -83,7 +87,13 @@ impl SqliteTraces {
             writer: Mutex::new(writer),
             readers: Readers::new(path.to_owned(), &KIND),
             checkpointer: Mutex::new(checkpointer),
+            patience: Patience::default(),
         })
+    }
+
+    /// With another bound for how long a question may look.
+    pub fn with_patience(self, patience: Patience) -> SqliteTraces {
+        SqliteTraces { patience, ..self }
     }
 
     /// Moves the write-ahead log into the file. Batches and readers go on meanwhile; only a log that has grown large is
@@ -148,8 +158,22 @@ impl TraceStore for SqliteTraces {
         })
     }
 
-    fn trace_find(&self, filter: &TraceFilter) -> Result<Vec<TraceRow>, StoreError> {
-        self.read("finding traces", |connection| find::find(connection, filter))
+    fn trace_find(&self, filter: &TraceFilter) -> Result<TracePage, StoreError> {
+        self.read("finding traces", |connection| {
+            walk::find(&mut find::Tables::new(connection, filter), filter, self.patience)
+        })
+    }
+
+    /// What is read and worked out beforehand holds no batch up.
+    fn index_step(&self, limit: u32) -> Result<usize, StoreError> {
+        const WHAT: &str = "indexing";
+        let Some(step) = self.read(WHAT, |connection| index::read(connection, limit))? else {
+            return Ok(0);
+        };
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.index(&step).during(WHAT)?;
+        // Not nothing, though all of it was unreadable: there may be more.
+        Ok(step.calls.len().max(1))
     }
 
     fn trace_get(&self, id: CallId) -> Result<Option<StoredCall>, StoreError> {
@@ -222,6 +246,8 @@ impl TraceStore for SqliteTraces {
     }
 
     fn shrink(&self, thoroughly: bool) -> Result<(), StoreError> {
+        // The writer is let go after each table, so that batches come between.
+        while thoroughly && self.writer.lock().unwrap_or_else(PoisonError::into_inner).purge_index()? {}
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).shrink()?;
         if thoroughly {
             let connection = self.checkpointer.lock().unwrap_or_else(PoisonError::into_inner);

@@ -15,7 +15,7 @@ use rusqlite::{
 };
 
 use super::{
-    append::{Payloads, Tables},
+    append::Payloads,
     block::Packer,
     find::Payload,
     marks::{self, Mark},
@@ -39,10 +39,8 @@ pub(crate) const COLUMNS: &str = "rid, ts, trace_id, span_id, parent_id, name, k
      session_id, environment, provider, model, tool, is_error, took_us, tokens_in, tokens_out, cost_nano, error, \
      input_preview, output_preview";
 
-static TABLES: Tables = Tables {
-    insert_payload: "insert into span_payload (rid_first, enc, body) values (?1, ?2, ?3)",
-    insert_marks: "insert into span_marks (rid_first, marks) values (?1, ?2)",
-};
+const INSERT_PAYLOAD: &str = "insert into span_payload (rid_first, enc, body) values (?1, ?2, ?3)";
+const INSERT_MARKS: &str = "insert into span_marks (rid_first, marks) values (?1, ?2)";
 
 /// Texts made for a row; kept, so that a row allocates nothing but its previews.
 #[derive(Default)]
@@ -65,17 +63,32 @@ impl RowTexts {
         if spans.is_empty() {
             return Ok(0);
         }
-        let mut payloads = Payloads::new(tx, packer, &TABLES);
+        let mut payloads = Payloads::new(tx, packer, INSERT_PAYLOAD);
+        // Of rids in a row each.
+        let mut marks: Vec<(i64, Vec<u8>)> = Vec::new();
+        let mut next = None;
         let mut insert =
             tx.prepare_cached(include_str!("sql/insert_span.sql")).during("preparing a batch")?;
         let mut added = 0;
         for span in spans {
             if self.insert(&mut insert, span).during("adding a span")? {
                 added += 1;
-                payloads.add(tx.last_insert_rowid(), span, |marks| marks::push_span(marks, &span.record))?;
+                let rid = tx.last_insert_rowid();
+                payloads.add(rid, span)?;
+                if next != Some(rid) {
+                    marks.push((rid, Vec::new()));
+                }
+                if let Some((_, marks)) = marks.last_mut() {
+                    marks::push(marks, &span.record);
+                }
+                next = Some(rid + 1);
             }
         }
         payloads.finish()?;
+        let mut insert = tx.prepare_cached(INSERT_MARKS).during("preparing a batch")?;
+        for (rid_first, marks) in &marks {
+            insert.execute(params![rid_first, marks]).during("adding marks")?;
+        }
         Ok(added)
     }
 

@@ -10,7 +10,7 @@ use std::{
 
 use gauntlet_ports::{
     Arrived, BudgetSpent, Cut, Grain, Overview, SpanFilter, SpanRow, SpendQuery, SpendRow, SpoolPosition,
-    StoreError, StoredCall, StoredSpan, TraceFilter, TraceRow, TraceStore,
+    StoreError, StoredCall, StoredSpan, TraceFilter, TracePage, TraceStore,
 };
 use gauntlet_types::{CallId, Day, NanoUsd, SpanId, Timestamp, TraceId};
 
@@ -186,8 +186,12 @@ impl TraceStore for MemoryStore {
         Ok(known.iter().map(place).collect())
     }
 
-    fn trace_find(&self, _: &TraceFilter) -> Result<Vec<TraceRow>, StoreError> {
-        Ok(vec![])
+    fn trace_find(&self, _: &TraceFilter) -> Result<TracePage, StoreError> {
+        Ok(TracePage::default())
+    }
+
+    fn index_step(&self, _: u32) -> Result<usize, StoreError> {
+        Ok(0)
     }
 
     fn trace_get(&self, id: CallId) -> Result<Option<StoredCall>, StoreError> {

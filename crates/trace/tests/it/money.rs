@@ -15,7 +15,7 @@ use std::{
 use gauntlet_policy::budget::{Book, Cap, Draw, Hold, Rolling};
 use gauntlet_ports::{
     Arrived, BudgetSpent, Cut, Grain, Overview, SpanFilter, SpanRow, SpendQuery, SpendRow, Spool,
-    SpoolPosition, StoreError, StoredCall, StoredSpan, Texts, TraceFilter, TraceRow, TraceStore,
+    SpoolPosition, StoreError, StoredCall, StoredSpan, Texts, TraceFilter, TracePage, TraceStore,
 };
 use gauntlet_trace::{Drainer, DrainerConfig, DrainerHandle, FileSpool, SpoolLimits, recover, segment};
 use gauntlet_types::{
@@ -155,8 +155,12 @@ impl TraceStore for Store {
         Ok(kept.positions.iter().map(place).collect())
     }
 
-    fn trace_find(&self, _: &TraceFilter) -> Result<Vec<TraceRow>, StoreError> {
-        Ok(vec![])
+    fn trace_find(&self, _: &TraceFilter) -> Result<TracePage, StoreError> {
+        Ok(TracePage::default())
+    }
+
+    fn index_step(&self, _: u32) -> Result<usize, StoreError> {
+        Ok(0)
     }
 
     fn trace_get(&self, _: CallId) -> Result<Option<StoredCall>, StoreError> {
