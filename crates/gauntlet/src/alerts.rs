@@ -147,7 +147,9 @@ fn tell(live: &Live, agent: &ureq::Agent) -> Result<(), ControlError> {
             tracing::warn!(more, "more events than anybody wants to be sent at once; see `gauntlet events`");
         }
     }
-    control.setting_put(CURSOR, &known.to_string())
+    // One may have come after `known` was read, and has been sent as well.
+    let last = events.last().map_or(known, |event| event.seq.max(known));
+    control.setting_put(CURSOR, &last.to_string())
 }
 
 fn is_for(receiver: &Alert, event: &Event) -> bool {

@@ -229,6 +229,24 @@ pub struct Kill {
     pub list: bool,
 }
 
+#[derive(Args)]
+pub struct Promote {
+    /// The request id (header x-gauntlet-request-id)
+    pub id: String,
+    /// A dataset's name (evals/NAME.jsonl in --config), or a file that ends in .jsonl
+    #[arg(long, value_name = "NAME|FILE")]
+    pub dataset: String,
+    /// What a right answer would be
+    #[arg(long, value_name = "TEXT", conflicts_with = "as_answered")]
+    pub expected: Option<String>,
+    /// The answer that was given is right
+    #[arg(long)]
+    pub as_answered: bool,
+    /// A tag of the case, such as fast or golden; may stand several times
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+}
+
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     Jsonl,
@@ -281,6 +299,8 @@ pub enum Trace {
         #[arg(long)]
         prompt: Option<String>,
     },
+    /// Make a call a case of a dataset, to test what comes next by it
+    Promote(Promote),
     /// The newest, and with -f each call as it ends
     Tail {
         #[command(flatten)]

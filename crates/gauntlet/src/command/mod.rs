@@ -12,6 +12,7 @@ pub mod keep;
 pub mod manage;
 pub mod metrics;
 pub mod prices;
+pub mod promote;
 pub mod reconcile;
 pub mod replica;
 pub mod reprice;

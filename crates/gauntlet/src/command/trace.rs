@@ -1,4 +1,4 @@
-//! `gauntlet trace list|show|spans|replay|tail`; `export` and `import` are in `carry`.
+//! `gauntlet trace list|show|spans|replay|tail`; `export` and `import` are in `carry`, `promote` in its own.
 
 mod tree;
 
@@ -11,7 +11,7 @@ use anyhow::Result;
 use gauntlet_types::{CallId, CallRecord};
 use serde_json::Value;
 
-use super::carry;
+use super::{carry, promote};
 use crate::{
     cli::{Filter, Place, Trace},
     reach::{Reach, escape},
@@ -51,6 +51,7 @@ pub fn run(place: &Place, command: Trace) -> Result<ExitCode> {
             let answer = reach.post(&format!("/api/v1/traces/{}/replay", escape(&id)), &changes)?;
             if place.json { show::json(&answer) } else { replayed(&answer) }
         }
+        Trace::Promote(wanted) => promote::run(place, &reach, &wanted)?,
         Trace::Tail { filter, follow, lines } => {
             for row in rows(&reach, &filter, lines)?.iter().rev() {
                 if place.json { println!("{row}") } else { line(row) }

@@ -34,6 +34,7 @@ mod otlp_out;
 mod output_guards;
 mod postgres_store;
 mod prices;
+mod promote;
 mod prompts_journey;
 mod provider_faults;
 mod real_model;
