@@ -48,7 +48,7 @@ fn line(view: &Steps, step: &Step, whole: u64, service: &str) -> Markup {
     let what = step.what;
     let is_current = what.id().is_some() && what.id() == view.current;
     let name = what.name();
-    // An attempt has no id of its own: its call tells of it.
+    // Attempts and tools have no id of their own: their call tells of them.
     let link = what.id().or(what.parent()).map(|id| paths::step(view.trace, id));
     html! {
         li data-row aria-current=[is_current.then_some("true")] {
@@ -113,6 +113,10 @@ fn more(what: &What, usual_service: &str) -> Markup {
             words.extend(call.tool_calls.iter().take(3).map(|tool| tool.name.as_str()));
         }
         What::Attempt(_, attempt) => words.extend(attempt.error.as_deref()),
+        What::Tool(tool) => {
+            words.push(tool.arguments);
+            words.push(tool.output.unwrap_or("no result seen"));
+        }
     }
     html! {
         @if !words.is_empty() {
@@ -130,7 +134,7 @@ fn bar(step: &Step, whole: u64) -> Markup {
         what if what.is_error() => "broken",
         What::Call(_) => "answered",
         What::Attempt(..) => "model",
-        What::Span(_) => "own",
+        What::Span(_) | What::Tool(_) => "own",
     };
     let label = format!("starts at {}, takes {}", duration(step.start_us), duration(step.took_us));
     html! {

@@ -8,11 +8,13 @@ use std::collections::{HashMap, HashSet};
 
 use gauntlet_ports::SpanRow;
 use gauntlet_types::{
-    Attempt, AttemptEnd, CallRecord, NanoUsd, Outcome, SpanId, SpanKind, SpanRecord, Timestamp,
+    Attempt, AttemptEnd, CallRecord, NanoUsd, Outcome, SpanId, SpanKind, SpanRecord, Timestamp, ToolResult,
 };
 
 /// Attempts shown below a call; more than a fallback chain with its retries ever has.
 const ATTEMPTS_MAX: usize = 32;
+/// Tools of one answer.
+const TOOLS_MAX: usize = 64;
 /// Clocks that count in milliseconds round; less than this is no disagreement.
 const SKEW_US: i128 = 1_000;
 /// What trouble and models may take of a shortened list: the rest shows how the trace begins.
@@ -24,6 +26,22 @@ pub enum What<'a> {
     Call(&'a CallRecord),
     /// One try of the call it stands below.
     Attempt(&'a CallRecord, &'a Attempt),
+    /// A tool that a call asked for, run by the application.
+    Tool(ToolStep<'a>),
+}
+
+/// What is known of a tool's run by the calls around it: it began after the answer that asked for it, and was over when the
+/// next request brought what it gave back.
+#[derive(Clone, Copy, Debug)]
+pub struct ToolStep<'a> {
+    /// The call that asked for it, else the one that brought the result.
+    pub call: &'a CallRecord,
+    pub name: &'a str,
+    pub arguments: &'a str,
+    /// None where no call brought one.
+    pub output: Option<&'a str>,
+    pub started: Timestamp,
+    pub took_us: u64,
 }
 
 /// What is wrong with a step's place in the tree.
@@ -100,16 +118,16 @@ impl<'a> What<'a> {
     pub fn span(&self) -> Option<&'a SpanRecord> {
         match self {
             What::Span(row) => Some(&row.record),
-            What::Call(_) | What::Attempt(..) => None,
+            What::Call(_) | What::Attempt(..) | What::Tool(_) => None,
         }
     }
 
-    /// Ids of attempts are nobody's.
+    /// Ids of attempts and tools are nobody's.
     pub fn id(&self) -> Option<SpanId> {
         match self {
             What::Span(row) => Some(row.record.span_id),
             What::Call(call) => Some(call.span_id),
-            What::Attempt(..) => None,
+            What::Attempt(..) | What::Tool(_) => None,
         }
     }
 
@@ -118,6 +136,7 @@ impl<'a> What<'a> {
             What::Span(row) => row.record.parent_span_id,
             What::Call(call) => call.parent_span_id,
             What::Attempt(call, _) => Some(call.span_id),
+            What::Tool(tool) => Some(tool.call.span_id),
         }
     }
 
@@ -126,6 +145,7 @@ impl<'a> What<'a> {
             What::Span(row) => row.record.started,
             What::Call(call) => call.started,
             What::Attempt(call, attempt) => Timestamp(call.started.0.saturating_add(attempt.start_us.into())),
+            What::Tool(tool) => tool.started,
         }
     }
 
@@ -134,6 +154,7 @@ impl<'a> What<'a> {
             What::Span(row) => row.record.took_us,
             What::Call(call) => call.latency_us,
             What::Attempt(_, attempt) => attempt.took_us.into(),
+            What::Tool(tool) => tool.took_us,
         }
     }
 
@@ -143,6 +164,7 @@ impl<'a> What<'a> {
             What::Call(call) if call.route.is_empty() => call.model_asked.to_string(),
             What::Call(call) => call.route.to_string(),
             What::Attempt(_, attempt) => attempt.target.to_string(),
+            What::Tool(tool) => tool.name.to_owned(),
         }
     }
 
@@ -151,6 +173,7 @@ impl<'a> What<'a> {
             What::Span(row) => row.record.kind.as_str(),
             What::Call(_) => "gateway",
             What::Attempt(..) => "attempt",
+            What::Tool(_) => "tool",
         }
     }
 
@@ -161,6 +184,7 @@ impl<'a> What<'a> {
                 Some(call.target.as_ref().map_or(&*call.model_asked, |target| &*target.model))
             }
             What::Attempt(_, attempt) => Some(&*attempt.target.model),
+            What::Tool(_) => None,
         }
     }
 
@@ -169,6 +193,7 @@ impl<'a> What<'a> {
             What::Span(row) => row.record.is_error,
             What::Call(call) => !matches!(call.outcome, Outcome::Ok | Outcome::Cancelled),
             What::Attempt(_, attempt) => attempt.end != AttemptEnd::Ok,
+            What::Tool(_) => false,
         }
     }
 
@@ -177,7 +202,7 @@ impl<'a> What<'a> {
         let usage = match self {
             What::Span(row) => &row.record.usage,
             What::Call(call) => &call.usage,
-            What::Attempt(..) => return None,
+            What::Attempt(..) | What::Tool(_) => return None,
         };
         let tokens = (usage.input_total().0, usage.output_total().0);
         (tokens != (0, 0)).then_some(tokens)
@@ -187,7 +212,7 @@ impl<'a> What<'a> {
         match self {
             What::Span(row) => row.record.cost,
             What::Call(call) => Some(call.cost),
-            What::Attempt(..) => None,
+            What::Attempt(..) | What::Tool(_) => None,
         }
     }
 
@@ -201,7 +226,7 @@ impl<'a> What<'a> {
             _ if self.is_error() => 2,
             What::Call(_) => 1,
             What::Span(row) => u8::from(row.record.kind == SpanKind::Llm),
-            What::Attempt(..) => 0,
+            What::Attempt(..) | What::Tool(_) => 0,
         }
     }
 }
@@ -223,7 +248,7 @@ impl<'a> Parts<'a> {
         let mut order: Vec<usize> = (0..whats.len()).collect();
         order.sort_by_key(|at| match whats[*at] {
             What::Span(row) => row.seq,
-            What::Call(_) | What::Attempt(..) => i64::MAX,
+            What::Call(_) | What::Attempt(..) | What::Tool(_) => i64::MAX,
         });
         for at in order {
             if let Some(id) = whats[at].id() {
@@ -241,6 +266,8 @@ impl<'a> Parts<'a> {
         parts.cut_cycles();
         parts.add_attempts(spans.len(), calls);
         parts.compare_clocks();
+        // After the clocks: a tool runs beyond the call that it stands below.
+        parts.add_tools(spans, calls);
         parts
     }
 
@@ -284,6 +311,72 @@ impl<'a> Parts<'a> {
                     self.parents.push(Some(first_call + number));
                     self.notes.push(Notes::default());
                 }
+            }
+        }
+    }
+
+    /// Tools that no span tells of.
+    fn add_tools(&mut self, spans: &'a [SpanRow], calls: &'a [CallRecord]) {
+        let told: Vec<&SpanRecord> =
+            spans.iter().map(|row| &row.record).filter(|span| span.kind == SpanKind::Tool).collect();
+        let end_of = |call: &CallRecord| i128::from(call.started.0) + i128::from(call.latency_us);
+        // Of an id that came twice the first result is the one: later requests repeat it.
+        let mut results: HashMap<&str, (usize, &'a ToolResult)> = HashMap::new();
+        for (at, call) in calls.iter().enumerate() {
+            for result in &call.tool_results {
+                let known = results.entry(&result.id).or_insert((at, result));
+                if call.started < calls[known.0].started {
+                    *known = (at, result);
+                }
+            }
+        }
+        let mut tools: Vec<(usize, ToolStep<'a>)> = Vec::new();
+        let mut asked_for: HashSet<&str> = HashSet::new();
+        for (at, call) in calls.iter().enumerate() {
+            for tool in call.tool_calls.iter().take(TOOLS_MAX) {
+                asked_for.insert(&tool.id);
+                let result = results.get(tool.id.as_str());
+                let took = result.map_or(0, |(at, _)| i128::from(calls[*at].started.0) - end_of(call));
+                tools.push((
+                    at,
+                    ToolStep {
+                        call,
+                        name: &tool.name,
+                        arguments: &tool.arguments,
+                        output: result.map(|(_, result)| result.output.as_str()),
+                        started: Timestamp(i64::try_from(end_of(call)).unwrap_or(i64::MAX)),
+                        took_us: u64::try_from(took.max(0)).unwrap_or(u64::MAX),
+                    },
+                ));
+            }
+        }
+        for (id, (at, result)) in results {
+            if !asked_for.contains(id) {
+                let (call, name, arguments) = (&calls[at], &*result.name, &*result.arguments);
+                let output = Some(result.output.as_str());
+                tools.push((
+                    at,
+                    ToolStep { call, name, arguments, output, started: call.started, took_us: 0 },
+                ));
+            }
+        }
+        // A map has no order.
+        tools.sort_by_key(|(at, tool)| (*at, tool.started));
+        for (at, tool) in tools {
+            let (from, to) =
+                (i128::from(tool.started.0), i128::from(tool.started.0) + i128::from(tool.took_us));
+            let is_told = told.iter().any(|span| {
+                let (start, end) =
+                    (i128::from(span.started.0), i128::from(span.started.0) + i128::from(span.took_us));
+                (*span.name == *tool.name || span.tool.as_deref() == Some(tool.name))
+                    && start + SKEW_US >= from
+                    // Where no call brought a result, nobody knows when it was over.
+                    && (tool.output.is_none() || end <= to + SKEW_US)
+            });
+            if !is_told {
+                self.whats.push(What::Tool(tool));
+                self.parents.push(Some(spans.len() + at));
+                self.notes.push(Notes::default());
             }
         }
     }
@@ -376,7 +469,7 @@ impl<'a> Tree<'a> {
                     sums.tokens_in += u64::from(tokens_in);
                     sums.tokens_out += u64::from(tokens_out);
                 }
-                What::Attempt(..) => continue,
+                What::Attempt(..) | What::Tool(_) => continue,
             }
             sums.errors += usize::from(what.is_error());
         }

@@ -180,6 +180,7 @@ impl Call {
             cache: CacheUse::Off,
             attempts: Vec::new(),
             tool_calls: Vec::new(),
+            tool_results: Vec::new(),
             documents: Vec::new(),
             usage: Usage::default(),
             cost: NanoUsd::ZERO,

@@ -213,8 +213,9 @@ fn step_json(step: &Step<'_>) -> Value {
         What::Span(_) => ("span", None),
         What::Call(call) => ("call", Some(call.id)),
         What::Attempt(call, _) => ("attempt", Some(call.id)),
+        What::Tool(tool) => ("tool", Some(tool.call.id)),
     };
-    json!({
+    let mut shown = json!({
         "sort": sort,
         "depth": step.depth,
         "below": step.below,
@@ -232,7 +233,12 @@ fn step_json(step: &Step<'_>) -> Value {
         "tokens_out": tokens.map(|tokens| tokens.1),
         "cost": what.cost(),
         "notes": step.notes.words().collect::<Vec<_>>(),
-    })
+    });
+    if let What::Tool(tool) = what {
+        shown["arguments"] = tool.arguments.into();
+        shown["output"] = tool.output.into();
+    }
+    shown
 }
 
 #[cfg(test)]

@@ -452,6 +452,7 @@ impl Maker {
                 error: None,
                 billed: None,
             }],
+            tool_results: vec![],
             tool_calls: Vec::new(),
             documents: Vec::new(),
             usage: Usage {

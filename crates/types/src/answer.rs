@@ -35,6 +35,19 @@ pub struct ToolCall {
     pub arguments: String,
 }
 
+/// What a tool gave back, as the next request tells it to the model. Arguments and output are cut where they are long.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct ToolResult {
+    /// Of the call of the tool.
+    pub id: String,
+    /// Empty where the request does not repeat who was called.
+    #[serde(default)]
+    pub name: String,
+    #[serde(default)]
+    pub arguments: String,
+    pub output: String,
+}
+
 /// One thing learnt from an answer, whole or streamed, in the order of the wire.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {

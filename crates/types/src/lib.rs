@@ -15,7 +15,7 @@ pub mod span;
 pub mod time;
 pub mod usage;
 
-pub use answer::{Event, Finish, ToolCall};
+pub use answer::{Event, Finish, ToolCall, ToolResult};
 pub use call::{Caller, Door, Environment, PromptRef, Target};
 pub use export::ExportProfile;
 pub use fault::{Blame, Code, Fault};

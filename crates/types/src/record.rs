@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    answer::{Finish, ToolCall},
+    answer::{Finish, ToolCall, ToolResult},
     call::{Caller, Door, PromptRef, Target},
     fault::Code,
     guard::{Decision, GuardNote},
@@ -447,6 +447,9 @@ pub struct CallRecord {
     pub attempts: Vec<Attempt>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCall>,
+    /// What tools gave back since the answer before: the messages of tools that the request ends with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_results: Vec<ToolResult>,
     /// What was retrieved for the request, as the caller says, in its order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub documents: Vec<Document>,

@@ -8,4 +8,5 @@ pub mod chat;
 pub mod embeddings;
 pub mod error;
 pub mod models;
+pub mod tool_results;
 pub mod usage;

@@ -317,6 +317,7 @@ pub fn call() -> StoredCall {
             ),
             attempt("anthropic/claude-haiku-4-5", 1_224_000, 1_644_000, AttemptEnd::Ok, Some(200), None),
         ],
+        tool_results: vec![],
         tool_calls: vec![ToolCall {
             id: "call_7".into(),
             name: "refund_create".into(),

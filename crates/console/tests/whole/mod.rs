@@ -1,8 +1,11 @@
 //! The page of a whole trace, and the list of spans.
 
-use gauntlet_console::{tree::Tree, *};
+use gauntlet_console::{
+    tree::{Tree, What},
+    *,
+};
 use gauntlet_ports::SpanRow;
-use gauntlet_types::{Document, SpanId, Timestamp};
+use gauntlet_types::{CallRecord, Document, SpanId, Timestamp, ToolCall, ToolResult};
 
 use super::{HOSTILE, SHELL, is_sound, list, sample, says};
 
@@ -38,6 +41,57 @@ fn a_whole_trace_is_one_tree_of_spans_and_calls() {
         .map(|text| if text == "retry" { "kind attempt" } else { text }),
     );
     says(&page, &["/spans?session=c-8841", "/spans?service=shop-agent", "/spans?trace_id=4bf9"]);
+}
+
+#[test]
+fn tools_stand_in_the_tree_with_what_they_gave_back() {
+    let mut asked = sample::traced_call();
+    asked.tool_calls =
+        [("t1", "look_up", "{\"order\":4471}"), ("t2", "refund_create", "{}"), ("t3", "never_run", "{}")]
+            .map(|(id, name, arguments)| ToolCall {
+                id: id.into(),
+                name: name.into(),
+                arguments: arguments.into(),
+            })
+            .into();
+    let result =
+        |id: &str, output: &str| ToolResult { id: id.into(), output: output.into(), ..ToolResult::default() };
+    let after = |ms: i64, results: Vec<ToolResult>| CallRecord {
+        span_id: SpanId(0xbeef + ms as u64),
+        started: Timestamp(asked.started.0 + ms * 1000),
+        tool_calls: vec![],
+        tool_results: results,
+        ..asked.clone()
+    };
+    let elsewhere =
+        ToolResult { name: "weather".into(), arguments: "{\"in\":\"Oslo\"}".into(), ..result("t9", "rain") };
+    let brought = after(4_000, vec![result("t1", "sent on Tuesday"), result("t2", "done"), elsewhere]);
+    let again = after(9_000, vec![result("t1", "not this one")]);
+    let (spans, calls) = (sample::spans(), [again, asked.clone(), brought]);
+    let tree = Tree::of(&spans, &calls);
+    let tools: Vec<_> = tree
+        .steps
+        .iter()
+        .filter_map(|step| match step.what {
+            What::Tool(tool) => Some((tool.name, tool.arguments, tool.output, step.start_us, step.took_us)),
+            _ => None,
+        })
+        .collect();
+    let end = 900_000 + asked.latency_us;
+    // The application traced refund_create itself.
+    assert_eq!(
+        tools,
+        [
+            ("look_up", "{\"order\":4471}", Some("sent on Tuesday"), end, 4_900_000 - end),
+            ("never_run", "{}", None, end, 0),
+            ("weather", "{\"in\":\"Oslo\"}", Some("rain"), 4_900_000, 0),
+        ]
+    );
+    assert_eq!(tree.sums().calls, 3);
+    let view = WholeView { trace: asked.trace_id, tree: &tree, is_all: true, from: None, opened: None };
+    let page = whole_trace(&SHELL, &view);
+    is_sound(&page);
+    says(&page, &["look_up</a>", "{&quot;order&quot;:4471} · sent on Tuesday", "no result seen"]);
 }
 
 #[test]

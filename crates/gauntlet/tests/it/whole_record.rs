@@ -86,3 +86,40 @@ fn each_attempt_says_what_it_used_and_cost() {
     assert_eq!(cost(0) + cost(1), call["record"]["cost"].as_i64().unwrap(), "{call}");
     assert_eq!(attempts[1]["usage"]["output"], 5, "{call}");
 }
+
+#[test]
+fn a_tool_stands_between_the_calls_with_what_it_was_given_and_gave_back() {
+    let app = TestApp::start("routes: {bot: {input: {pii: redact}, output: {pii: redact}}}");
+    app.provider.script([
+        Step::tool_call("find_order", &["{\"of\":", "\"ann@example.com\"}"]).usage(9, 5),
+        Step::text("It was sent.").usage(20, 5),
+    ]);
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let parent = format!("00-{trace}-b7ad6b7169203331-01");
+    let headers = [("x-gauntlet-route", "bot"), ("traceparent", &parent)];
+    let mut body = TestApp::body("Where is my order?");
+    let asked = app.chat(&headers, &body);
+    app.trace_of(&asked);
+    let answer = asked.json()["choices"][0]["message"].clone();
+    let id = answer["tool_calls"][0]["id"].clone();
+    let messages = body["messages"].as_array_mut().unwrap();
+    messages.push(answer);
+    messages.push(json!({"role": "tool", "tool_call_id": id, "content": "sent to bob@example.com"}));
+    let brought = app.chat(&headers, &body);
+    assert_eq!(brought.status, 200, "{}", brought.text());
+    let results = app.trace_of(&brought)["record"]["tool_results"].clone();
+    assert_eq!((&results[0]["id"], &results[0]["name"]), (&id, &json!("find_order")));
+
+    let tree = app.api(&format!("/api/v1/trace-tree/{trace}"));
+    let steps = tree["steps"].as_array().unwrap();
+    let sorts: Vec<_> = steps.iter().map(|step| step["sort"].as_str().unwrap()).collect();
+    assert_eq!(sorts, ["call", "tool", "call"], "{tree:#}");
+    let tool = &steps[1];
+    assert_eq!((&tool["name"], &tool["depth"]), (&json!("find_order"), &json!(1)));
+    let (given, gave) = (tool["arguments"].as_str().unwrap(), tool["output"].as_str().unwrap());
+    assert!(given.starts_with("{\"of\":\"") && !given.contains("ann@"), "{given}");
+    assert!(gave.starts_with("sent to ") && !gave.contains("bob@"), "{gave}");
+    assert!(tool["took_us"].as_u64().unwrap() > 0, "{tool}");
+    let shown = app.command(&["trace", "show", trace]).expect_ok().stdout;
+    assert!(shown.contains("find_order [tool]"), "{shown}");
+}

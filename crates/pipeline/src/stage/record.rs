@@ -12,6 +12,8 @@ pub(crate) fn run(call: &mut Call) {
     call.enter(Stage::Record);
     call.record.tool_calls = tool_calls(call);
     let texts = call.texts();
+    // Of the text that is kept, so that nothing private is in it.
+    call.record.tool_results = gauntlet_wire::openai::tool_results::of(&texts.input);
     call.close_timeline();
     let mut closed = call.gate.spool.close(&call.record, &texts);
     if matches!(closed, Err(SpoolError::TooLarge { .. })) {

@@ -200,6 +200,7 @@ fn record(number: u32, started: Timestamp) -> CallRecord {
         cache: CacheUse::Off,
         attempts: Vec::new(),
         tool_calls: Vec::new(),
+        tool_results: Vec::new(),
         documents: Vec::new(),
         usage: Usage { input_fresh: TokenCount(100), output: TokenCount(40), ..Usage::default() },
         cost: NanoUsd(1_500_000),

@@ -71,6 +71,9 @@ impl Kept for StoredCall {
         for tool in &mut self.record.tool_calls {
             tool.arguments.clear();
         }
+        for tool in &mut self.record.tool_results {
+            (tool.arguments, tool.output) = (String::new(), String::new());
+        }
         (self.input, self.output) = (Bytes::new(), Bytes::new());
         self.record.texts_gone.replace(why).is_none()
     }

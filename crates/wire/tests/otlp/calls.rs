@@ -76,6 +76,7 @@ fn plain(number: u64) -> CallRecord {
         guard: vec![],
         cache: CacheUse::Off,
         attempts: vec![attempt("gpt-4o-mini", 100, 812_000, AttemptEnd::Ok, Some(200))],
+        tool_results: vec![],
         tool_calls: vec![],
         documents: Vec::new(),
         usage: Usage {

@@ -132,6 +132,10 @@ fn facts(step: &Value) -> String {
     if let Some(cost) = step["cost"].as_i64().filter(|cost| *cost != 0) {
         facts.push(show::usd(NanoUsd(cost).as_usd()));
     }
+    if step["sort"] == "tool" {
+        let output = step["output"].as_str().unwrap_or("no result seen");
+        facts.push(printable(&format!("{} → {output}", text(&step["arguments"]))));
+    }
     for note in step["notes"].as_array().into_iter().flatten() {
         facts.push(format!("({})", text(note)));
     }
