@@ -18,7 +18,7 @@ const READY_LIMIT: Duration = Duration::from_secs(180);
 pub struct PhoenixServer {
     // Held for its `Drop`, which ends the process.
     _running: Running,
-    _folder: TempDir,
+    folder: TempDir,
     port: u16,
 }
 
@@ -50,12 +50,17 @@ impl PhoenixServer {
             }
             thread::sleep(Duration::from_millis(100));
         }
-        PhoenixServer { _running: running, _folder: folder, port }
+        PhoenixServer { _running: running, folder: folder, port }
     }
 
     /// Where it takes traces.
     pub fn traces_url(&self) -> String {
         format!("http://127.0.0.1:{}/v1/traces", self.port)
+    }
+
+    /// The SQLite file that it keeps.
+    pub fn database(&self) -> std::path::PathBuf {
+        self.folder.path().join("phoenix.db")
     }
 
     /// The spans of its default project as its REST API shows them.
