@@ -39,5 +39,6 @@ create table span_payload (
 );
 create table span_marks (
     rid_first integer primary key,
+    seen      integer not null,               -- microseconds since 1970: the latest start of all spans up to these
     marks     blob not null
 );

@@ -50,7 +50,7 @@ impl PhoenixServer {
             }
             thread::sleep(Duration::from_millis(100));
         }
-        PhoenixServer { _running: running, folder: folder, port }
+        PhoenixServer { _running: running, folder, port }
     }
 
     /// Where it takes traces.

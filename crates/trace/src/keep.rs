@@ -279,8 +279,13 @@ impl Sampler<'_> {
         }
         let filter = TraceFilter { trace_id: Some(trace), ..TraceFilter::default() };
         let (calls, _) = self.store.trace_rows(&filter, TRACE_MAX)?;
-        let limit = TRACE_MAX as u32;
-        let filter = SpanFilter { trace_id: Some(trace), limit, ..SpanFilter::default() };
+        let filter = SpanFilter {
+            trace_id: Some(trace),
+            // What began so long before is decided by itself, and a bound spares a look at every span there is.
+            since: Some(started.minus(self.sampling.wait * rules::WAITS_MAX)),
+            limit: TRACE_MAX as u32,
+            ..SpanFilter::default()
+        };
         let spans = self.store.span_find(&filter)?;
         let is_kept = calls.iter().any(|row| self.sampling.keeps_row(row))
             || spans.iter().any(|row| self.sampling.keeps_span(&row.record));

@@ -40,7 +40,7 @@ pub(crate) const COLUMNS: &str = "rid, ts, trace_id, span_id, parent_id, name, k
      input_preview, output_preview";
 
 const INSERT_PAYLOAD: &str = "insert into span_payload (rid_first, enc, body) values (?1, ?2, ?3)";
-const INSERT_MARKS: &str = "insert into span_marks (rid_first, marks) values (?1, ?2)";
+const INSERT_MARKS: &str = "insert into span_marks (rid_first, seen, marks) values (?1, ?2, ?3)";
 
 /// Texts made for a row; kept, so that a row allocates nothing but its previews.
 #[derive(Default)]
@@ -86,8 +86,11 @@ impl RowTexts {
         }
         payloads.finish()?;
         let mut insert = tx.prepare_cached(INSERT_MARKS).during("preparing a batch")?;
+        // Never less than before, so that whoever looks for what began later can stop here.
+        let seen =
+            spans.iter().map(|span| span.record.started.0).max().max(seen(tx).during("reading marks")?);
         for (rid_first, marks) in &marks {
-            insert.execute(params![rid_first, marks]).during("adding marks")?;
+            insert.execute(params![rid_first, seen, marks]).during("adding marks")?;
         }
         Ok(added)
     }
@@ -256,19 +259,33 @@ fn mark_of(filter: &SpanFilter) -> Option<(Mark, u32)> {
 /// Time and rid of a span, as pages go by them.
 type Place = (Timestamp, i64);
 
-/// The newest spans with a mark that lie before `end`, newest first, and whether there are more.
+/// The latest start of all spans.
+fn seen(connection: &Connection) -> Result<Option<i64>> {
+    connection
+        .prepare_cached("select seen from span_marks order by rid_first desc limit 1")?
+        .query_row([], |row| row.get(0))
+        .optional()
+}
+
+/// The newest spans with a mark that lie before `end`, newest first, and whether there are more. All that began at `since` or
+/// later are among them.
 fn candidates(
     connection: &Connection,
     (mark, wanted): (Mark, u32),
+    since: Option<Timestamp>,
     end: Place,
 ) -> Result<(Vec<Place>, bool)> {
     let mut found: Vec<Place> = Vec::new();
     let mut is_cut = false;
-    let mut statement = connection.prepare_cached("select rid_first, marks from span_marks")?;
+    let mut statement =
+        connection.prepare_cached("select rid_first, seen, marks from span_marks order by rid_first desc")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let rid_first: i64 = row.get(0)?;
-        marks::search(row.get_ref(1)?.as_blob()?, mark, wanted, |index, at| {
+        let (rid_first, seen): (i64, i64) = (row.get(0)?, row.get(1)?);
+        if since.is_some_and(|since| seen < since.0) {
+            break;
+        }
+        marks::search(row.get_ref(2)?.as_blob()?, mark, wanted, |index, at| {
             let place = (time::within_calendar(at), rid_first + index as i64);
             if place < end {
                 found.push(place);
@@ -304,7 +321,7 @@ fn by_marks(
     let mut page = Vec::new();
     // Each round ends before the one ahead of it, so this ends with the marks.
     loop {
-        let (found, is_cut) = candidates(connection, wanted, end)?;
+        let (found, is_cut) = candidates(connection, wanted, filter.since, end)?;
         for chunk in found.chunks(CANDIDATES_AT_ONCE) {
             let rids: Vec<i64> = chunk.iter().map(|(_, rid)| *rid).collect();
             query.params[place - 1] = Value::Text(serde_json::Value::from(rids).to_string());

@@ -91,6 +91,7 @@ pub fn record(number: u64) -> CallRecord {
             error: None,
             billed: None,
         }],
+        tool_results: vec![],
         tool_calls: vec![],
         documents: Vec::new(),
         usage: Usage {
