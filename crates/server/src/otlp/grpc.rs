@@ -40,17 +40,20 @@ type GrpcBody = UnsyncBoxBody<Bytes, Infallible>;
 struct Refused {
     status: Status,
     words: String,
+    /// Exporters send again what finds no room only when they are told after how long.
+    retry_after: Option<Duration>,
 }
 
 impl Refused {
     fn new(status: Status, words: impl Into<String>) -> Refused {
-        Refused { status, words: words.into() }
+        Refused { status, words: words.into(), retry_after: None }
     }
 }
 
 impl From<Fault> for Refused {
     fn from(fault: Fault) -> Refused {
-        Refused::new(error::grpc_status(&fault), fault.message)
+        let retry_after = fault.retry_after;
+        Refused { retry_after, ..Refused::new(error::grpc_status(&fault), fault.message) }
     }
 }
 
@@ -153,12 +156,16 @@ fn answer(taken: Result<Taken, Refused>) -> Response<GrpcBody> {
             let body = Full::new(grpc::framed(&message, false));
             Response::new(body.with_trailers(async { Some(Ok(trailers)) }).boxed_unsync())
         }
-        Err(Refused { status, words }) => {
+        Err(Refused { status, words, retry_after }) => {
             let mut response = Response::new(Empty::new().boxed_unsync());
             let headers = response.headers_mut();
             headers.insert("grpc-status", HeaderValue::from(u16::from(status.number())));
             if let Ok(words) = HeaderValue::from_str(&grpc::percent_encoded(&words)) {
                 headers.insert("grpc-message", words);
+            }
+            let details = retry_after.map(|delay| grpc::retry_details(status, delay));
+            if let Some(Ok(details)) = details.as_deref().map(HeaderValue::from_str) {
+                headers.insert("grpc-status-details-bin", details);
             }
             response
         }
@@ -184,5 +191,17 @@ mod tests {
         for bad in ["", "S", "1", "123456789S", "-1S", "1.5S", "1x"] {
             check(bad, None);
         }
+    }
+
+    #[test]
+    fn a_refusal_says_when_to_come_back() {
+        let fault = Fault::us(Code::Overloaded, "too many").retry_after(Duration::from_secs(2));
+        let response = answer(Err(fault.into()));
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        assert_eq!((header("grpc-status"), header("grpc-message")), (Some("14"), Some("too many")));
+        let pause = header("grpc-status-details-bin").and_then(grpc::retry_delay);
+        assert_eq!(pause, Some(Duration::from_secs(2)));
+        let response = answer(Err(Fault::caller(Code::InvalidRequest, "broken").into()));
+        assert_eq!(response.headers().get("grpc-status-details-bin"), None);
     }
 }
