@@ -252,6 +252,36 @@ fn what_a_receiver_of_json_refuses_is_read_in_json() {
 }
 
 #[test]
+fn a_reload_sends_what_waits_by_the_new_protocol() {
+    let (grpc, json) = (GrpcReceiver::start(), Provider::start());
+    json.default(Step::plain(json!({})));
+    let app = TestApp::start(&grpc_config(grpc.port(), ""));
+    app.provider.default(Step::text("Hello"));
+    let reload = |config: &str| {
+        app.reconfigure(config);
+        let reply = http::post(&app.url("/api/v1/reload"), &[], b"").expect("the gateway answers");
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    };
+    ask(&app, "taken");
+    wait_for_metric(&app, "gauntlet_export_sent_total", 2.0);
+    // It has a connection, and is not well: what waits for it goes another way.
+    grpc.script(std::iter::repeat_n(GrpcStep::Status(Status::Unavailable, "ill"), 100));
+    let id = ask(&app, "waits");
+    wait_for_metric(&app, "gauntlet_export_failed_total", 1.0);
+    let url = format!("http://127.0.0.1:{}/v1/traces", json.port());
+    reload(&format!("exporters:\n  sink: {{otlp: \"{url}\", protocol: http/json}}\n"));
+    wait_for("it arrives as JSON", SOON, || {
+        let spans = json.requests().iter().flat_map(otlp::spans).collect::<Vec<_>>();
+        spans.iter().any(|span| *span.get("gauntlet.call.id") == *id).then_some(())
+    });
+    let well = GrpcReceiver::start();
+    reload(&grpc_config(well.port(), ""));
+    let id = ask(&app, "back");
+    wait_for("it arrives by gRPC", SOON, || calls(&well).contains(&id).then_some(()));
+    assert_eq!(metric(&app, "gauntlet_export_refused_total"), 0.0);
+}
+
+#[test]
 fn one_gateway_tells_another_by_every_protocol() {
     let mut other = TestApp::start("keys:\n  - {name: acme, key: acme-key-0123456789, tenant: acme}\n");
     let grpc = other.restart_with_grpc();
