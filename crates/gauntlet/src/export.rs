@@ -1,15 +1,15 @@
-//! Receivers of spans as they are configured, and the HTTP between them and the queue.
+//! Receivers of spans as they are configured, and what is between them and the queue: HTTP or gRPC.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+mod grpc;
+mod http;
+
+use std::{io::Write, sync::Arc, time::Duration};
 
 use flate2::{Compression, write::GzEncoder};
 use gauntlet_policy::config::{self, Policy};
-use gauntlet_trace::{Exporter, Posted, export::Post};
-use gauntlet_wire::otlp::{self, Servers};
-use std::io::Write;
+use gauntlet_trace::{Exporter, export::Post};
+use gauntlet_types::ExportProtocol;
+use gauntlet_wire::otlp::{Encoding, Servers};
 
 use crate::wiring::VERSION;
 
@@ -21,7 +21,9 @@ const GZIP_MIN: usize = 1 << 10;
 /// Of an answer that is no success, for the log.
 const REASON_MAX: usize = 300;
 /// An answer longer than this says nothing to us.
-const READ_MAX: u64 = 64 << 10;
+const READ_MAX: usize = 64 << 10;
+/// Who sends; receivers count their senders by it.
+const USER_AGENT: &str = concat!("gauntlet/", env!("CARGO_PKG_VERSION"));
 
 /// The folder of the queues within the data folder.
 pub const FOLDER: &str = "export";
@@ -60,48 +62,23 @@ fn resource(exporter: &config::Exporter) -> Vec<(String, String)> {
 }
 
 fn server(url: &str) -> Option<(String, u16)> {
-    let uri: http::Uri = url.parse().ok()?;
+    let uri: ::http::Uri = url.parse().ok()?;
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
     Some((uri.host()?.to_owned(), port))
 }
 
+/// The names of protocols are those of OpenTelemetry; what is sent is the same.
 fn post(exporter: &config::Exporter) -> Post {
-    let config = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_connect(Some(CONNECT_MAX))
-        .timeout_global(Some(ANSWER_MAX))
-        // A redirect would take the headers' secrets elsewhere.
-        .max_redirects(0)
-        .build();
-    let agent: ureq::Agent = config.into();
-    let exporter = exporter.clone();
-    Arc::new(move |body: &[u8]| {
-        let mut request = agent.post(exporter.url.as_str()).header("content-type", "application/x-protobuf");
-        for (name, value) in &exporter.headers {
-            request = request.header(name.as_str(), value.expose());
-        }
-        let answer = match (body.len() >= GZIP_MIN).then(|| gzip(body)).flatten() {
-            Some(packed) => request.header("content-encoding", "gzip").send(&packed[..]),
-            None => request.send(body),
-        };
-        let mut answer = match answer {
-            Ok(answer) => answer,
-            Err(error) => return Posted::Later { after: None, why: hide(&exporter, &error.to_string()) },
-        };
-        let status = answer.status().as_u16();
-        let after = answer.headers().get("retry-after").and_then(|value| retry_after(value.to_str().ok()?));
-        let said = answer.body_mut().with_config().limit(READ_MAX).read_to_vec().unwrap_or_default();
-        let why = || hide(&exporter, &format!("status {status}: {}", readable(&said)));
-        match status {
-            200..=299 => match otlp::rejected(&said) {
-                Some((rejected, why)) => Posted::Partly { rejected, why: hide(&exporter, &why) },
-                None => Posted::Taken,
-            },
-            413 => Posted::TooLarge,
-            408 | 429 | 500..=599 => Posted::Later { after, why: why() },
-            _ => Posted::Refused(why()),
-        }
-    })
+    match exporter.protocol {
+        ExportProtocol::HttpProtobuf => http::post(exporter, Encoding::Protobuf),
+        ExportProtocol::HttpJson => http::post(exporter, Encoding::Json),
+        ExportProtocol::Grpc => grpc::post(exporter),
+    }
+}
+
+/// The body packed, if that is worth it.
+fn packed(body: &[u8]) -> Option<Vec<u8>> {
+    (body.len() >= GZIP_MIN).then(|| gzip(body)).flatten()
 }
 
 fn gzip(body: &[u8]) -> Option<Vec<u8>> {
@@ -110,17 +87,9 @@ fn gzip(body: &[u8]) -> Option<Vec<u8>> {
     packed.finish().ok()
 }
 
-/// Seconds, or a date.
-fn retry_after(text: &str) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    httpdate::parse_http_date(text.trim()).ok()?.duration_since(SystemTime::now()).ok()
-}
-
-/// What a receiver says may be protobuf or a page: the printable beginning.
-fn readable(said: &[u8]) -> String {
-    let text = String::from_utf8_lossy(said);
+/// What a receiver says, which may be protobuf or a page: the printable beginning, without secrets.
+fn readable(exporter: &config::Exporter, said: &[u8]) -> String {
+    let text = hide(exporter, &String::from_utf8_lossy(said));
     let mut words = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
     if let Some((end, _)) = words.char_indices().nth(REASON_MAX) {
         words.truncate(end);
@@ -142,14 +111,6 @@ fn hide(exporter: &config::Exporter, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_pause_is_read_in_seconds_and_as_a_date() {
-        assert_eq!(retry_after("7"), Some(Duration::from_secs(7)));
-        let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(60));
-        assert!(retry_after(&date).is_some_and(|pause| pause <= Duration::from_secs(60)), "{date}");
-        assert_eq!([retry_after("soon"), retry_after("-1")], [None; 2]);
-    }
 
     #[test]
     fn addresses_of_providers_become_host_and_port() {

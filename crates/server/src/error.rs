@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use gauntlet_types::{Code, Fault};
+use gauntlet_wire::otlp::grpc::Status;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 /// The status of a fault. SDKs choose their exception class by it.
@@ -25,8 +26,8 @@ pub fn status(fault: &Fault) -> StatusCode {
     }
 }
 
-/// The same in gRPC's words, by which exporters decide whether to try again (they do at 8 and 14 alone).
-pub(crate) fn grpc_status(fault: &Fault) -> u8 {
+/// The same in gRPC's words, by which exporters decide whether to try again (`grpc::Status::again`).
+pub(crate) fn grpc_status(fault: &Fault) -> Status {
     match fault.code {
         // The same bytes would be refused again, so it is not gRPC's own RESOURCE_EXHAUSTED, which asks for patience.
         Code::InvalidRequest
@@ -35,15 +36,15 @@ pub(crate) fn grpc_status(fault: &Fault) -> u8 {
         | Code::GuardrailBlocked
         | Code::UpstreamRefused
         | Code::UnpricedModel
-        | Code::OutputInvalid => 3,
-        Code::UpstreamTimeout => 4,
-        Code::UnknownRoute | Code::UnknownModel | Code::NotFound => 5,
-        Code::Forbidden | Code::Killed => 7,
-        Code::RateLimited | Code::BudgetExceeded => 8,
-        Code::MethodNotAllowed => 12,
-        Code::Internal | Code::UpstreamFailed => 13,
-        Code::Overloaded | Code::Unavailable | Code::Interrupted => 14,
-        Code::Unauthorized => 16,
+        | Code::OutputInvalid => Status::InvalidArgument,
+        Code::UpstreamTimeout => Status::DeadlineExceeded,
+        Code::UnknownRoute | Code::UnknownModel | Code::NotFound => Status::NotFound,
+        Code::Forbidden | Code::Killed => Status::PermissionDenied,
+        Code::RateLimited | Code::BudgetExceeded => Status::ResourceExhausted,
+        Code::MethodNotAllowed => Status::Unimplemented,
+        Code::Internal | Code::UpstreamFailed => Status::Internal,
+        Code::Overloaded | Code::Unavailable | Code::Interrupted => Status::Unavailable,
+        Code::Unauthorized => Status::Unauthenticated,
     }
 }
 

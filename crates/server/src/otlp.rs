@@ -8,7 +8,7 @@ use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use gauntlet_pipeline::{Gate, SpanSender, Taken};
 use gauntlet_types::{Code, Fault};
-use gauntlet_wire::otlp::receive::Encoding;
+use gauntlet_wire::otlp::Encoding;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;

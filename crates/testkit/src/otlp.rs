@@ -1,10 +1,13 @@
-//! Spans as a receiver of OTLP over HTTP gets them. The receiver itself is a [`Provider`](crate::Provider) that answers
-//! as it is told.
+//! Spans as a receiver of OTLP gets them. The receiver itself is a [`Provider`](crate::Provider) or, over gRPC, a
+//! [`GrpcReceiver`](crate::GrpcReceiver), either of which answers as it is told.
 
 use std::{collections::BTreeMap, io::Read};
 
 use flate2::read::GzDecoder;
-use gauntlet_wire::otlp::proto::{ExportTraceServiceRequest, KeyValue, Value};
+use gauntlet_wire::otlp::{
+    Encoding,
+    proto::{ExportTraceServiceRequest, KeyValue, Value},
+};
 use prost::Message;
 use serde_json::{Value as Json, json};
 
@@ -28,15 +31,33 @@ impl SeenSpan {
     }
 }
 
+/// The body of a request, unpacked.
+pub fn plain(request: &Seen) -> Vec<u8> {
+    if request.header("content-encoding") != Some("gzip") {
+        return request.body.to_vec();
+    }
+    let mut plain = Vec::new();
+    GzDecoder::new(&request.body[..]).read_to_end(&mut plain).expect("the request is gzip as it says");
+    plain
+}
+
 /// The spans of a request; panics when it is none.
 pub fn spans(request: &Seen) -> Vec<SeenSpan> {
-    let mut body = request.body.to_vec();
-    if request.header("content-encoding") == Some("gzip") {
-        let mut plain = Vec::new();
-        GzDecoder::new(&body[..]).read_to_end(&mut plain).expect("the request is gzip as it says");
-        body = plain;
+    let body = plain(request);
+    let media = request.header("content-type").and_then(Encoding::of_media_type);
+    match media.expect("the request says how it is written") {
+        Encoding::Protobuf => {
+            spans_of(ExportTraceServiceRequest::decode(&body[..]).expect("the request is OTLP"))
+        }
+        Encoding::Json => {
+            let read = Encoding::Json.read(&body).expect("the request is OTLP/JSON");
+            assert_eq!(read.rejected.count, 0, "{}", read.rejected.message());
+            spans_of(ExportTraceServiceRequest { resource_spans: read.resource_spans })
+        }
     }
-    let request = ExportTraceServiceRequest::decode(&body[..]).expect("the request is OTLP");
+}
+
+pub(crate) fn spans_of(request: ExportTraceServiceRequest) -> Vec<SeenSpan> {
     let mut seen = Vec::new();
     for resource in request.resource_spans {
         let about = attributes(&resource.resource.unwrap_or_default().attributes);

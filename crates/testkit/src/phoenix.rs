@@ -20,6 +20,7 @@ pub struct PhoenixServer {
     _running: Running,
     folder: TempDir,
     port: u16,
+    grpc: u16,
 }
 
 impl PhoenixServer {
@@ -50,10 +51,10 @@ impl PhoenixServer {
             }
             thread::sleep(Duration::from_millis(100));
         }
-        PhoenixServer { _running: running, folder, port }
+        PhoenixServer { _running: running, folder, port, grpc }
     }
 
-    /// Where it takes traces.
+    /// Where it takes traces over HTTP.
     pub fn traces_url(&self) -> String {
         format!("http://127.0.0.1:{}/v1/traces", self.port)
     }
@@ -63,19 +64,28 @@ impl PhoenixServer {
         self.folder.path().join("phoenix.db")
     }
 
-    /// The spans of its default project as its REST API shows them.
-    pub fn spans(&self) -> Vec<Value> {
-        let url = format!("http://127.0.0.1:{}/v1/projects/default/spans?limit=1000", self.port);
+    /// Where it takes them over gRPC.
+    pub fn grpc_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.grpc)
+    }
+
+    /// The spans of a project as its REST API shows them.
+    pub fn spans(&self, project: &str) -> Vec<Value> {
+        let url = format!("http://127.0.0.1:{}/v1/projects/{project}/spans?limit=1000", self.port);
         let reply = http::get(&url, &[]).expect("Phoenix answers");
+        // A project comes to be with its first span.
+        if reply.status == 404 {
+            return Vec::new();
+        }
         assert_eq!(reply.status, 200, "{}", reply.text());
         reply.json()["data"].as_array().expect("a list").clone()
     }
 
     /// Waits until so many spans are shown.
-    pub fn wait_for_spans(&self, count: usize, limit: Duration) -> Vec<Value> {
+    pub fn wait_for_spans(&self, project: &str, count: usize, limit: Duration) -> Vec<Value> {
         let until = Instant::now() + limit;
         loop {
-            let spans = self.spans();
+            let spans = self.spans(project);
             if spans.len() >= count {
                 return spans;
             }

@@ -72,6 +72,24 @@ impl Conversation {
         Some(self.ended(command).json())
     }
 
+    /// Runs `grpc_receiver.py` with the settings `PORT` and `SCRIPT` to the end of its script: the calls that it has seen. None
+    /// if the part is left out.
+    pub fn grpc_receiver(&self) -> Option<Value> {
+        let mut command = Command::new(parts::otel()?);
+        command.arg("-I").arg(script("grpc_receiver.py"));
+        Some(self.ended(command).json())
+    }
+
+    /// The bytes that Google's library for protobuf makes of a request in OTLP/JSON, by `otlp_json.py`, which refuses what is
+    /// against the format. None if the part is left out.
+    pub fn otlp_json(json: &Path) -> Option<Vec<u8>> {
+        let mut command = Command::new(parts::otel()?);
+        command.arg("-I").arg(script("otlp_json.py")).arg(json);
+        let text = Conversation::new("", "", "").ended(command).stdout;
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        text.trim().as_bytes().chunks(2).map(byte).collect()
+    }
+
     fn ended(&self, mut command: Command) -> Ended {
         command.env("BASE_URL", &self.base_url).env("API_KEY", &self.api_key).env("MODEL", &self.model);
         command.env("NO_PROXY", "127.0.0.1,localhost").env("no_proxy", "127.0.0.1,localhost");

@@ -1,4 +1,4 @@
-//! Whose spelling spans are sent in.
+//! Whose spelling spans are sent in, and how they travel.
 
 /// The attributes that a receiver of spans reads: every product names the same facts differently, and shows blanks
 /// where it does not find its own names.
@@ -36,6 +36,28 @@ impl ExportProfile {
             ExportProfile::Datadog => "datadog",
             ExportProfile::Honeycomb => "honeycomb",
             ExportProfile::Mlflow => "mlflow",
+        }
+    }
+}
+
+/// How spans travel, by the names of `OTEL_EXPORTER_OTLP_PROTOCOL`.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum ExportProtocol {
+    #[default]
+    HttpProtobuf,
+    HttpJson,
+    Grpc,
+}
+
+impl ExportProtocol {
+    pub const ALL: [ExportProtocol; 3] =
+        [ExportProtocol::HttpProtobuf, ExportProtocol::HttpJson, ExportProtocol::Grpc];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ExportProtocol::HttpProtobuf => "http/protobuf",
+            ExportProtocol::HttpJson => "http/json",
+            ExportProtocol::Grpc => "grpc",
         }
     }
 }

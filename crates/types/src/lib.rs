@@ -17,7 +17,7 @@ pub mod usage;
 
 pub use answer::{Event, Finish, ToolCall, ToolResult};
 pub use call::{Caller, Door, Environment, PromptRef, Target};
-pub use export::ExportProfile;
+pub use export::{ExportProfile, ExportProtocol};
 pub use fault::{Blame, Code, Fault};
 pub use guard::{Action, Decision, Direction, Finding, GuardNote};
 pub use id::{CallId, Name, SpanId, TraceId};

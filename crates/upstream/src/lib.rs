@@ -3,6 +3,7 @@
 mod gzip;
 mod http;
 mod sim;
+pub mod tls;
 
 use futures_util::future::BoxFuture;
 use gauntlet_ports::{EndpointKind, Upstream, UpstreamAnswer, UpstreamError, UpstreamRequest};

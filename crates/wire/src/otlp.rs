@@ -1,5 +1,6 @@
-//! Finished calls as OpenTelemetry spans, in the spelling of whoever receives them (OTLP 1.x over HTTP, protobuf); and
-//! spans of applications, in whatever spelling they come (`receive` reads them, `understand` says what they mean).
+//! Finished calls as OpenTelemetry spans, in the spelling of whoever receives them (OTLP 1.x); and spans of applications,
+//! in whatever spelling they come (`receive` reads them, `understand` says what they mean). Both ways share the two
+//! encodings (`Encoding`) and what there is to know of gRPC (`grpc`).
 //!
 //! One span for the call, one for each attempt at a model, one for each tool that the model asked for; what guards,
 //! cache and budgets did are events of the first. A span's ids follow from the record alone, so that a call sent twice
@@ -8,9 +9,13 @@
 //! Which fact goes under which name is a table (`profile`), not code. Sources: OpenTelemetry semantic conventions 1.41
 //! (GenAI), OpenInference, and what each product was seen to read.
 
+mod binary;
 mod bound;
 mod conversation;
+mod encoding;
 mod facts;
+pub mod grpc;
+mod json;
 mod profile;
 pub mod proto;
 pub mod receive;
@@ -25,7 +30,8 @@ use prost::{
     encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len},
 };
 
-use proto::{ExportTraceServiceResponse, KeyValue, Resource, Scope};
+pub use self::encoding::Encoding;
+use proto::{KeyValue, Resource, Scope};
 
 /// Where each provider answers: `server.address` and `server.port`, which the record does not know.
 pub type Servers = BTreeMap<Name, (String, u16)>;
@@ -78,12 +84,4 @@ pub fn request(resource: &[(String, String)], version: &str, spans: &[u8]) -> Ve
     prost::encoding::message::encode(proto::SCOPE, &scope, &mut out);
     out.extend_from_slice(spans);
     out
-}
-
-/// What a receiver that took a request says of spans that it left out: how many, and why. None when it took them all, or
-/// says something else.
-pub fn rejected(answer: &[u8]) -> Option<(u64, String)> {
-    let partial = ExportTraceServiceResponse::decode(answer).ok()?.partial_success?;
-    let count = u64::try_from(partial.rejected_spans).unwrap_or(0);
-    (count > 0).then(|| (count, bound::line(&partial.error_message)))
 }

@@ -10,8 +10,11 @@ use std::collections::BTreeMap;
 use calls::{Case, cases, servers};
 use gauntlet_types::ExportProfile;
 use gauntlet_wire::otlp::{
-    self, Finished,
-    proto::{ExportTraceServiceRequest, KeyValue, Span, Value},
+    self, Encoding, Finished,
+    proto::{
+        AnyValue, ArrayValue, Event, ExportTraceServiceRequest, KeyValue, KeyValueList, Link, Resource,
+        ResourceSpans, Scope, ScopeSpans, Span, Status, Value,
+    },
 };
 use prost::Message;
 use serde_json::{Value as Json, json};
@@ -130,10 +133,128 @@ fn a_requests_parts_read_as_one_message() {
 
 #[test]
 fn what_a_receiver_left_out_is_read_from_its_answer() {
-    assert_eq!(otlp::rejected(b""), None);
-    assert_eq!(otlp::rejected(b"not protobuf at all"), None);
+    let check = |encoding: Encoding, answer: &[u8], expected: Option<(u64, &str)>| {
+        let expected = expected.map(|(count, why)| (count, why.to_owned()));
+        assert_eq!(encoding.rejected(answer), expected, "{}", String::from_utf8_lossy(answer));
+    };
+    check(Encoding::Protobuf, b"", None);
+    check(Encoding::Protobuf, b"not protobuf at all", None);
     let answer = [&[0x0a, 0x07, 0x08, 0x03, 0x12, 0x03][..], b"bad"].concat();
-    assert_eq!(otlp::rejected(&answer), Some((3, "bad".to_owned())));
+    check(Encoding::Protobuf, &answer, Some((3, "bad")));
+    for nothing in ["", "{}", "<html>", "[]", r#"{"partialSuccess":{}}"#, r#"{"partialSuccess":null}"#] {
+        check(Encoding::Json, nothing.as_bytes(), None);
+    }
+    let partly = r#"{"partialSuccess":{"rejectedSpans":"3","errorMessage":"bad"}}"#;
+    check(Encoding::Json, partly.as_bytes(), Some((3, "bad")));
+    check(Encoding::Json, br#"{"partial_success":{"rejected_spans":2}}"#, Some((2, "")));
+    for encoding in [Encoding::Protobuf, Encoding::Json] {
+        check(encoding, &encoding.taken(5, "why"), Some((5, "why")));
+        check(encoding, &encoding.taken(0, ""), None);
+    }
+}
+
+/// A request with a value of every kind and nothing left at its default.
+fn every_field() -> ExportTraceServiceRequest {
+    let any = |value| AnyValue { value: Some(value) };
+    let values = [
+        Value::from("ü \"quoted\" \u{1}"),
+        Value::from(""),
+        Value::Bool(false),
+        Value::Int(i64::MIN),
+        Value::Int(0),
+        Value::Double(0.1),
+        Value::Double(1e300),
+        Value::Double(f64::INFINITY),
+        Value::Double(f64::NEG_INFINITY),
+        Value::List(ArrayValue { values: vec![any(Value::from("one")), AnyValue::default()] }),
+        Value::List(ArrayValue::default()),
+        Value::Map(KeyValueList { values: vec![KeyValue::new("inner", true)] }),
+        Value::Bytes(vec![0xfb, 0xff, 0x00]),
+    ];
+    let attributes: Vec<KeyValue> =
+        values.into_iter().enumerate().map(|(at, value)| KeyValue::new(format!("a{at}"), value)).collect();
+    let one = || vec![KeyValue::new("k", "v")];
+    let span = Span {
+        trace_id: (0..16).collect(),
+        span_id: vec![0xab; 8],
+        trace_state: "a=b".to_owned(),
+        parent_span_id: vec![0x01; 8],
+        name: "chat".to_owned(),
+        kind: 3,
+        start_time_unix_nano: 1_763_700_000_123_456_789,
+        end_time_unix_nano: u64::MAX,
+        attributes,
+        dropped_attributes_count: 1,
+        events: vec![Event {
+            time_unix_nano: 1,
+            name: "said".to_owned(),
+            attributes: one(),
+            dropped_attributes_count: 2,
+        }],
+        dropped_events_count: 3,
+        links: vec![Link {
+            trace_id: vec![2; 16],
+            span_id: vec![3; 8],
+            trace_state: "c=d".to_owned(),
+            attributes: one(),
+            dropped_attributes_count: 4,
+            flags: 0x100,
+        }],
+        dropped_links_count: 5,
+        status: Some(Status { message: "it failed".to_owned(), code: 2 }),
+        flags: 0x101,
+    };
+    let scope = Scope {
+        name: "gauntlet".to_owned(),
+        version: "1".to_owned(),
+        attributes: one(),
+        dropped_attributes_count: 6,
+    };
+    // What is empty is left out.
+    let bare = Span { trace_id: vec![9; 16], span_id: vec![9; 8], ..Span::default() };
+    let scope_spans = vec![ScopeSpans { scope: Some(scope), spans: vec![span, bare] }];
+    let resource = Resource { attributes: one(), dropped_attributes_count: 7 };
+    ExportTraceServiceRequest {
+        resource_spans: vec![ResourceSpans { resource: Some(resource), scope_spans }],
+    }
+}
+
+fn json_of(request: &ExportTraceServiceRequest) -> String {
+    let protobuf = request.encode_to_vec();
+    String::from_utf8(Encoding::Json.request(&protobuf).unwrap().into_owned()).unwrap()
+}
+
+#[test]
+fn json_is_written_by_the_rules_of_otlp() {
+    let text = json_of(&every_field());
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("golden/otlp");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    // Lines, so that a change is seen where it is.
+    settings.bind(|| insta::assert_snapshot!("request_in_json", text.replace("},{", "},\n{")));
+    let mut nan = every_field();
+    nan.resource_spans[0].scope_spans[0].spans[0].attributes = vec![KeyValue::new("nan", f64::NAN)];
+    assert!(json_of(&nan).contains(r#"{"key":"nan","value":{"doubleValue":"NaN"}}"#));
+    assert_eq!(json_of(&ExportTraceServiceRequest::default()), "{}");
+    assert!(Encoding::Json.request(b"\x0a\xff").is_err());
+}
+
+#[test]
+fn what_is_written_as_json_reads_as_what_it_was() {
+    let check = |request: ExportTraceServiceRequest| {
+        let text = json_of(&request);
+        let read = Encoding::Json.read(text.as_bytes()).unwrap();
+        assert_eq!(read.resource_spans, request.resource_spans, "{text}");
+        assert_eq!(read.rejected.count, 0, "{text}");
+    };
+    check(every_field());
+    for profile in ExportProfile::ALL {
+        let spans = cases().iter().flat_map(|case| spans(case, profile)).collect();
+        let scope_spans = vec![ScopeSpans { scope: None, spans }];
+        let resource_spans = vec![ResourceSpans { resource: None, scope_spans }];
+        check(ExportTraceServiceRequest { resource_spans });
+    }
 }
 
 /// Of one call in any profile, whatever was sent: well below what receivers take in a request.

@@ -31,6 +31,7 @@ mod move_store;
 mod operations;
 mod otlp_in;
 mod otlp_out;
+mod otlp_protocols;
 mod output_guards;
 mod postgres_store;
 mod prices;

@@ -170,7 +170,8 @@ fn what_cannot_be_taken_is_refused_in_the_senders_encoding() {
             Some("application/json") => {
                 let said = reply.json();
                 let message = said["message"].as_str().expect("a message").to_owned();
-                RpcStatus { code: said["code"].as_i64().expect("a code") as i32, message }
+                let code = said["code"].as_i64().expect("a code") as i32;
+                RpcStatus { code, message, ..RpcStatus::default() }
             }
             other => panic!("{other:?}"),
         };

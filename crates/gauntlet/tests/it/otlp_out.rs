@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::app::TestApp;
 
-const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 fn config(port: u16, more: &str) -> String {
     format!("exporters:\n  sink: {{otlp: \"http://127.0.0.1:{port}/v1/traces\"{more}}}\n")
@@ -41,7 +41,7 @@ fn calls(sink: &Provider) -> BTreeSet<String> {
 }
 
 #[track_caller]
-fn wait_for<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + limit;
     loop {
         if let Some(found) = look() {
@@ -60,7 +60,7 @@ fn wait_for_calls(sink: &Provider, ids: &BTreeSet<String>) {
 }
 
 /// Asks once, quickly; the call's id.
-fn ask(app: &TestApp, text: &str) -> String {
+pub(crate) fn ask(app: &TestApp, text: &str) -> String {
     let reply = app.chat(&[], &TestApp::body(text));
     assert_eq!(reply.status, 200, "{}", reply.text());
     assert!(reply.took < Duration::from_secs(1), "a call waited: {:?}", reply.took);
@@ -71,7 +71,7 @@ fn metrics(app: &TestApp) -> String {
     http::get(&app.url("/metrics"), &[]).expect("metrics").text()
 }
 
-fn metric(app: &TestApp, name: &str) -> f64 {
+pub(crate) fn metric(app: &TestApp, name: &str) -> f64 {
     let text = metrics(app);
     let line = text.lines().find(|line| line.starts_with(&format!("{name}{{exporter=\"sink\"}}")));
     let value = line.and_then(|line| line.rsplit(' ').next()).unwrap_or_else(|| panic!("no {name}: {text}"));
@@ -81,9 +81,20 @@ fn metric(app: &TestApp, name: &str) -> f64 {
 #[test]
 fn phoenix_shows_calls_with_models_messages_tokens_cost_and_sessions() {
     let Some(phoenix) = PhoenixServer::start() else { return };
-    let app = TestApp::start(&format!("exporters: {{phoenix: {{otlp: \"{}\"}}}}\n", phoenix.traces_url()));
-    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let headers = [("x-gauntlet-session", "s-81"), ("x-gauntlet-user", "ann"), ("traceparent", parent)];
+    let http = format!("otlp: \"{}\"", phoenix.traces_url());
+    shows_calls(&phoenix, "default", &http, "4bf92f3577b34da6a3ce929d0e0e4736");
+    let grpc = format!(
+        "otlp: \"{}\", protocol: grpc, resource: {{openinference.project.name: by_grpc}}",
+        phoenix.grpc_url()
+    );
+    shows_calls(&phoenix, "by_grpc", &grpc, "4bf92f3577b34da6a3ce929d0e0e4737");
+}
+
+fn shows_calls(phoenix: &PhoenixServer, project: &str, exporter: &str, trace: &str) {
+    let app = TestApp::start(&format!("exporters: {{phoenix: {{{exporter}}}}}\n"));
+    let session = format!("s-{project}");
+    let parent = format!("00-{trace}-00f067aa0ba902b7-01");
+    let headers = [("x-gauntlet-session", &*session), ("x-gauntlet-user", "ann"), ("traceparent", &parent)];
     app.provider.script([
         Step::text("On its way, ann.").usage(120, 30),
         Step::stream(&["One ", "two"]).usage(7, 2),
@@ -95,7 +106,7 @@ fn phoenix_shows_calls_with_models_messages_tokens_cost_and_sessions() {
     assert_eq!(app.chat(&headers, &TestApp::body("Use the tool.")).status, 200);
     assert_eq!(app.chat(&headers, &TestApp::body("Fail.")).status, 400);
     // Four calls, an attempt each, and a tool.
-    let spans = phoenix.wait_for_spans(9, SOON);
+    let spans = phoenix.wait_for_spans(project, 9, SOON);
     let of_kind = |kind: &str| spans.iter().filter(|span| span["span_kind"] == kind).count();
     assert_eq!((of_kind("LLM"), of_kind("CHAIN"), of_kind("TOOL")), (4, 4, 1), "{spans:#?}");
     let named = |input: &str| -> &Value {
@@ -103,7 +114,7 @@ fn phoenix_shows_calls_with_models_messages_tokens_cost_and_sessions() {
         found.unwrap_or_else(|| panic!("no span asks {input}: {spans:#?}"))
     };
     let plain = named("Where is my order?");
-    assert_eq!(plain["context"]["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736", "{plain:#}");
+    assert_eq!(plain["context"]["trace_id"], trace, "{plain:#}");
     assert_eq!(plain["parent_id"], "00f067aa0ba902b7");
     let has = |name: &str, value: Value| assert_eq!(plain["attributes"][name], value, "{name}: {plain:#}");
     has("output.value", json!("On its way, ann."));
@@ -114,7 +125,7 @@ fn phoenix_shows_calls_with_models_messages_tokens_cost_and_sessions() {
     has("llm.input_messages.0.message.content", json!("Where is my order?"));
     has("llm.output_messages.0.message.content", json!("On its way, ann."));
     has("llm.cost.total", json!(0.00018));
-    has("session.id", json!("s-81"));
+    has("session.id", json!(session));
     has("user.id", json!("ann"));
     let failed = named("Fail.");
     assert_eq!(failed["status_code"], "ERROR", "{failed:#}");
@@ -126,12 +137,12 @@ fn phoenix_shows_calls_with_models_messages_tokens_cost_and_sessions() {
         "{projects{edges{node{name tokenCountPrompt tokenCountCompletion sessions(first: 9){edges{node{sessionId numTraces}}}}}}}",
     );
     let projects = shown["projects"]["edges"].as_array().unwrap();
-    let project = projects.iter().map(|edge| &edge["node"]).find(|node| node["name"] == "default").unwrap();
+    let project = projects.iter().map(|edge| &edge["node"]).find(|node| node["name"] == project).unwrap();
     assert_eq!(
         (&project["tokenCountPrompt"], &project["tokenCountCompletion"]),
         (&json!(136.0), &json!(36.0))
     );
-    assert_eq!(project["sessions"]["edges"][0]["node"]["sessionId"], "s-81", "{shown:#}");
+    assert_eq!(project["sessions"]["edges"][0]["node"]["sessionId"], session, "{shown:#}");
 }
 
 #[test]

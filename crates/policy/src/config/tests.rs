@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use gauntlet_types::{Action, Caller, Day, Environment, ExportProfile, NanoUsd, Target, Timestamp};
+use gauntlet_types::{Action, Caller, Day, Environment, NanoUsd, Target, Timestamp};
 
 use super::*;
 
+mod exporters;
 mod money;
 mod prices;
 
@@ -500,44 +501,4 @@ fn a_policy_is_rebuilt_without_reading_again() {
     assert_eq!(killed.version(), policy.version());
     assert_ne!(super::tests::policy(&gauntlet("store: sqlite")).version(), policy.version());
     assert_eq!(NanoUsd::ZERO, NanoUsd(0));
-}
-
-#[test]
-fn receivers_of_spans_are_read_with_their_defaults() {
-    let text = "exporters:\n  phoenix: {otlp: \"http://127.0.0.1:6006/v1/traces\"}\n  langfuse: {otlp: \"https://cloud.langfuse.com/api/public/otel/v1/traces\", headers: {Authorization: \"Basic ${APP_KEY}\"}, profile: langfuse, queue: 1gb, texts: no, resource: {deployment.environment.name: prod}}\n";
-    let policy = policy(&gauntlet(text));
-    let [phoenix, langfuse] = policy.config().exporters.as_slice() else { panic!("two exporters") };
-    assert_eq!(phoenix.url, "http://127.0.0.1:6006/v1/traces");
-    assert_eq!((phoenix.profile, phoenix.queue, phoenix.texts), (ExportProfile::Default, 64 << 20, true));
-    assert_eq!((langfuse.profile, langfuse.queue, langfuse.texts), (ExportProfile::Langfuse, 1 << 30, false));
-    let (name, value) = &langfuse.headers[0];
-    assert_eq!((name.as_str(), value.expose()), ("authorization", "Basic an-app-key-of-good-length"));
-    assert!(!format!("{langfuse:?}").contains("an-app-key"), "headers are secrets");
-    assert_eq!(langfuse.resource, [("deployment.environment.name".into(), "prod".into())]);
-}
-
-#[test]
-fn mistakes_of_exporters_name_their_line_and_cure() {
-    let url = "otlp: \"http://h:4318/v1/traces\"";
-    check("exporters:\n  a: {}", &["gauntlet.yml:2:3: exporter `a` has no `otlp`"]);
-    check(
-        "exporters:\n  a: {otlp: \"h:4317\"}",
-        &["gauntlet.yml:2:13: `otlp: h:4317` in exporter `a` is not an address"],
-    );
-    check("exporters:\n  a: {otlp: \"http://h:4317\"}", &["port 4317 is the usual one of OTLP over gRPC"]);
-    check("exporters:\n  a: {otlp: \"http://h:4318\"}", &["`http://h:4318` has no path"]);
-    check("exporters:\n  a: {otlp: \"http://u:p@h/v1/traces\"}", &["credentials belong into"]);
-    check(&format!("exporters:\n  a: {{{url}, profile: phoenix}}"), &["`profile: phoenix` is not known"]);
-    check(
-        &format!("exporters:\n  a: {{{url}, profle: semconv}}"),
-        &["unknown field `profle` in exporter `a`"],
-    );
-    check(&format!("exporters:\n  a: {{{url}, headers: {{\"a b\": x}}}}"), &["`a b` cannot name a header"]);
-    check(
-        &format!("exporters:\n  a: {{{url}, headers: {{Content-Type: x}}}}"),
-        &["header `Content-Type` of exporter `a` is not yours to set"],
-    );
-    check(&format!("exporters:\n  a: {{{url}, headers: {{x-key: \"${{NOT_SET}}\"}}}}"), &["NOT_SET"]);
-    check(&format!("exporters:\n  a: {{{url}, queue: 5}}"), &["`queue` of exporter `a` is too small"]);
-    check(&format!("exporters:\n  ../a: {{{url}}}"), &["`../a` cannot name an exporter"]);
 }

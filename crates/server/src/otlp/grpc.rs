@@ -1,15 +1,18 @@
 //! Spans over gRPC: `TraceService/Export`, one unary method, written out over HTTP/2.
 //!
-//! A call is one message in (a byte that says whether it is packed, four of its length, the message) and one out, with
-//! `grpc-status` in the trailers; a refusal is trailers alone (`grpc/doc/PROTOCOL-HTTP2.md`).
+//! A call is one message in and one out, with `grpc-status` in the trailers; a refusal is trailers alone
+//! (`grpc/doc/PROTOCOL-HTTP2.md`).
 
 use std::{convert::Infallible, io, net::TcpListener, sync::Arc, time::Duration};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::FutureExt;
 use gauntlet_pipeline::{Gate, Taken};
 use gauntlet_types::{Code, Fault};
-use gauntlet_wire::otlp::receive::Encoding;
+use gauntlet_wire::otlp::{
+    Encoding,
+    grpc::{self, METHOD, PREFIX_BYTES, Status},
+};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Empty, Full, combinators::UnsyncBoxBody};
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
@@ -22,9 +25,6 @@ use tokio::sync::watch;
 use super::{Packing, body_max, unpacked, work};
 use crate::{body, door::headers_fit, error, serve};
 
-const METHOD: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
-/// Before each message.
-const PREFIX_BYTES: usize = 5;
 /// An exporter has one call open; one that is hurried has a few.
 const STREAMS_MAX: u32 = 64;
 const HEADERS_BYTES_MAX: u32 = 64 << 10;
@@ -34,19 +34,26 @@ const PING_WAIT: Duration = Duration::from_secs(20);
 /// A call ends by then, whatever deadline it names.
 const DEADLINE_MAX: Duration = Duration::from_secs(120);
 
-const OK: u8 = 0;
-const DEADLINE_EXCEEDED: u8 = 4;
-const UNIMPLEMENTED: u8 = 12;
-const INTERNAL: u8 = 13;
-
 type GrpcBody = UnsyncBoxBody<Bytes, Infallible>;
 
-/// Why a call came to nothing: a status of gRPC's, and words.
-struct Refused(u8, String);
+/// Why a call came to nothing.
+struct Refused {
+    status: Status,
+    words: String,
+    /// Exporters send again what finds no room only when they are told after how long.
+    retry_after: Option<Duration>,
+}
+
+impl Refused {
+    fn new(status: Status, words: impl Into<String>) -> Refused {
+        Refused { status, words: words.into(), retry_after: None }
+    }
+}
 
 impl From<Fault> for Refused {
     fn from(fault: Fault) -> Refused {
-        Refused(error::grpc_status(&fault), fault.message)
+        let retry_after = fault.retry_after;
+        Refused { retry_after, ..Refused::new(error::grpc_status(&fault), fault.message) }
     }
 }
 
@@ -84,11 +91,11 @@ async fn respond(gate: Arc<Gate>, request: Request<Incoming>) -> Result<Response
     let ended = std::panic::AssertUnwindSafe(call).catch_unwind().await;
     let taken = match ended {
         Ok(Ok(taken)) => taken,
-        Ok(Err(_)) => Err(Refused(
-            DEADLINE_EXCEEDED,
-            "the call's deadline passed before its spans were taken".to_owned(),
+        Ok(Err(_)) => Err(Refused::new(
+            Status::DeadlineExceeded,
+            "the call's deadline passed before its spans were taken",
         )),
-        Err(_) => Err(Refused(INTERNAL, "the gateway failed on these spans; the log says more".to_owned())),
+        Err(_) => Err(Refused::new(Status::Internal, "the gateway failed on these spans; the log says more")),
     };
     Ok(answer(taken))
 }
@@ -96,43 +103,29 @@ async fn respond(gate: Arc<Gate>, request: Request<Incoming>) -> Result<Response
 async fn export(gate: Arc<Gate>, request: Request<Incoming>) -> Result<Taken, Refused> {
     let (parts, incoming) = request.into_parts();
     if parts.uri.path() != METHOD {
-        return Err(Refused(UNIMPLEMENTED, format!("only {METHOD} is served here")));
+        return Err(Refused::new(Status::Unimplemented, format!("only {METHOD} is served here")));
     }
     let Some(packing) = Packing::of(parts.headers.get("grpc-encoding")) else {
-        return Err(Refused(UNIMPLEMENTED, "messages are taken plain or packed as gzip".to_owned()));
+        return Err(Refused::new(Status::Unimplemented, "messages are taken plain or packed as gzip"));
     };
     headers_fit(&parts.headers)?;
     let sender = gate.span_sender(&parts.headers)?;
     let limit = body_max(&gate);
     let body = body::read(incoming, limit.saturating_add(PREFIX_BYTES)).await?;
-    let (message, is_packed) = message(body)?;
+    let (message, is_packed) = grpc::unframed(body).map_err(|what| {
+        Fault::caller(Code::InvalidRequest, format!("the call is no single gRPC message: {what}"))
+    })?;
     let packing = match (is_packed, packing) {
         (false, _) => Packing::Plain,
         (true, Packing::Gzip) => Packing::Gzip,
         (true, Packing::Plain) => {
-            return Err(Refused(
-                INTERNAL,
-                "the message says it is packed, and grpc-encoding does not say how".to_owned(),
+            return Err(Refused::new(
+                Status::Internal,
+                "the message says it is packed, and grpc-encoding does not say how",
             ));
         }
     };
     Ok(work(&gate, sender, move || unpacked(message, packing, limit), Encoding::Protobuf).await?)
-}
-
-/// The one message of a body, and whether it is packed.
-fn message(mut body: Bytes) -> Result<(Bytes, bool), Fault> {
-    let broken = |what: &str| {
-        Fault::caller(Code::InvalidRequest, format!("the call is no single gRPC message: {what}"))
-    };
-    let Some(prefix) = body.first_chunk::<PREFIX_BYTES>().copied() else {
-        return Err(broken("it is shorter than a message's prefix"));
-    };
-    let message = body.split_off(PREFIX_BYTES);
-    let [flag, a, b, c, d] = prefix;
-    if u32::from_be_bytes([a, b, c, d]) as usize != message.len() || flag > 1 {
-        return Err(broken("its prefix does not fit what follows"));
-    }
-    Ok((message, flag == 1))
 }
 
 /// `grpc-timeout`: at most eight digits and a unit.
@@ -158,39 +151,27 @@ fn answer(taken: Result<Taken, Refused>) -> Response<GrpcBody> {
     let mut response = match taken {
         Ok(taken) => {
             let message = Encoding::Protobuf.taken(taken.rejected, &taken.message);
-            let mut framed = BytesMut::with_capacity(PREFIX_BYTES + message.len());
-            framed.put_u8(0);
-            framed.put_u32(message.len() as u32);
-            framed.put_slice(&message);
             let mut trailers = HeaderMap::new();
-            trailers.insert("grpc-status", HeaderValue::from(u16::from(OK)));
-            Response::new(
-                Full::new(framed.freeze()).with_trailers(async { Some(Ok(trailers)) }).boxed_unsync(),
-            )
+            trailers.insert("grpc-status", HeaderValue::from(u16::from(Status::Ok.number())));
+            let body = Full::new(grpc::framed(&message, false));
+            Response::new(body.with_trailers(async { Some(Ok(trailers)) }).boxed_unsync())
         }
-        Err(Refused(status, words)) => {
+        Err(Refused { status, words, retry_after }) => {
             let mut response = Response::new(Empty::new().boxed_unsync());
-            response.headers_mut().insert("grpc-status", HeaderValue::from(u16::from(status)));
-            if let Ok(words) = HeaderValue::from_str(&percent_encoded(&words)) {
-                response.headers_mut().insert("grpc-message", words);
+            let headers = response.headers_mut();
+            headers.insert("grpc-status", HeaderValue::from(u16::from(status.number())));
+            if let Ok(words) = HeaderValue::from_str(&grpc::percent_encoded(&words)) {
+                headers.insert("grpc-message", words);
+            }
+            let details = retry_after.map(|delay| grpc::retry_details(status, delay));
+            if let Some(Ok(details)) = details.as_deref().map(HeaderValue::from_str) {
+                headers.insert("grpc-status-details-bin", details);
             }
             response
         }
     };
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     response
-}
-
-/// As gRPC has it in `grpc-message`: printable ASCII but the percent sign.
-fn percent_encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b' '..=b'~' if byte != b'%' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -213,21 +194,14 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_one_whole_message() {
-        let check = |body: &'static [u8], expected: Option<(&'static [u8], bool)>| {
-            let read = message(Bytes::from_static(body)).ok();
-            assert_eq!(read, expected.map(|(bytes, packed)| (Bytes::from_static(bytes), packed)), "{body:?}");
-        };
-        check(b"\0\0\0\0\x02hi", Some((b"hi", false)));
-        check(b"\x01\0\0\0\0", Some((b"", true)));
-        check(b"\0\0\0\0\x03hi", None);
-        check(b"\0\0\0\0\x01hi", None);
-        check(b"\x02\0\0\0\x02hi", None);
-        check(b"\0\0", None);
-    }
-
-    #[test]
-    fn messages_travel_in_a_header() {
-        assert_eq!(percent_encoded("50 % of\n\u{fc}"), "50 %25 of%0A%C3%BC");
+    fn a_refusal_says_when_to_come_back() {
+        let fault = Fault::us(Code::Overloaded, "too many").retry_after(Duration::from_secs(2));
+        let response = answer(Err(fault.into()));
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        assert_eq!((header("grpc-status"), header("grpc-message")), (Some("14"), Some("too many")));
+        let pause = header("grpc-status-details-bin").and_then(grpc::retry_delay);
+        assert_eq!(pause, Some(Duration::from_secs(2)));
+        let response = answer(Err(Fault::caller(Code::InvalidRequest, "broken").into()));
+        assert_eq!(response.headers().get("grpc-status-details-bin"), None);
     }
 }

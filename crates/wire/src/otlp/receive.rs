@@ -3,13 +3,11 @@
 //! A request may be anybody's bytes: nothing here panics, and what is made of it is bounded before it is made. A span
 //! that is wrong is left out by itself, counted, and told to its sender; a request that cannot be read as such is refused.
 
-mod answer;
 mod json;
 mod protobuf;
 
 use thiserror::Error;
 
-pub use self::answer::Encoding;
 use super::proto::{Event, KeyValue, Link, ResourceSpans, Span};
 
 /// Spans of one request. SDKs send 512 at a time unless told otherwise.

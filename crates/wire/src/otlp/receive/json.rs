@@ -3,13 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use base64::{Engine, engine::general_purpose::GeneralPurpose};
 use serde_json::{Map, Value as Json, value::RawValue};
 
 use super::{DEPTH_MAX, Place, Received, Room, Unreadable, bound_attributes, checked};
-use crate::otlp::proto::{
-    AnyValue, ArrayValue, Event, KeyValue, KeyValueList, Link, Resource, ResourceSpans, Scope, ScopeSpans,
-    Span, Status, Value,
+use crate::otlp::{
+    binary,
+    proto::{
+        AnyValue, ArrayValue, Event, KeyValue, KeyValueList, Link, Resource, ResourceSpans, Scope,
+        ScopeSpans, Span, Status, Value,
+    },
 };
 
 /// Commas, colons and brackets of one span, beyond which it is not parsed: a parsed value takes forty times the two
@@ -199,7 +201,7 @@ fn any_value(value: &Json, depth: usize, room: &mut Room) -> Result<AnyValue, St
         let values = values.filter_map(Json::as_object).map(|one| key_value(one, depth + 2, room));
         Some(Value::Map(KeyValueList { values: values.collect::<Result<_, _>>()? }))
     } else if let Some(bytes) = member("bytesValue", "bytes_value") {
-        bytes.as_str().and_then(base64_decoded).map(Value::Bytes)
+        bytes.as_str().and_then(binary::from_base64).map(Value::Bytes)
     } else {
         None
     };
@@ -244,22 +246,5 @@ fn named(members: &Map<String, Json>, name: &str, names: &[&str]) -> i32 {
 
 fn hex(members: &Map<String, Json>, camel: &str, snake: &str) -> Result<Vec<u8>, String> {
     let Some(value) = member(members, camel, snake) else { return Ok(Vec::new()) };
-    let digits = |text: &str| -> Option<Vec<u8>> {
-        let (pairs, odd) = text.as_bytes().as_chunks::<2>();
-        let digit = |byte: u8| char::from(byte).to_digit(16);
-        let byte = |pair: &[u8; 2]| Some((digit(pair[0])? * 16 + digit(pair[1])?) as u8);
-        if odd.is_empty() { pairs.iter().map(byte).collect() } else { None }
-    };
-    value.as_str().and_then(digits).ok_or_else(|| format!("{snake} is not hexadecimal"))
-}
-
-/// As written with either alphabet, padded or not.
-fn base64_decoded(text: &str) -> Option<Vec<u8>> {
-    use base64::{
-        alphabet,
-        engine::{DecodePaddingMode, GeneralPurposeConfig},
-    };
-    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    let standard = text.replace('-', "+").replace('_', "/");
-    GeneralPurpose::new(&alphabet::STANDARD, config).decode(standard).ok()
+    value.as_str().and_then(binary::from_hex).ok_or_else(|| format!("{snake} is not hexadecimal"))
 }
