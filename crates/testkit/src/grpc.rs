@@ -5,7 +5,7 @@ use std::{
     convert::Infallible,
     io::Read,
     net::TcpListener,
-    sync::{Arc, Condvar, Mutex, MutexGuard},
+    sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -22,6 +22,7 @@ use http_body_util::{BodyExt, Empty, Full, combinators::UnsyncBoxBody};
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
+use rcgen::{CertifiedKey, KeyPair};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::oneshot,
@@ -36,9 +37,11 @@ use tokio_rustls::{
 
 use crate::otlp::{SeenSpan, spans_of};
 
-/// Of nobody, for `localhost` and 127.0.0.1.
-const CERTIFICATE: &[u8] = include_bytes!("grpc/localhost.cert.der");
-const KEY: &[u8] = include_bytes!("grpc/localhost.key.der");
+/// Of nobody, for `localhost` and 127.0.0.1; another in every run.
+static CERTIFIED: LazyLock<CertifiedKey<KeyPair>> = LazyLock::new(|| {
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+    rcgen::generate_simple_self_signed(names).expect("a certificate for two names")
+});
 
 /// One answer of a scripted receiver.
 #[derive(Clone, Debug)]
@@ -120,7 +123,7 @@ impl GrpcReceiver {
 
     /// With TLS, and these protocols to choose from.
     pub fn start_with_tls(alpn: &[&str]) -> GrpcReceiver {
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(KEY));
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(CERTIFIED.signing_key.serialize_der()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -134,7 +137,7 @@ impl GrpcReceiver {
 
     /// Whom to trust for a receiver with TLS.
     pub fn certificate() -> CertificateDer<'static> {
-        CertificateDer::from(CERTIFICATE)
+        CERTIFIED.cert.der().clone()
     }
 
     fn serve(port: u16, tls: Option<TlsAcceptor>) -> GrpcReceiver {
