@@ -24,10 +24,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         csrf: Some("token"),
     };
     let hours = sample::hours();
+    let last_hour = sample::last_hour();
     let (today, week, kills) = (sample::today(), sample::week(), sample::kills());
     let warnings = vec!["Model smollm2-135m has no price: its calls are capped by tokens.".to_owned()];
     let full = OverviewView {
         today: &today,
+        last_hour: &last_hour,
         hours: &hours,
         week: &week,
         budgets: sample::budgets(),
@@ -39,6 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let none = Overview::default();
     let empty = OverviewView {
         today: &none,
+        last_hour: &none,
         hours: &[],
         week: &none,
         budgets: vec![],

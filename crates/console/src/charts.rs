@@ -22,7 +22,8 @@ const HEIGHT: f64 = 100.0;
 /// The lowest bar that is still seen.
 const HEIGHT_MIN: f64 = 2.0;
 
-/// A row of stacked bars. `label` says in words what the picture shows.
+/// A row of stacked bars. `label` says in words what the picture shows. What all bars have in common stands in the style sheet: a
+/// page has hundreds of them.
 pub fn bars(label: &str, bars: &[Bar]) -> Markup {
     let top = bars.iter().map(Bar::total).max().unwrap_or(0).max(1);
     html! {
@@ -31,9 +32,9 @@ pub fn bars(label: &str, bars: &[Bar]) -> Markup {
                 g {
                     title { (bar.title) }
                     // Catches the pointer above a low bar.
-                    rect.hit x=(at * 10) y="0" width="10" height="100" {}
+                    rect.hit x=(at * 10) {}
                     @for (class, y, height) in stack(bar, top) {
-                        rect class=(class) x=(at * 10 + 1) y=(round(y)) width="8" height=(round(height)) {}
+                        rect class=(class) x=(at * 10 + 1) y=(round(y)) height=(round(height)) {}
                     }
                 }
             }

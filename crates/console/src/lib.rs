@@ -16,6 +16,7 @@ mod events;
 mod facts;
 mod figures;
 mod groups;
+mod last_hour;
 mod overview;
 mod query;
 mod shell;

@@ -10,7 +10,7 @@ use crate::{
     charts::{self, Bar},
     events,
     figures::{count, count_short, duration, duration_or_dash, percent, span, time, time_as, usd},
-    paths,
+    last_hour, paths,
     query::link_to,
     shell::{Place, Shell, csrf, page},
     text::Line,
@@ -29,6 +29,8 @@ const HOUR_US: i64 = 3_600_000_000;
 pub struct OverviewView<'a> {
     /// From midnight UTC, when daily budgets turn, until now.
     pub today: &'a Overview,
+    /// The last 60 minutes by the minute: `TraceStore::overview(now - 59 min, now + 1 min, Grain::Minute)`.
+    pub last_hour: &'a Overview,
     /// The last 24 hours by the hour: `TraceStore::overview(now - 23 h, now + 1 h, Grain::Hour)`'s `series`.
     pub hours: &'a [(Timestamp, OverviewRow)],
     /// Seven days up to now, today included, with `series` by the day.
@@ -79,6 +81,7 @@ pub fn overview(shell: &Shell, view: &OverviewView) -> String {
                 (first_call("No calls in the last seven days"))
             } @else {
                 (headline(shell.now, view))
+                (last_hour::panel(shell.now, view.last_hour))
                 (history(shell.now, view))
             }
             div.columns {
@@ -199,24 +202,11 @@ fn chart(title: &str, unit: &str, format: &str, buckets: &[(Timestamp, Option<&O
     for (start, row) in buckets {
         let row = row.unwrap_or(&none);
         let label = time_as(*start, format);
-        let broken = row.errors + row.refused;
         spends.push(Bar {
             title: format!("{label}: {}", usd(row.cost)),
             pieces: vec![("spend", cost_of(row))],
         });
-        calls.push(Bar {
-            title: format!(
-                "{label}: {} calls, {} errors, {} refused",
-                count(row.calls),
-                row.errors,
-                row.refused
-            ),
-            pieces: vec![
-                ("served", row.calls.saturating_sub(broken)),
-                ("refused", row.refused),
-                ("errors", row.errors),
-            ],
-        });
+        calls.push(calls_bar(&label, row));
         spend_all = spend_all.plus(row.cost);
         spend_top = spend_top.max(row.cost);
         calls_all += row.calls;
@@ -234,12 +224,37 @@ fn chart(title: &str, unit: &str, format: &str, buckets: &[(Timestamp, Option<&O
             (charts::bars(&spend_label, &spends))
             p.scale {
                 "Calls " b { (count_short(calls_all)) }
-                span.legend { span { i.served {} "answered" } span { i.refused {} "refused" } span { i.errors {} "errors" } }
+                (legend())
                 span.muted { "top " (count_short(calls_top)) }
             }
             (charts::bars(&calls_label, &calls))
             p.axis { @for (start, _) in ends.into_iter().flatten() { span { (time_as(*start, format)) } } }
         }
+    }
+}
+
+/// Calls of one span of time, with those told apart that were not answered.
+pub(crate) fn calls_bar(label: &str, row: &OverviewRow) -> Bar {
+    let broken = row.errors.saturating_add(row.refused);
+    Bar {
+        title: match row.calls {
+            0 => format!("{label}: no calls"),
+            calls => {
+                format!("{label}: {} calls, {} errors, {} refused", count(calls), row.errors, row.refused)
+            }
+        },
+        pieces: vec![
+            ("served", row.calls.saturating_sub(broken)),
+            ("refused", row.refused),
+            ("errors", row.errors),
+        ],
+    }
+}
+
+/// What the pieces of [`calls_bar`] are.
+pub(crate) fn legend() -> Markup {
+    html! {
+        span.legend { span { i.served {} "answered" } span { i.refused {} "refused" } span { i.errors {} "errors" } }
     }
 }
 

@@ -19,11 +19,12 @@ const HOSTILE: &str =
     "\"'><script>alert(1)</script><img src=x onerror=alert(1)>\u{202e}gpj.exe&javascript:alert(1)";
 
 fn overview_of(today: &Overview, budgets: Vec<BudgetLine>, kills: &[Kill], shell: &Shell) -> String {
-    let (hours, week) = (sample::hours(), sample::week());
+    let (hours, week, last_hour) = (sample::hours(), sample::week(), sample::last_hour());
     overview(
         shell,
         &OverviewView {
             today,
+            last_hour: &last_hour,
             hours: &hours,
             week: &week,
             budgets,
@@ -108,6 +109,17 @@ fn the_overview_shows_what_today_costs() {
             "<title>17:00: 88 calls, 0 errors, 1 refused</title>",
         ],
     );
+    // The last hour, with what failed in it, and the minutes in which nothing happened.
+    says(
+        &page,
+        &[
+            "aria-label=\"Calls by the minute, last hour: 536 in all, 20 of them errors, at most 16 in one\"",
+            "<title>18:22: 12 calls, 6 errors, 0 refused</title>",
+            "<title>17:55: no calls</title>",
+            "<title>17:55: p95 –</title>",
+            "<span>17:43</span><span>18:13</span><span>18:42</span>",
+        ],
+    );
     // A route that rests today is listed for its week.
     let mut quiet = sample::today();
     quiet.by_route.retain(|row| row.name != "invoice_extract");
@@ -160,6 +172,7 @@ fn an_empty_start_says_what_to_do_next() {
     let none = Overview::default();
     let view = OverviewView {
         today: &none,
+        last_hour: &none,
         hours: &[],
         week: &none,
         budgets: vec![],
@@ -221,7 +234,8 @@ fn full_pages_stay_small() {
     let budgets = sample::budgets().into_iter().cycle().take(5_000).collect();
     let kills: Vec<Kill> = sample::kills().into_iter().cycle().take(100).collect();
     let page = overview_of(&many, budgets, &kills, &SHELL);
-    assert!(page.len() < 60_000, "{}", page.len());
+    // Sixty minutes twice are a sixth of it.
+    assert!(page.len() < 75_000, "{}", page.len());
     says(&page, &["and 495 more", "and 4984 less used", "and 80 more."]);
 
     let mut call = sample::call();
@@ -408,6 +422,7 @@ fn no_field_of_a_list_or_an_overview_gets_out_of_its_place() {
     let week = sample::week();
     let view = OverviewView {
         today: &today,
+        last_hour: &Overview::default(),
         hours: &[],
         week: &week,
         budgets,
@@ -416,7 +431,9 @@ fn no_field_of_a_list_or_an_overview_gets_out_of_its_place() {
         warnings: vec![HOSTILE.into()],
         sim: false,
     };
-    is_sound(&overview(&Shell { notice: Some(HOSTILE), ..SHELL }, &view));
+    let page = overview(&Shell { notice: Some(HOSTILE), ..SHELL }, &view);
+    is_sound(&page);
+    says(&page, &["Last hour", "No calls in the last 60 minutes."]);
     is_sound(&login(&SHELL, Some(HOSTILE), HOSTILE));
     is_sound(&message(&SHELL, HOSTILE, HOSTILE, 404));
 }
@@ -528,6 +545,7 @@ fn bills_and_events_show_hostile_text_as_text() {
     let (today, week, hours) = (sample::today(), sample::week(), sample::hours());
     let view = OverviewView {
         today: &today,
+        last_hour: &sample::last_hour(),
         hours: &hours,
         week: &week,
         budgets: vec![],

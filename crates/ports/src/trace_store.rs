@@ -277,6 +277,8 @@ pub struct TraceRow {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Grain {
+    /// Of the last two days alone.
+    Minute,
     Hour,
     Day,
 }
@@ -308,7 +310,7 @@ pub struct Overview {
     pub by_route: Vec<OverviewRow>,
     pub by_model: Vec<OverviewRow>,
     pub by_tenant: Vec<OverviewRow>,
-    /// (start of the hour or day, figures), oldest first, with gaps left out.
+    /// (start of the minute, hour or day, figures), oldest first, with gaps left out.
     pub series: Vec<(Timestamp, OverviewRow)>,
 }
 
@@ -361,7 +363,9 @@ pub trait TraceStore: Send + Sync {
 
     /// From daily roll-ups, dearest first (by day: oldest first).
     fn spend(&self, query: &SpendQuery) -> Result<Vec<SpendRow>, StoreError>;
-    /// From hourly roll-ups, `from` included and `to` not, both taken to the hour.
+    /// From hourly roll-ups, `from` included and `to` not, both taken to the hour. By the minute from minutes alone, `from` and
+    /// `to` taken to the minute: these are kept for 48 hours before the newest call, and of a span that reaches further
+    /// back only what is still there is added up.
     fn overview(&self, from: Timestamp, to: Timestamp, series: Grain) -> Result<Overview, StoreError>;
     /// Spend in periods that are not over on `day` (a month is named by its last day), and of budgets that never turn.
     fn budget_spent(&self, day: Day) -> Result<Vec<BudgetSpent>, StoreError>;

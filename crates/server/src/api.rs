@@ -2,7 +2,7 @@
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     middleware,
     response::{
         IntoResponse, Response,
@@ -228,13 +228,46 @@ async fn tail(State(admin): State<Admin>, query: axum::extract::RawQuery) -> Res
     Sse::new(lines).keep_alive(sse::KeepAlive::default()).into_response()
 }
 
-async fn overview(State(admin): State<Admin>) -> Response {
-    answer(admin, |admin| {
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OverviewAsked {
+    last: Option<String>,
+}
+
+async fn overview(
+    State(admin): State<Admin>,
+    asked: Result<Query<OverviewAsked>, QueryRejection>,
+) -> Response {
+    let last = match asked {
+        Ok(Query(asked)) => asked.last,
+        Err(error) => return fault(&Fault::caller(Code::InvalidRequest, error.body_text())),
+    };
+    answer(admin, move |admin| {
+        let minutes = last.as_deref().map(last_minutes).transpose()?;
         flush(admin);
+        if let Some(minutes) = minutes {
+            return Ok(json!({"last": pages::last_minutes(admin, minutes)?}));
+        }
         let (today, week) = pages::overviews(admin)?;
         Ok(json!({"today": today, "week": week}))
     })
     .await
+}
+
+/// A span up to now, by the minute: `30m`, `1h`, as long as minutes are kept at the most.
+fn last_minutes(text: &str) -> Result<u32, Fault> {
+    const KEPT: u32 = 48 * 60;
+    let minutes = text.split_at_checked(text.len().saturating_sub(1)).and_then(|(number, unit)| {
+        let number: u32 = number.parse().ok()?;
+        let minutes = match unit {
+            "m" => 1,
+            "h" => 60,
+            _ => return None,
+        };
+        number.checked_mul(minutes).filter(|minutes| (1..=KEPT).contains(minutes))
+    });
+    let wrong = || format!("`{text}` is not a span of minutes; write it as 30m or 1h, 48h at the most");
+    minutes.ok_or_else(|| Fault::caller(Code::InvalidRequest, wrong()))
 }
 
 async fn budgets(State(admin): State<Admin>) -> Response {
@@ -348,4 +381,20 @@ async fn reload(State(admin): State<Admin>) -> Response {
 pub(crate) fn parse<T: serde::de::DeserializeOwned>(body: &str) -> Result<T, Fault> {
     serde_json::from_str(body)
         .map_err(|error| Fault::caller(Code::InvalidRequest, format!("the body does not fit: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_of_minutes_is_no_longer_than_they_are_kept() {
+        let check = |text: &str, wanted: Option<u32>| assert_eq!(last_minutes(text).ok(), wanted, "{text}");
+        check("1h", Some(60));
+        check("90m", Some(90));
+        check("48h", Some(2880));
+        for wrong in ["", "h", "0m", "49h", "2881m", "7d", "1", "-1h", "99999999999h", "1\u{e9}"] {
+            check(wrong, None);
+        }
+    }
 }

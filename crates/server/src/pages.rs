@@ -26,6 +26,7 @@ use crate::{
 /// Nothing from elsewhere, nothing inline: text of models and callers stays data even if escaping had a hole.
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
                               form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+const MINUTE: Duration = Duration::from_secs(60);
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
 pub(crate) fn guarded() -> Router<Admin> {
@@ -116,19 +117,27 @@ pub(crate) fn overviews(admin: &Admin) -> Result<(Overview, Overview), Fault> {
     Ok((today, week))
 }
 
+/// So many minutes up to now, the running one included, by the minute.
+pub(crate) fn last_minutes(admin: &Admin, minutes: u32) -> Result<Overview, Fault> {
+    let end = admin.now().minute_start().plus(MINUTE);
+    admin.traces.overview(end.minus(minutes * MINUTE), end, Grain::Minute).map_err(store_fault)
+}
+
 async fn overview(State(admin): State<Admin>, headers: HeaderMap) -> Response {
     let frame = Frame::new(&admin, &headers);
     let fetched = blocking(&admin, |admin| {
         flush(admin);
         let (today, week) = overviews(admin)?;
+        let last_hour = last_minutes(admin, 60)?;
         let now = admin.now();
         let day_ago = now.hour_start().minus(Duration::from_secs(23 * 3600));
         let end = now.hour_start().plus(Duration::from_secs(3600));
         let hours = admin.traces.overview(day_ago, end, Grain::Hour).map_err(store_fault)?.series;
         let events = admin.events(&EventFilter { limit: 5, ..EventFilter::default() })?;
-        Ok((today, week, hours, admin.books()?, admin.kill_list()?, events, problems(admin)))
+        let series = (hours, last_hour);
+        Ok((today, week, series, admin.books()?, admin.kill_list()?, events, problems(admin)))
     });
-    let (today, week, hours, books, kills, events, warnings) = match fetched.await {
+    let (today, week, (hours, last_hour), books, kills, events, warnings) = match fetched.await {
         Ok(fetched) => fetched,
         Err(fault) => return frame.fault(&fault),
     };
@@ -136,6 +145,7 @@ async fn overview(State(admin): State<Admin>, headers: HeaderMap) -> Response {
     let sim = admin.snapshot().is_some_and(|snapshot| snapshot.has_sim());
     let view = OverviewView {
         today: &today,
+        last_hour: &last_hour,
         hours: &hours,
         week: &week,
         budgets,

@@ -176,6 +176,10 @@ fn questions(store: &dyn TraceStore, maker: &Maker) {
     });
     bills(store, from, to, &query);
     time("spend by day", || store.spend(&query(&[SpendBy::Day])).expect("sum").len());
+    let hour_ago = to.minus(std::time::Duration::from_secs(3600));
+    time("overview, last hour by the minute", || {
+        store.overview(hour_ago, to, Grain::Minute).expect("figures").series.len()
+    });
     time("overview, hours", || store.overview(from, to, Grain::Hour).expect("figures").series.len());
     time("overview, days", || store.overview(from, to, Grain::Day).expect("figures").series.len());
     time("budgets of a day", || store.budget_spent(to.day()).expect("budgets").len());

@@ -73,15 +73,20 @@ pub(crate) fn instant(at: Timestamp) -> String {
 
 /// `2026-04-25T18:00Z`
 pub(crate) fn hour(at: Timestamp) -> String {
+    minute(within_calendar(at).hour_start())
+}
+
+/// `2026-04-25T18:42Z`
+pub(crate) fn minute(at: Timestamp) -> String {
     let at = within_calendar(at);
     let mut out = at.day().to_string();
-    let hours = (at.0 - at.day().start().0) / 3_600_000_000;
+    let minutes = (at.0 - at.day().start().0) / 60_000_000;
     // Writing to a string cannot fail.
-    let _ = write!(out, "T{hours:02}:00Z");
+    let _ = write!(out, "T{:02}:{:02}Z", minutes / 60, minutes % 60);
     out
 }
 
-/// Reads what [`TimeWriter::instant`], [`hour`] or `Day` wrote.
+/// Reads what [`TimeWriter::instant`], [`minute`] or `Day` wrote.
 pub(crate) fn parse(text: &str) -> Option<Timestamp> {
     let day = Day::parse(text.get(..10)?)?;
     let number = |range| text.get(range).map_or(Some(0), |digits: &str| digits.parse::<i64>().ok());
@@ -107,6 +112,8 @@ mod tests {
         let at = Timestamp(1_777_142_531_482_123);
         assert_eq!(hour(at), "2026-04-25T18:00Z");
         assert_eq!(parse(&hour(at)), Some(at.hour_start()));
+        assert_eq!(minute(at), "2026-04-25T18:42Z");
+        assert_eq!(parse(&minute(at)), Some(at.minute_start()));
         assert_eq!(parse("2026-04-25"), Some(at.day().start()));
         assert_eq!(parse("nonsense"), None);
     }

@@ -31,6 +31,11 @@ impl Timestamp {
         Timestamp(self.0.div_euclid(3_600_000_000) * 3_600_000_000)
     }
 
+    /// The minute this falls in, as its first instant.
+    pub const fn minute_start(self) -> Timestamp {
+        Timestamp(self.0.div_euclid(60_000_000) * 60_000_000)
+    }
+
     pub const fn plus(self, duration: Duration) -> Timestamp {
         Timestamp(self.0.saturating_add(duration.as_micros() as i64))
     }

@@ -88,6 +88,24 @@ pub fn hours() -> Vec<(Timestamp, OverviewRow)> {
     used.map(|(at, calls)| (hour(at), row("", *calls, *calls as i64 * (3_000 + at as i64 * 90)))).collect()
 }
 
+/// Busier towards its end, with a few minutes of errors, and some of rest.
+pub fn last_hour() -> Overview {
+    let first = NOW.minute_start().0 - 59 * 60_000_000;
+    let minute = |at: u64| {
+        let calls = 3 + at / 6 + at * 7 % 5;
+        let errors = if (38..42).contains(&at) { calls / 2 } else { 0 };
+        let p95_us = Some(1_400_000 + at * 7_919 % 31 * 40_000 + errors * 600_000);
+        let row =
+            OverviewRow { errors, refused: at % 17 / 15, p95_us, ..row("", calls, calls as i64 * 3_000) };
+        (Timestamp(first + at as i64 * 60_000_000), row)
+    };
+    let series: Vec<_> = (0..60).filter(|at| !(11..16).contains(at)).map(minute).collect();
+    let sum = |of: fn(&OverviewRow) -> u64| series.iter().map(|(_, row)| of(row)).sum();
+    let (calls, errors, refused) = (sum(|row| row.calls), sum(|row| row.errors), sum(|row| row.refused));
+    let total = OverviewRow { errors, refused, ..row("all", calls, calls as i64 * 3_000) };
+    Overview { total, series, ..Overview::default() }
+}
+
 pub fn budgets() -> Vec<BudgetLine> {
     let line = |scope: &str, key: &str, spent: i64, held: i64, cap: i64| BudgetLine {
         scope: scope.into(),

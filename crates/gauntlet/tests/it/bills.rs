@@ -92,6 +92,8 @@ fn users_and_filters_narrow_a_bill() {
         ("/api/v1/spend?month=2026-13", "is not a month"),
         ("/api/v1/spend?tennant=acme", "tennant"),
         ("/api/v1/spend?last=7d&month=this", "give one span"),
+        ("/api/v1/overview?last=7d", "is not a span of minutes"),
+        ("/api/v1/overview?lest=1h", "lest"),
     ] {
         let reply = http::get(&app.url(path), &[]).unwrap();
         assert!(reply.status == 400 && reply.text().contains(part), "{path}: {}", reply.text());
@@ -108,6 +110,11 @@ fn cut_answers_are_counted() {
     assert_eq!(bill["rows"][0]["cut_short"], 2, "{bill:#}");
     let overview = app.api("/api/v1/overview");
     assert_eq!(overview["today"]["by_model"][0]["cut_short"], 2, "{overview:#}");
+    let hour = app.api("/api/v1/overview?last=1h")["last"].clone();
+    assert_eq!((&hour["total"]["calls"], &hour["total"]["cut_short"]), (&json!(2), &json!(2)), "{hour:#}");
+    let minutes: u64 =
+        hour["series"].as_array().unwrap().iter().map(|row| row[1]["calls"].as_u64().unwrap()).sum();
+    assert_eq!(minutes, 2, "{hour:#}");
     let metrics = http::get(&app.url("/metrics"), &[]).unwrap().text();
     let line = metrics.lines().find(|line| line.starts_with("gauntlet_cut_short_total{")).expect("a metric");
     assert!(line.contains("route=\"support_bot\"") && line.ends_with(" 2"), "{line}");

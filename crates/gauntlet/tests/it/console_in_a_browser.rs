@@ -82,7 +82,10 @@ fn every_page_of_the_console_works_in_a_browser() {
     app.trace(&id);
     let folder = tempfile::tempdir().expect("a temporary folder");
     for (path, facts) in [
-        ("/".to_owned(), vec!["support_bot", "$0.005", "tenant_daily", "Budgets"]),
+        (
+            "/".to_owned(),
+            vec!["support_bot", "$0.005", "tenant_daily", "Budgets", "by the minute, last hour: 1 in all"],
+        ),
         ("/traces".to_owned(), vec!["support_bot", "test-model", id.as_str()]),
         ("/spend".to_owned(), vec!["acme", "support_bot", "$0.005", "By day", "tenant_daily"]),
         ("/events".to_owned(), vec!["Events", "Nothing needed attention"]),

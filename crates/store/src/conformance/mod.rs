@@ -11,6 +11,7 @@ mod control;
 mod cut;
 mod finding;
 mod limits;
+mod minutes;
 mod paging;
 pub mod replica;
 pub mod sample;
@@ -43,6 +44,9 @@ pub fn trace_store(make: &dyn Fn() -> Arc<dyn TraceStore>) {
     sums::budgets_add_up_to_the_charges(&*make());
     sums::percentiles_are_within_five_percent(&*make());
     sums::spans_take_whole_hours(&*make());
+    minutes::minutes_add_up_to_the_records(&*make());
+    minutes::minutes_agree_with_their_hours(&*make());
+    minutes::minutes_are_kept_for_two_days(&*make());
     bills::every_figure_of_a_bill_adds_up(&*make());
     bills::users_keys_and_tags_have_their_sums(&*make());
     bills::what_is_not_kept_together_is_refused(&*make());

@@ -17,21 +17,21 @@ fn fill(store: &dyn TraceStore) -> Vec<StoredCall> {
     calls
 }
 
-fn model(record: &CallRecord) -> &str {
+pub(super) fn model(record: &CallRecord) -> &str {
     record.target.as_ref().map_or(&record.model_asked, |target| &target.model)
 }
 
 /// The figures of a row but for its percentiles.
-type Figures = (u64, u64, u64, u64, u64, u64, NanoUsd);
+pub(super) type Figures = (u64, u64, u64, u64, u64, u64, NanoUsd);
 
 /// Calls, errors, tokens in, cached, out, cost.
 type Spent = (u64, u64, u64, u64, u64, NanoUsd);
 
-fn figures(row: &OverviewRow) -> Figures {
+pub(super) fn figures(row: &OverviewRow) -> Figures {
     (row.calls, row.errors, row.refused, row.cache_hits, row.tokens_in, row.tokens_out, row.cost)
 }
 
-fn add_up<'a>(records: impl Iterator<Item = &'a CallRecord>) -> Figures {
+pub(super) fn add_up<'a>(records: impl Iterator<Item = &'a CallRecord>) -> Figures {
     records.fold(Figures::default(), |sum, record| {
         (
             sum.0 + 1,
@@ -62,19 +62,16 @@ pub(super) fn roll_ups_add_up_to_the_records(store: &dyn TraceStore) {
             .map(|call| &call.record)
             .filter(|record| record.started >= from && record.started < to)
             .collect();
-        for grain in [Grain::Hour, Grain::Day] {
+        let day_start = |at: Timestamp| at.day().start();
+        for (grain, start) in [(Grain::Hour, Timestamp::hour_start as fn(_) -> _), (Grain::Day, day_start)] {
             let overview = store.overview(from, to, grain).unwrap();
             assert_eq!(figures(&overview.total), add_up(within.iter().copied()), "{from} to {to}");
             check_groups(&overview.by_route, &within, |record| record.route.to_string());
             check_groups(&overview.by_model, &within, |record| model(record).to_owned());
             check_groups(&overview.by_tenant, &within, |record| record.caller.tenant.to_string());
-            let bucket = |record: &CallRecord| match grain {
-                Grain::Hour => record.started.hour_start(),
-                Grain::Day => record.started.day().start(),
-            };
             let mut series: BTreeMap<Timestamp, Vec<&CallRecord>> = BTreeMap::new();
             for record in &within {
-                series.entry(bucket(record)).or_default().push(record);
+                series.entry(start(record.started)).or_default().push(record);
             }
             let wanted: Vec<(Timestamp, Figures)> =
                 series.into_iter().map(|(start, records)| (start, add_up(records.into_iter()))).collect();
@@ -85,7 +82,11 @@ pub(super) fn roll_ups_add_up_to_the_records(store: &dyn TraceStore) {
     }
 }
 
-fn check_groups(rows: &[OverviewRow], records: &[&CallRecord], name: impl Fn(&CallRecord) -> String) {
+pub(super) fn check_groups(
+    rows: &[OverviewRow],
+    records: &[&CallRecord],
+    name: impl Fn(&CallRecord) -> String,
+) {
     let mut groups: BTreeMap<String, Vec<&CallRecord>> = BTreeMap::new();
     for record in records {
         groups.entry(name(record)).or_default().push(record);

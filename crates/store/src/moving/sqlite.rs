@@ -268,7 +268,7 @@ fn read(column: &Column, value: ValueRef<'_>) -> Result<Value> {
         (Kind::Real | Kind::Rough | Kind::Usd, _) => Value::Real(value.as_f64().at("reading a number")?),
         (Kind::Day, _) if text()? == NEVER_TURNS => Value::Int(NEVER),
         (Kind::Day, _) => Value::Int(Day::parse(text()?).ok_or_else(unreadable)?.0.into()),
-        (Kind::Hour, _) => Value::Int(time::parse(text()?).ok_or_else(unreadable)?.0),
+        (Kind::Minute, _) => Value::Int(time::parse(text()?).ok_or_else(unreadable)?.0),
         (Kind::Instant, _) => Value::Int(instant(text()?).ok_or_else(unreadable)?),
     })
 }
@@ -288,7 +288,7 @@ fn written(column: &Column, value: &Value) -> Sql {
         (_, Value::Real(number)) => Sql::Real(*number),
         (Kind::Day, Value::Int(NEVER)) => Sql::Text(NEVER_TURNS.to_owned()),
         (Kind::Day, Value::Int(day)) => Sql::Text(time::day(Day(i32::try_from(*day).unwrap_or(i32::MAX)))),
-        (Kind::Hour, Value::Int(at)) => Sql::Text(time::hour(Timestamp(*at))),
+        (Kind::Minute, Value::Int(at)) => Sql::Text(time::minute(Timestamp(*at))),
         (Kind::Instant, Value::Int(at)) => Sql::Text(time::instant(Timestamp(*at))),
         (_, Value::Int(number)) => Sql::Integer(*number),
     }

@@ -27,8 +27,8 @@ pub(crate) enum Kind {
     /// Dollars: `real` in SQLite, numeric in Postgres.
     Usd,
     Day,
-    /// The start of an hour, which SQLite writes without seconds.
-    Hour,
+    /// The start of an hour or of a minute, which SQLite writes without seconds.
+    Minute,
     Instant,
     /// A uuid; a text in SQLite.
     Id,
@@ -91,11 +91,21 @@ macro_rules! columns {
 
 /// Sums, and what was found out about calls later. All of them are what the source says at one moment: what the target
 /// added up while calls were appended is replaced.
-pub(crate) static SUMS: [Table; 11] = [
+pub(crate) static SUMS: [Table; 13] = [
+    Table {
+        name: "rollup_minute",
+        columns: columns! {
+            Minute: "minute";
+            Text: "tenant" "route" "model";
+            Int: "calls" "errors" "refused" "cache_hits" "tokens_in" "tokens_out" "cost_nano" "cut_short";
+        },
+        order: "1, 2, 3, 4",
+        ..PLAIN
+    },
     Table {
         name: "rollup_hour",
         columns: columns! {
-            Hour: "hour";
+            Minute: "hour";
             Text: "tenant" "route" "model" "provider" "environment" "team" "prompt_name" "prompt_version";
             Int: "calls" "errors" "refused" "cache_hits" "tokens_in" "tokens_cached" "tokens_out" "cost_nano"
                 "cut_short" "estimated" "tokens_written" "tokens_reasoning" "spared_in" "spared_cached" "spared_out"
@@ -117,8 +127,14 @@ pub(crate) static SUMS: [Table; 11] = [
         ..PLAIN
     },
     Table {
+        name: "latency_minute",
+        columns: columns! { Minute: "minute"; Text: "tenant" "route" "model"; Small: "bucket"; Int: "calls"; },
+        order: "1, 2, 3, 4, 5",
+        ..PLAIN
+    },
+    Table {
         name: "latency_hour",
-        columns: columns! { Hour: "hour"; Text: "tenant" "route" "model"; Small: "bucket"; Int: "calls"; },
+        columns: columns! { Minute: "hour"; Text: "tenant" "route" "model"; Small: "bucket"; Int: "calls"; },
         order: "1, 2, 3, 4, 5",
         ..PLAIN
     },

@@ -174,7 +174,7 @@ fn answers(stores: &Stores) -> Vec<String> {
         rows.sort();
         say(by.as_str(), rows.join("\n"));
     }
-    for grain in [Grain::Hour, Grain::Day] {
+    for grain in [Grain::Minute, Grain::Hour, Grain::Day] {
         let overview = traces.overview(FROM.start(), TO.start(), grain).unwrap();
         say("overview", format!("{overview:?}"));
     }

@@ -5,16 +5,17 @@
 //! those who follow or page through the records rely on. Whatever can be worked out before is, so that the lock is held
 //! for the statements alone.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::Range};
 
 use gauntlet_ports::{Arrived, SpoolPosition, StoreError, StoredCall};
-use gauntlet_types::{NanoUsd, TokenCount};
+use gauntlet_types::{NanoUsd, Timestamp, TokenCount};
 use serde_json::{Value, json};
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 use super::{
     database::{Connection, Param, Result, Trouble},
+    minutes::{MinuteRows, newest_kept, remove},
     spans,
     values::{At, Columns, Id, On, stored},
 };
@@ -23,6 +24,7 @@ use crate::{
     traces::{
         append::{Charged, shown_output},
         block::{ENCODING, Packer},
+        minutes::Minutes,
         names::{NAMES_MAX, NameDeltas, OTHER},
         preview,
         rollup::{Buckets, Deltas, Key, LatencyKey, Sums, model_of},
@@ -36,18 +38,26 @@ pub(super) const BEGIN_APPEND: &str = "begin; select pg_advisory_xact_lock(11963
 const RESERVE: &str = "select setval('trace_rid', nextval('trace_rid') + $1 - 1), \
      array(select id from llm_traces where id = any($2))";
 
-/// Adds the batch as gateway `replica`, and says how many of its calls and spans were new.
+/// Where a batch comes from.
+pub(super) struct From<'a> {
+    /// The gateway.
+    pub replica: &'a str,
+    pub positions: &'a [SpoolPosition],
+    pub charged: Charged,
+}
+
+/// Adds the batch, and says how many of its calls and spans were new.
 pub(super) fn append(
     connection: &Connection,
-    replica: &str,
     batch: Arrived<'_>,
-    positions: &[SpoolPosition],
-    charged: Charged,
+    from: &From<'_>,
+    minutes: &mut Minutes,
 ) -> std::result::Result<usize, StoreError> {
+    let kept = minutes.span(batch, from.charged, || newest_kept(connection)).during("reading minutes")?;
     let mut seen = HashSet::new();
     let once: Vec<&StoredCall> = batch.calls.iter().filter(|call| seen.insert(call.record.id.0)).collect();
     // As a rule none of them is there.
-    let mut prepared = Prepared::of(&once, charged)?;
+    let mut prepared = Prepared::of(&once, from.charged, &kept)?;
     let spans = spans::once(batch.spans);
     connection.batch(BEGIN_APPEND).during("beginning a batch")?;
     let mut rid_first = 1;
@@ -56,13 +66,18 @@ pub(super) fn append(
         if !known.is_empty() {
             let new: Vec<&StoredCall> =
                 once.into_iter().filter(|call| !known.contains(&call.record.id.0)).collect();
-            prepared = Prepared::of(&new, charged)?;
+            prepared = Prepared::of(&new, from.charged, &kept)?;
         }
         rid_first = rid_last - prepared.calls.len() as i64 + 1;
     }
     let added = spans::append(connection, &spans)?;
-    prepared.write(connection, replica, rid_first, positions).during("adding a batch")?;
+    prepared.write(connection, rid_first, from).during("adding a batch")?;
+    let removed = minutes.due().map(|end| remove(connection, end));
+    let removed = removed.transpose().during("removing old minutes")?;
     connection.batch("commit").during("committing a batch")?;
+    if let Some(left) = removed {
+        minutes.removed(left);
+    }
     Ok(prepared.calls.len() + added)
 }
 
@@ -81,8 +96,10 @@ struct Prepared<'a> {
     rows: Rows,
     /// The number of its first call, and the block.
     blocks: Vec<(i64, Vec<u8>)>,
+    minutes: MinuteRows,
     hours: RollupRows,
     days: RollupRows,
+    latency_minutes: LatencyRows,
     latency_hours: LatencyRows,
     latency_days: LatencyRows,
     names: NameRows,
@@ -90,8 +107,12 @@ struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    fn of(calls: &[&'a StoredCall], charged: Charged) -> std::result::Result<Prepared<'a>, StoreError> {
-        let mut deltas = Deltas::default();
+    fn of(
+        calls: &[&'a StoredCall],
+        charged: Charged,
+        kept: &Range<Timestamp>,
+    ) -> std::result::Result<Prepared<'a>, StoreError> {
+        let mut deltas = Deltas::new(kept.clone());
         let mut packer = Packer::new().during("packing a payload")?;
         let mut rows = Rows::default();
         let (mut blocks, mut first) = (Vec::new(), 0);
@@ -112,22 +133,19 @@ impl<'a> Prepared<'a> {
             calls: calls.to_vec(),
             rows,
             blocks,
-            hours: RollupRows::of(deltas.hours()),
+            minutes: MinuteRows::of(deltas.minutes().iter()),
+            hours: RollupRows::of(deltas.hours().iter()),
             days: RollupRows::of(deltas.days().iter()),
-            latency_hours: LatencyRows::of(deltas.latencies()),
+            latency_minutes: LatencyRows::of(deltas.latency_minutes()),
+            latency_hours: LatencyRows::of(deltas.latency_hours().iter()),
             latency_days: LatencyRows::of(deltas.latency_days().iter()),
             names: NameRows::of(&deltas.names),
             budgets: BudgetRows::of(&deltas),
         })
     }
 
-    fn write(
-        &self,
-        connection: &Connection,
-        replica: &str,
-        rid_first: i64,
-        positions: &[SpoolPosition],
-    ) -> Result<()> {
+    fn write(&self, connection: &Connection, rid_first: i64, from: &From<'_>) -> Result<()> {
+        let From { replica, positions, .. } = *from;
         let rids: Vec<i64> = (rid_first..).take(self.calls.len()).collect();
         let block_rids: Vec<i64> = self.blocks.iter().map(|(first, _)| rid_first + first).collect();
         let bodies: Vec<&[u8]> = self.blocks.iter().map(|(_, body)| &body[..]).collect();
@@ -146,6 +164,11 @@ impl<'a> Prepared<'a> {
             ));
             all.push((include_str!("sql/add_rollup_hour.sql"), self.hours.params(&self.hours.instants)));
             all.push((include_str!("sql/add_rollup_day.sql"), self.days.params(&self.days.days)));
+            if !self.minutes.is_empty() {
+                all.push((include_str!("sql/add_rollup_minute.sql"), self.minutes.params()));
+                let latencies = &self.latency_minutes;
+                all.push((include_str!("sql/add_latency_minute.sql"), latencies.params(&latencies.instants)));
+            }
             let latencies = &self.latency_hours;
             all.push((include_str!("sql/add_latency_hour.sql"), latencies.params(&latencies.instants)));
             let latencies = &self.latency_days;

@@ -59,6 +59,7 @@ const SUMS: &str = "sum(calls)::bigint, sum(errors)::bigint, sum(refused)::bigin
 
 const fn name(grain: Grain) -> &'static str {
     match grain {
+        Grain::Minute => "minute",
         Grain::Hour => "hour",
         Grain::Day => "day",
     }
@@ -69,7 +70,7 @@ impl Tables<'_> {
         let (from, to) = (At(span.start), At(span.end));
         let (first, end) = (On::day(span.start.day()), On::day(span.end.day()));
         let params: [Param<'_>; 2] = match grain {
-            Grain::Hour => [(&from, Type::TIMESTAMPTZ), (&to, Type::TIMESTAMPTZ)],
+            Grain::Minute | Grain::Hour => [(&from, Type::TIMESTAMPTZ), (&to, Type::TIMESTAMPTZ)],
             Grain::Day => [(&first, Type::DATE), (&end, Type::DATE)],
         };
         let start = name(grain);
@@ -87,7 +88,7 @@ fn group(sql: &str, start: &str) -> String {
 
 fn start(row: &Columns<'_>, grain: Grain) -> Result<Timestamp> {
     match grain {
-        Grain::Hour => row.at(0),
+        Grain::Minute | Grain::Hour => row.at(0),
         Grain::Day => row.day(0).map(Day::start),
     }
 }

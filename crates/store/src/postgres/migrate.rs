@@ -9,6 +9,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres_002.sql"),
     include_str!("../../migrations/postgres_003.sql"),
     include_str!("../../migrations/postgres_004.sql"),
+    include_str!("../../migrations/postgres_005.sql"),
 ];
 
 pub(super) enum Schema {

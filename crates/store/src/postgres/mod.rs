@@ -11,6 +11,7 @@ mod figures;
 mod find;
 mod index;
 mod migrate;
+mod minutes;
 pub(crate) mod moving;
 mod reprice;
 mod spans;
@@ -18,7 +19,7 @@ mod spans;
 mod tests;
 mod values;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gauntlet_ports::{
     Arrived, BudgetSpent, Correction, Cut, Grain, Overview, Reconciliation, RecordCursor, RecordPage,
@@ -31,7 +32,7 @@ use tokio_postgres::types::Type;
 use crate::{
     error::During,
     finding::walk::{self, Patience},
-    traces::{append::Charged, block, groups, reprice as pages},
+    traces::{append::Charged, block, groups, minutes::Minutes, reprice as pages},
 };
 use database::{Connection, Held};
 use values::{Columns, stored};
@@ -53,6 +54,7 @@ pub enum SpentBy {
 pub struct PostgresTraces {
     database: Arc<Database>,
     writer: Mutex<Held>,
+    minutes: Mutex<Minutes>,
     indexer: Mutex<Held>,
     patience: Patience,
     /// Whose spool and spend are meant. Another gateway's workers bear the same names.
@@ -66,6 +68,7 @@ impl PostgresTraces {
         PostgresTraces {
             database,
             writer: Mutex::default(),
+            minutes: Mutex::default(),
             indexer: Mutex::default(),
             patience: Patience::default(),
             replica,
@@ -93,6 +96,11 @@ impl PostgresTraces {
         self.append(Arrived::default(), &[]).map(drop)
     }
 
+    /// Asked for by whoever has the writer, so that nobody waits for it.
+    fn minutes(&self) -> MutexGuard<'_, Minutes> {
+        self.minutes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn read<T>(
         &self,
         what: &'static str,
@@ -117,13 +125,15 @@ impl PostgresTraces {
 impl TraceStore for PostgresTraces {
     fn append(&self, batch: Arrived<'_>, positions: &[SpoolPosition]) -> Result<usize, StoreError> {
         self.write("beginning a batch", |connection| {
-            append::append(connection, &self.replica, batch, positions, Charged::Yes)
+            let from = append::From { replica: &self.replica, positions, charged: Charged::Yes };
+            append::append(connection, batch, &from, &mut self.minutes())
         })
     }
 
     fn import(&self, batch: Arrived<'_>) -> Result<usize, StoreError> {
         self.write("beginning a batch", |connection| {
-            append::append(connection, &self.replica, batch, &[], Charged::No)
+            let from = append::From { replica: &self.replica, positions: &[], charged: Charged::No };
+            append::append(connection, batch, &from, &mut self.minutes())
         })
     }
 

@@ -272,7 +272,7 @@ fn read(column: &Column, row: &Columns<'_>, place: usize) -> std::result::Result
             row.get::<Option<f64>>(place)?.map_or(Value::Null, Value::Real)
         }
         Kind::Day => number(row.get::<Option<On>>(place)?.map(|day| day.as_day().0.into())),
-        Kind::Hour | Kind::Instant => number(row.get::<Option<Moment>>(place)?.map(|at| at.0.0)),
+        Kind::Minute | Kind::Instant => number(row.get::<Option<Moment>>(place)?.map(|at| at.0.0)),
         Kind::Id => row.get::<Option<Id>>(place)?.map_or(Value::Null, |id| Value::Text(id.0.to_string())),
     })
 }
@@ -364,7 +364,7 @@ impl Values {
             }
             Kind::Real | Kind::Rough | Kind::Usd => Values::Fractions(values().map(fraction).collect()),
             Kind::Day => Values::Days(values().map(|value| number(value).map(day)).collect()),
-            Kind::Hour | Kind::Instant => {
+            Kind::Minute | Kind::Instant => {
                 Values::Moments(values().map(|value| number(value).map(|at| Moment(Timestamp(at)))).collect())
             }
             // An id that is none is taken as none, and refused by the table.

@@ -11,6 +11,7 @@ use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior, pa
 use super::{
     block::{ENCODING, Kept, Packer},
     cut, index,
+    minutes::{self, Minutes},
     names::NameCounts,
     preview, reprice,
     rollup::{Deltas, model_of},
@@ -33,6 +34,7 @@ pub(crate) struct Writer {
     row: RowTexts,
     span_row: spans::RowTexts,
     names: NameCounts,
+    minutes: Minutes,
 }
 
 impl Writer {
@@ -43,6 +45,7 @@ impl Writer {
             row: RowTexts::default(),
             span_row: spans::RowTexts::default(),
             names: NameCounts::default(),
+            minutes: Minutes::default(),
         })
     }
 
@@ -130,7 +133,9 @@ impl Writer {
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .during("beginning a batch")?;
         let mut payloads = Payloads::new(&tx, &mut self.packer, INSERT_PAYLOAD);
-        let mut deltas = Deltas::default();
+        let kept =
+            self.minutes.span(batch, charged, || minutes::newest_kept(&tx)).during("reading minutes")?;
+        let mut deltas = Deltas::new(kept);
         let mut added = 0;
         {
             let mut insert =
@@ -150,9 +155,14 @@ impl Writer {
         payloads.finish()?;
         added += self.span_row.append(&tx, &mut self.packer, batch.spans)?;
         deltas.write(&tx, &mut self.names).during("adding to the roll-ups")?;
+        let removed = self.minutes.due().map(|end| minutes::remove(&tx, end));
+        let removed = removed.transpose().during("removing old minutes")?;
         write_positions(&tx, positions).during("noting spool positions")?;
         gauntlet_ports::crash_point!("store.uncommitted");
         tx.commit().during("committing a batch")?;
+        if let Some(left) = removed {
+            self.minutes.removed(left);
+        }
         Ok(added)
     }
 }

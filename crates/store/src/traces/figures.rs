@@ -44,6 +44,7 @@ impl Rollups for Tables<'_> {
         each: &mut dyn FnMut(&Place<'_>, &OverviewRow),
     ) -> Result<()> {
         let sql = match grain {
+            Grain::Minute => include_str!("sql/sums_minute.sql"),
             Grain::Hour => include_str!("sql/sums_hour.sql"),
             Grain::Day => include_str!("sql/sums_day.sql"),
         };
@@ -60,6 +61,7 @@ impl Rollups for Tables<'_> {
         each: &mut dyn FnMut(&Place<'_>, u16, u64),
     ) -> Result<()> {
         let sql = match grain {
+            Grain::Minute => include_str!("sql/latencies_minute.sql"),
             Grain::Hour => include_str!("sql/latencies_hour.sql"),
             Grain::Day => include_str!("sql/latencies_day.sql"),
         };
@@ -93,7 +95,7 @@ impl Rollups for Tables<'_> {
 }
 
 impl Tables<'_> {
-    /// Rows of a span, whose first column is the start of their hour or day.
+    /// Rows of a span, whose first column is the start of their minute, hour or day.
     fn rows(
         &self,
         sql: &str,
@@ -119,6 +121,7 @@ fn place<'a>(start: Timestamp, row: &'a Row<'_>) -> Result<Place<'a>> {
 
 fn bounds(grain: Grain, span: &Range<Timestamp>) -> Range<String> {
     match grain {
+        Grain::Minute => time::minute(span.start)..time::minute(span.end),
         Grain::Hour => time::hour(span.start)..time::hour(span.end),
         Grain::Day => time::day(span.start.day())..time::day(span.end.day()),
     }

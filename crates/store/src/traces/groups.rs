@@ -9,8 +9,9 @@ use gauntlet_ports::{Grain, Overview, OverviewRow};
 use gauntlet_types::{Timestamp, sketch};
 
 const HOUR: i64 = 3_600_000_000;
+const MINUTE: i64 = 60_000_000;
 
-/// A row of a roll-up: when its hour or day begins, and what it counts.
+/// A row of a roll-up: when its minute, hour or day begins, and what it counts.
 pub(crate) struct Place<'a> {
     pub start: Timestamp,
     pub tenant: &'a str,
@@ -64,17 +65,24 @@ struct Groups {
     series: BTreeMap<Timestamp, Group>,
 }
 
-/// Days that lie whole within the span come from the daily tables, the rest from the hourly ones; a series by the hour
-/// reads the hours besides.
+/// By the minute, minutes alone are read. Else days that lie whole within the span come from the daily tables, the rest from
+/// the hourly ones; a series by the hour reads the hours besides.
 pub(crate) fn overview<R: Rollups>(
     rollups: &mut R,
     from: Timestamp,
     to: Timestamp,
     series: Grain,
 ) -> Result<Overview, R::Error> {
+    let mut groups = Groups::default();
+    if series == Grain::Minute {
+        let span = from.minute_start()..Timestamp(to.0.saturating_add(MINUTE - 1)).minute_start();
+        if span.start < span.end {
+            groups.read(rollups, Grain::Minute, &span, Some(series))?;
+        }
+        return Ok(groups.finish());
+    }
     let from = from.hour_start();
     let to = Timestamp(to.0.saturating_add(HOUR - 1)).hour_start();
-    let mut groups = Groups::default();
     if from < to {
         let first_day = if from.day().start() == from { from.day() } else { from.day().next() };
         let days = first_day.start()..to.day().start();
@@ -85,12 +93,7 @@ pub(crate) fn overview<R: Rollups>(
         };
         for (grain, span) in sources {
             let in_series = (series == Grain::Day || grain == Grain::Hour).then_some(series);
-            rollups.sums(grain, &span, &mut |place, sums| {
-                groups.each(place, in_series, |group| add(&mut group.row, sums));
-            })?;
-            rollups.latencies(grain, &span, &mut |place, bucket, calls| {
-                groups.each(place, in_series, |group| *group.latencies.entry(bucket).or_default() += calls);
-            })?;
+            groups.read(rollups, grain, &span, in_series)?;
         }
         if series == Grain::Hour && days.start < days.end {
             rollups.hours(&days, &mut |start, sums| {
@@ -105,6 +108,21 @@ pub(crate) fn overview<R: Rollups>(
 }
 
 impl Groups {
+    fn read<R: Rollups>(
+        &mut self,
+        rollups: &mut R,
+        grain: Grain,
+        span: &Range<Timestamp>,
+        series: Option<Grain>,
+    ) -> Result<(), R::Error> {
+        rollups.sums(grain, span, &mut |place, sums| {
+            self.each(place, series, |group| add(&mut group.row, sums));
+        })?;
+        rollups.latencies(grain, span, &mut |place, bucket, calls| {
+            self.each(place, series, |group| *group.latencies.entry(bucket).or_default() += calls);
+        })
+    }
+
     /// Applies `change` to every group that a row belongs to.
     fn each(&mut self, place: &Place<'_>, series: Option<Grain>, mut change: impl FnMut(&mut Group)) {
         change(&mut self.total);
@@ -113,7 +131,7 @@ impl Groups {
         change(named(&mut self.models, place.model));
         if let Some(grain) = series {
             let start = match grain {
-                Grain::Hour => place.start,
+                Grain::Minute | Grain::Hour => place.start,
                 Grain::Day => place.start.day().start(),
             };
             change(self.series.entry(start).or_default());

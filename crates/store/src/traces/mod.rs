@@ -11,6 +11,7 @@ pub(crate) mod find;
 pub(crate) mod groups;
 pub(crate) mod index;
 mod marks;
+pub(crate) mod minutes;
 pub(crate) mod names;
 pub(crate) mod preview;
 pub(crate) mod reprice;
@@ -49,6 +50,7 @@ pub(crate) static KIND: Kind = Kind {
         include_str!("../../migrations/traces_004.sql"),
         include_str!("../../migrations/traces_005.sql"),
         include_str!("../../migrations/traces_006.sql"),
+        include_str!("../../migrations/traces_007.sql"),
     ],
     // A power cut may lose the last commits, never tear one; the spool keeps what is not yet certain.
     synchronous: "normal",
@@ -189,7 +191,7 @@ impl TraceStore for SqliteTraces {
         self.read("adding up spend", |connection| spend::spend(connection, query, &question))
     }
 
-    /// The hours that `from` and the last instant before `to` fall in are taken whole.
+    /// The hours (or minutes) that `from` and the last instant before `to` fall in are taken whole.
     fn overview(&self, from: Timestamp, to: Timestamp, series: Grain) -> Result<Overview, StoreError> {
         self.read("adding up figures", |connection| {
             groups::overview(&mut figures::Tables(connection), from, to, series)

@@ -1,17 +1,17 @@
 //! What follows from a batch, added up in memory before it touches the file: sums, latencies, spend.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use foldhash::HashMap;
 use gauntlet_types::{CacheUse, CallRecord, Charge, Finish, NanoUsd, Outcome, Timestamp, sketch};
-use rusqlite::{Connection, Result, Statement, params};
+use rusqlite::{CachedStatement, Connection, Result, Statement, params};
 
 use super::names::{NameCounts, NameDeltas};
 use crate::time::{self, NEVER_TURNS};
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key<'a> {
-    /// Start of the hour (in the first map) or of the day.
+    /// Of the minute, the hour or the day.
     pub start: Timestamp,
     pub tenant: &'a str,
     pub route: &'a str,
@@ -24,10 +24,11 @@ pub(crate) struct Key<'a> {
 }
 
 impl<'a> Key<'a> {
-    pub(crate) fn hour_of(record: &'a CallRecord) -> Key<'a> {
+    fn minute_of(record: &'a CallRecord) -> Key<'a> {
         let prompt = record.prompt.as_ref();
         Key {
-            start: record.started.hour_start(),
+            // Times outside the calendar share its first or last minute, as they do where they are shown.
+            start: time::within_calendar(record.started).minute_start(),
             tenant: &record.caller.tenant,
             route: &record.route,
             model: model_of(record),
@@ -40,11 +41,12 @@ impl<'a> Key<'a> {
     }
 
     pub(crate) fn day_of(record: &'a CallRecord) -> Key<'a> {
-        let key = Key::hour_of(record);
-        Key { start: key.start.day().start(), ..key }
+        let key = Key::minute_of(record);
+        Key { start: day_start(key.start), ..key }
     }
 }
 
+/// What latencies are told apart by, and sums of a minute.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct LatencyKey<'a> {
     pub start: Timestamp,
@@ -93,6 +95,20 @@ impl Sums {
         self.wasted = self.wasted.plus(other.wasted);
     }
 
+    /// In the order of a minute's columns.
+    pub(crate) fn of_minute(&self) -> [i64; 8] {
+        [
+            self.calls,
+            self.errors,
+            self.refused,
+            self.cache_hits,
+            self.tokens_in,
+            self.tokens_out,
+            self.cost.0,
+            self.cut_short,
+        ]
+    }
+
     fn of(record: &CallRecord) -> Sums {
         let usage = &record.usage;
         let is_hit = record.cache == CacheUse::Exact;
@@ -138,18 +154,25 @@ pub(crate) type Buckets = BTreeMap<u16, i64>;
 /// What a batch adds. Borrows the names from the records.
 #[derive(Default)]
 pub(crate) struct Deltas<'a> {
-    /// Sums, and where the latencies of the same route stand.
+    /// By minute: sums, and where the latencies of the same route stand. Hours and days are added up from these, so that a
+    /// call is looked up once.
     sums: HashMap<Key<'a>, (Sums, usize)>,
     latency_places: HashMap<LatencyKey<'a>, usize>,
     latencies: Vec<Buckets>,
+    /// Minutes that are written; what lies outside goes to its hour and day alone.
+    kept: Range<Timestamp>,
     /// Nano-dollars, tokens or requests, as the charge measures.
     pub spent: HashMap<&'a Charge, i64>,
     pub names: NameDeltas<'a>,
 }
 
 impl<'a> Deltas<'a> {
+    pub(crate) fn new(kept: Range<Timestamp>) -> Deltas<'a> {
+        Deltas { kept, ..Deltas::default() }
+    }
+
     pub(crate) fn add(&mut self, record: &'a CallRecord) {
-        let key = Key::hour_of(record);
+        let key = Key::minute_of(record);
         let (places, latencies) = (&mut self.latency_places, &mut self.latencies);
         let (sums, place) = self.sums.entry(key).or_insert_with(|| {
             let Key { start, tenant, route, model, .. } = key;
@@ -174,32 +197,55 @@ impl<'a> Deltas<'a> {
         }
     }
 
-    pub(crate) fn hours(&self) -> impl Iterator<Item = (&Key<'a>, &Sums)> {
-        self.sums.iter().map(|(key, (sums, _))| (key, sums))
+    /// Of minutes that are kept.
+    pub(crate) fn minutes(&self) -> HashMap<LatencyKey<'a>, Sums> {
+        let mut minutes: HashMap<LatencyKey<'a>, Sums> = HashMap::default();
+        for (key, (sums, _)) in self.sums.iter().filter(|(key, _)| self.kept.contains(&key.start)) {
+            let Key { start, tenant, route, model, .. } = *key;
+            minutes.entry(LatencyKey { start, tenant, route, model }).or_default().add(sums);
+        }
+        minutes
+    }
+
+    pub(crate) fn hours(&self) -> HashMap<Key<'a>, Sums> {
+        self.sums_by(Timestamp::hour_start)
     }
 
     pub(crate) fn days(&self) -> HashMap<Key<'a>, Sums> {
-        let mut days: HashMap<Key<'a>, Sums> = HashMap::default();
-        for (key, sums) in self.hours() {
-            days.entry(Key { start: key.start.day().start(), ..*key }).or_default().add(sums);
-        }
-        days
+        self.sums_by(day_start)
     }
 
-    /// By hour.
-    pub(crate) fn latencies(&self) -> impl Iterator<Item = (&LatencyKey<'a>, &Buckets)> {
-        self.latency_places.iter().map(|(key, place)| (key, &self.latencies[*place]))
+    fn sums_by(&self, start: fn(Timestamp) -> Timestamp) -> HashMap<Key<'a>, Sums> {
+        let mut all: HashMap<Key<'a>, Sums> = HashMap::default();
+        for (key, (sums, _)) in &self.sums {
+            all.entry(Key { start: start(key.start), ..*key }).or_default().add(sums);
+        }
+        all
+    }
+
+    /// Of minutes that are kept.
+    pub(crate) fn latency_minutes(&self) -> impl Iterator<Item = (&LatencyKey<'a>, &Buckets)> {
+        let kept = self.latency_places.iter().filter(|(key, _)| self.kept.contains(&key.start));
+        kept.map(|(key, place)| (key, &self.latencies[*place]))
+    }
+
+    pub(crate) fn latency_hours(&self) -> HashMap<LatencyKey<'a>, Buckets> {
+        self.latencies_by(Timestamp::hour_start)
     }
 
     pub(crate) fn latency_days(&self) -> HashMap<LatencyKey<'a>, Buckets> {
-        let mut days: HashMap<LatencyKey<'a>, Buckets> = HashMap::default();
-        for (key, buckets) in self.latencies() {
-            let day = days.entry(LatencyKey { start: key.start.day().start(), ..*key }).or_default();
-            for (bucket, calls) in buckets {
-                *day.entry(*bucket).or_default() += calls;
+        self.latencies_by(day_start)
+    }
+
+    fn latencies_by(&self, start: fn(Timestamp) -> Timestamp) -> HashMap<LatencyKey<'a>, Buckets> {
+        let mut all: HashMap<LatencyKey<'a>, Buckets> = HashMap::default();
+        for (key, place) in &self.latency_places {
+            let sum = all.entry(LatencyKey { start: start(key.start), ..*key }).or_default();
+            for (bucket, calls) in &self.latencies[*place] {
+                *sum.entry(*bucket).or_default() += calls;
             }
         }
-        days
+        all
     }
 
     /// Adds everything to the tables.
@@ -218,9 +264,14 @@ impl<'a> Deltas<'a> {
     }
 
     fn write_sums(&self, connection: &Connection) -> Result<()> {
+        let mut minute = Named::new(time::minute);
+        let mut add = connection.prepare_cached(include_str!("sql/add_rollup_minute.sql"))?;
+        for (key, sums) in &self.minutes() {
+            add_minute(&mut add, minute.of(key.start), key, sums)?;
+        }
         let mut hour = Named::new(time::hour);
         let mut add = connection.prepare_cached(include_str!("sql/add_rollup_hour.sql"))?;
-        for (key, (sums, _)) in &self.sums {
+        for (key, sums) in &self.hours() {
             add_sums(&mut add, hour.of(key.start), key, sums)?;
         }
         let mut day = Named::new(day_name);
@@ -232,22 +283,35 @@ impl<'a> Deltas<'a> {
     }
 
     fn write_latencies(&self, connection: &Connection) -> Result<()> {
-        let mut hour = Named::new(time::hour);
-        let mut add = connection.prepare_cached(include_str!("sql/add_latency_hour.sql"))?;
-        for (key, buckets) in self.latencies() {
-            for (bucket, calls) in buckets {
-                add.execute(params![hour.of(key.start), key.tenant, key.route, key.model, bucket, calls])?;
-            }
-        }
-        let mut day = Named::new(day_name);
-        let mut add = connection.prepare_cached(include_str!("sql/add_latency_day.sql"))?;
-        for (key, buckets) in &self.latency_days() {
-            for (bucket, calls) in buckets {
-                add.execute(params![day.of(key.start), key.tenant, key.route, key.model, bucket, calls])?;
-            }
-        }
-        Ok(())
+        let add = connection.prepare_cached(include_str!("sql/add_latency_minute.sql"))?;
+        add_latencies(add, Named::new(time::minute), self.latency_minutes())?;
+        let add = connection.prepare_cached(include_str!("sql/add_latency_hour.sql"))?;
+        add_latencies(add, Named::new(time::hour), self.latency_hours().iter())?;
+        let add = connection.prepare_cached(include_str!("sql/add_latency_day.sql"))?;
+        add_latencies(add, Named::new(day_name), self.latency_days().iter())
     }
+}
+
+fn add_latencies<'a, 'b: 'a>(
+    mut add: CachedStatement<'_>,
+    mut named: Named,
+    latencies: impl Iterator<Item = (&'a LatencyKey<'b>, &'a Buckets)>,
+) -> Result<()> {
+    for (key, buckets) in latencies {
+        for (bucket, calls) in buckets {
+            add.execute(params![named.of(key.start), key.tenant, key.route, key.model, bucket, calls])?;
+        }
+    }
+    Ok(())
+}
+
+fn add_minute(add: &mut Statement<'_>, start: &str, key: &LatencyKey<'_>, sums: &Sums) -> Result<()> {
+    let [calls, errors, refused, cache_hits, tokens_in, tokens_out, cost, cut_short] = sums.of_minute();
+    add.execute(params![
+        start, key.tenant, key.route, key.model, calls, errors, refused, cache_hits, tokens_in, tokens_out,
+        cost, cut_short
+    ])
+    .map(drop)
 }
 
 fn add_sums(add: &mut Statement<'_>, start: &str, key: &Key<'_>, sums: &Sums) -> Result<()> {
@@ -279,6 +343,10 @@ fn add_sums(add: &mut Statement<'_>, start: &str, key: &Key<'_>, sums: &Sums) ->
         sums.wasted.0,
     ])
     .map(drop)
+}
+
+fn day_start(at: Timestamp) -> Timestamp {
+    at.day().start()
 }
 
 fn day_name(start: Timestamp) -> String {
