@@ -23,7 +23,7 @@ const AT_ONCE: u32 = 1000;
 const ROUNDS_MAX: u32 = 100_000;
 /// What an erasure cannot reach, said with every proof.
 const NOT_COVERED: [&str; 4] = [
-    "sums by hour and day (they name tenant, route, model, key and tag, and no person)",
+    "sums by minute, hour and day (they name tenant, route, model, key and tag, and no person)",
     "log files and whatever receivers of spans have been sent",
     "budgets of users and sessions until their window is over",
     "backups",
