@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Each gets OTLP over HTTP (protobuf) from four senders for so long, and then the time until its database holds every span
-//! that it accepted: what is only promised does not count. Both keep SQLite files on the same disk.
+//! that it accepted, two minutes at most: what is only promised does not count. Both keep SQLite files on the same disk.
 
 use std::{
     path::Path,
@@ -27,8 +27,8 @@ use prost::Message;
 const SPANS: u64 = 512;
 const SPANS_OF_TRACE: u64 = 8;
 const SENDERS: u64 = 4;
-/// Until a database holds what was accepted.
-const STORED_LIMIT: Duration = Duration::from_secs(600);
+/// Until a database holds what was accepted; after that its rate is that of what it holds.
+const STORED_LIMIT: Duration = Duration::from_secs(120);
 
 #[derive(Parser)]
 struct Args {
@@ -99,20 +99,17 @@ fn run(name: &str, url: &str, database: &Path, seconds: Duration, id: &mut u64) 
     });
     let accepted = accepted.into_inner();
     let sent = began.elapsed();
-    while rows(database) < before + accepted {
-        assert!(
-            began.elapsed() < STORED_LIMIT,
-            "{name} holds {} of {accepted} spans",
-            rows(database) - before
-        );
+    let mut held = rows(database) - before;
+    while held < accepted && began.elapsed() < STORED_LIMIT {
         thread::sleep(Duration::from_millis(100));
+        held = rows(database) - before;
     }
     let stored = began.elapsed();
     *id = next.into_inner();
-    let rate = accepted as f64 / stored.as_secs_f64();
+    let rate = held as f64 / stored.as_secs_f64();
     println!(
-        "{name:9} {accepted} spans accepted in {sent:.1?} ({requests} requests, the slowest {slowest:.1?}), stored after {stored:.1?}: \
-         {rate:.0} spans/s"
+        "{name:9} {accepted} spans accepted in {sent:.1?} ({requests} requests, the slowest {slowest:.1?}), {held} stored after \
+         {stored:.1?}: {rate:.0} spans/s"
     );
     rate
 }
