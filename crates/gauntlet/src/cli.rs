@@ -20,6 +20,9 @@ pub struct Cli {
     pub place: Place,
 }
 
+/// The folder of records where nobody says another.
+pub const DATA: &str = "gauntlet-data";
+
 /// Where configuration and data are.
 #[derive(Args, Clone)]
 pub struct Place {
@@ -27,7 +30,7 @@ pub struct Place {
     #[arg(long, global = true, value_name = "DIR", env = "GAUNTLET_CONFIG")]
     pub config: Option<PathBuf>,
     /// Folder for records, keys and the spool
-    #[arg(long, global = true, value_name = "DIR", env = "GAUNTLET_DATA", default_value = "gauntlet-data")]
+    #[arg(long, global = true, value_name = "DIR", env = "GAUNTLET_DATA", default_value = DATA)]
     pub data: PathBuf,
     /// Print JSON instead of tables
     #[arg(long, global = true)]

@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    cli::{OtlpListen, Place},
+    cli::{self, OtlpListen, Place},
     config_dir,
     reload::Watch,
     runfile::{Lock, RunFile},
@@ -354,7 +354,11 @@ fn banner(
     );
     // As this process was called: after `cargo run` there is no `gauntlet` on the path.
     let program = std::env::args().next().unwrap_or_else(|| "gauntlet".to_owned());
-    println!("  {program} trace list");
+    let data = match place.data.to_str() {
+        Some(cli::DATA) | None => String::new(),
+        Some(data) => format!(" --data {data}"),
+    };
+    println!("  {program} trace list{data}");
     if !has_config {
         println!(
             "\nNo configuration found, so built-in defaults hold. Set OPENAI_API_KEY, or write gauntlet.yml: see docs/configuration.md"

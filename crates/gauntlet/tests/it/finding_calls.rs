@@ -47,10 +47,22 @@ fn a_call_is_found_by_words_filters_session_and_id() {
         (&"s1".into(), &2.into())
     );
     assert_eq!(sessions["next"], Value::Null);
+    // Each on one page, that of the newest call, with all calls.
+    call("ann", "s3", "Again");
+    let page = |before: &str| app.api(&format!("/api/v1/users?limit=1{before}"));
+    let first = page("");
+    let second = page(&format!("&before={}", first["next"]));
+    let shown = |page: &Value| (page["users"][0]["name"].clone(), page["users"][0]["calls"].clone());
+    assert_eq!(
+        [shown(&first), shown(&second)],
+        [("ann".into(), 3.into()), ("bob".into(), 1.into())],
+        "{first:#} {second:#}"
+    );
+    assert_eq!(second["next"], Value::Null, "{second:#}");
 
     let newest = app.api("/api/v1/traces?limit=1");
     let older = app.api(&format!("/api/v1/traces?limit=5&before={}", newest["next"]));
-    assert_eq!(older["traces"].as_array().map(Vec::len), Some(2), "`next` is where the next page begins");
+    assert_eq!(older["traces"].as_array().map(Vec::len), Some(3), "`next` is where the next page begins");
     let id = newest["traces"][0]["id"].as_str().unwrap();
     check(&["--id", id], 1);
     for path in ["/sessions".to_owned(), "/users?last=24h".to_owned(), format!("/traces?text={id}")] {
