@@ -24,7 +24,7 @@ const ROUNDS_MAX: u32 = 100_000;
 /// What an erasure cannot reach, said with every proof.
 const NOT_COVERED: [&str; 4] = [
     "sums by minute, hour and day (they name tenant, route, model, key and tag, and no person)",
-    "log files and whatever receivers of spans have been sent",
+    "log files, and spans that receivers have been sent or that wait for one that is down",
     "budgets of users and sessions until their window is over",
     "backups",
 ];

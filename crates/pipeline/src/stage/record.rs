@@ -18,6 +18,7 @@ pub(crate) fn run(call: &mut Call) {
     let mut closed = call.gate.spool.close(&call.record, &texts);
     if matches!(closed, Err(SpoolError::TooLarge { .. })) {
         // The figures matter more than the words: what cannot be kept whole is kept without its texts.
+        call.record.tool_results.clear();
         closed = call.gate.spool.close(&call.record, &Texts::default());
     }
     if let Err(error) = closed {
