@@ -2,12 +2,16 @@
 //!
 //! A new identifier is one row in `numbers.rs` and its check; only shapes with a grammar of their own have a file.
 
+mod check;
 mod email;
 mod finance;
 mod network;
 mod numbers;
 mod phone;
 mod shape;
+mod top_level;
+
+use std::cmp::Reverse;
 
 use crate::{
     candidate::{Candidate, PII, Proof},
@@ -17,7 +21,7 @@ use numbers::{ROWS, Trust};
 use shape::{Shape, starts_at};
 
 /// The longest run of digits or letters that an identifier begins with.
-const LEAD_MAX: usize = 20;
+const LEAD_MAX: usize = 22;
 
 /// Words that say a number is something else; they stand close to the left of it.
 static OTHER_NUMBERS: Labels = Labels::new(&[
@@ -133,6 +137,10 @@ impl Detectors {
         network::ipv6(window, i, out);
     }
 
+    pub(crate) fn at_dot(&self, window: &Window, i: usize, out: &mut Vec<Candidate>) {
+        network::mac_dotted(window, i, out);
+    }
+
     pub(crate) fn at_sign(&self, window: &Window, i: usize, out: &mut Vec<Candidate>) {
         email::at(window, i, out);
     }
@@ -145,6 +153,8 @@ impl Detectors {
         out: &mut Vec<Candidate>,
     ) {
         let first = out.len();
+        // How near the label of each proposal from `first` on stands.
+        let mut distances: Vec<usize> = Vec::new();
         for &index in shapes.into_iter().flatten() {
             let (row, shape) = &self.shapes[usize::from(index)];
             let row = &ROWS[*row];
@@ -157,21 +167,33 @@ impl Detectors {
                 Trust::Separated => compact.has_separator && !is_other_number(window, start),
                 Trust::Labelled => false,
             };
-            let is_labelled = window.has_label(start, end, &row.labels);
-            if !is_sure && !is_labelled {
+            let distance = window.label_distance(start, end, &row.labels);
+            // Nine or ten digits pass the check of some country or other more often than not.
+            let is_telling = compact.has_separator || compact.as_bytes().len() > 10 || shape.has_letter;
+            let is_field = row.is_checked && is_telling && window.is_lone(start, end);
+            if !is_sure && distance.is_none() && !is_field {
                 continue;
             }
-            let (proof, score) = match (row.is_checked, is_labelled) {
+            let (proof, score) = match (row.is_checked, distance.is_some()) {
                 (true, true) => (Proof::CheckedAndLabelled, 1.0),
                 (true, false) => (Proof::Checked, 0.9),
                 (false, true) => (Proof::Labelled, 0.85),
                 (false, false) => (Proof::Shape, 0.6),
             };
-            // Several rows may claim the same text: the better proof, then the earlier row.
-            match out[first..].iter_mut().find(|other| other.start == start && other.end == end) {
-                Some(other) if other.proof >= proof => {}
-                Some(other) => (other.label, other.proof, other.score) = (row.label, proof, score),
-                None => out.push(Candidate { start, end, kind: PII, label: row.label, score, proof }),
+            let distance = distance.unwrap_or(usize::MAX);
+            // Several rows may claim the same text: the better proof, then the nearer label, then the earlier row.
+            let same = out[first..].iter().position(|other| other.start == start && other.end == end);
+            match same {
+                Some(n) if (out[first + n].proof, Reverse(distances[n])) >= (proof, Reverse(distance)) => {}
+                Some(n) => {
+                    let other = &mut out[first + n];
+                    (other.label, other.proof, other.score) = (row.label, proof, score);
+                    distances[n] = distance;
+                }
+                None => {
+                    out.push(Candidate { start, end, kind: PII, label: row.label, score, proof });
+                    distances.push(distance);
+                }
             }
         }
     }

@@ -128,3 +128,25 @@ pub(super) fn mac(window: &Window, i: usize, out: &mut Vec<Candidate>) {
 fn push(start: usize, end: usize, label: &'static str, score: f32, out: &mut Vec<Candidate>) {
     out.push(Candidate { start, end, kind: PII, label, score, proof: Proof::Checked });
 }
+
+/// `i` is the first dot of `0012.3456.789a`, as Cisco writes MAC addresses.
+pub(super) fn mac_dotted(window: &Window, i: usize, out: &mut Vec<Candidate>) {
+    let start = window.run_back(i, 5, is_hex);
+    let before = window.before(start);
+    if i - start != 4 || before.is_ascii_alphanumeric() || matches!(before, b'.' | b'_' | b'-') {
+        return;
+    }
+    let middle = window.run(i + 1, 5, is_hex);
+    let end = window.run(middle + 1, 5, is_hex);
+    if middle - i - 1 != 4 || window.at(middle) != b'.' || end - middle - 1 != 4 || !ends_at(window, end) {
+        return;
+    }
+    // Groups of decimal digits alone are as often prices and versions.
+    let text = window.slice(start, end);
+    let has_letter = text.iter().any(u8::is_ascii_alphabetic);
+    if has_letter || window.has_label_left(start, 24, &MAC_LABELS) {
+        push(start, end, "MAC_ADDRESS", 0.95, out);
+    }
+}
+
+static MAC_LABELS: Labels = Labels::new(&["mac", "hardware address", "physical address", "ethernet"]);

@@ -200,7 +200,6 @@ fn gap(window: &Window, i: usize) -> Option<(usize, u8)> {
         b'(' if digit(i + 1) => Some((i + 1, b'(')),
         b')' if digit(i + 1) => Some((i + 1, b')')),
         b')' if matches!(window.at(i + 1), b' ' | b'-') && digit(i + 2) => Some((i + 2, b')')),
-        0xC2 if window.at(i + 1) == 0xA0 && digit(i + 2) => Some((i + 2, b' ')),
         _ => None,
     }
 }
