@@ -85,7 +85,10 @@ pub(crate) fn at(window: &Window, i: usize, out: &mut Vec<Decoded>) {
             spaced(window, i, out);
             groups(window, i, out);
         }
-        b'@' => spaced(window, i, out),
+        b'@' => {
+            spaced(window, i, out);
+            out.extend(spelled::address(window, i));
+        }
         _ => {}
     }
 }

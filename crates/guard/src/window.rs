@@ -201,7 +201,8 @@ impl<'a> Window<'a> {
         self.label_left(start, reach, labels).is_some()
     }
 
-    fn label_left(&self, start: usize, reach: usize, labels: &Labels) -> Option<usize> {
+    /// How far to the left of `start` the nearest of `labels` ends, at most `reach` bytes.
+    pub(crate) fn label_left(&self, start: usize, reach: usize, labels: &Labels) -> Option<usize> {
         let floor = start.saturating_sub(reach.min(LABEL_LEFT));
         let mut near = [0u8; LABEL_LEFT];
         let near = fold(&self.bytes[floor..start], &mut near);
@@ -235,8 +236,8 @@ pub(crate) fn is_accented(byte: u8) -> bool {
 
 /// A word for `@` or `.`, with or without brackets; `is_open` when more of it may come.
 fn is_mark(word: &[u8], is_open: bool) -> bool {
-    const MARKS: [&[u8]; 8] =
-        [b"at", b"dot", b"arroba", b"punkt", b"point", b"punto", b"ponto", b"klammeraffe"];
+    const MARKS: [&[u8]; 9] =
+        [b"@", b"at", b"dot", b"arroba", b"punkt", b"point", b"punto", b"ponto", b"klammeraffe"];
     let word = match word {
         [b'[' | b'(' | b'{' | b'<', rest @ ..] => rest,
         _ => word,

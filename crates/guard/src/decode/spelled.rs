@@ -115,12 +115,15 @@ fn number(word: &[u8]) -> Option<u32> {
         .map(|n| if n == 10 { 0 } else { n as u32 })
 }
 
-/// `i` is where a spelled `@` was found. Reads the address around it.
+/// `i` is where a spelled `@` was found, or one with something around it: `ann @ example . com`. Reads the address around it.
 pub(crate) fn address(window: &Window, i: usize) -> Option<Decoded> {
     // The sign's own borders: brackets, spaces, low lines.
     let is_border = |byte: u8| matches!(byte, b' ' | b'[' | b'(' | b'{' | b'<' | b'_' | b'-');
     let word = window.run(i, 1, is_border);
-    let word_end = window.run(word, 12, |byte| byte.is_ascii_alphabetic());
+    let word_end = match window.at(word) {
+        b'@' => word + 1,
+        _ => window.run(word, 12, |byte| byte.is_ascii_alphabetic()),
+    };
     let before = window.run_back(word, 3, is_border);
     let after =
         window.run(word_end, 3, |byte| matches!(byte, b' ' | b']' | b')' | b'}' | b'>' | b'_' | b'-'));

@@ -15,7 +15,7 @@ use std::cmp::Reverse;
 
 use crate::{
     candidate::{Candidate, PII, Proof},
-    window::{Labels, Window, is_alnum, is_digit},
+    window::{LABEL_LEFT, Labels, Window, is_alnum, is_digit},
 };
 use numbers::{ROWS, Trust};
 use shape::{Shape, starts_at};
@@ -165,9 +165,14 @@ impl Detectors {
             let is_sure = match row.trust {
                 Trust::Alone => !compact.has_lower && (row.is_checked || !is_other_number(window, start)),
                 Trust::Separated => compact.has_separator && !is_other_number(window, start),
-                Trust::Labelled => false,
+                Trust::Labelled | Trust::Beside => false,
             };
-            let distance = window.label_distance(start, end, &row.labels);
+            let distance = match row.trust {
+                Trust::Beside => window
+                    .label_left(start, LABEL_LEFT, &row.labels)
+                    .filter(|far| !window.slice(start - far, start).iter().any(u8::is_ascii_digit)),
+                _ => window.label_distance(start, end, &row.labels),
+            };
             // Nine or ten digits pass the check of some country or other more often than not.
             let is_telling = compact.has_separator || compact.as_bytes().len() > 10 || shape.has_letter;
             let is_field = row.is_checked && is_telling && window.is_lone(start, end);

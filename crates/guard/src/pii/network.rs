@@ -89,6 +89,12 @@ pub(super) fn ipv6(window: &Window, i: usize, out: &mut Vec<Candidate>) {
             break;
         }
     }
+    // The last two groups may be written as IPv4; what only begins so is no address at all.
+    if window.at(end) == b'.' && window.at(end + 1).is_ascii_digit() {
+        let Some(stop) = embedded(window, end) else { return };
+        groups += 1;
+        end = stop;
+    }
     let text = window.slice(start, end);
     // `std::fmt` and `a::b` are paths: an address with a gap has a digit and two groups at least; `::1` names no one.
     let is_whole = if has_gap { (2..8).contains(&groups) } else { groups == 8 };
@@ -102,6 +108,23 @@ pub(super) fn ipv6(window: &Window, i: usize, out: &mut Vec<Candidate>) {
     {
         push(start, end, "IP_ADDRESS", 0.95, out);
     }
+}
+
+/// The end of the IPv4 address whose first octet ends at `dot`.
+fn embedded(window: &Window, dot: usize) -> Option<usize> {
+    let start = window.run_back(dot, 4, is_digit);
+    let end = window.run(start, 16, |byte| is_digit(byte) || byte == b'.');
+    let text = window.slice(start, end);
+    let text = text.strip_suffix(b".").unwrap_or(text);
+    let mut octets = 0;
+    for part in text.split(|byte| *byte == b'.') {
+        let value = part.iter().fold(0u32, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+        if part.is_empty() || part.len() > 3 || value > 255 {
+            return None;
+        }
+        octets += 1;
+    }
+    (octets == 4).then_some(start + text.len())
 }
 
 /// `i` is the first colon or dash.

@@ -15,6 +15,8 @@ pub(crate) enum Trust {
     Separated,
     /// Too easily something else: needs a label.
     Labelled,
+    /// Hardly any shape: needs a label before it, and no other number between.
+    Beside,
 }
 
 pub(crate) struct Row {
@@ -27,7 +29,7 @@ pub(crate) struct Row {
     pub(crate) labels: Labels,
 }
 
-use Trust::{Alone, Labelled, Separated};
+use Trust::{Alone, Beside, Labelled, Separated};
 
 const fn row(
     label: &'static str,
@@ -43,8 +45,9 @@ const fn row(
 /// Among rows that match the same text equally well, the earlier wins.
 #[rustfmt::skip]
 pub(crate) static ROWS: &[Row] = &[
-    row("CREDIT_CARD", &["DDDD_DDDD_DDDD_DDDD", "DDDD_DDDDDD_DDDDD", "DDDD_DDDDDD_DDDD", "DDDDDDDDDDDDD", "DDDD_DDDD_DDDD_DDDD_DDD", "DDDDDD_DDDDDDDDDDDDD"],
+    row("CREDIT_CARD", &["DDDD_DDDD_DDDD_DDDD", "DDDD_DDDDDD_DDDDD", "DDDD_DDDDDD_DDDD", "DDDDDDDDDDDDD", "DDDD_DDDD_DDDD_DDDD_DDD", "DDDDDD_DDDDDDDDDDDDD", "DDDDDDDDDDDDDDDDD", "DDDDDDDDDDDDDDDDDD"],
         is_card, Alone, true, &["card", "visa", "mastercard", "amex", "credit", "carte", "karte", "tarjeta", "cc", "payment"]),
+    row("CREDIT_CARD", &["DDDD_DDDD_DDDD"], is_short_card, Labelled, true, &["card", "credit", "maestro", "carte", "karte", "tarjeta", "cc"]),
     row("US_SSN", &["DDD~DD~DDDD"], is_ssn, Separated, false,
         &["ssn", "social security", "social sec", "soc sec", "ss#", "ssns", "social"]),
     row("US_SSN", &["DDD.DD.DDDD", "DDD-DDDDDD", "DDDDD-DDDD"], is_ssn, Labelled, false, &["ssn", "ssns", "social security", "soc sec"]),
@@ -119,7 +122,7 @@ pub(crate) static ROWS: &[Row] = &[
     row("ES_CIF", &["LDDDDDDDX", "L-DDDDDDDX", "L-DDDDDDD-X"], is_cif, Labelled, true, &["cif", "nif", "código de identificación"]),
     // Documents, by country. Their numbers have little shape, so that only a label tells.
     row("US_DRIVER_LICENSE", &["LDDDDDDD", "LDDDDDDDD", "DDDDDDDD", "DDDDDDD", "LDDDDDDDDDDDD", "LDDDDDDDDDDDDDD", "LDDDDDDDDDDD", "LLDDDDDDL", "LLDDDDDD", "LDDD-DDDD-DDDD", "LDDD-DDD-DD-DDD-D"],
-        |_| true, Labelled, false, &["driver license", "drivers license", "driver's license", "driver licence", "driving license", "dl number", "dl no", "dl#", "license number", "dmv"]),
+        |_| true, Beside, false, &["driver license", "drivers license", "driver's license", "driver licence", "driving license", "dl number", "dl no", "dl#", "license number", "dmv"]),
     row("UK_DRIVING_LICENCE", &["XXXXXDDDDDDXXXLL", "XXXXX DDDDDD XXXLL"], is_uk_licence, Alone, false, &["driving licence", "driving license", "licence", "dvla"]),
     row("UK_PASSPORT", &["LLDDDDDDD"], |_| true, Labelled, false, &["passport", "passports"]),
     row("UK_POSTCODE", &["LD DLL", "LDD DLL", "LLD DLL", "LLDD DLL", "LDL DLL", "LLDL DLL", "LDDLL", "LDDDLL", "LLDDLL", "LLDDDLL", "LDLDLL", "LLDLDLL"], is_postcode, Labelled, false, &["postcode", "post code", "postal code"]),
@@ -133,7 +136,7 @@ pub(crate) static ROWS: &[Row] = &[
     row("DE_HEALTH_INSURANCE", &["LDDDDDDDDD"], is_kvnr, Labelled, true, &["kvnr", "krankenkasse", "krankenversicherung", "krankenversichertennummer", "versichertennummer", "egk", "egk-nummer"]),
     row("DE_LANR", &["DDDDDDDDD"], is_lanr, Labelled, true, &["lanr", "arztnummer", "lebenslange arztnummer"]),
     row("DE_BSNR", &["DDDDDDDDD"], |_| true, Labelled, false, &["bsnr", "betriebsstättennummer", "betriebsstaettennummer", "betriebsstätte"]),
-    row("DE_PLZ", &["DDDDD"], |d| d[..2] != *b"00", Labelled, false, &["plz", "postleitzahl"]),
+    row("DE_PLZ", &["DDDDD"], |d| d[..2] != *b"00", Beside, false, &["plz", "postleitzahl"]),
     row("DE_LICENSE_PLATE", &["L-LL DDDD", "LL-LL DDDD", "LL-L DDDD", "L-L DDDD", "L-LL DDD", "LL-LL DDD", "LLL-LL DDD", "LLL-L DDD", "LL-L DDD", "L-LL DD", "LLL-LL DD"], |_| true, Labelled, false, &["kennzeichen", "kfz", "nummernschild"]),
     row("AT_SVNR", &["DDDD~DDDDDD"], is_svnr, Labelled, true, &["svnr", "sozialversicherungsnummer", "sv-nummer", "vsnr"]),
     row("BE_VAT", &["LLDDDDDDDDDD", "LL DDDD.DDD.DDD"], |id| id.starts_with(b"BE") && 97 - remainder(&id[2..10], 97) == u64::from(two(&id[10..])), Alone, true, &["btw", "tva", "vat"]),
@@ -187,10 +190,10 @@ pub(crate) static ROWS: &[Row] = &[
     row("MY_NRIC", &["DDDDDD-DD-DDDD", "DDDDDDDDDDDD"], |d| is_month_day(&d[2..]), Separated, false, &["mykad", "nric", "kad pengenalan", "no. kp", "ic no"]),
     row("VN_CCCD", &["DDDDDDDDDDDD"], |d| d[0] == b'0', Labelled, false, &["cccd", "căn cước", "can cuoc", "cmnd"]),
     row("NZ_NHI", &["LLLDDDD", "LLLDDLX"], |_| true, Labelled, false, &["nhi"]),
-    row("AR_DNI", &["DD.DDD.DDD", "DDDDDDDD"], |_| true, Labelled, false, &["dni", "documento nacional"]),
+    row("AR_DNI", &["DD.DDD.DDD", "DDDDDDDD"], |_| true, Beside, false, &["dni", "documento nacional"]),
     row("AR_CBU", &["DDDDDDDDDDDDDDDDDDDDDD"], is_cbu, Labelled, true, &["cbu", "cvu"]),
     row("CO_NIT", &["DDD.DDD.DDD-D", "DDDDDDDDD-D"], is_nit, Labelled, true, &["nit"]),
-    row("CO_CEDULA", &["D.DDD.DDD.DDD", "DD.DDD.DDD", "DDDDDDDDDD", "DDDDDDDD"], |_| true, Labelled, false, &["cédula", "cedula", "c.c."]),
+    row("CO_CEDULA", &["D.DDD.DDD.DDD", "DD.DDD.DDD", "DDDDDDDDDD", "DDDDDDDD"], |_| true, Beside, false, &["cédula", "cedula", "c.c."]),
     row("PE_RUC", &["DDDDDDDDDDD"], |d| matches!(&d[..2], b"10" | b"15" | b"17" | b"20") && is_ruc(d), Labelled, true, &["ruc"]),
     row("UY_CI", &["D.DDD.DDD-D"], |d| weighted(d, &[2, 9, 8, 7, 6, 3, 4, 1]).is_multiple_of(10), Separated, true, &["ci", "cédula", "cedula"]),
     row("EC_CI", &["DDDDDDDDDD"], |d| (1..=24).contains(&two(d)) && d[2] < b'6' && luhn(d), Labelled, true, &["cédula", "cedula", "cédula de identidad"]),
@@ -203,10 +206,10 @@ pub(crate) static ROWS: &[Row] = &[
     row("PASSPORT", &["LDDDDDDD", "LLDDDDDD", "LLDDDDDDD", "LDDDDDDDD", "LLLDDDDDD", "DDDDDDDDD"], |_| true, Labelled, false, &["passport", "passeport", "pasaporte", "passaporto", "passaporte", "reisepass", "paspoort", "paszport", "pasaport"]),
     row("ICCID", &["DDDDDDDDDDDDDDDDDDD", "DDDDDDDDDDDDDDDDDDDD"], |d| d.starts_with(b"89") && (luhn(d) || luhn(&d[..19])), Labelled, true, &["iccid", "sim"]),
     row("IMSI", &["DDDDDDDDDDDDDDD"], |d| matches!(d[0], b'2'..=b'7'), Labelled, false, &["imsi"]),
-    row("SWIFT_BIC", &["LLLLLLXX", "LLLLLLXXXXX", "LLLLLLDD", "LLLLLLDX"], |_| true, Labelled, false, &["swift", "bic"]),
-    row("MEDICAL_RECORD", &["DDDDDD", "DDDDDDD", "DDDDDDDD", "DDDDDDDDDD"], |_| true, Labelled, false, &["mrn", "medical record", "patient id", "patient number", "medical record number"]),
-    row("INSURANCE_ID", &["LLLDDDDDDDDD", "LDDDDDDDD", "LLDDDDDDDD", "DDDDDDDDDDD"], |_| true, Labelled, false, &["member id", "insurance id", "policy number", "subscriber id"]),
-    row("DATE_OF_BIRTH", &["DD/DD/DDDD", "D/D/DDDD", "D/DD/DDDD", "DD/D/DDDD", "DDDD-DD-DD", "DD-DD-DDDD", "DD.DD.DDDD", "D.D.DDDD", "DD.D.DDDD", "D.DD.DDDD", "DD/DD/DD", "DDDD/DD/DD"], is_birthday, Labelled, false,
+    row("SWIFT_BIC", &["LLLLLLXX", "LLLLLLXXXXX", "LLLLLLDD", "LLLLLLDX"], |_| true, Beside, false, &["swift", "bic"]),
+    row("MEDICAL_RECORD", &["DDDDDD", "DDDDDDD", "DDDDDDDD", "DDDDDDDDDD"], |_| true, Beside, false, &["mrn", "medical record", "patient id", "patient number", "medical record number"]),
+    row("INSURANCE_ID", &["LLLDDDDDDDDD", "LDDDDDDDD", "LLDDDDDDDD", "DDDDDDDDDDD"], |_| true, Beside, false, &["member id", "insurance id", "policy number", "subscriber id"]),
+    row("DATE_OF_BIRTH", &["DD/DD/DDDD", "D/D/DDDD", "D/DD/DDDD", "DD/D/DDDD", "DDDD-DD-DD", "DD-DD-DDDD", "DD.DD.DDDD", "D.D.DDDD", "DD.D.DDDD", "D.DD.DDDD", "DD/DD/DD", "DDDD/DD/DD"], is_birthday, Beside, false,
         &["dob", "d.o.b", "date of birth", "birth date", "birthdate", "birthday", "born", "geboren", "geburtsdatum", "né le", "née le", "date de naissance", "fecha de nacimiento", "nacido", "data di nascita", "nato il", "data de nascimento", "geboortedatum", "födelsedatum", "дата рождения", "生年月日", "出生日期"]),
 ];
 

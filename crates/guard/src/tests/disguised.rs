@@ -20,6 +20,8 @@ fn what_is_spelled_out_is_read() {
         "ann dot b [at] mail [dot] example [dot] org",
         &["EMAIL_ADDRESS=ann dot b [at] mail [dot] example [dot] org"],
     );
+    check("ann @ example . com", &["EMAIL_ADDRESS=ann @ example . com"]);
+    check("ann[@]example[.]com", &["EMAIL_ADDRESS=ann[@]example[.]com"]);
     check("ann(at)example.com", &["EMAIL_ADDRESS=ann(at)example.com"]);
     check("card 4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 I think", &["CREDIT_CARD=4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1"]);
     check("4111_1111_1111_1111", &["CREDIT_CARD=4111_1111_1111_1111"]);

@@ -118,6 +118,8 @@ fn fragments() -> Vec<String> {
         " at ",
         " dot com",
         "ann[at]",
+        "ann @ example . com",
+        " @ ",
         "four one one one ",
         "double two ",
         "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
