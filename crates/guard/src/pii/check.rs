@@ -243,7 +243,7 @@ pub(super) fn is_cn_id(id: &[u8]) -> bool {
 
 /// Numbers given out since October 2020 have no check digit, so that dates and sex digit must do.
 pub(super) fn is_rrn(d: &[u8]) -> bool {
-    is_month_day(&d[2..6]) && matches!(d[6], b'1'..=b'8')
+    is_month_day(&d[2..6]) && matches!(d[6], b'1'..=b'4')
 }
 
 pub(super) fn is_thai(d: &[u8]) -> bool {

@@ -23,6 +23,9 @@ use shape::{Shape, starts_at};
 /// The longest run of digits or letters that an identifier begins with.
 const LEAD_MAX: usize = 22;
 
+/// So many letters may stand apart before the digits of an identifier.
+const LETTERS_MAX: usize = 4;
+
 /// Words that say a number is something else; they stand close to the left of it.
 static OTHER_NUMBERS: Labels = Labels::new(&[
     "order",
@@ -106,12 +109,9 @@ impl Detectors {
             network::ipv4(window, i, digits, out);
             finance::crypto(window, i, out);
             self.identifiers(window, i, self.by_digits.get(digits), out);
-            // Spaced identifiers may begin with letters of their own: "JS 70 40 71 B".
+            // Spaced identifiers may begin with letters of their own: "JS 70 40 71 B", "APP 456CV".
             if window.before(i) == b' ' && i >= 2 {
-                let letters = window.run_back(i - 1, 3, u8_is_letter);
-                if i - 1 - letters == 2 && starts_at(window, letters) {
-                    self.identifiers(window, letters, self.by_letters.get(2), out);
-                }
+                self.lettered(window, i - 1, out);
             }
         } else {
             finance::iban(window, start, out);
@@ -122,14 +122,18 @@ impl Detectors {
 
     /// A letter and a dash before digits: "Z-0032796-A". Such an identifier starts before the dash.
     pub(crate) fn at_dash(&self, window: &Window, i: usize, out: &mut Vec<Candidate>) {
-        if i >= 1
-            && window.before(i).is_ascii_alphabetic()
-            && starts_at(window, i - 1)
-            && window.at(i + 1).is_ascii_digit()
-        {
-            self.identifiers(window, i - 1, self.by_letters.get(1), out);
+        if i >= 1 && window.at(i + 1).is_ascii_digit() {
+            self.lettered(window, i, out);
         }
         network::mac(window, i, out);
+    }
+
+    /// Identifiers whose first letters end before the separator at `gap`.
+    fn lettered(&self, window: &Window, gap: usize, out: &mut Vec<Candidate>) {
+        let start = window.run_back(gap, LETTERS_MAX + 1, u8_is_letter);
+        if (1..=LETTERS_MAX).contains(&(gap - start)) && starts_at(window, start) {
+            self.identifiers(window, start, self.by_letters.get(gap - start), out);
+        }
     }
 
     pub(crate) fn at_colon(&self, window: &Window, i: usize, out: &mut Vec<Candidate>) {
@@ -159,7 +163,8 @@ impl Detectors {
             let (row, shape) = &self.shapes[usize::from(index)];
             let row = &ROWS[*row];
             let Some((end, compact)) = shape.matches(window, start) else { continue };
-            if !(row.is_valid)(compact.as_bytes()) {
+            let symbols = compact.as_bytes();
+            if !(row.is_valid)(symbols) || symbols.iter().all(|symbol| *symbol == symbols[0]) {
                 continue;
             }
             let is_sure = match row.trust {

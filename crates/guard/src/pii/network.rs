@@ -143,7 +143,11 @@ pub(super) fn mac(window: &Window, i: usize, out: &mut Vec<Candidate>) {
         at += if n < 5 { 3 } else { 2 };
     }
     let next = window.at(at);
-    if !next.is_ascii_alphanumeric() && next != mark && next != b'_' {
+    // The address of everyone and that of no one.
+    let digits = window.slice(start, at);
+    let is_nobody = digits.iter().all(|byte| matches!(byte, b'0') || *byte == mark)
+        || digits.iter().all(|byte| matches!(byte, b'f' | b'F') || *byte == mark);
+    if !is_nobody && !next.is_ascii_alphanumeric() && next != mark && next != b'_' {
         push(start, at, "MAC_ADDRESS", 0.95, out);
     }
 }

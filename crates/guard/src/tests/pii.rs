@@ -133,6 +133,10 @@ fn of_several_types_the_nearest_label_names_the_value() {
     check("KVNR: A123456780", &["DE_HEALTH_INSURANCE=A123456780"]);
     check("UEN 53125226D", &["SG_UEN=53125226D"]);
     check("born 12.03.1980, due 12.03.2026", &["DATE_OF_BIRTH=12.03.1980"]);
+    check(
+        "plate ABJ-123XY, plate APP 456CV",
+        &["NG_VEHICLE_REGISTRATION=ABJ-123XY", "NG_VEHICLE_REGISTRATION=APP 456CV"],
+    );
     check("plaka 34 ABC 1234", &["TR_LICENSE_PLATE=34 ABC 1234"]);
 }
 
