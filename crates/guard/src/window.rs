@@ -4,7 +4,7 @@
 //! [`Window::at`]. A window that is not the end of its text notes each attempt to read beyond it, so that a stream
 //! knows which decisions have to wait for more text. This is what makes streamed and whole-text results equal.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 /// How far to the left of a trigger the value it belongs to may begin, in bytes. The longest such value is an e-mail
 /// address, whose local part is at most 64 bytes (RFC 5321, 4.5.3.1.1).
@@ -32,16 +32,20 @@ pub(crate) struct Window<'a> {
     /// No text follows.
     is_last: bool,
     touched: Cell<bool>,
+    /// What labels were last looked for in, on either side.
+    left: RefCell<Near>,
+    right: RefCell<Near>,
 }
 
 impl<'a> Window<'a> {
     pub(crate) fn new(text: &'a str, is_first: bool, is_last: bool) -> Window<'a> {
-        Window { bytes: text.as_bytes(), is_first, is_last, touched: Cell::new(false) }
+        Window { is_first, is_last, ..Window::inner(text.as_bytes()) }
     }
 
     /// What was decoded, with the text to the left of the run before it. Nothing follows it.
     pub(crate) fn inner(bytes: &'a [u8]) -> Window<'a> {
-        Window { bytes, is_first: false, is_last: true, touched: Cell::new(false) }
+        let (left, right) = (RefCell::new(Near::new()), RefCell::new(Near::new()));
+        Window { bytes, is_first: false, is_last: true, touched: Cell::new(false), left, right }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -204,20 +208,54 @@ impl<'a> Window<'a> {
     /// How far to the left of `start` the nearest of `labels` ends, at most `reach` bytes.
     pub(crate) fn label_left(&self, start: usize, reach: usize, labels: &Labels) -> Option<usize> {
         let floor = start.saturating_sub(reach.min(LABEL_LEFT));
-        let mut near = [0u8; LABEL_LEFT];
-        let near = fold(&self.bytes[floor..start], &mut near);
-        let before = self.before(floor);
-        labels.ends(near, before).max().map(|end| near.len() - end)
+        let mut near = self.left.borrow_mut();
+        near.read(self, floor, start);
+        labels.ends(&near).max().map(|end| near.len - end)
     }
 
     fn label_right(&self, end: usize, labels: &Labels) -> Option<usize> {
         // Ask for the last byte of the reach first: a stream has to wait for all of it in any case.
         self.at(end + LABEL_RIGHT);
         let stop = (end + LABEL_RIGHT).min(self.len());
-        let mut near = [0u8; LABEL_RIGHT];
-        let near = fold(self.slice(end, stop), &mut near);
+        let mut near = self.right.borrow_mut();
+        near.read(self, end, stop.max(end));
         // `iban: 123, phone: 456`: a label with a colon belongs to what follows it.
-        labels.ends(near, self.before(end)).find(|to| !matches!(self.at(end + to), b':' | b'=' | b'"'))
+        labels.ends(&near).find(|to| !matches!(self.at(end + to), b':' | b'=' | b'"'))
+    }
+}
+
+/// The text beside a value, folded once for all the labels that are looked for in it.
+struct Near {
+    /// What of the window it is; `None` before the first reading.
+    range: Option<(usize, usize)>,
+    text: [u8; LABEL_LEFT],
+    len: usize,
+    /// Where words begin: a label begins there only.
+    starts: [u8; LABEL_LEFT],
+    count: usize,
+}
+
+impl Near {
+    const fn new() -> Near {
+        Near { range: None, text: [0; LABEL_LEFT], len: 0, starts: [0; LABEL_LEFT], count: 0 }
+    }
+
+    fn read(&mut self, window: &Window, from: usize, to: usize) {
+        if self.range == Some((from, to)) {
+            return;
+        }
+        self.range = Some((from, to));
+        let text = window.slice(from, to);
+        self.len = fold(text, &mut self.text).len();
+        self.count = 0;
+        let mut before = window.before(from);
+        for (i, byte) in self.text[..self.len].iter().enumerate() {
+            if !before.is_ascii_alphanumeric() {
+                self.starts[self.count] = i as u8;
+                self.count += 1;
+            }
+            before = *byte;
+        }
     }
 }
 
@@ -293,20 +331,19 @@ impl Labels {
         Labels { words, first }
     }
 
-    /// The ends of those labels that stand in folded text as words (a plural `s` or a number may follow).
+    /// The ends of those labels that stand in the text as words (a plural `s` or a number may follow).
     ///
     /// Asks at the starts of words only: there are a dozen in reach, while labels and places are many.
-    fn ends<'b>(&'b self, text: &'b [u8], before: u8) -> impl Iterator<Item = usize> + 'b {
-        let is_start = move |i: usize| {
-            let left = if i == 0 { before } else { text[i - 1] };
-            !left.is_ascii_alphanumeric() && self.first >> (text[i] & 31) & 1 == 1
-        };
+    fn ends<'b>(&'b self, near: &'b Near) -> impl Iterator<Item = usize> + 'b {
+        let text = &near.text[..near.len];
         let is_end = |i: usize| match text.get(i) {
             Some(right) => !right.is_ascii_alphabetic() || *right == b's',
             None => true,
         };
-        (0..text.len())
-            .filter(move |i| is_start(*i))
+        near.starts[..near.count]
+            .iter()
+            .map(|start| usize::from(*start))
+            .filter(|i| self.first >> (text[*i] & 31) & 1 == 1)
             .flat_map(move |i| {
                 let stands = move |word: &&&str| text[i..].starts_with(word.as_bytes());
                 self.words.iter().filter(stands).map(move |word| i + word.len())
