@@ -37,8 +37,8 @@ pub(crate) enum Proof {
 }
 
 impl Candidate {
-    pub(crate) fn finding(&self, base: usize) -> Finding {
-        let span = Range { start: base + self.start, end: base + self.end };
+    /// The finding at `span` of the original text.
+    pub(crate) fn finding(&self, span: Range<usize>) -> Finding {
         Finding { kind: self.kind, label: self.label, span, score: self.score }
     }
 }

@@ -10,6 +10,7 @@
 mod candidate;
 mod checksum;
 mod decide;
+mod decode;
 mod injection;
 mod pii;
 mod redact;
@@ -18,6 +19,7 @@ mod schema;
 mod secret;
 mod stream;
 mod trigger;
+mod view;
 mod window;
 
 #[cfg(test)]

@@ -1,11 +1,15 @@
 //! One scan for all detectors.
 
+use std::ops::Range;
+
 use gauntlet_types::Finding;
 
 use crate::{
-    candidate::{self, Candidate},
+    candidate::{self, Candidate, Proof},
+    decode::{self, DEPTH_MAX, Decoded},
     injection, pii, secret, trigger,
-    window::Window,
+    view::View,
+    window::{LABEL_LEFT, LABEL_RIGHT, Window},
 };
 
 /// Which families of detectors run.
@@ -34,6 +38,7 @@ pub struct Scanner {
     pii: pii::Detectors,
     secrets: secret::Detectors,
     injection: injection::Detectors,
+    spelled: decode::spelled::Spelled,
 }
 
 impl Default for Scanner {
@@ -49,6 +54,7 @@ impl Scanner {
             pii: pii::Detectors::new(),
             secrets: secret::Detectors::new(),
             injection: injection::Detectors::new(),
+            spelled: decode::spelled::Spelled::new(),
         }
     }
 
@@ -59,12 +65,13 @@ impl Scanner {
     pub fn scan(&self, text: &str, kinds: Kinds, out: &mut Vec<Finding>) {
         let first = out.len();
         if kinds.has_spans() {
-            let window = Window::new(text, true);
+            let view = View::of(text);
+            let window = Window::new(view.text(), true, true);
             let mut candidates = Vec::new();
             self.collect(&window, 0, kinds, &mut candidates);
             if !candidates.is_empty() {
                 let (kept, _) = candidate::settle(&mut candidates, usize::MAX);
-                out.extend(kept.iter().map(|candidate| candidate.finding(0)));
+                out.extend(kept.iter().map(|kept| kept.finding(view.original(kept.start..kept.end, text))));
             }
         }
         if kinds.injection {
@@ -85,10 +92,43 @@ impl Scanner {
         kinds: Kinds,
         out: &mut Vec<Candidate>,
     ) -> usize {
-        let bytes = window.bytes();
         let mut known = frontier(window);
         window.take_touched();
-        let mut at = from;
+        let mut settle = |i: usize| {
+            if window.take_touched() {
+                known = known.min(window.value_start(i));
+                window.take_touched();
+            }
+        };
+        let mut decoded = Vec::new();
+        self.plain(window, from..window.len(), kinds, out, |i, out| {
+            decode::at(window, i, &mut decoded);
+            self.rescan(window, &mut decoded, kinds, 1, out);
+            settle(i);
+        });
+        let mut decoded = Vec::new();
+        self.spelled.each(window, from, |i, is_number| {
+            decoded.extend(match is_number {
+                true => decode::spelled::digits(window, i),
+                false => decode::spelled::address(window, i),
+            });
+            self.rescan(window, &mut decoded, kinds, DEPTH_MAX, out);
+            settle(i);
+        });
+        known
+    }
+
+    /// Runs the detectors at each trigger in `range`, and `then` after each.
+    fn plain(
+        &self,
+        window: &Window,
+        range: Range<usize>,
+        kinds: Kinds,
+        out: &mut Vec<Candidate>,
+        mut then: impl FnMut(usize, &mut Vec<Candidate>),
+    ) {
+        let bytes = window.slice(0, range.end);
+        let mut at = range.start;
         while let Some(i) = trigger::next(bytes, at) {
             at = i + 1;
             if kinds.pii {
@@ -98,18 +138,52 @@ impl Scanner {
                     b'@' => self.pii.at_sign(window, i, out),
                     b':' => self.pii.at_colon(window, i, out),
                     b'-' => self.pii.at_dash(window, i, out),
+                    b'.' => self.pii.at_dot(window, i, out),
                     _ => {}
                 }
             }
             if kinds.secrets {
                 self.secrets.at(window, i, out);
             }
-            if window.take_touched() {
-                known = known.min(window.value_start(i));
-                window.take_touched();
-            }
+            then(i, out);
         }
-        known
+    }
+
+    /// Looks at what was decoded, with the labels on either side; `depth` levels deep so far.
+    fn rescan(
+        &self,
+        window: &Window,
+        runs: &mut Vec<Decoded>,
+        kinds: Kinds,
+        depth: u8,
+        out: &mut Vec<Candidate>,
+    ) {
+        for run in runs.drain(..) {
+            let left = window.slice(run.span.start.saturating_sub(LABEL_LEFT), run.span.start);
+            // Ask for the last byte first, as for any label.
+            window.at(run.span.end + LABEL_RIGHT);
+            let right = window.slice(run.span.end, window.len().min(run.span.end + LABEL_RIGHT));
+            let text = [left, run.text.as_bytes(), right].concat();
+            let (start, end) = (left.len(), left.len() + run.text.len());
+            let inner = Window::inner(&text);
+            let mut found = Vec::new();
+            let mut deeper = Vec::new();
+            self.plain(&inner, start..end, kinds, &mut found, |i, found| {
+                // Nobody spells out what is encoded, nor the other way round.
+                if depth < DEPTH_MAX && run.is_sure {
+                    decode::at(&inner, i, &mut deeper);
+                    self.rescan(&inner, &mut deeper, kinds, depth + 1, found);
+                }
+            });
+            // A finding that reaches out of the run was there before it was decoded.
+            found.retain(|inside| {
+                inside.start >= start && inside.end <= end && (run.is_sure || inside.proof >= Proof::Labelled)
+            });
+            out.extend(found.into_iter().map(|inside| {
+                let span = run.said_by(inside.start - start..inside.end - start);
+                Candidate { start: span.start, end: span.end, ..inside }
+            }));
+        }
     }
 
     pub(crate) fn scan_injection(&self, text: &str, out: &mut Vec<Finding>) {

@@ -8,15 +8,17 @@ use crate::{
     candidate::{self, Candidate},
     redact::placeholder,
     scanner::{Kinds, Scanner, TRIGGER_LEFT},
+    view::View,
     window::{LEFT_MAX, Window},
 };
 
-/// The most text, in bytes, that is held back while no open-ended secret is under way.
+/// The most text, in bytes of the view, that is held back while no open-ended secret or encoded run is under way.
 ///
 /// An e-mail address is the longest value whose start is held before its trigger is seen (64 bytes) and may go on for
 /// 97 more; the label that decides a number may stand 48 bytes after it; and overlapping candidates are settled
 /// together within 64 bytes. Ordinary prose holds back the current word. A token, key or password under way holds back
 /// all of itself, at most [`crate::SECRET_MAX`]; what is longer is redacted up to there, as in the scan of the whole.
+/// An encoded run (base64, hex, percent signs, …) is held back until it ends, at most `decode::ENCODED_MAX`.
 pub const HOLD_MAX: usize = 256;
 
 /// Takes text in pieces and gives redacted text out in pieces.
@@ -100,42 +102,50 @@ impl StreamRedactor {
     }
 
     fn advance(&mut self, is_last: bool) -> String {
-        let window = Window::new(&self.buffer, is_last);
+        let view = View::of_part(&self.buffer, is_last);
+        let window = Window::new(view.text(), self.base == 0, is_last);
         self.candidates.clear();
-        let from = self.held.saturating_sub(TRIGGER_LEFT);
-        let known = self.scanner.collect(&window, from, self.kinds, &mut self.candidates);
-        let held = self.held;
+        let held = view.position(self.held);
+        let known = self.scanner.collect(
+            &window,
+            held.saturating_sub(TRIGGER_LEFT),
+            self.kinds,
+            &mut self.candidates,
+        );
         self.candidates.retain(|candidate| candidate.start >= held);
         let (kept, settled) = candidate::settle(&mut self.candidates, known);
-        let mut settled = settled.min(self.buffer.len());
-        while !self.buffer.is_char_boundary(settled) {
+        let mut settled = settled.min(view.text().len());
+        while !view.text().is_char_boundary(settled) {
             settled -= 1;
         }
-        let mut shown = String::with_capacity(settled.saturating_sub(held));
-        let mut done = held;
+        let settled = view.original_start(settled);
+        let mut shown = String::with_capacity(settled.saturating_sub(self.held));
+        let mut done = self.held;
         for candidate in kept {
-            let finding = candidate.finding(self.base);
-            shown.push_str(&self.buffer[done..candidate.start]);
+            let span = view.original(candidate.start..candidate.end, &self.buffer);
+            shown.push_str(&self.buffer[done..span.start]);
+            done = span.end;
+            let finding = candidate.finding(self.base + span.start..self.base + span.end);
             shown.push_str(&placeholder(&finding));
-            done = candidate.end;
             self.findings.push(finding);
         }
         let settled = settled.max(done);
         shown.push_str(&self.buffer[done..settled]);
         self.held = settled;
-        self.forget();
+        // What no detector looks back at goes, now and then rather than at each piece.
+        let cut = view.original_start(view.position(settled).saturating_sub(LEFT_MAX));
+        // Folding costs more than scanning: then less is kept.
+        if cut > if view.is_plain() { 7 * LEFT_MAX } else { LEFT_MAX } {
+            self.forget(cut);
+        }
         // Rescanning a long secret at every piece would be quadratic; wait for a quarter more.
         let held = self.held_len();
         self.patience = if held > HOLD_MAX { self.buffer.len() + held / 4 } else { 0 };
         shown
     }
 
-    /// Drops text that no detector looks back at, now and then rather than at each piece.
-    fn forget(&mut self) {
-        if self.held < 8 * LEFT_MAX {
-            return;
-        }
-        let mut cut = self.held - LEFT_MAX;
+    fn forget(&mut self, cut: usize) {
+        let mut cut = cut;
         while !self.buffer.is_char_boundary(cut) {
             cut -= 1;
         }

@@ -1,5 +1,6 @@
 //! Claims about whole texts and streams. Values are made up or printed in the standards as examples.
 
+mod disguised;
 mod injection;
 mod pii;
 mod secrets;

@@ -2,11 +2,12 @@
 //!
 //! Every pattern is found from a byte that is rare in prose, so that the scan is one loop over a table of 256 entries
 //! that stops at about one byte in fifty. Digits wake the number detectors; `@` addresses; `:` and `=` assignments,
-//! URLs and IPv6; `-`, `_` and `.` prefixes of tokens; `A` and `J` those prefixes that have nothing rarer (`AKIA`, `eyJ`).
+//! URLs and IPv6; `-`, `_` and `.` prefixes of tokens; `A` and `J` those prefixes that have nothing rarer (`AKIA`, `eyJ`);
+//! `%`, `&` and `\` encoded characters.
 
 const TRIGGERS: [bool; 256] = {
     let mut table = [false; 256];
-    let bytes = b"0123456789@:=-_.AJ";
+    let bytes = b"0123456789@:=-_.AJ%&\\";
     let mut i = 0;
     while i < bytes.len() {
         table[bytes[i] as usize] = true;

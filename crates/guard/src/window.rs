@@ -4,7 +4,7 @@
 //! [`Window::at`]. A window that is not the end of its text notes each attempt to read beyond it, so that a stream
 //! knows which decisions have to wait for more text. This is what makes streamed and whole-text results equal.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 /// How far to the left of a trigger the value it belongs to may begin, in bytes. The longest such value is an e-mail
 /// address, whose local part is at most 64 bytes (RFC 5321, 4.5.3.1.1).
@@ -16,19 +16,36 @@ pub(crate) const LABEL_LEFT: usize = 72;
 /// How far to the right of a value its label may stand, in bytes: "… as the PAN card".
 pub(crate) const LABEL_RIGHT: usize = 48;
 
+/// Of two labels as near, the one to the left is meant.
+const RIGHT_PENALTY: usize = 8;
+
+/// White space and quotes around a value that is all of a text.
+const FRAME_MAX: usize = 8;
+
 /// How much text to the left of undecided text a stream keeps: no detector looks further back than this.
 pub(crate) const LEFT_MAX: usize = 256;
 
 pub(crate) struct Window<'a> {
     bytes: &'a [u8],
+    /// No text precedes.
+    is_first: bool,
     /// No text follows.
     is_last: bool,
     touched: Cell<bool>,
+    /// What labels were last looked for in, on either side.
+    left: RefCell<Near>,
+    right: RefCell<Near>,
 }
 
 impl<'a> Window<'a> {
-    pub(crate) fn new(text: &'a str, is_last: bool) -> Window<'a> {
-        Window { bytes: text.as_bytes(), is_last, touched: Cell::new(false) }
+    pub(crate) fn new(text: &'a str, is_first: bool, is_last: bool) -> Window<'a> {
+        Window { is_first, is_last, ..Window::inner(text.as_bytes()) }
+    }
+
+    /// What was decoded, with the text to the left of the run before it. Nothing follows it.
+    pub(crate) fn inner(bytes: &'a [u8]) -> Window<'a> {
+        let (left, right) = (RefCell::new(Near::new()), RefCell::new(Near::new()));
+        Window { bytes, is_first: false, is_last: true, touched: Cell::new(false), left, right }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -97,17 +114,27 @@ impl<'a> Window<'a> {
         start
     }
 
-    /// The length of a separator inside a number at `i`: space, dash, dot or no-break space; 0 for none.
+    /// Whether there is a separator inside a number at `i`: space, dash or dot (the view has no other spaces).
     ///
     /// White space counts only at a joint (see [`Window::is_joint`]).
     #[inline]
-    pub(crate) fn separator(&self, i: usize) -> usize {
+    pub(crate) fn is_separator(&self, i: usize) -> bool {
         match self.at(i) {
-            b'-' | b'.' => 1,
-            b' ' if self.is_joint(i) => 1,
-            0xC2 if self.at(i + 1) == 0xA0 => 2,
-            _ => 0,
+            b'-' | b'.' => true,
+            b' ' => self.is_joint(i),
+            _ => false,
         }
+    }
+
+    /// Whether `start..end` is all the text there is, but for white space and quotes around it: a field of a form or
+    /// an argument of a tool, beside which no label can be expected.
+    pub(crate) fn is_lone(&self, start: usize, end: usize) -> bool {
+        let is_frame = |byte: u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'');
+        if !self.is_first || start > FRAME_MAX || !self.slice(0, start).iter().all(|byte| is_frame(*byte)) {
+            return false;
+        }
+        let after = self.run(end, FRAME_MAX, is_frame);
+        self.at(after) == 0 && after >= self.len()
     }
 
     /// Whether a value may go on across the space at `i`: a digit follows, or the token before it has one.
@@ -125,6 +152,20 @@ impl<'a> Window<'a> {
             .any(|byte| byte.is_ascii_digit())
     }
 
+    /// Whether a spelled-out value may go on across the space at `i`: single characters with spaces between them, or
+    /// the words for `@` and `.` in an address. A word that the text ends in counts for what it may become.
+    fn is_spelled_joint(&self, i: usize) -> bool {
+        let left = self.run_back(i, 8, |byte| !matches!(byte, b' ' | b'\n'));
+        let mut right = i + 1;
+        while right < self.len() && right <= i + 8 && self.bytes[right] != b' ' {
+            right += 1;
+        }
+        let (left, right, is_open) = (&self.bytes[left..i], &self.bytes[i + 1..right], right == self.len());
+        left.len() == 1 && (right.len() == 1 || right.is_empty())
+            || is_mark(left, false)
+            || is_mark(right, is_open)
+    }
+
     /// The first position at or after `i - LOOKBACK` from which a value that reaches `i` may start.
     pub(crate) fn value_start(&self, i: usize) -> usize {
         let floor = i.saturating_sub(LOOKBACK);
@@ -132,9 +173,10 @@ impl<'a> Window<'a> {
         while start > floor {
             let byte = self.bytes[start - 1];
             let goes_on = match byte {
-                b' ' => self.is_joint(start - 1),
-                0xC2 | 0xA0 => true,
-                _ => is_value_byte(byte),
+                b' ' => self.is_joint(start - 1) || self.is_spelled_joint(start - 1),
+                // Accented letters, as in mailboxes; two bytes each.
+                0x80..=0xBF => start >= 2 && is_accented(self.bytes[start - 2]),
+                _ => is_value_byte(byte) || is_accented(byte),
             };
             if !goes_on {
                 break;
@@ -148,25 +190,72 @@ impl<'a> Window<'a> {
     ///
     /// A label must begin at the start of a word.
     pub(crate) fn has_label(&self, start: usize, end: usize, labels: &Labels) -> bool {
-        self.has_label_left(start, LABEL_LEFT, labels) || self.has_label_right(end, labels)
+        self.label_distance(start, end, labels).is_some()
+    }
+
+    /// How far from the value the nearest of `labels` stands, in bytes. Those to the right count as farther: text names
+    /// a thing first.
+    pub(crate) fn label_distance(&self, start: usize, end: usize, labels: &Labels) -> Option<usize> {
+        let left = self.label_left(start, LABEL_LEFT, labels);
+        let right = self.label_right(end, labels).map(|distance| distance + RIGHT_PENALTY);
+        left.into_iter().chain(right).min()
     }
 
     pub(crate) fn has_label_left(&self, start: usize, reach: usize, labels: &Labels) -> bool {
-        let floor = start.saturating_sub(reach.min(LABEL_LEFT));
-        let mut near = [0u8; LABEL_LEFT];
-        let near = fold(&self.bytes[floor..start], &mut near);
-        let before = self.before(floor);
-        labels.ends(near, before).next().is_some()
+        self.label_left(start, reach, labels).is_some()
     }
 
-    fn has_label_right(&self, end: usize, labels: &Labels) -> bool {
+    /// How far to the left of `start` the nearest of `labels` ends, at most `reach` bytes.
+    pub(crate) fn label_left(&self, start: usize, reach: usize, labels: &Labels) -> Option<usize> {
+        let floor = start.saturating_sub(reach.min(LABEL_LEFT));
+        let mut near = self.left.borrow_mut();
+        near.read(self, floor, start);
+        labels.ends(&near).max().map(|end| near.len - end)
+    }
+
+    fn label_right(&self, end: usize, labels: &Labels) -> Option<usize> {
         // Ask for the last byte of the reach first: a stream has to wait for all of it in any case.
         self.at(end + LABEL_RIGHT);
         let stop = (end + LABEL_RIGHT).min(self.len());
-        let mut near = [0u8; LABEL_RIGHT];
-        let near = fold(&self.bytes[end..stop], &mut near);
+        let mut near = self.right.borrow_mut();
+        near.read(self, end, stop.max(end));
         // `iban: 123, phone: 456`: a label with a colon belongs to what follows it.
-        labels.ends(near, self.before(end)).any(|to| !matches!(self.at(end + to), b':' | b'=' | b'"'))
+        labels.ends(&near).find(|to| !matches!(self.at(end + to), b':' | b'=' | b'"'))
+    }
+}
+
+/// The text beside a value, folded once for all the labels that are looked for in it.
+struct Near {
+    /// What of the window it is; `None` before the first reading.
+    range: Option<(usize, usize)>,
+    text: [u8; LABEL_LEFT],
+    len: usize,
+    /// Where words begin: a label begins there only.
+    starts: [u8; LABEL_LEFT],
+    count: usize,
+}
+
+impl Near {
+    const fn new() -> Near {
+        Near { range: None, text: [0; LABEL_LEFT], len: 0, starts: [0; LABEL_LEFT], count: 0 }
+    }
+
+    fn read(&mut self, window: &Window, from: usize, to: usize) {
+        if self.range == Some((from, to)) {
+            return;
+        }
+        self.range = Some((from, to));
+        let text = window.slice(from, to);
+        self.len = fold(text, &mut self.text).len();
+        self.count = 0;
+        let mut before = window.before(from);
+        for (i, byte) in self.text[..self.len].iter().enumerate() {
+            if !before.is_ascii_alphanumeric() {
+                self.starts[self.count] = i as u8;
+                self.count += 1;
+            }
+            before = *byte;
+        }
     }
 }
 
@@ -175,6 +264,30 @@ pub(crate) fn is_value_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'-' | b'_' | b'.' | b'+' | b'%' | b'/' | b':' | b'(' | b')' | b'@')
         || matches!(byte, b'!' | b'#' | b'$' | b'&' | b'*' | b'=' | b'?' | b'^' | b'~')
+        || matches!(byte, b';' | b'\\' | b'[' | b']' | b'{' | b'}' | b'<' | b'>')
+}
+
+/// The first byte of a Latin letter with an accent (U+00C0 to U+024F).
+pub(crate) fn is_accented(byte: u8) -> bool {
+    matches!(byte, 0xC3..=0xC9)
+}
+
+/// A word for `@` or `.`, with or without brackets; `is_open` when more of it may come.
+fn is_mark(word: &[u8], is_open: bool) -> bool {
+    const MARKS: [&[u8]; 9] =
+        [b"@", b"at", b"dot", b"arroba", b"punkt", b"point", b"punto", b"ponto", b"klammeraffe"];
+    let word = match word {
+        [b'[' | b'(' | b'{' | b'<', rest @ ..] => rest,
+        _ => word,
+    };
+    let word = match word {
+        [rest @ .., b']' | b')' | b'}' | b'>'] => rest,
+        _ => word,
+    };
+    MARKS.iter().any(|mark| match mark.get(..word.len()) {
+        Some(head) => (is_open || head.len() == mark.len()) && head.eq_ignore_ascii_case(word),
+        None => false,
+    })
 }
 
 pub(crate) fn is_alnum(byte: u8) -> bool {
@@ -218,20 +331,19 @@ impl Labels {
         Labels { words, first }
     }
 
-    /// The ends of those labels that stand in folded text as words (a plural `s` or a number may follow).
+    /// The ends of those labels that stand in the text as words (a plural `s` or a number may follow).
     ///
     /// Asks at the starts of words only: there are a dozen in reach, while labels and places are many.
-    fn ends<'b>(&'b self, text: &'b [u8], before: u8) -> impl Iterator<Item = usize> + 'b {
-        let is_start = move |i: usize| {
-            let left = if i == 0 { before } else { text[i - 1] };
-            !left.is_ascii_alphanumeric() && self.first >> (text[i] & 31) & 1 == 1
-        };
+    fn ends<'b>(&'b self, near: &'b Near) -> impl Iterator<Item = usize> + 'b {
+        let text = &near.text[..near.len];
         let is_end = |i: usize| match text.get(i) {
             Some(right) => !right.is_ascii_alphabetic() || *right == b's',
             None => true,
         };
-        (0..text.len())
-            .filter(move |i| is_start(*i))
+        near.starts[..near.count]
+            .iter()
+            .map(|start| usize::from(*start))
+            .filter(|i| self.first >> (text[*i] & 31) & 1 == 1)
             .flat_map(move |i| {
                 let stands = move |word: &&&str| text[i..].starts_with(word.as_bytes());
                 self.words.iter().filter(stands).map(move |word| i + word.len())
@@ -248,7 +360,7 @@ mod tests {
     fn labels_are_found_as_words_on_either_side() {
         let check = |text: &str, expected: bool| {
             let start = text.find('9').unwrap();
-            let window = Window::new(text, true);
+            let window = Window::new(text, true, true);
             assert_eq!(
                 window.has_label(start, start + 1, &Labels::new(&["tax id", "tfn"])),
                 expected,
@@ -265,7 +377,7 @@ mod tests {
     #[test]
     fn a_space_joins_only_beside_digits() {
         let check = |text: &str, expected: bool| {
-            let window = Window::new(text, true);
+            let window = Window::new(text, true, true);
             assert_eq!(window.is_joint(text.find(' ').unwrap()), expected, "{text}");
         };
         check("the cat", false);

@@ -113,11 +113,10 @@ pub(super) fn iban(window: &Window, start: usize, out: &mut Vec<Candidate>) {
             i += 1;
             continue;
         }
-        let gap = window.separator(i);
-        if gap == 0 || byte == b'.' {
+        if byte == b'.' || !window.is_separator(i) {
             return;
         }
-        i += gap;
+        i += 1;
     }
     if checksum::iban(compact.as_bytes()) && !window.at(i).is_ascii_alphanumeric() {
         out.push(Candidate {

@@ -2,22 +2,29 @@
 //!
 //! A new identifier is one row in `numbers.rs` and its check; only shapes with a grammar of their own have a file.
 
+mod check;
 mod email;
 mod finance;
 mod network;
 mod numbers;
 mod phone;
 mod shape;
+mod top_level;
+
+use std::cmp::Reverse;
 
 use crate::{
     candidate::{Candidate, PII, Proof},
-    window::{Labels, Window, is_alnum, is_digit},
+    window::{LABEL_LEFT, Labels, Window, is_alnum, is_digit},
 };
 use numbers::{ROWS, Trust};
 use shape::{Shape, starts_at};
 
 /// The longest run of digits or letters that an identifier begins with.
-const LEAD_MAX: usize = 20;
+const LEAD_MAX: usize = 22;
+
+/// So many letters may stand apart before the digits of an identifier.
+const LETTERS_MAX: usize = 4;
 
 /// Words that say a number is something else; they stand close to the left of it.
 static OTHER_NUMBERS: Labels = Labels::new(&[
@@ -102,12 +109,9 @@ impl Detectors {
             network::ipv4(window, i, digits, out);
             finance::crypto(window, i, out);
             self.identifiers(window, i, self.by_digits.get(digits), out);
-            // Spaced identifiers may begin with letters of their own: "JS 70 40 71 B".
+            // Spaced identifiers may begin with letters of their own: "JS 70 40 71 B", "APP 456CV".
             if window.before(i) == b' ' && i >= 2 {
-                let letters = window.run_back(i - 1, 3, u8_is_letter);
-                if i - 1 - letters == 2 && starts_at(window, letters) {
-                    self.identifiers(window, letters, self.by_letters.get(2), out);
-                }
+                self.lettered(window, i - 1, out);
             }
         } else {
             finance::iban(window, start, out);
@@ -118,19 +122,27 @@ impl Detectors {
 
     /// A letter and a dash before digits: "Z-0032796-A". Such an identifier starts before the dash.
     pub(crate) fn at_dash(&self, window: &Window, i: usize, out: &mut Vec<Candidate>) {
-        if i >= 1
-            && window.before(i).is_ascii_alphabetic()
-            && starts_at(window, i - 1)
-            && window.at(i + 1).is_ascii_digit()
-        {
-            self.identifiers(window, i - 1, self.by_letters.get(1), out);
+        if i >= 1 && window.at(i + 1).is_ascii_digit() {
+            self.lettered(window, i, out);
         }
         network::mac(window, i, out);
+    }
+
+    /// Identifiers whose first letters end before the separator at `gap`.
+    fn lettered(&self, window: &Window, gap: usize, out: &mut Vec<Candidate>) {
+        let start = window.run_back(gap, LETTERS_MAX + 1, u8_is_letter);
+        if (1..=LETTERS_MAX).contains(&(gap - start)) && starts_at(window, start) {
+            self.identifiers(window, start, self.by_letters.get(gap - start), out);
+        }
     }
 
     pub(crate) fn at_colon(&self, window: &Window, i: usize, out: &mut Vec<Candidate>) {
         network::mac(window, i, out);
         network::ipv6(window, i, out);
+    }
+
+    pub(crate) fn at_dot(&self, window: &Window, i: usize, out: &mut Vec<Candidate>) {
+        network::mac_dotted(window, i, out);
     }
 
     pub(crate) fn at_sign(&self, window: &Window, i: usize, out: &mut Vec<Candidate>) {
@@ -145,33 +157,53 @@ impl Detectors {
         out: &mut Vec<Candidate>,
     ) {
         let first = out.len();
+        // How near the label of each proposal from `first` on stands.
+        let mut distances: Vec<usize> = Vec::new();
         for &index in shapes.into_iter().flatten() {
             let (row, shape) = &self.shapes[usize::from(index)];
             let row = &ROWS[*row];
             let Some((end, compact)) = shape.matches(window, start) else { continue };
-            if !(row.is_valid)(compact.as_bytes()) {
+            let symbols = compact.as_bytes();
+            if !(row.is_valid)(symbols) || symbols.iter().all(|symbol| *symbol == symbols[0]) {
                 continue;
             }
             let is_sure = match row.trust {
                 Trust::Alone => !compact.has_lower && (row.is_checked || !is_other_number(window, start)),
                 Trust::Separated => compact.has_separator && !is_other_number(window, start),
-                Trust::Labelled => false,
+                Trust::Labelled | Trust::Beside => false,
             };
-            let is_labelled = window.has_label(start, end, &row.labels);
-            if !is_sure && !is_labelled {
+            let distance = match row.trust {
+                Trust::Beside => window
+                    .label_left(start, LABEL_LEFT, &row.labels)
+                    .filter(|far| !window.slice(start - far, start).iter().any(u8::is_ascii_digit)),
+                _ => window.label_distance(start, end, &row.labels),
+            };
+            // Nine or ten digits pass the check of some country or other more often than not.
+            let is_telling = compact.has_separator || compact.as_bytes().len() > 10 || shape.has_letter;
+            let is_field = row.is_checked && is_telling && window.is_lone(start, end);
+            if !is_sure && distance.is_none() && !is_field {
                 continue;
             }
-            let (proof, score) = match (row.is_checked, is_labelled) {
+            let (proof, score) = match (row.is_checked, distance.is_some()) {
                 (true, true) => (Proof::CheckedAndLabelled, 1.0),
                 (true, false) => (Proof::Checked, 0.9),
                 (false, true) => (Proof::Labelled, 0.85),
                 (false, false) => (Proof::Shape, 0.6),
             };
-            // Several rows may claim the same text: the better proof, then the earlier row.
-            match out[first..].iter_mut().find(|other| other.start == start && other.end == end) {
-                Some(other) if other.proof >= proof => {}
-                Some(other) => (other.label, other.proof, other.score) = (row.label, proof, score),
-                None => out.push(Candidate { start, end, kind: PII, label: row.label, score, proof }),
+            let distance = distance.unwrap_or(usize::MAX);
+            // Several rows may claim the same text: the better proof, then the nearer label, then the earlier row.
+            let same = out[first..].iter().position(|other| other.start == start && other.end == end);
+            match same {
+                Some(n) if (out[first + n].proof, Reverse(distances[n])) >= (proof, Reverse(distance)) => {}
+                Some(n) => {
+                    let other = &mut out[first + n];
+                    (other.label, other.proof, other.score) = (row.label, proof, score);
+                    distances[n] = distance;
+                }
+                None => {
+                    out.push(Candidate { start, end, kind: PII, label: row.label, score, proof });
+                    distances.push(distance);
+                }
             }
         }
     }

@@ -89,6 +89,12 @@ pub(super) fn ipv6(window: &Window, i: usize, out: &mut Vec<Candidate>) {
             break;
         }
     }
+    // The last two groups may be written as IPv4; what only begins so is no address at all.
+    if window.at(end) == b'.' && window.at(end + 1).is_ascii_digit() {
+        let Some(stop) = embedded(window, end) else { return };
+        groups += 1;
+        end = stop;
+    }
     let text = window.slice(start, end);
     // `std::fmt` and `a::b` are paths: an address with a gap has a digit and two groups at least; `::1` names no one.
     let is_whole = if has_gap { (2..8).contains(&groups) } else { groups == 8 };
@@ -102,6 +108,23 @@ pub(super) fn ipv6(window: &Window, i: usize, out: &mut Vec<Candidate>) {
     {
         push(start, end, "IP_ADDRESS", 0.95, out);
     }
+}
+
+/// The end of the IPv4 address whose first octet ends at `dot`.
+fn embedded(window: &Window, dot: usize) -> Option<usize> {
+    let start = window.run_back(dot, 4, is_digit);
+    let end = window.run(start, 16, |byte| is_digit(byte) || byte == b'.');
+    let text = window.slice(start, end);
+    let text = text.strip_suffix(b".").unwrap_or(text);
+    let mut octets = 0;
+    for part in text.split(|byte| *byte == b'.') {
+        let value = part.iter().fold(0u32, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+        if part.is_empty() || part.len() > 3 || value > 255 {
+            return None;
+        }
+        octets += 1;
+    }
+    (octets == 4).then_some(start + text.len())
 }
 
 /// `i` is the first colon or dash.
@@ -120,7 +143,11 @@ pub(super) fn mac(window: &Window, i: usize, out: &mut Vec<Candidate>) {
         at += if n < 5 { 3 } else { 2 };
     }
     let next = window.at(at);
-    if !next.is_ascii_alphanumeric() && next != mark && next != b'_' {
+    // The address of everyone and that of no one.
+    let digits = window.slice(start, at);
+    let is_nobody = digits.iter().all(|byte| matches!(byte, b'0') || *byte == mark)
+        || digits.iter().all(|byte| matches!(byte, b'f' | b'F') || *byte == mark);
+    if !is_nobody && !next.is_ascii_alphanumeric() && next != mark && next != b'_' {
         push(start, at, "MAC_ADDRESS", 0.95, out);
     }
 }
@@ -128,3 +155,25 @@ pub(super) fn mac(window: &Window, i: usize, out: &mut Vec<Candidate>) {
 fn push(start: usize, end: usize, label: &'static str, score: f32, out: &mut Vec<Candidate>) {
     out.push(Candidate { start, end, kind: PII, label, score, proof: Proof::Checked });
 }
+
+/// `i` is the first dot of `0012.3456.789a`, as Cisco writes MAC addresses.
+pub(super) fn mac_dotted(window: &Window, i: usize, out: &mut Vec<Candidate>) {
+    let start = window.run_back(i, 5, is_hex);
+    let before = window.before(start);
+    if i - start != 4 || before.is_ascii_alphanumeric() || matches!(before, b'.' | b'_' | b'-') {
+        return;
+    }
+    let middle = window.run(i + 1, 5, is_hex);
+    let end = window.run(middle + 1, 5, is_hex);
+    if middle - i - 1 != 4 || window.at(middle) != b'.' || end - middle - 1 != 4 || !ends_at(window, end) {
+        return;
+    }
+    // Groups of decimal digits alone are as often prices and versions.
+    let text = window.slice(start, end);
+    let has_letter = text.iter().any(u8::is_ascii_alphabetic);
+    if has_letter || window.has_label_left(start, 24, &MAC_LABELS) {
+        push(start, end, "MAC_ADDRESS", 0.95, out);
+    }
+}
+
+static MAC_LABELS: Labels = Labels::new(&["mac", "hardware address", "physical address", "ethernet"]);

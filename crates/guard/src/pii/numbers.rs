@@ -1,5 +1,6 @@
 //! The table of national and business identifiers: a row is a name, its shapes, its check and its labels.
 
+use super::check::{register::*, *};
 use crate::{
     checksum::{luhn, luhn36, mod_11_10, remainder, verhoeff, weighted},
     window::Labels,
@@ -14,6 +15,8 @@ pub(crate) enum Trust {
     Separated,
     /// Too easily something else: needs a label.
     Labelled,
+    /// Hardly any shape: needs a label before it, and no other number between.
+    Beside,
 }
 
 pub(crate) struct Row {
@@ -26,7 +29,7 @@ pub(crate) struct Row {
     pub(crate) labels: Labels,
 }
 
-use Trust::{Alone, Labelled, Separated};
+use Trust::{Alone, Beside, Labelled, Separated};
 
 const fn row(
     label: &'static str,
@@ -42,21 +45,23 @@ const fn row(
 /// Among rows that match the same text equally well, the earlier wins.
 #[rustfmt::skip]
 pub(crate) static ROWS: &[Row] = &[
-    row("CREDIT_CARD", &["DDDD_DDDD_DDDD_DDDD", "DDDD_DDDDDD_DDDDD", "DDDD_DDDDDD_DDDD", "DDDDDDDDDDDDD", "DDDD_DDDD_DDDD_DDDD_DDD", "DDDDDD_DDDDDDDDDDDDD"],
+    row("CREDIT_CARD", &["DDDD_DDDD_DDDD_DDDD", "DDDD_DDDDDD_DDDDD", "DDDD_DDDDDD_DDDD", "DDDDDDDDDDDDD", "DDDD_DDDD_DDDD_DDDD_DDD", "DDDDDD_DDDDDDDDDDDDD", "DDDDDDDDDDDDDDDDD", "DDDDDDDDDDDDDDDDDD"],
         is_card, Alone, true, &["card", "visa", "mastercard", "amex", "credit", "carte", "karte", "tarjeta", "cc", "payment"]),
+    row("CREDIT_CARD", &["DDDD_DDDD_DDDD"], is_short_card, Labelled, true, &["card", "credit", "maestro", "carte", "karte", "tarjeta", "cc"]),
     row("US_SSN", &["DDD~DD~DDDD"], is_ssn, Separated, false,
         &["ssn", "social security", "social sec", "soc sec", "ss#", "ssns", "social"]),
-    row("US_ITIN", &["DDD~DD~DDDD"], is_itin, Separated, false, &["itin", "individual taxpayer", "taxpayer", "tax id", "tin"]),
+    row("US_SSN", &["DDD.DD.DDDD", "DDD-DDDDDD", "DDDDD-DDDD"], is_ssn, Labelled, false, &["ssn", "ssns", "social security", "soc sec"]),
+    row("US_ITIN", &["DDD~DD~DDDD", "DDD-DDDDDD", "DDDDD-DDDD"], is_itin, Separated, false, &["itin", "individual taxpayer", "taxpayer", "tax id", "tin"]),
     row("US_MBI", &["DLXDLXDLLDD", "DLXD~LXD~LLDD"], is_mbi, Alone, false, &["mbi", "medicare", "beneficiary"]),
-    row("US_NPI", &["DDDDDDDDDD"], is_npi, Labelled, true, &["npi", "national provider", "provider id", "provider"]),
-    row("MEDICAL_LICENSE", &["LLDDDDDDD"], is_dea, Alone, true, &["dea", "medical license", "medical licence", "registration"]),
+    row("US_NPI", &["DDDD~DDD~DDD"], is_npi, Labelled, true, &["npi", "national provider", "provider id", "provider"]),
+    row("MEDICAL_LICENSE", &["LXDDDDDDD"], is_dea, Alone, true, &["dea", "medical license", "medical licence", "registration"]),
     row("ABA_ROUTING", &["DDDDDDDDD", "DDDD-DDDD-D"], is_aba, Labelled, true, &["routing", "aba", "rtn", "bank"]),
-    row("US_EIN", &["DD-DDDDDDD"], |_| true, Labelled, false, &["ein", "employer identification", "federal tax id"]),
-    row("UK_NHS", &["DDD~DDD~DDDD"], is_nhs, Labelled, true, &["nhs", "nhs no", "national health", "health service", "patient"]),
-    row("UK_NINO", &["LLDDDDDDL", "LL~DD~DD~DD~L", "LL~DDDDDD~L"], is_nino, Alone, false, &["nino", "national insurance", "ni number", "ni no"]),
+    row("US_EIN", &["DD-DDDDDDD"], is_ein, Labelled, false, &["ein", "employer identification", "federal tax id"]),
+    row("UK_NHS", &["DDD~DDD~DDDD"], is_nhs, Labelled, true, &["nhs", "national health", "health service", "patient"]),
+    row("UK_NINO", &["LLDDDDDDL", "LL~DD~DD~DD~L", "LL~DDDDDD~L", "LL DDDDDDL", "LL DD DD DDL"], is_nino, Alone, false, &["nino", "national insurance", "ni number", "ni no"]),
     row("DE_TAX_ID", &["DD~DDD~DDD~DDD"], is_de_tax, Labelled, true,
         &["steuer", "steuer-id", "steuer id", "steuerid", "steueridentifikationsnummer", "steuernummer", "idnr", "tax id", "identifikationsnummer", "tin"]),
-    row("DE_SOCIAL_SECURITY", &["DDDDDDDDLDDD", "DD DDDDDD L DDD"], is_rvnr, Labelled, true, &["rvnr", "rentenversicherung", "rentenversicherungsnummer", "sozialversicherung", "sozialversicherungsnummer"]),
+    row("DE_SOCIAL_SECURITY", &["DDDDDDDDLDDD", "DD~DDDDDD~L~DDD"], is_rvnr, Alone, true, &["rvnr", "rentenversicherung", "rentenversicherungsnummer", "sozialversicherung", "sozialversicherungsnummer", "versicherungsnummer", "svnr"]),
     row("DE_VAT_ID", &["LLDDDDDDDDD"], |id| id.starts_with(b"DE") && mod_11_10(&id[2..]), Labelled, true, &["ust", "ust-id", "ust id", "ustid", "vat", "umsatzsteuer"]),
     row("CH_AHV", &["DDD.DDDD.DDDD.DD", "DDD~DDDD~DDDD~DD"], is_ahv, Alone, true, &["ahv", "avs", "oasi"]),
     row("FR_NIR", &["D~DD~DX~DDD~DDD~DD", "DDDDDXDDDDDDD~DD", "D~DD~DX~DD~DDD~DDD~DD"], is_nir, Alone, true,
@@ -65,15 +70,16 @@ pub(crate) static ROWS: &[Row] = &[
     row("FR_SIREN", &["DDD~DDD~DDD"], luhn, Labelled, true, &["siren"]),
     row("BE_NATIONAL_NUMBER", &["DD.DD.DD-DDD.DD", "DDDDDDDDDDD"], is_be_nrn, Labelled, true, &["rijksregister", "rijksregisternummer", "registre national", "national register", "insz", "niss"]),
     row("NL_BSN", &["DDDDDDDDD", "DDD.DDD.DDD", "DDDD.DD.DDD"], is_bsn, Labelled, true, &["bsn", "burgerservicenummer", "sofinummer", "citizen service"]),
-    row("ES_NIF", &["DDDDDDDDL", "DDDDDDDD-L"], |id| es_letter(&id[..8], id[8]), Alone, true, &["dni", "nif", "documento nacional"]),
-    row("ES_NIE", &["LDDDDDDDL", "L-DDDDDDD-L"], is_nie, Alone, true, &["nie", "extranjero"]),
+    row("ES_NIF", &["DDDDDDDD~L", "DD.DDD.DDD-L"], |id| es_letter(&id[..8], id[8]), Alone, true, &["dni", "nif", "documento nacional"]),
+    row("ES_NIF", &["DDDDDDD~L"], |id| es_letter(&id[..7], id[7]), Labelled, true, &["dni", "nif", "documento nacional"]),
+    row("ES_NIE", &["LDDDDDDDL", "L~DDDDDDD~L", "LDDDDDDD-L"], is_nie, Alone, true, &["nie", "extranjero"]),
     row("PT_NIF", &["DDD~DDD~DDD"], is_pt_nif, Labelled, true, &["nif", "contribuinte"]),
     row("IT_FISCAL_CODE", &["LLLLLLXXLXXLXXXL"], is_fiscal_code, Alone, true, &["codice fiscale", "cf", "fiscal code"]),
-    row("IT_VAT_CODE", &["DDDDDDDDDDD"], luhn, Labelled, true, &["partita iva", "p.iva", "p. iva", "piva"]),
+    row("IT_VAT_CODE", &["DDDDDDDDDDD", "DDDDDDDD_DDD"], luhn, Labelled, true, &["partita iva", "p.iva", "p. iva", "piva"]),
     row("PL_PESEL", &["DDDDDDDDDDD"], is_pesel, Labelled, true, &["pesel"]),
     row("PL_NIP", &["DDD~DDD~DD~DD", "DDDDDDDDDD"], |d| weighted(d, &[6, 5, 7, 2, 3, 4, 5, 6, 7]) % 11 == u32::from(d[9] - b'0'), Labelled, true, &["nip"]),
     row("SE_PERSONNUMMER", &["DDDDDD-DDDD", "DDDDDD+DDDD", "DDDDDDDD-DDDD", "DDDDDDDDDD", "DDDDDDDDDDDD"], is_personnummer, Separated, true,
-        &["personnummer", "personal identity", "samordningsnummer"]),
+        &["personnummer", "personal identity", "samordningsnummer", "pnr", "swedish id", "swedish personal"]),
     row("FI_PERSONAL_IDENTITY_CODE", &["DDDDDD-DDDX", "DDDDDD+DDDX", "DDDDDDLDDDX"], is_hetu, Alone, true, &["hetu", "henkilötunnus", "henkilotunnus", "personal identity code"]),
     row("DK_CPR", &["DDDDDD-DDDD"], |d| is_day_month(&d[..4]), Labelled, false, &["cpr", "cpr-nummer", "personnummer"]),
     row("NO_FNR", &["DDDDDD~DDDDD"], is_fnr, Labelled, true, &["fødselsnummer", "fodselsnummer", "fnr", "personnummer"]),
@@ -81,14 +87,14 @@ pub(crate) static ROWS: &[Row] = &[
     row("BG_EGN", &["DDDDDDDDDD"], |d| weighted(d, &[2, 4, 8, 5, 10, 9, 7, 3, 6]) % 11 % 10 == u32::from(d[9] - b'0'), Labelled, true, &["egn", "егн"]),
     row("HR_OIB", &["DDDDDDDDDDD"], mod_11_10, Labelled, true, &["oib"]),
     row("CZ_RC", &["DDDDDD/DDDD"], |d| remainder(d, 11) == 0, Alone, true, &["rodné číslo", "rodne cislo", "rč", "rodné"]),
-    row("TR_NATIONAL_ID", &["DDDDDDDDDDD"], is_tckn, Labelled, true, &["kimlik", "tckn", "tc no", "tc", "turkish id"]),
+    row("TR_NATIONAL_ID", &["DDDDDDDDDDD"], is_tckn, Labelled, true, &["kimlik", "tckn", "t.c.", "tc kimlik", "tc no", "tc", "turkish id"]),
     row("IN_AADHAAR", &["DDDD~DDDD~DDDD"], |d| d[0] > b'1' && verhoeff(d), Labelled, true, &["aadhaar", "aadhar", "uidai", "uid"]),
     row("IN_PAN", &["LLLLLDDDDL"], |id| b"PCHFATBLJG".contains(&id[3]), Alone, false, &["pan", "pan card", "permanent account"]),
     row("IN_GSTIN", &["DDLLLLLDDDDLXLX"], |id| id[13] == b'Z' && luhn36(id), Alone, true, &["gstin", "gst"]),
     row("SG_NRIC_FIN", &["LDDDDDDDL"], is_nric, Alone, true, &["nric", "fin", "identity card"]),
     row("CN_RESIDENT_ID", &["DDDDDDDDDDDDDDDDDX"], is_cn_id, Alone, true, &["resident id", "id card", "身份证", "identity card"]),
     row("KR_RRN", &["DDDDDD-DDDDDDD", "DDDDDDDDDDDDD"], is_rrn, Separated, false, &["resident registration", "rrn", "주민등록번호", "korean"]),
-    row("TH_TNIN", &["D-DDDD-DDDDD-DD-D", "DDDDDDDDDDDDD"], is_thai, Separated, true, &["tnin", "thai", "citizen id"]),
+    row("TH_TNIN", &["D-DDDD-DDDDD-DD-D", "DDDDDDDDDDDDD"], is_thai, Separated, true, &["tnin", "thai", "citizen id", "เลขบัตรประชาชน", "บัตรประชาชน", "เลขประจำตัวประชาชน"]),
     row("HK_HKID", &["LDDDDDD(X)"], is_hkid, Alone, true, &["hkid"]),
     row("TW_ID", &["LDDDDDDDDD"], is_tw_id, Labelled, true, &["taiwan", "身分證", "national id"]),
     row("JP_MY_NUMBER", &["DDDD~DDDD~DDDD"], is_my_number, Labelled, true, &["my number", "mynumber", "マイナンバー", "個人番号"]),
@@ -98,354 +104,115 @@ pub(crate) static ROWS: &[Row] = &[
     row("AU_ACN", &["DDD~DDD~DDD"], |d| (10 - weighted(d, &[8, 7, 6, 5, 4, 3, 2, 1]) % 10) % 10 == u32::from(d[8] - b'0'), Labelled, true, &["acn", "company number"]),
     row("AU_MEDICARE", &["DDDD~DDDDD~D", "DDDDDDDDDD"], is_au_medicare, Labelled, true, &["medicare"]),
     row("NZ_IRD", &["DDD~DDD~DDD"], |_| true, Labelled, false, &["ird"]),
-    row("CA_SIN", &["DDD~DDD~DDD"], |d| d[0] != b'0' && d[0] != b'8' && luhn(d), Labelled, true, &["sin", "social insurance"]),
+    row("CA_SIN", &["DDD~DDD~DDD"], |d| d[0] != b'0' && d[0] != b'8' && luhn(d), Labelled, true, &["sin", "social insurance", "nas", "assurance sociale"]),
     row("BR_CPF", &["DDD.DDD.DDD-DD", "DDDDDDDDDDD"], is_cpf, Separated, true, &["cpf", "cadastro"]),
     row("BR_CNPJ", &["XX.XXX.XXX/XXXX-DD", "DDDDDDDDDDDDDD"], is_cnpj, Separated, true, &["cnpj"]),
     row("MX_CURP", &["LLLLDDDDDDLLLLLLXD"], is_curp, Alone, true, &["curp"]),
     row("MX_CLABE", &["DDDDDDDDDDDDDDDDDD"], is_clabe, Labelled, true, &["clabe"]),
     row("AR_CUIT", &["DD-DDDDDDDD-D"], |d| matches!((11 - weighted(d, &[5, 4, 3, 2, 7, 6, 5, 4, 3, 2]) % 11) % 11, n if n == u32::from(d[10] - b'0')), Alone, true, &["cuit", "cuil"]),
     row("CL_RUT", &["DD.DDD.DDD-X", "D.DDD.DDD-X", "DDDDDDDD-X"], is_rut, Alone, true, &["rut", "run"]),
-    row("ZA_ID_NUMBER", &["DDDDDD~DDDD~DDD", "DDDDDDDDDDDDD"], |d| is_month_day(&d[2..6]) && d[10] < b'3' && luhn(d), Labelled, true, &["south african", "sa id", "za id", "id number", "id no", "rsa id"]),
+    row("ZA_ID_NUMBER", &["DDDDDD~DDDD~DDD", "DDDDDDDDDDDDD"], |d| is_month_day(&d[2..6]) && d[10] < b'3' && luhn(d), Labelled, true, &["south african", "sa id", "za id", "id number", "id no", "rsa id", "permanent resident"]),
     row("IMEI", &["DDDDDDDDDDDDDDD", "DD-DDDDDD-DDDDDD-D"], luhn, Labelled, true, &["imei", "handset", "device id"]),
     row("VIN", &["XXXXXXXXXXXXXXXXX"], is_vin, Alone, true, &["vin", "vehicle identification", "chassis"]),
-    row("US_PASSPORT", &["DDDDDDDDD", "LDDDDDDDD"], |_| true, Labelled, false, &["us passport", "passport"]),
-    row("US_BANK_NUMBER", &["DDDDDDDDDD", "DDDDDDDDDDDD", "DDDDDDDD"], |_| true, Labelled, false, &["bank account", "account number", "acct", "checking account", "savings account"]),
+    row("US_PASSPORT", &["DDDDDDDDD", "LDDDDDDDD"], |_| true, Labelled, false, &["us passport", "passport", "travel document"]),
+    row("US_BANK_NUMBER", &["DDDDDDDD", "DDDDDDDDD", "DDDDDDDDDD", "DDDDDDDDDDD", "DDDDDDDDDDDD", "DDDDDDDDDDDDD", "DDDDDDDDDDDDDD", "DDDDDDDDDDDDDDD", "DDDDDDDDDDDDDDDD", "DDDDDDDDDDDDDDDDD"],
+        |_| true, Labelled, false, &["bank account", "account number", "account no", "account #", "acct", "checking account", "savings account"]),
     row("UK_SORT_CODE", &["DD-DD-DD"], |_| true, Labelled, false, &["sort code", "sort-code"]),
+
+    row("ES_CIF", &["LDDDDDDDX", "L-DDDDDDDX", "L-DDDDDDD-X"], is_cif, Labelled, true, &["cif", "nif", "código de identificación"]),
+    // Documents, by country. Their numbers have little shape, so that only a label tells.
+    row("US_DRIVER_LICENSE", &["LDDDDDDD", "LDDDDDDDD", "DDDDDDDD", "DDDDDDD", "LDDDDDDDDDDDD", "LDDDDDDDDDDDDDD", "LDDDDDDDDDDD", "LLDDDDDDL", "LLDDDDDD", "LDDD-DDDD-DDDD", "LDDD-DDD-DD-DDD-D"],
+        |_| true, Beside, false, &["driver license", "drivers license", "driver's license", "driver licence", "driving license", "dl number", "dl no", "dl#", "license number", "dmv"]),
+    row("UK_DRIVING_LICENCE", &["XXXXXDDDDDDXXXLL", "XXXXX DDDDDD XXXLL"], is_uk_licence, Alone, false, &["driving licence", "driving license", "licence", "dvla"]),
+    row("UK_PASSPORT", &["LLDDDDDDD"], |_| true, Labelled, false, &["passport", "passports"]),
+    row("UK_POSTCODE", &["LD DLL", "LDD DLL", "LLD DLL", "LLDD DLL", "LDL DLL", "LLDL DLL", "LDDLL", "LDDDLL", "LLDDLL", "LLDDDLL", "LDLDLL", "LLDLDLL"], is_postcode, Labelled, false, &["postcode", "post code", "postal code"]),
+    row("UK_VEHICLE_REGISTRATION", &["LLDD~LLL", "LDDD~LLL", "LDD~LLL", "LLL~DDDL", "LLL~DDL", "LLL~DL"], |_| true, Labelled, false,
+        &["registration", "reg", "number plate", "licence plate", "license plate", "numberplate", "vehicle", "vrm", "plate"]),
+    row("UK_UTR", &["DDDDD~DDDDD"], is_utr, Labelled, true, &["utr", "unique taxpayer", "tax reference"]),
+    row("UK_VAT", &["LLDDDDDDDDD", "LL~DDD~DDDD~DD"], |id| id.starts_with(b"GB") && is_uk_vat(&id[2..]), Labelled, true, &["vat"]),
+    row("IE_PPSN", &["DDDDDDDL", "DDDDDDDLL"], is_ppsn, Labelled, true, &["ppsn", "pps number", "pps no", "pps"]),
+    row("DE_ID_CARD", &["LXXXXXXXX", "LXXXXXXXXD"], |id| is_german_document(id, b"LMNPRTVWXY"), Labelled, false, &["personalausweis", "ausweis", "ausweisnummer", "perso", "identity card", "id card"]),
+    row("DE_PASSPORT", &["LXXXXXXXX", "LXXXXXXXXD"], |id| is_german_document(id, b"CFGHJK"), Labelled, false, &["reisepass", "passnummer", "pass-nr", "pass nr", "reisepassnummer", "passport"]),
+    row("DE_HEALTH_INSURANCE", &["LDDDDDDDDD"], is_kvnr, Labelled, true, &["kvnr", "krankenkasse", "krankenversicherung", "krankenversichertennummer", "versichertennummer", "egk", "egk-nummer"]),
+    row("DE_LANR", &["DDDDDDDDD"], is_lanr, Labelled, true, &["lanr", "arztnummer", "lebenslange arztnummer"]),
+    row("DE_BSNR", &["DDDDDDDDD"], |_| true, Labelled, false, &["bsnr", "betriebsstättennummer", "betriebsstaettennummer", "betriebsstätte"]),
+    row("DE_PLZ", &["DDDDD"], |d| d[..2] != *b"00", Beside, false, &["plz", "postleitzahl"]),
+    row("DE_LICENSE_PLATE", &["L-LL DDDD", "LL-LL DDDD", "LL-L DDDD", "L-L DDDD", "L-LL DDD", "LL-LL DDD", "LLL-LL DDD", "LLL-L DDD", "LL-L DDD", "L-LL DD", "LLL-LL DD"], |_| true, Labelled, false, &["kennzeichen", "kfz", "nummernschild"]),
+    row("AT_SVNR", &["DDDD~DDDDDD"], is_svnr, Labelled, true, &["svnr", "sozialversicherungsnummer", "sv-nummer", "vsnr"]),
+    row("BE_VAT", &["LLDDDDDDDDDD", "LL DDDD.DDD.DDD"], |id| id.starts_with(b"BE") && 97 - remainder(&id[2..10], 97) == u64::from(two(&id[10..])), Alone, true, &["btw", "tva", "vat"]),
+    row("LU_MATRICULE", &["DDDDDDDDDDDDD"], |d| is_month_day(&d[4..]) && luhn(&d[..12]), Labelled, true, &["matricule", "cns"]),
+    row("IT_IDENTITY_CARD", &["LLDDDDDLL", "LLDDDDDDD", "LL DDDDDDD", "DDDDDDDLL"], |_| true, Labelled, false, &["carta d'identità", "carta d'identita", "carta di identità", "carta identità", "identity card", "documento"]),
+    row("IT_DRIVER_LICENSE", &["LLDDDDDDDL", "LDXXXXXXXL"], |id| id[1].is_ascii_alphabetic() || id.starts_with(b"U1"), Labelled, false, &["patente", "licenza di guida", "driving licence", "license", "driver"]),
+    row("IT_PASSPORT", &["LLDDDDDDD"], |_| true, Labelled, false, &["passaporto", "italian passport"]),
+    row("ES_PASSPORT", &["LLLDDDDDD", "LLDDDDDD"], |_| true, Labelled, false, &["pasaporte", "spanish passport"]),
+    row("FR_PASSPORT", &["DDLLDDDDD"], |_| true, Labelled, false, &["passeport", "passport"]),
+    row("FR_VAT", &["LLXXDDDDDDDDD", "LL~XX~DDD~DDD~DDD"], |id| id.starts_with(b"FR") && luhn(&id[4..]), Labelled, true, &["tva", "vat"]),
+    row("NL_PASSPORT", &["LLXXXXXXD"], |id| !id.contains(&b'O'), Labelled, false, &["paspoort", "identiteitskaart"]),
+    row("PT_CITIZEN_CARD", &["DDDDDDDD~D~LLD"], |_| true, Labelled, false, &["cartão de cidadão", "cartao de cidadao", "citizen card"]),
+    row("SE_ORGANISATIONSNUMMER", &["DDDDDD~DDDD"], |d| d[2] >= b'2' && luhn(d), Labelled, true, &["organisationsnummer", "orgnummer", "orgnr", "org nr", "org.nr", "org. nr", "company identity", "företag"]),
+    row("IS_KENNITALA", &["DDDDDD~DDDD"], is_kennitala, Labelled, true, &["kennitala", "kt."]),
+    row("EE_LT_PERSONAL_CODE", &["DDDDDDDDDDD"], is_baltic, Labelled, true, &["isikukood", "asmens kodas", "personal code"]),
+    row("LV_PERSONAL_CODE", &["DDDDDD~DDDDD"], is_latvian, Labelled, true, &["personas kods", "latvian"]),
+    row("PL_REGON", &["DDDDDDDDD"], |d| weighted(d, &[8, 9, 2, 3, 4, 5, 6, 7]) % 11 % 10 == n(d[8]), Labelled, true, &["regon"]),
+    row("PL_ID_CARD", &["LLLDDDDDD"], is_polish_card, Labelled, true, &["dowód osobisty", "dowod osobisty", "dowodu", "dowód"]),
+    row("SI_EMSO", &["DDDDDDDDDDDDD"], is_jmbg, Labelled, true, &["emšo", "emso", "jmbg", "јмбг", "matični broj"]),
+    row("HU_TAJ", &["DDD~DDD~DDD"], |d| weighted(d, &[3, 7, 3, 7, 3, 7, 3, 7]) % 10 == n(d[8]), Labelled, true, &["taj", "taj szám"]),
+    row("HU_TAX_ID", &["DDDDDDDDDD"], |d| d[0] == b'8' && weighted(d, &[1, 2, 3, 4, 5, 6, 7, 8, 9]) % 11 == n(d[9]), Labelled, true, &["adóazonosító", "adoazonosito", "adószám"]),
+    row("GR_AMKA", &["DDDDDDDDDDD"], |d| is_day_month(d) && luhn(d), Labelled, true, &["amka", "αμκα"]),
+    row("GR_AFM", &["DDDDDDDDD"], |d| weighted(d, &[256, 128, 64, 32, 16, 8, 4, 2]) % 11 % 10 == n(d[8]), Labelled, true, &["αφμ", "afm", "tin"]),
+    row("RU_INN", &["DDDDDDDDDDDD", "DDDDDDDDDD"], is_inn, Labelled, true, &["инн", "inn"]),
+    row("RU_SNILS", &["DDD-DDD-DDD DD", "DDDDDDDDDDD"], is_snils, Labelled, true, &["снилс", "snils"]),
+    row("RU_PASSPORT", &["DDDD DDDDDD", "DD DD DDDDDD", "DDDDDDDDDD"], |_| true, Labelled, false, &["паспорт", "паспорта"]),
+    row("UA_RNOKPP", &["DDDDDDDDDD"], is_rnokpp, Labelled, true, &["рнокпп", "ідентифікаційний код", "іпн", "rnokpp"]),
+    row("UA_PASSPORT", &["DDDDDDDDD", "LLDDDDDD"], |_| true, Labelled, false, &["паспорт", "паспорта"]),
+    row("TR_LICENSE_PLATE", &["DD~L~DDDD", "DD~L~DDDDD", "DD~LL~DDD", "DD~LL~DDDD", "DD~LLL~DD", "DD~LLL~DDD", "DD~LLL~DDDD", "DD L DDD", "DD L DD"], |id| (1..=81).contains(&two(id)), Labelled, false, &["plaka", "plakası", "plakali", "plakalı", "license plate", "plate"]),
+    row("IN_VOTER", &["LLLDDDDDDD"], |_| true, Labelled, false, &["voter", "epic", "election card"]),
+    row("IN_PASSPORT", &["LDDDDDDD", "L~DDDDDDD"], |id| !b"QXZ".contains(&id[0]), Labelled, false, &["passport", "indian passport"]),
+    row("IN_VEHICLE_REGISTRATION", &["LL~DD~LL~DDDD", "LL~DD~L~DDDD", "LLDDLLLDDDD"], is_indian_state, Labelled, false, &["vehicle", "registration", "rc", "rto", "plate", "car"]),
+    row("IN_IFSC", &["LLLLDXXXXXX"], |id| id[4] == b'0', Labelled, false, &["ifsc"]),
+    row("IN_DRIVER_LICENSE", &["LLDD~DDDDDDDDDDD", "LL-DDDDDDDDDDDDD"], is_indian_state, Labelled, false, &["driving licence", "driving license", "dl"]),
+    row("PK_CNIC", &["DDDDD-DDDDDDD-D", "DDDDDDDDDDDDD"], |d| matches!(d[0], b'1'..=b'7'), Separated, false, &["cnic", "nicop"]),
+    row("LK_NIC", &["DDDDDDDDDL", "DDDDDDDDDDDD"], |id| id.len() == 12 || matches!(id[9], b'V' | b'X'), Labelled, false, &["nic", "national identity"]),
+    row("AE_EMIRATES_ID", &["DDD~DDDD~DDDDDDD~D"], |d| d.starts_with(b"784") && luhn(d), Alone, true, &["emirates id", "emirates"]),
+    row("SA_NATIONAL_ID", &["DDDDDDDDDD"], |d| matches!(d[0], b'1' | b'2') && luhn(d), Labelled, true, &["iqama", "saudi", "الهوية", "الإقامة"]),
+    row("IR_NATIONAL_CODE", &["DDD~DDDDDD~D"], is_iranian, Labelled, true, &["کد ملی", "melli code", "kode melli"]),
+    row("EG_NATIONAL_ID", &["DDDDDDDDDDDDDD"], |d| matches!(d[0], b'2' | b'3') && is_month_day(&d[3..]), Labelled, false, &["egyptian", "الرقم القومي", "national id"]),
+    row("KZ_IIN", &["DDDDDDDDDDDD"], |d| is_month_day(&d[2..]), Labelled, false, &["иин", "iin", "жсн"]),
+    row("SG_UEN", &["DDDDDDDDL", "DDDDDDDDDL", "LDDLLDDDDL"], is_uen, Labelled, true, &["uen", "unique entity"]),
+    row("KR_FRN", &["DDDDDD-DDDDDDD"], |d| is_month_day(&d[2..6]) && matches!(d[6], b'5'..=b'8'), Separated, false, &["frn", "foreigner", "foreign registration", "alien registration", "외국인등록번호", "외국인"]),
+    row("KR_FRN", &["DDDDDDDDDDDDD"], |d| is_month_day(&d[2..6]) && matches!(d[6], b'5'..=b'8') && is_korean(d, 13), Labelled, true, &["frn", "foreigner", "foreign registration", "alien registration", "외국인등록번호", "외국인"]),
+    row("KR_RRN", &["DDDDDDDDDDDDD"], |d| is_rrn(d) && matches!(d[6], b'1'..=b'4') && is_korean(d, 11), Labelled, true, &["rrn", "주민등록번호", "resident registration"]),
+    row("KR_BRN", &["DDD-DD-DDDDD", "DDDDDDDDDD"], is_kr_business, Separated, true, &["brn", "business registration", "사업자등록번호", "사업자"]),
+    row("KR_PASSPORT", &["LDDDDDDDD", "LDDDLDDDD"], |id| b"MSRODG".contains(&id[0]), Labelled, false, &["여권", "korean passport", "passport"]),
+    row("KR_DRIVER_LICENSE", &["DD~DD~DDDDDD~DD"], |d| (11..=28).contains(&two(d)), Separated, false, &["운전면허", "driver license", "driver's license", "license"]),
+    row("JP_PASSPORT", &["LLDDDDDDD"], |_| true, Labelled, false, &["パスポート", "旅券"]),
+    row("PH_TIN", &["DDD~DDD~DDD", "DDD~DDD~DDD~DDD", "DDD~DDD~DDD~DDDDD"], |_| true, Labelled, false, &["tin", "bir", "tax id", "taxpayer"]),
+    row("ID_NIK", &["DDDDDDDDDDDDDDDD"], |d| (11..=94).contains(&two(d)) && is_nik_date(&d[6..]), Labelled, false, &["nik", "ktp", "nomor induk"]),
+    row("MY_NRIC", &["DDDDDD-DD-DDDD", "DDDDDDDDDDDD"], |d| is_month_day(&d[2..]), Separated, false, &["mykad", "nric", "kad pengenalan", "no. kp", "ic no"]),
+    row("VN_CCCD", &["DDDDDDDDDDDD"], |d| d[0] == b'0', Labelled, false, &["cccd", "căn cước", "can cuoc", "cmnd"]),
+    row("NZ_NHI", &["LLLDDDD", "LLLDDLX"], |_| true, Labelled, false, &["nhi"]),
+    row("AR_DNI", &["DD.DDD.DDD", "DDDDDDDD"], |_| true, Beside, false, &["dni", "documento nacional"]),
+    row("AR_CBU", &["DDDDDDDDDDDDDDDDDDDDDD"], is_cbu, Labelled, true, &["cbu", "cvu"]),
+    row("CO_NIT", &["DDD.DDD.DDD-D", "DDDDDDDDD-D"], is_nit, Labelled, true, &["nit"]),
+    row("CO_CEDULA", &["D.DDD.DDD.DDD", "DD.DDD.DDD", "DDDDDDDDDD", "DDDDDDDD"], |_| true, Beside, false, &["cédula", "cedula", "c.c."]),
+    row("PE_RUC", &["DDDDDDDDDDD"], |d| matches!(&d[..2], b"10" | b"15" | b"17" | b"20") && is_ruc(d), Labelled, true, &["ruc"]),
+    row("UY_CI", &["D.DDD.DDD-D"], |d| weighted(d, &[2, 9, 8, 7, 6, 3, 4, 1]).is_multiple_of(10), Separated, true, &["ci", "cédula", "cedula"]),
+    row("EC_CI", &["DDDDDDDDDD"], |d| (1..=24).contains(&two(d)) && d[2] < b'6' && luhn(d), Labelled, true, &["cédula", "cedula", "cédula de identidad"]),
+    row("DO_CEDULA", &["DDD-DDDDDDD-D"], luhn, Separated, true, &["cédula", "cedula"]),
+    row("MX_RFC", &["LLLLDDDDDDXXX", "LLLDDDDDDXXX"], |id| is_month_day(&id[id.len() - 7..]), Alone, false, &["rfc"]),
+    row("VE_RIF", &["L-DDDDDDDD-D"], |id| b"VEJPG".contains(&id[0]), Alone, false, &["rif"]),
+    row("NG_NIN", &["DDDDDDDDDDD"], |_| true, Labelled, false, &["nin", "national identification number", "nimc"]),
+    row("NG_BVN", &["DDDDDDDDDDD"], |d| d.starts_with(b"22"), Labelled, false, &["bvn"]),
+    row("NG_VEHICLE_REGISTRATION", &["LLL~DDDLL"], |_| true, Labelled, false, &["plate", "plates", "plate number", "vehicle", "registration"]),
+    row("PASSPORT", &["LDDDDDDD", "LLDDDDDD", "LLDDDDDDD", "LDDDDDDDD", "LLLDDDDDD", "DDDDDDDDD"], |_| true, Labelled, false, &["passport", "passeport", "pasaporte", "passaporto", "passaporte", "reisepass", "paspoort", "paszport", "pasaport"]),
+    row("ICCID", &["DDDDDDDDDDDDDDDDDDD", "DDDDDDDDDDDDDDDDDDDD"], |d| d.starts_with(b"89") && (luhn(d) || luhn(&d[..19])), Labelled, true, &["iccid", "sim"]),
+    row("IMSI", &["DDDDDDDDDDDDDDD"], |d| matches!(d[0], b'2'..=b'7'), Labelled, false, &["imsi"]),
+    row("SWIFT_BIC", &["LLLLLLXX", "LLLLLLXXXXX", "LLLLLLDD", "LLLLLLDX"], |_| true, Beside, false, &["swift", "bic"]),
+    row("MEDICAL_RECORD", &["DDDDDD", "DDDDDDD", "DDDDDDDD", "DDDDDDDDDD"], |_| true, Beside, false, &["mrn", "medical record", "patient id", "patient number", "medical record number"]),
+    row("INSURANCE_ID", &["LLLDDDDDDDDD", "LDDDDDDDD", "LLDDDDDDDD", "DDDDDDDDDDD"], |_| true, Beside, false, &["member id", "insurance id", "policy number", "subscriber id"]),
+    row("DATE_OF_BIRTH", &["DD/DD/DDDD", "D/D/DDDD", "D/DD/DDDD", "DD/D/DDDD", "DDDD-DD-DD", "DD-DD-DDDD", "DD.DD.DDDD", "D.D.DDDD", "DD.D.DDDD", "D.DD.DDDD", "DD/DD/DD", "DDDD/DD/DD"], is_birthday, Beside, false,
+        &["dob", "d.o.b", "date of birth", "birth date", "birthdate", "birthday", "born", "geboren", "geburtsdatum", "né le", "née le", "date de naissance", "fecha de nacimiento", "nacido", "data di nascita", "nato il", "data de nascimento", "geboortedatum", "födelsedatum", "дата рождения", "生年月日", "出生日期"]),
 ];
-
-fn n(byte: u8) -> u32 {
-    u32::from(byte.wrapping_sub(b'0'))
-}
-
-fn two(digits: &[u8]) -> u32 {
-    n(digits[0]) * 10 + n(digits[1])
-}
-
-fn is_month_day(d: &[u8]) -> bool {
-    (1..=12).contains(&two(d)) && (1..=31).contains(&two(&d[2..]))
-}
-
-fn is_day_month(d: &[u8]) -> bool {
-    (1..=31).contains(&two(d)) && (1..=12).contains(&two(&d[2..]))
-}
-
-/// Issuer ranges with their lengths (ISO/IEC 7812 registry, by network), then Luhn.
-fn is_card(d: &[u8]) -> bool {
-    let first = |count: usize| d[..count].iter().fold(0, |sum, digit| sum * 10 + n(*digit));
-    let lengths: &[usize] = match (first(1), first(2), first(3), first(4), first(6)) {
-        (4, ..) => &[13, 16, 19],
-        (_, 51..=55, ..) | (_, _, _, 2221..=2720, _) => &[16],
-        (_, 34 | 37, ..) => &[15],
-        (_, _, 300..=305 | 309, ..) | (_, 36 | 38 | 39, ..) => &[14, 16, 19],
-        (_, _, _, 3528..=3589, _) => &[16, 19],
-        (_, _, _, 6011, _) | (_, 65, ..) | (_, _, 644..=649, ..) => &[16, 19],
-        (_, 62 | 81, ..) => &[16, 17, 18, 19],
-        (_, 50 | 56..=58 | 60 | 63 | 67, ..) => &[13, 15, 16, 19],
-        _ => &[],
-    };
-    lengths.contains(&d.len()) && luhn(d) && d.iter().any(|digit| *digit != d[0])
-}
-
-/// SSA: no area 000, 666 or 9xx, no group 00, no serial 0000; not one of the numbers printed in advertisements.
-fn is_ssn(d: &[u8]) -> bool {
-    let area = &d[..3];
-    !(area == b"000" || area == b"666" || area[0] == b'9' || &d[3..5] == b"00" || &d[5..] == b"0000")
-        && d != b"078051120"
-        && d != b"219099999"
-        && d.iter().any(|digit| *digit != d[0])
-}
-
-/// IRS: 9xx, group 50–65, 70–88, 90–92, 94–99.
-fn is_itin(d: &[u8]) -> bool {
-    d[0] == b'9' && matches!(two(&d[3..]), 50..=65 | 70..=88 | 90..=92 | 94..=99)
-}
-
-fn is_mbi(id: &[u8]) -> bool {
-    id[0] != b'0' && id.iter().all(|byte| !b"SLOIBZ".contains(byte))
-}
-
-fn is_npi(d: &[u8]) -> bool {
-    let mut prefixed = *b"80840\0\0\0\0\0\0\0\0\0\0";
-    prefixed[5..].copy_from_slice(d);
-    matches!(d[0], b'1' | b'2') && luhn(&prefixed)
-}
-
-fn is_dea(id: &[u8]) -> bool {
-    let d = &id[2..];
-    (n(d[0]) + n(d[2]) + n(d[4]) + 2 * (n(d[1]) + n(d[3]) + n(d[5]))) % 10 == n(d[6])
-        && b"ABCDEFGHJKLMNPRSTUX".contains(&id[0])
-}
-
-fn is_aba(d: &[u8]) -> bool {
-    matches!(two(d), 0..=12 | 21..=32 | 61..=72 | 80)
-        && weighted(d, &[3, 7, 1, 3, 7, 1, 3, 7, 1]).is_multiple_of(10)
-        && d != b"000000000"
-}
-
-fn is_nhs(d: &[u8]) -> bool {
-    let check = 11 - weighted(d, &[10, 9, 8, 7, 6, 5, 4, 3, 2]) % 11;
-    check % 11 == n(d[9]) && check != 10
-}
-
-fn is_nino(id: &[u8]) -> bool {
-    !b"DFIQUV".contains(&id[0])
-        && !b"DFIQUVO".contains(&id[1])
-        && ![*b"BG", *b"GB", *b"NK", *b"KN", *b"TN", *b"NT", *b"ZZ"].contains(&[id[0], id[1]])
-        && (b'A'..=b'D').contains(&id[8])
-}
-
-/// One digit of the first ten stands twice or thrice, and the check digit is ISO 7064 MOD 11,10.
-fn is_de_tax(d: &[u8]) -> bool {
-    let mut seen = [0; 10];
-    d[..10].iter().for_each(|digit| seen[n(*digit) as usize] += 1);
-    d[0] != b'0' && seen.iter().any(|count| matches!(count, 2 | 3)) && mod_11_10(d)
-}
-
-fn is_rvnr(id: &[u8]) -> bool {
-    let letter = u32::from(id[8] - b'A') + 1;
-    let mut digits = [0; 12];
-    digits[..8].copy_from_slice(&id[..8]);
-    digits[8] = b'0' + (letter / 10) as u8;
-    digits[9] = b'0' + (letter % 10) as u8;
-    digits[10..].copy_from_slice(&id[9..11]);
-    let weights = [2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1];
-    let sum: u32 =
-        digits.iter().zip(weights).map(|(digit, weight)| n(*digit) * weight).map(|p| p / 10 + p % 10).sum();
-    sum % 10 == n(id[11])
-}
-
-fn is_ahv(d: &[u8]) -> bool {
-    d.starts_with(b"756") && weighted(d, &[1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1]).is_multiple_of(10)
-}
-
-/// Sex, year, month (or 20–42, 50+ for oddities), department with Corsica's 2A and 2B, key 97 − n mod 97.
-fn is_nir(id: &[u8]) -> bool {
-    if id.len() != 15 {
-        return false;
-    }
-    let mut d = [0; 15];
-    d.copy_from_slice(id);
-    match (id[5], id[6]) {
-        (_, b'0'..=b'9') => {}
-        (b'2', b'A') => d[5..7].copy_from_slice(b"19"),
-        (b'2', b'B') => d[5..7].copy_from_slice(b"18"),
-        _ => return false,
-    }
-    matches!(d[0], b'1'..=b'4' | b'7' | b'8')
-        && d.iter().all(u8::is_ascii_digit)
-        && matches!(two(&d[3..]), 1..=12 | 20..=42 | 50..=99)
-        && 97 - remainder(&d[..13], 97) == u64::from(two(&d[13..]))
-}
-
-fn is_be_nrn(d: &[u8]) -> bool {
-    let check = u64::from(two(&d[9..]));
-    let old = 97 - remainder(&d[..9], 97);
-    let mut since_2000 = *b"2\0\0\0\0\0\0\0\0\0";
-    since_2000[1..].copy_from_slice(&d[..9]);
-    old == check || 97 - remainder(&since_2000, 97) == check
-}
-
-fn is_bsn(d: &[u8]) -> bool {
-    (weighted(d, &[9, 8, 7, 6, 5, 4, 3, 2]) + n(d[8]) * 10).is_multiple_of(11) && d != b"000000000"
-}
-
-fn es_letter(digits: &[u8], letter: u8) -> bool {
-    b"TRWAGMYFPDXBNJZSQVHLCKE"[remainder(digits, 23) as usize] == letter
-}
-
-fn is_nie(id: &[u8]) -> bool {
-    let Some(lead) = b"XYZ".iter().position(|letter| *letter == id[0]) else { return false };
-    let mut d = [b'0' + lead as u8; 8];
-    d[1..].copy_from_slice(&id[1..8]);
-    es_letter(&d, id[8])
-}
-
-fn is_pt_nif(d: &[u8]) -> bool {
-    let rest = weighted(d, &[9, 8, 7, 6, 5, 4, 3, 2]) % 11;
-    (if rest < 2 { 0 } else { 11 - rest }) == n(d[8])
-}
-
-/// Odd places by a table of their own, even places by value, sum mod 26 (Decreto 23.12.1976).
-fn is_fiscal_code(id: &[u8]) -> bool {
-    const ODD: [u32; 26] =
-        [1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23];
-    let index = |byte: u8| if byte.is_ascii_digit() { n(byte) } else { u32::from(byte - b'A') };
-    let sum: u32 = id[..15]
-        .iter()
-        .enumerate()
-        .map(|(i, byte)| if i % 2 == 0 { ODD[index(*byte) as usize] } else { index(*byte) })
-        .sum();
-    b"ABCDEHLMPRST".contains(&id[8]) && sum % 26 == u32::from(id[15] - b'A')
-}
-
-fn is_pesel(d: &[u8]) -> bool {
-    weighted(d, &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1]).is_multiple_of(10) && (1..=31).contains(&two(&d[4..]))
-}
-
-fn is_personnummer(d: &[u8]) -> bool {
-    let d = if d.len() == 12 { &d[2..] } else { d };
-    let day = two(&d[4..]);
-    (1..=12).contains(&two(&d[2..])) && matches!(day, 1..=31 | 61..=91) && luhn(d)
-}
-
-fn is_hetu(id: &[u8]) -> bool {
-    const CHECK: &[u8; 31] = b"0123456789ABCDEFHJKLMNPRSTUVWXY";
-    let (serial, check, sign) = match id.len() {
-        10 => (&id[6..9], id[9], b'-'),
-        _ => (&id[7..10], id[10], id[6]),
-    };
-    if !is_day_month(id) || !b"-ABCDEFUVWXY".contains(&sign) {
-        return false;
-    }
-    let mut d = [0; 9];
-    d[..6].copy_from_slice(&id[..6]);
-    d[6..].copy_from_slice(serial);
-    CHECK[remainder(&d, 31) as usize] == check
-}
-
-fn is_fnr(d: &[u8]) -> bool {
-    weighted(d, &[3, 7, 6, 1, 8, 9, 4, 5, 2, 1]).is_multiple_of(11)
-        && weighted(d, &[5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1]).is_multiple_of(11)
-}
-
-fn is_cnp(d: &[u8]) -> bool {
-    let check = weighted(d, &[2, 7, 9, 1, 4, 6, 3, 5, 8, 2, 7, 9]) % 11;
-    is_month_day(&d[3..7]) && (if check == 10 { 1 } else { check }) == n(d[12])
-}
-
-fn is_tckn(d: &[u8]) -> bool {
-    let odd: u32 = [0, 2, 4, 6, 8].map(|i| n(d[i])).iter().sum();
-    let even: u32 = [1, 3, 5, 7].map(|i| n(d[i])).iter().sum();
-    let all: u32 = d[..10].iter().map(|digit| n(*digit)).sum();
-    d[0] != b'0' && (odd * 7 + 100 - even) % 10 == n(d[9]) && all % 10 == n(d[10])
-}
-
-fn is_nric(id: &[u8]) -> bool {
-    let sum = weighted(&id[1..8], &[2, 7, 6, 5, 4, 3, 2]);
-    let expected = match id[0] {
-        b'S' => b"JZIHGFEDCBA"[(sum % 11) as usize],
-        b'T' => b"JZIHGFEDCBA"[((sum + 4) % 11) as usize],
-        b'F' => b"XWUTRQPNMLK"[(sum % 11) as usize],
-        b'G' => b"XWUTRQPNMLK"[((sum + 4) % 11) as usize],
-        b'M' => b"KLJNPQRTUWX"[(10 - (sum + 3) % 11) as usize],
-        _ => return false,
-    };
-    expected == id[8]
-}
-
-fn is_cn_id(id: &[u8]) -> bool {
-    let sum = weighted(&id[..17], &[7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2]);
-    matches!(&id[6..8], b"19" | b"20")
-        && is_month_day(&id[10..14])
-        && b"10X98765432"[(sum % 11) as usize] == id[17]
-}
-
-/// Numbers given out since October 2020 have no check digit, so that dates and sex digit must do.
-fn is_rrn(d: &[u8]) -> bool {
-    is_month_day(&d[2..6]) && matches!(d[6], b'1'..=b'8')
-}
-
-fn is_thai(d: &[u8]) -> bool {
-    let sum = weighted(d, &[13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2]);
-    matches!(d[0], b'1'..=b'8') && (11 - sum % 11) % 10 == n(d[12])
-}
-
-fn is_hkid(id: &[u8]) -> bool {
-    let sum = 36 * 9 + (u32::from(id[0] - b'A') + 10) * 8 + weighted(&id[1..7], &[7, 6, 5, 4, 3, 2]);
-    match (11 - sum % 11) % 11 {
-        10 => id[7] == b'A',
-        check => check == n(id[7]),
-    }
-}
-
-fn is_tw_id(id: &[u8]) -> bool {
-    const LETTERS: &[u8; 26] = b"ABCDEFGHJKLMNPQRSTUVXYWZIO";
-    let Some(index) = LETTERS.iter().position(|letter| *letter == id[0]) else { return false };
-    let lead = index as u32 + 10;
-    matches!(id[1], b'1' | b'2' | b'8' | b'9')
-        && (lead / 10 + lead % 10 * 9 + weighted(&id[1..], &[8, 7, 6, 5, 4, 3, 2, 1, 1])).is_multiple_of(10)
-}
-
-fn is_my_number(d: &[u8]) -> bool {
-    let rest = weighted(d, &[6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2]) % 11;
-    (if rest < 2 { 0 } else { 11 - rest }) == n(d[11])
-}
-
-fn is_abn(d: &[u8]) -> bool {
-    d[0] != b'0' && (weighted(d, &[10, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19]) - 10).is_multiple_of(89)
-}
-
-fn is_au_medicare(d: &[u8]) -> bool {
-    matches!(d[0], b'2'..=b'6') && weighted(d, &[1, 3, 7, 9, 1, 3, 7, 9]) % 10 == n(d[8])
-}
-
-fn is_cpf(d: &[u8]) -> bool {
-    let check = |count: usize| {
-        let sum: u32 =
-            d[..count].iter().enumerate().map(|(i, digit)| n(*digit) * (count + 1 - i) as u32).sum();
-        sum * 10 % 11 % 10 == n(d[count])
-    };
-    d.iter().any(|digit| *digit != d[0]) && check(9) && check(10)
-}
-
-/// The form of 2026 has letters too, each worth its ASCII code less 48 (Receita Federal, IN 2.229/2024).
-fn is_cnpj(id: &[u8]) -> bool {
-    let check = |count: usize| {
-        let sum: u32 = (0..count).map(|i| u32::from(id[i] - b'0') * (2 + (count - 1 - i) as u32 % 8)).sum();
-        let rest = sum % 11;
-        (if rest < 2 { 0 } else { 11 - rest }) == n(id[count])
-    };
-    id.iter().any(|byte| *byte != id[0]) && check(12) && check(13)
-}
-
-fn is_curp(id: &[u8]) -> bool {
-    // RENAPO's alphabet has Ñ between N and O, so letters after N count one more.
-    let index = |byte: u8| match byte {
-        b'0'..=b'9' => n(byte),
-        b'A'..=b'N' => u32::from(byte - b'A') + 10,
-        _ => u32::from(byte - b'A') + 11,
-    };
-    let sum: u32 = id[..17].iter().enumerate().map(|(i, byte)| index(*byte) * (18 - i as u32)).sum();
-    is_month_day(&id[6..10]) && matches!(id[10], b'H' | b'M' | b'X') && (10 - sum % 10) % 10 == n(id[17])
-}
-
-fn is_clabe(d: &[u8]) -> bool {
-    let sum: u32 =
-        d[..17].iter().zip([3, 7, 1].iter().cycle()).map(|(digit, weight)| n(*digit) * weight % 10).sum();
-    (10 - sum % 10) % 10 == n(d[17])
-}
-
-fn is_rut(id: &[u8]) -> bool {
-    let Some((check, body)) = id.split_last() else { return false };
-    if !body.iter().all(u8::is_ascii_digit) {
-        return false;
-    }
-    let sum: u32 = body.iter().rev().enumerate().map(|(i, digit)| n(*digit) * (2 + i as u32 % 6)).sum();
-    match 11 - sum % 11 {
-        11 => *check == b'0',
-        10 => *check == b'K',
-        rest => n(*check) == rest,
-    }
-}
-
-/// Check digit in place nine (49 CFR 565), which also keeps out most other codes of 17 symbols.
-fn is_vin(id: &[u8]) -> bool {
-    const WEIGHTS: [u32; 17] = [8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2];
-    let mut sum = 0;
-    for (byte, weight) in id.iter().zip(WEIGHTS) {
-        let value = match byte {
-            b'0'..=b'9' => n(*byte),
-            b'I' | b'O' | b'Q' => return false,
-            b'A'..=b'H' => u32::from(byte - b'A') + 1,
-            b'J'..=b'R' => u32::from(byte - b'J') + 1,
-            b'S'..=b'Z' => u32::from(byte - b'S') + 2,
-            _ => return false,
-        };
-        sum += value * weight;
-    }
-    let letters = id.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
-    (2..=15).contains(&letters) && (if sum % 11 == 10 { b'X' } else { b'0' + (sum % 11) as u8 }) == id[8]
-}
 
 #[cfg(test)]
 mod tests {

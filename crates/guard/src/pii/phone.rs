@@ -36,6 +36,33 @@ static LABELS: Labels = Labels::new(&[
     "cellulare",
     "phones",
     "text",
+    "handynummer",
+    "rufnummer",
+    "numéro",
+    "celular",
+    "telefone",
+    "telemóvel",
+    "telefoon",
+    "telepono",
+    "telefonnummer",
+    "mobilnummer",
+    "mobiltelefon",
+    "puhelin",
+    "cep",
+    "gsm",
+    "viber",
+    "телефон",
+    "тел",
+    "моб",
+    "电话",
+    "手机",
+    "電話",
+    "携帯",
+    "전화",
+    "휴대폰",
+    "هاتف",
+    "फ़ोन",
+    "reach",
 ]);
 
 /// Country calling codes of two digits; 1 and 7 have one, all others three (ITU-T E.164 list).
@@ -78,18 +105,22 @@ pub(super) fn at(window: &Window, i: usize, out: &mut Vec<Candidate>) {
 fn international(window: &Window, i: usize, out: &mut Vec<Candidate>) {
     let Some(written) = read(window, i) else { return };
     let d = &written.digits[..written.count];
+    let is_length = if d[0] == b'1' { d.len() == 11 } else { (8..=DIGITS_MAX).contains(&d.len()) };
+    if is_code(d) && is_length {
+        push(window, i - 1, written.ends[written.group_count - 1], 0.95, Proof::Checked, out);
+    }
+}
+
+/// Whether the digits begin with a country calling code.
+fn is_code(d: &[u8]) -> bool {
     let two = (d[0] - b'0') * 10 + d.get(1).map_or(0, |digit| digit - b'0');
-    let is_code = d[0] != b'0'
+    d[0] != b'0'
         && (matches!(d[0], b'1' | b'7')
             || TWO_DIGIT_CODES.contains(&two)
             || matches!(
                 two,
                 21..=29 | 35 | 37 | 38 | 42 | 50 | 59 | 67 | 68 | 69 | 80 | 85 | 87 | 88 | 96 | 97 | 99
-            ));
-    let is_length = if d[0] == b'1' { d.len() == 11 } else { (8..=DIGITS_MAX).contains(&d.len()) };
-    if is_code && is_length {
-        push(window, i - 1, written.ends[written.group_count - 1], 0.95, Proof::Checked, out);
-    }
+            ))
 }
 
 fn national(window: &Window, start: usize, i: usize, out: &mut Vec<Candidate>) {
@@ -110,11 +141,18 @@ fn national(window: &Window, start: usize, i: usize, out: &mut Vec<Candidate>) {
         && match groups {
             [2, 2, 2, 2, 2] => true,
             [3, 4, 4] | [4, 3, 4] | [4, 3, 3] | [5, 3, 3] => d.len() >= 10,
+            // Turkey; Japan and Australia; the same with the trunk digit apart.
+            [4, 3, 2, 2] | [1, 3, 3, 2, 2] | [1, 3, 3, 4] | [1, 3, 7] | [2, 4, 4] | [3, 3, 4] => true,
             [5, 6] | [5, 5] | [4, 7] | [5, 7] | [4, 6] => true,
             [3, 6..=8] => matches!(written.separator, b' ' | b'/' | b'-'),
+            [2, 7 | 8] => matches!(written.separator, b'-' | b'/' | b')'),
             _ => false,
         };
-    if (is_nanp || is_european) && !is_other_number(window, start) {
+    // Brackets around an area code: Brazil, Mexico, Argentina.
+    let is_bracketed = start < i
+        && matches!(groups, [2, 4 | 5, 4] | [2, 8 | 9] | [3, 7] | [2..=5, 3..=4, 3..=4])
+        && (10..=11).contains(&d.len());
+    if (is_nanp || is_european || is_bracketed) && !is_other_number(window, start) {
         let is_plain = written.separator == b' ' && window.before(start) != b'(' && start == i;
         let proof = if is_plain { Proof::Shape } else { Proof::Labelled };
         push(window, start, end, 0.75, proof, out);
@@ -123,8 +161,13 @@ fn national(window: &Window, start: usize, i: usize, out: &mut Vec<Candidate>) {
     let is_plausible = match groups {
         [7] | [8] | [9] => false,
         [10] | [11] => {
-            is_trunk || nanp(d) || (d.len() == 11 && d[0] == b'1' && nanp(&d[1..])) || d[0] >= b'6'
+            is_trunk
+                || nanp(d)
+                || (d.len() == 11 && d[0] == b'1' && nanp(&d[1..]))
+                || d[0] >= b'6'
+                || is_code(d)
         }
+        [12] | [13] => is_code(d),
         _ => {
             (7..=13).contains(&d.len())
                 && groups.len() >= 2
@@ -133,7 +176,9 @@ fn national(window: &Window, start: usize, i: usize, out: &mut Vec<Candidate>) {
                 && !is_national_id(groups)
         }
     };
-    if is_plausible && window.has_label(start, end, &LABELS) && !is_other_number(window, start) {
+    // A whole field of eleven digits from a trunk zero on is a mobile number; shorter ones are too many other things.
+    let is_field = is_trunk && matches!(groups, [11]) && window.is_lone(start, end);
+    if is_field || is_plausible && window.has_label(start, end, &LABELS) && !is_other_number(window, start) {
         push(window, start, end, 0.7, Proof::Labelled, out);
     }
 }
@@ -200,7 +245,6 @@ fn gap(window: &Window, i: usize) -> Option<(usize, u8)> {
         b'(' if digit(i + 1) => Some((i + 1, b'(')),
         b')' if digit(i + 1) => Some((i + 1, b')')),
         b')' if matches!(window.at(i + 1), b' ' | b'-') && digit(i + 2) => Some((i + 2, b')')),
-        0xC2 if window.at(i + 1) == 0xA0 && digit(i + 2) => Some((i + 2, b' ')),
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! Shapes of identifiers, written as short patterns and matched at one place.
 //!
-//! `D` a digit, `L` a letter, `X` either; `~` a separator (space, dash, no-break space) that stands at all such places
+//! `D` a digit, `L` a letter, `X` either; `~` a separator (space, dash) that stands at all such places
 //! or at none, the same everywhere; `_` the same with a dot allowed too; anything else stands for itself.
 
 use crate::window::Window;
@@ -42,6 +42,7 @@ pub(crate) struct Shape {
     /// How many digits (or letters) it starts with.
     pub(crate) lead: usize,
     pub(crate) starts_with_letter: bool,
+    pub(crate) has_letter: bool,
     /// What follows the lead may be more of the same (`X`).
     pub(crate) lead_is_open: bool,
 }
@@ -61,6 +62,7 @@ impl Shape {
         Shape {
             lead: if first == b'X' { 0 } else { lead },
             starts_with_letter: first == b'L',
+            has_letter: steps.contains(&b'L'),
             lead_is_open,
             steps,
         }
@@ -78,12 +80,12 @@ impl Shape {
                 b'L' => byte.is_ascii_alphabetic(),
                 b'X' => byte.is_ascii_alphanumeric(),
                 b'~' | b'_' => {
-                    let len = window.separator(i);
-                    if len == 0 || (byte == b'.' && *step == b'~') || *uniform.get_or_insert(byte) != byte {
+                    let is_dot = byte == b'.' && *step == b'~';
+                    if is_dot || !window.is_separator(i) || *uniform.get_or_insert(byte) != byte {
                         return None;
                     }
                     compact.has_separator = true;
-                    i += len;
+                    i += 1;
                     continue;
                 }
                 literal => {

@@ -198,7 +198,7 @@ fn is_slug(value: &[u8]) -> bool {
 }
 
 /// Shannon entropy in bits a byte.
-fn entropy(value: &[u8]) -> f64 {
+pub(super) fn entropy(value: &[u8]) -> f64 {
     let mut counts = [0u32; 256];
     value.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
     let total = value.len() as f64;

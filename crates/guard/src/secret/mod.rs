@@ -2,6 +2,7 @@
 //! that only their name gives away (`assigned.rs`).
 
 mod assigned;
+mod named;
 mod structured;
 mod table;
 
@@ -10,7 +11,7 @@ use crate::{
     trigger::is_trigger,
     window::{LOOKBACK, Window, is_alnum},
 };
-use table::{ROWS, Row};
+use table::{ROWS, Row, Set};
 
 /// No credential is followed further than this, in bytes; what is longer is taken up to here. The longest real ones
 /// are RSA keys of 16384 bits in PEM (12.5 KB).
@@ -82,6 +83,9 @@ impl Detectors {
             b'=' => assigned::at(window, i, out),
             _ => {}
         }
+        if matches!(byte, b'0'..=b'9' | b'-' | b'_' | b'A' | b'J') {
+            named::at(window, i, out);
+        }
     }
 
     fn at_digit(&self, window: &Window, i: usize, first: usize, out: &mut Vec<Candidate>) {
@@ -126,6 +130,10 @@ fn prefixed(window: &Window, start: usize, row: &Row, first: usize, out: &mut Ve
         || !(row.is_valid)(text)
         || is_placeholder(text)
     {
+        return;
+    }
+    // A short prefix may begin a slug; random text of such a length has a digit.
+    if row.prefix.len() <= 5 && row.set == Set::Url && !text.iter().any(u8::is_ascii_digit) {
         return;
     }
     let score = if is_github_sum(row.prefix, text) { 1.0 } else { 0.95 };

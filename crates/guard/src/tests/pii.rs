@@ -21,7 +21,8 @@ fn cards_need_an_issuer_and_luhn() {
     check("amex 378282246310005", &["CREDIT_CARD=378282246310005"]);
     check("3782-822463-10005", &["CREDIT_CARD=3782-822463-10005"]);
     check("4111 1111 1111 1112", &[]);
-    check("9999999999999995, 4111 1111-1111 1111", &[]);
+    check("9999999999999995, 4111 1111-1111 1112", &[]);
+    check("4111 1111-1111 1111", &["CREDIT_CARD=4111 1111-1111 1111"]);
     check("x4111111111111111, 41111111111111110000", &[]);
     check("12 4111 1111 1111 1111", &["CREDIT_CARD=4111 1111 1111 1111"]);
 }
@@ -50,6 +51,15 @@ fn telephone_numbers_are_told_from_other_numbers() {
     check("06 12 34 55 63", &["PHONE_NUMBER=06 12 34 55 63"]);
     check("+44 (0)20 7946 0958", &["PHONE_NUMBER=+44 (0)20 7946 0958"]);
     check("ring 2015550008", &["PHONE_NUMBER=2015550008"]);
+    check(
+        "0917 123 4567, 0532 123 45 67, (02) 9374 4000",
+        &["PHONE_NUMBER=0917 123 4567", "PHONE_NUMBER=0532 123 45 67", "PHONE_NUMBER=(02) 9374 4000"],
+    );
+    check("(11) 91234-5678", &["PHONE_NUMBER=(11) 91234-5678"]);
+    check(
+        "mobile: 33123483977, handy 4915112345677",
+        &["PHONE_NUMBER=33123483977", "PHONE_NUMBER=4915112345677"],
+    );
     check("2015550008 rows", &[]);
     check("2024-11-21 10:15, 21.11.2026, 1.2.3.4567, 3.14159265, 10/12/2024", &[]);
     check("ISBN 978-3-16-148410-0, order 1887-2586, v2.14.0, timestamp 1700796713", &[]);
@@ -87,6 +97,9 @@ fn network_addresses_are_told_from_versions_and_paths() {
         &["MAC_ADDRESS=8D:22:25:FE:0B:51", "MAC_ADDRESS=3c-eb-ef-06-07-10"],
     );
     check("8D:22:25:FE:0B:51:77", &[]);
+    check("mac 0012.3456.789a, price 0012.3456.7890", &["MAC_ADDRESS=0012.3456.789a"]);
+    check("::ffff:129.144.52.38", &["IP_ADDRESS=::ffff:129.144.52.38"]);
+    check("::ffff:129.144.1", &[]);
 }
 
 #[test]
@@ -101,7 +114,8 @@ fn national_numbers_need_their_check_and_the_ambiguous_a_label() {
     check("529.982.247-25", &["BR_CPF=529.982.247-25"]);
     check("AHV 756.9217.0769.85", &["CH_AHV=756.9217.0769.85"]);
     check("PESEL 44051401359", &["PL_PESEL=44051401359"]);
-    check("44051401359", &[]);
+    check("row 44051401359 of 7", &[]);
+    check("44051401359", &["PL_PESEL=44051401359"]);
     check("42080698050\nAgent: that is your PESEL, right?", &["PL_PESEL=42080698050"]);
     check("{\"sin\": \"130 692 544\"}", &["CA_SIN=130 692 544"]);
     check("VIN 1M8GDM9AXKP042788", &["VIN=1M8GDM9AXKP042788"]);
@@ -109,6 +123,21 @@ fn national_numbers_need_their_check_and_the_ambiguous_a_label() {
     check("S1234567D", &["SG_NRIC_FIN=S1234567D"]);
     check("131052-308T", &["FI_PERSONAL_IDENTITY_CODE=131052-308T"]);
     check("steuer-id 86 095 742 719", &["DE_TAX_ID=86 095 742 719"]);
+}
+
+#[test]
+fn of_several_types_the_nearest_label_names_the_value() {
+    let check = |text, expected: &[&str]| check(PII, text, expected);
+    check("Reisepass C01234565, SSN 123456789", &["DE_PASSPORT=C01234565", "US_SSN=123456789"]);
+    check("Reisepass C01X00T41", &["DE_PASSPORT=C01X00T41"]);
+    check("KVNR: A123456780", &["DE_HEALTH_INSURANCE=A123456780"]);
+    check("UEN 53125226D", &["SG_UEN=53125226D"]);
+    check("born 12.03.1980, due 12.03.2026", &["DATE_OF_BIRTH=12.03.1980"]);
+    check(
+        "plate ABJ-123XY, plate APP 456CV",
+        &["NG_VEHICLE_REGISTRATION=ABJ-123XY", "NG_VEHICLE_REGISTRATION=APP 456CV"],
+    );
+    check("plaka 34 ABC 1234", &["TR_LICENSE_PLATE=34 ABC 1234"]);
 }
 
 #[test]

@@ -87,6 +87,23 @@ fn names_give_random_values_away() {
 }
 
 #[test]
+fn a_word_before_a_random_value_gives_it_away_without_an_assignment() {
+    let value = hex("", 32);
+    let check = |text: String, is_found: bool| {
+        let expected = format!("generic_api_key={value}");
+        check(SECRETS, &text, &[expected.as_str()][..usize::from(is_found)]);
+    };
+    check(format!("acme SECRET {value}"), true);
+    check(format!("acmeKEY {value} for the demo"), true);
+    check(format!("curl --token {value}"), true);
+    check(format!("acme-private-key-{value}"), true);
+    check(format!("new Client('api_key', '{value}')"), true);
+    check(format!("md5 {value}, commit {value}, the monkey {value}"), false);
+    check(format!("public key {value}; request token {value}"), false);
+    check(format!("a token of {value}"), false);
+}
+
+#[test]
 fn tokens_and_keys_are_known_by_their_structure() {
     let jwt = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U";
     check(SECRETS, &format!("t={jwt}."), &[&format!("jwt={jwt}")]);
