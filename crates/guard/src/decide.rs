@@ -145,6 +145,7 @@ fn reason(kind: &str, label: &str, group: &Group) -> String {
         reason.push_str(&format!(" and {} more", group.places.len() - PLACES_MAX));
     }
     let why = match (kind, label) {
+        (INJECTION, "learned_pattern") => "reads like known attempts",
         (INJECTION, _) => "phrase matched",
         (SECRETS, "jwt") => "header decodes and names an algorithm",
         (SECRETS, "rsa_pem") => "private key block",

@@ -11,7 +11,8 @@ mod candidate;
 mod checksum;
 mod decide;
 mod decode;
-mod injection;
+#[doc(hidden)]
+pub mod injection;
 mod pii;
 mod redact;
 mod scanner;
@@ -26,6 +27,7 @@ mod window;
 mod tests;
 
 pub use decide::{Rules, Where, decide};
+pub use injection::Trust;
 pub use redact::{code_points, placeholder, redact};
 pub use scanner::{Kinds, Scanner};
 pub use schema::{OutputSchema, SchemaError};

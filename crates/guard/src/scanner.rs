@@ -7,7 +7,8 @@ use gauntlet_types::Finding;
 use crate::{
     candidate::{self, Candidate, Proof},
     decode::{self, DEPTH_MAX, Decoded},
-    injection, pii, secret, trigger,
+    injection::{self, Trust},
+    pii, secret, trigger,
     view::View,
     window::{LABEL_LEFT, LABEL_RIGHT, Window},
 };
@@ -63,6 +64,12 @@ impl Scanner {
     /// Findings of PII and secrets do not overlap one another: of overlapping ones the better proven is kept, then the
     /// longer. Injection findings may overlap anything. Time is linear in the length of the text.
     pub fn scan(&self, text: &str, kinds: Kinds, out: &mut Vec<Finding>) {
+        self.scan_from(text, Trust::User, kinds, out);
+    }
+
+    /// The same for a text whose writer is known: whose orders to the model they would be decides how much is needed to
+    /// call them an attempt.
+    pub fn scan_from(&self, text: &str, trust: Trust, kinds: Kinds, out: &mut Vec<Finding>) {
         let first = out.len();
         if kinds.has_spans() {
             let view = View::of(text);
@@ -76,7 +83,7 @@ impl Scanner {
         }
         if kinds.injection {
             let before = out.len();
-            self.injection.scan(text, out);
+            self.injection.scan(text, trust, out);
             if before > first && out.len() > before {
                 out[first..].sort_by_key(|finding| finding.span.start);
             }
@@ -187,7 +194,17 @@ impl Scanner {
     }
 
     pub(crate) fn scan_injection(&self, text: &str, out: &mut Vec<Finding>) {
-        self.injection.scan(text, out);
+        self.injection.scan(text, Trust::User, out);
+    }
+
+    /// How much a text reads like an attempt at injection, from 0 to 1, whether or not it reaches a threshold.
+    pub fn injection_score(&self, text: &str) -> f32 {
+        self.injection.judge(text).score
+    }
+
+    /// The score from which a text of such a writer is an attempt.
+    pub fn injection_threshold(&self, trust: Trust) -> f32 {
+        self.injection.threshold(trust)
     }
 }
 

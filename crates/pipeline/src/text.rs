@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use gauntlet_guard::Where;
-use gauntlet_guard::{Kinds, Scanner};
+use gauntlet_guard::{Kinds, Scanner, Trust};
 use gauntlet_types::{Action, Finding};
-use gauntlet_wire::{Edit, Kind, Place, Segment};
+use gauntlet_wire::{Edit, Kind, Place, Role, Segment};
 
 /// Segments of one body with what was found in each.
 #[derive(Default)]
@@ -24,7 +24,8 @@ impl Scanned {
         let texts = segments.into_iter().map(|segment| {
             let injection = with_injection && segment.kind == Kind::Words;
             let mut found = Vec::new();
-            scanner.scan(segment.as_str(body), Kinds { pii: true, secrets: true, injection }, &mut found);
+            let kinds = Kinds { pii: true, secrets: true, injection };
+            scanner.scan_from(segment.as_str(body), trust(segment.role), kinds, &mut found);
             (segment, found)
         });
         Scanned { texts: texts.collect() }
@@ -59,6 +60,15 @@ impl Scanned {
             edits.extend(segment.edits(body, &replacements));
         }
         edits
+    }
+}
+
+/// Orders are what the author's messages are for; what a tool brings has no business giving any.
+fn trust(role: Role) -> Trust {
+    match role {
+        Role::System | Role::Developer => Trust::Author,
+        Role::User | Role::Assistant | Role::Other => Trust::User,
+        Role::Tool => Trust::Untrusted,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::{BufRead, Write};
 
 use anyhow::{Context, Result, bail};
-use gauntlet_guard::{Kinds, Rules, Scanner};
+use gauntlet_guard::{Kinds, Rules, Scanner, Trust};
 use gauntlet_types::{Action, Direction, Finding};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,6 +18,29 @@ struct Line {
     #[serde(default)]
     id: Value,
     text: String,
+    /// Who wrote it; a user, unless said otherwise.
+    #[serde(default)]
+    from: From,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum From {
+    System,
+    #[default]
+    User,
+    Tool,
+    Document,
+}
+
+impl From {
+    fn trust(self) -> Trust {
+        match self {
+            From::System => Trust::Author,
+            From::User => Trust::User,
+            From::Tool | From::Document => Trust::Untrusted,
+        }
+    }
 }
 
 pub fn run(place: &Place, command: Guard) -> Result<()> {
@@ -78,22 +101,33 @@ fn rules(place: &Place, route: Option<&str>, direction: Direction) -> Result<Rul
 fn scan(scanner: &Scanner, rules: &Rules, direction: Direction, line: &Line) -> Value {
     let mut found: Vec<Finding> = Vec::new();
     let kinds = Kinds { injection: direction == Direction::Input, ..Kinds::ALL };
-    scanner.scan(&line.text, kinds, &mut found);
+    scanner.scan_from(&line.text, line.from.trust(), kinds, &mut found);
     let parts = [(gauntlet_guard::Where::Other("text"), line.text.as_str(), found.clone())];
     // The hash of values is of no use here: nothing is joined with it.
     let (decision, _) = gauntlet_guard::decide(direction, rules, &parts, &[0; 32]);
-    let findings: Vec<Value> = found
+    let mut findings: Vec<Value> = found
         .iter()
         .map(|finding| {
             let span = gauntlet_guard::code_points(&line.text, finding.span.clone());
             json!({
                 "kind": finding.kind, "type": finding.label, "start": span.start, "end": span.end,
-                "score": (f64::from(finding.score) * 1e4).round() / 1e4,
+                "score": rounded(finding.score),
             })
         })
         .collect();
+    // The score is shown also where it reaches no threshold, so that thresholds can be chosen and canaries watched.
+    if kinds.injection && found.iter().all(|finding| finding.kind != "injection") {
+        findings.push(json!({
+            "kind": "injection", "type": "score", "start": 0, "end": line.text.chars().count(),
+            "score": rounded(scanner.injection_score(&line.text)),
+        }));
+    }
     json!({
         "id": line.id, "decision": decision.as_str(), "findings": findings,
         "text": gauntlet_guard::redact(&line.text, &found),
     })
+}
+
+fn rounded(score: f32) -> f64 {
+    (f64::from(score) * 1e4).round() / 1e4
 }

@@ -70,22 +70,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (name, kinds) in all {
         flagged(&scanner, name, &clean, kinds, shows("clean"), true);
     }
-    flagged(
-        &scanner,
-        "attacks",
-        &read(&dir.join("injection_attacks.jsonl"))?,
-        injection,
-        shows("attacks"),
-        false,
-    );
-    flagged(
-        &scanner,
-        "benign",
-        &read(&dir.join("overdefense_benign.jsonl"))?,
-        injection,
-        shows("benign"),
-        true,
-    );
+    let attacks = read(&dir.join("injection_attacks.jsonl"))?;
+    let benign = read(&dir.join("overdefense_benign.jsonl"))?;
+    flagged(&scanner, "attacks", &attacks, injection, shows("attacks"), false);
+    flagged(&scanner, "benign", &benign, injection, shows("benign"), true);
+    ranked(&scanner, &attacks, &benign, &clean);
     Ok(())
 }
 
@@ -134,7 +123,12 @@ fn read(path: &Path) -> Result<Vec<Case>, Box<dyn std::error::Error>> {
                 is_pattern: gold.get("class").is_none_or(|class| class == "pattern"),
             })
         });
-        cases.push(Case { text: text("text"), gold: gold.collect(), slice: text("slice") });
+        // Attacks have a category, of which the part before the colon says enough.
+        let slice = match text("slice") {
+            slice if slice.is_empty() => text("category").split(':').next().unwrap_or_default().to_owned(),
+            slice => slice,
+        };
+        cases.push(Case { text: text("text"), gold: gold.collect(), slice });
     }
     Ok(cases)
 }
@@ -256,6 +250,61 @@ fn flagged(scanner: &Scanner, name: &str, cases: &[Case], kinds: Kinds, is_liste
     if by_slice.len() > 1 {
         println!("  {by_slice:?}");
     }
+}
+
+/// How well the score of injection tells attacks from harmless text. On the sets that the weights were taught with, these are
+/// in-sample figures: those that count stand in `docs/guard-quality.json`.
+fn ranked(scanner: &Scanner, attacks: &[Case], benign: &[Case], clean: &[Case]) {
+    let begun = Instant::now();
+    let score = |cases: &[Case]| -> Vec<f32> {
+        cases.iter().map(|case| scanner.injection_score(&case.text)).collect()
+    };
+    let (hits, others, clean_scores) = (score(attacks), score(benign), score(clean));
+    let seconds = begun.elapsed().as_secs_f64();
+    let bytes: usize =
+        [attacks, benign, clean].iter().flat_map(|cases| cases.iter()).map(|case| case.text.len()).sum();
+    let mut sorted = others.clone();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    let below = |score: &f32| sorted.len() - sorted.partition_point(|other| other >= score);
+    let auc = hits.iter().map(below).sum::<usize>() as f64 / (hits.len() * sorted.len()).max(1) as f64;
+    let over = |scores: &[f32], cut: f32| {
+        scores.iter().filter(|score| **score > cut).count() as f64 / scores.len().max(1) as f64
+    };
+    println!(
+        "injection score (in-sample where the weights were taught with these rows): AUC {auc:.4}, {:.1} MB/s",
+        bytes as f64 / seconds / 1e6
+    );
+    for share in [0.01, 0.05] {
+        let cut = sorted.get((sorted.len() as f64 * share) as usize).copied().unwrap_or(1.0);
+        println!(
+            "  at {share} false positives (score over {cut:.3}): recall {:.4}, clean {:.4}",
+            over(&hits, cut),
+            over(&clean_scores, cut)
+        );
+        for (kind, cases, scores) in [("attack", attacks, &hits), ("benign", benign, &others)] {
+            let mut slices: BTreeMap<&str, Vec<f32>> = BTreeMap::new();
+            for (case, score) in cases.iter().zip(scores) {
+                slices.entry(&case.slice).or_default().push(*score);
+            }
+            let slices: Vec<_> =
+                slices.iter().map(|(slice, scores)| format!("{slice} {:.3}", over(scores, cut))).collect();
+            println!("    {kind}: {}", slices.join(", "));
+        }
+    }
+    let shipped = scanner.injection_threshold(gauntlet_guard::Trust::User);
+    let traps: Vec<f32> = benign
+        .iter()
+        .zip(&others)
+        .filter(|(case, _)| case.slice == "notinject")
+        .map(|(_, score)| *score)
+        .collect();
+    println!(
+        "  at the shipped threshold {shipped:.3}: recall {:.4}, benign {:.4}, notinject {:.4}, clean {:.4}",
+        over(&hits, shipped),
+        over(&others, shipped),
+        over(&traps, shipped),
+        over(&clean_scores, shipped)
+    );
 }
 
 fn head(text: &str) -> String {

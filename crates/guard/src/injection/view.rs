@@ -17,6 +17,7 @@ impl View {
         }
         let mut view =
             View { bytes: Vec::with_capacity(text.len()), starts: Vec::with_capacity(text.len() + 1) };
+        let words = Words::of(text);
         for (start, c) in text.char_indices() {
             if c.is_ascii() {
                 view.push(start, c);
@@ -25,7 +26,10 @@ impl View {
                 view.push(start, char::from_u32(u32::from(c) - 0xE0000).unwrap_or(' '));
             } else if !is_invisible(c) {
                 for folded in std::iter::once(c).nfkc() {
-                    view.push(start, latin(folded));
+                    view.push(
+                        start,
+                        if is_foreign(folded) && !words.is_mixed(start) { folded } else { latin(folded) },
+                    );
                 }
             }
         }
@@ -49,6 +53,60 @@ impl View {
         let after = (end..self.starts.len()).map(at).find(|start| *start > last);
         (at(start), after.unwrap_or_else(|| at(usize::MAX)))
     }
+}
+
+/// Where words lie in which letters of two alphabets stand side by side: a Cyrillic word in Cyrillic is no disguise.
+struct Words {
+    /// Ends of words, and whether Latin letters stand in each.
+    mixed: Vec<(usize, bool)>,
+}
+
+impl Words {
+    fn of(text: &str) -> Words {
+        let mut mixed = Vec::new();
+        let (mut is_latin, mut is_word) = (false, false);
+        let (mut latin_words, mut foreign_words) = (0u32, 0u32);
+        let mut all_alike = true;
+        let mut close = |end: usize, is_latin: &mut bool, all_alike: &mut bool| {
+            if *is_latin {
+                latin_words += 1;
+            } else if !*all_alike {
+                foreign_words += 1;
+            }
+            mixed.push((end, *is_latin || *all_alike));
+            (*is_latin, *all_alike) = (false, true);
+        };
+        for (start, c) in text.char_indices() {
+            if c.is_alphanumeric() || is_invisible(c) {
+                is_word = true;
+                is_latin |= c.is_ascii_alphabetic();
+                all_alike &= !is_foreign(c) || latin(c) != c;
+            } else if is_word {
+                close(start, &mut is_latin, &mut all_alike);
+                is_word = false;
+            }
+        }
+        close(text.len(), &mut is_latin, &mut all_alike);
+        // A word of look-alikes alone is a disguise only among Latin words.
+        if foreign_words >= latin_words {
+            let mut at = 0;
+            for (end, is_mixed) in &mut mixed {
+                *is_mixed &= text[at..*end].bytes().any(|byte| byte.is_ascii_alphabetic());
+                at = *end;
+            }
+        }
+        Words { mixed }
+    }
+
+    fn is_mixed(&self, at: usize) -> bool {
+        let i = self.mixed.partition_point(|(end, _)| *end <= at);
+        self.mixed.get(i).is_some_and(|(_, is_mixed)| *is_mixed)
+    }
+}
+
+/// Letters of alphabets that whole texts are written in.
+fn is_foreign(c: char) -> bool {
+    matches!(c, '\u{370}'..='\u{58F}')
 }
 
 fn is_tag(c: char) -> bool {
