@@ -2,7 +2,7 @@
 //! list can be narrowed by is a link to that list.
 
 use gauntlet_ports::TraceFilter;
-use gauntlet_types::{Action, CallRecord, Decision, Direction, TokenCount};
+use gauntlet_types::{Action, CallRecord, Decision, Direction, RunOutcome, TokenCount};
 use maud::{Markup, html};
 
 use crate::{
@@ -32,32 +32,74 @@ fn guard(record: &CallRecord) -> Markup {
             h2 { "Guard " (decision(record.decision.as_str())) }
             @if record.guard.is_empty() {
                 p.muted {
-                    @if record.decision == Decision::Allow { "Nothing was found." } @else { "No reason was recorded." }
+                    @if record.decision != Decision::Allow { "No reason was recorded." }
+                    @else if record.guard_runs.iter().any(|run| has_looked(run.outcome)) { "Nothing was found." }
+                    @else { "No guard has looked at this call." }
                 }
             }
             ul.notes { @for note in record.guard.iter().take(NOTES_MAX) { li {
                 p {
-                    span class=(match note.action {
-                        Action::Block => "pill bad",
-                        Action::Redact | Action::Flag => "pill warn",
-                        Action::Allow => "pill",
-                    }) { (match note.action {
-                        Action::Block => "block",
-                        Action::Redact => "redact",
-                        Action::Flag => "flag",
-                        Action::Allow => "allow",
-                    }) }
+                    @if note.shadow { span.pill { "on trial: " (note.action.as_str()) } }
+                    @else { span class=(class_of(note.action)) { (note.action.as_str()) } }
                     " " b { (Line(&note.kind)) } " " (Line(&note.label))
                     @if note.count > 1 { " × " (note.count) }
                     span.muted {
-                        " on " (match note.direction { Direction::Input => "input", Direction::Output => "output" })
+                        " on " (direction(note.direction))
                         ", score " (format!("{:.2}", note.score))
                     }
                 }
                 @if !note.reason.is_empty() { p.small { (Line(&note.reason)) } }
+                @if let Some(rule) = &note.rule { p.small.muted { "by " (Line(rule)) } }
             } } }
             @if record.guard.len() > NOTES_MAX { p.muted { "and " (record.guard.len() - NOTES_MAX) " more." } }
+            (runs(record))
         }
+    }
+}
+
+/// Which guards ran, on what; what did not run says why.
+fn runs(record: &CallRecord) -> Markup {
+    html! {
+        @if !record.guard_runs.is_empty() {
+            details {
+                summary { "What was looked for" }
+                table {
+                    thead { tr { th { "Guard" } th { "Outcome" } th { "On" } th.num { "µs" } } }
+                    tbody { @for run in record.guard_runs.iter().take(NOTES_MAX) { tr {
+                        td { (direction(run.direction)) " " (Line(&run.kind)) }
+                        td {
+                            (run.outcome.as_str().replace('_', " "))
+                            @if run.excepted > 0 { ", " (run.excepted) " let pass" }
+                            @if let Some(reason) = &run.reason { span.muted { ": " (Line(reason)) } }
+                        }
+                        td { @if let Some(on) = &run.on { (Line(on)) } }
+                        td.num { (run.took_us) }
+                    } } }
+                }
+                @if !record.guard_policy.is_empty() {
+                    p.small.muted { "Rules of: " (Line(&record.guard_policy.join("; "))) }
+                }
+            }
+        }
+    }
+}
+
+fn has_looked(outcome: RunOutcome) -> bool {
+    matches!(outcome, RunOutcome::Passed | RunOutcome::Found)
+}
+
+fn direction(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Input => "input",
+        Direction::Output => "output",
+    }
+}
+
+fn class_of(action: Action) -> &'static str {
+    match action {
+        Action::Allow | Action::Log => "pill",
+        Action::Review | Action::Block => "pill bad",
+        _ => "pill warn",
     }
 }
 

@@ -45,6 +45,8 @@ pub fn read(dir: Option<&Path>) -> Result<ConfigDir> {
         budgets: file(dir, "budgets.yml")?,
         prices: file(dir, "prices.yml")?,
         schemas: schemas(dir)?,
+        guardrails: guardrails(dir)?,
+        exceptions: file(dir, "exceptions.yml")?,
     };
     Ok(ConfigDir { dir: Some(dir.to_owned()), sources, prompts: prompts(dir)? })
 }
@@ -79,6 +81,18 @@ fn schemas(dir: &Path) -> Result<Vec<(String, String)>> {
             if let Some(text) = text(&path)? {
                 found.push((shown, text));
             }
+        }
+    }
+    Ok(found)
+}
+
+/// The policies of the folder `guardrails/`.
+fn guardrails(dir: &Path) -> Result<Vec<Source>> {
+    let mut found = Vec::new();
+    for path in files(&dir.join("guardrails"), &["yaml", "yml"])? {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        if let Some(text) = text(&path)? {
+            found.push(Source { file: format!("guardrails/{name}"), text });
         }
     }
     Ok(found)

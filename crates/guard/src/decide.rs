@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use gauntlet_types::{Action, Decision, Direction, Finding, GuardNote};
+use gauntlet_types::{Action, Decision, Direction, Finding, GuardNote, Name, Scope};
 
-use crate::candidate::{INJECTION, PII, SECRETS};
+use crate::{
+    candidate::{INJECTION, SECRETS},
+    rulebook::{Rulebook, value_of},
+};
 
 /// Names a segment in a reason: `messages[2]`, `tools[0].arguments`, `output`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,34 +38,30 @@ impl fmt::Display for Where {
     }
 }
 
-/// What a route asks to be done in one direction.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Rules {
-    pub pii: Action,
-    pub secrets: Action,
-    /// There is nothing to replace in an attempt at injection, so `Redact` is taken as `Flag`.
-    pub injection: Action,
-    /// Texts of more bytes, added up, are blocked.
-    pub max_bytes: Option<usize>,
+/// What was found in one text.
+#[derive(Clone, Debug)]
+pub struct Found<'a> {
+    pub place: Where,
+    pub scope: Scope,
+    pub text: &'a str,
+    pub findings: Vec<Finding>,
 }
 
-impl Rules {
-    fn action(&self, kind: &str) -> Action {
-        match kind {
-            PII => self.pii,
-            SECRETS => self.secrets,
-            INJECTION if self.injection == Action::Redact => Action::Flag,
-            INJECTION => self.injection,
-            // A kind that no rule names is noted: nothing found is passed over in silence.
-            _ => Action::Flag,
-        }
-    }
+/// What is to be done about all texts together.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    pub decision: Decision,
+    pub notes: Vec<GuardNote>,
+    /// What to do about each finding of each text; none where a person lets it pass.
+    pub actions: Vec<Vec<Option<Action>>>,
+    /// Findings that a person lets pass, by kind.
+    pub excepted: BTreeMap<&'static str, u32>,
+    /// Which model a rule wants asked instead; the inner none is the next target.
+    pub reroute: Option<Option<Name>>,
 }
 
 /// Segments named in one reason; the count says how many findings there are in all.
 const PLACES_MAX: usize = 3;
-/// Hexadecimal digits of a value's hash: enough to join equal values, too few to be one of record.
-const HASH_DIGITS: usize = 16;
 
 #[derive(Default)]
 struct Group {
@@ -72,40 +71,60 @@ struct Group {
     value_hash: Option<String>,
 }
 
-/// Decides what is to be done about all segments together: the most severe action that any finding asks for.
-///
-/// Notes are grouped by kind and label. Findings whose action is `Allow` leave no note. The hash of the first value of
-/// a group is keyed by `hash_key`, so that equal values can be joined by those who have the key, and by no one else.
-pub fn decide(
-    direction: Direction,
-    rules: &Rules,
-    found: &[(Where, &str, Vec<Finding>)],
-    hash_key: &[u8; 32],
-) -> (Decision, Vec<GuardNote>) {
-    let mut groups: BTreeMap<(&'static str, &'static str), Group> = BTreeMap::new();
-    for (place, text, findings) in found {
-        for finding in findings.iter().filter(|finding| rules.action(finding.kind) != Action::Allow) {
-            let group = groups.entry((finding.kind, finding.label)).or_default();
-            group.count += 1;
-            group.score = group.score.max(finding.score);
-            if !group.places.contains(place) {
-                group.places.push(*place);
-            }
-            if group.value_hash.is_none() && finding.kind != INJECTION {
-                group.value_hash = text.get(finding.span.clone()).map(|value| hash(value, hash_key));
-            }
+impl Group {
+    fn add(&mut self, found: &Found<'_>, finding: &Finding, rules: &Rulebook) {
+        self.count += 1;
+        self.score = self.score.max(finding.score);
+        if !self.places.contains(&found.place) {
+            self.places.push(found.place);
+        }
+        if self.value_hash.is_none() {
+            self.value_hash = Some(rules.hash(value_of(finding, found.text)));
         }
     }
-    let mut decision = Decision::Allow;
-    let mut notes = Vec::with_capacity(groups.len());
-    if let Some(note) = too_long(direction, rules, found) {
-        decision = Decision::Block;
-        notes.push(note);
+}
+
+/// Decides what is to be done about all texts together: the most severe action that any finding asks for.
+///
+/// Notes are grouped by kind, label, action and whose rule it is. Findings whose action is `Allow` leave no note. A note has
+/// the hash of the first value of its group, keyed, so that equal values can be joined by those who have the key, and by
+/// no one else.
+pub fn decide(direction: Direction, rules: &Rulebook, found: &[Found<'_>]) -> Decided {
+    type Key<'a> = (&'static str, &'static str, Action, bool, &'a str);
+    let mut groups: BTreeMap<Key<'_>, Group> = BTreeMap::new();
+    let mut excepted: BTreeMap<&'static str, u32> = BTreeMap::new();
+    let mut reroute = None;
+    let mut actions = Vec::with_capacity(found.len());
+    for text in found {
+        let mut of_text = Vec::with_capacity(text.findings.len());
+        for finding in &text.findings {
+            let ruling = rules.rule(finding, text.text, text.scope);
+            of_text.push((!ruling.is_excepted).then_some(ruling.action));
+            if ruling.is_excepted {
+                *excepted.entry(finding.kind).or_default() += 1;
+            }
+            if let Some(voice) = ruling.voice
+                && ruling.action != Action::Allow
+            {
+                let key = (finding.kind, finding.label, ruling.action, false, voice.level.as_str());
+                groups.entry(key).or_default().add(text, finding, rules);
+                if ruling.action == Action::Reroute {
+                    reroute = Some(voice.rule.to.clone());
+                }
+            }
+            if let Some((action, voice)) = ruling.trial {
+                let key = (finding.kind, finding.label, action, true, voice.level.as_str());
+                groups.entry(key).or_default().add(text, finding, rules);
+            }
+        }
+        actions.push(of_text);
     }
-    for ((kind, label), group) in groups {
-        let action = rules.action(kind);
-        decision = decision.max(action.into());
-        notes.push(GuardNote {
+    let mut decision = Decision::Allow;
+    let notes = groups.into_iter().map(|((kind, label, action, shadow, level), group)| {
+        if !shadow {
+            decision = decision.max(action.into());
+        }
+        GuardNote {
             direction,
             kind: kind.into(),
             label: label.into(),
@@ -114,24 +133,12 @@ pub fn decide(
             score: group.score,
             reason: reason(kind, label, &group),
             value_hash: group.value_hash,
-        });
-    }
-    (decision, notes)
-}
-
-fn too_long(direction: Direction, rules: &Rules, found: &[(Where, &str, Vec<Finding>)]) -> Option<GuardNote> {
-    let max = rules.max_bytes?;
-    let total: usize = found.iter().map(|(_, text, _)| text.len()).sum();
-    (total > max).then(|| GuardNote {
-        direction,
-        kind: "size".into(),
-        label: "max_bytes".into(),
-        action: Action::Block,
-        count: 1,
-        score: 1.0,
-        reason: format!("{total} bytes of text, {max} allowed"),
-        value_hash: None,
-    })
+            rule: Some(level.into()),
+            shadow,
+        }
+    });
+    let notes = notes.collect();
+    Decided { decision, notes, actions, excepted, reroute }
 }
 
 /// `messages[2]: US_SSN, shape and ranges valid`
@@ -163,47 +170,105 @@ fn reason(kind: &str, label: &str, group: &Group) -> String {
     format!("{reason}: {label}, {why}")
 }
 
-fn hash(value: &str, key: &[u8; 32]) -> String {
-    let mut hex = blake3::keyed_hash(key, value.as_bytes()).to_hex().to_string();
-    hex.truncate(HASH_DIGITS);
-    hex
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use gauntlet_types::{ExceptedValue, Exception, Rule, Scopes, Timestamp, Voice};
+
     use super::*;
+    use crate::candidate::PII;
 
-    const KEY: [u8; 32] = [7; 32];
-
-    fn found(text: &str, kind: &'static str, label: &'static str) -> Finding {
+    fn finding(text: &str, kind: &'static str, label: &'static str) -> Finding {
         Finding { kind, label, span: 0..text.len(), score: 0.9 }
     }
 
-    #[test]
-    fn the_most_severe_action_decides() {
-        let check = |rules: Rules, kind: &'static str, expected: (Decision, usize)| {
-            let findings = vec![(Where::Message(0), "x", vec![found("x", kind, "X")])];
-            let (decision, notes) = decide(Direction::Input, &rules, &findings, &KEY);
-            assert_eq!((decision, notes.len()), expected, "{rules:?} {kind}");
+    fn found(text: &'static str, kind: &'static str, label: &'static str) -> Vec<Found<'static>> {
+        let findings = vec![finding(text, kind, label)];
+        vec![Found { place: Where::Message(0), scope: Scope::User, text, findings }]
+    }
+
+    fn book(voices: &[(&str, Rule)]) -> Rulebook {
+        let voice = |(level, rule): &(&str, Rule)| -> Arc<[Voice]> {
+            Arc::new([Voice { level: (*level).into(), rule: rule.clone() }])
         };
-        let rules =
-            Rules { pii: Action::Redact, secrets: Action::Block, injection: Action::Redact, max_bytes: None };
-        check(rules, PII, (Decision::Redact, 1));
-        check(rules, SECRETS, (Decision::Block, 1));
-        check(rules, INJECTION, (Decision::Flag, 1));
-        check(rules, "other", (Decision::Flag, 1));
-        check(Rules { pii: Action::Allow, ..rules }, PII, (Decision::Allow, 0));
-        check(Rules { pii: Action::Allow, max_bytes: Some(0), ..rules }, PII, (Decision::Block, 1));
+        Rulebook::new(voices.iter().map(voice).collect(), Arc::new([]), [7; 32], 0.5)
+    }
+
+    #[test]
+    fn the_most_severe_action_of_all_levels_decides() {
+        let check = |rules: &[(&str, Rule)], expected: Decision, by: Option<&str>| {
+            let decided = decide(Direction::Input, &book(rules), &found("x", PII, "X"));
+            assert_eq!(decided.decision, expected, "{rules:?}");
+            assert_eq!(decided.notes.first().and_then(|note| note.rule.as_deref()), by, "{rules:?}");
+        };
+        let rule = |action| Rule::of(PII, action);
+        let redact = || rule(Action::Redact);
+        check(&[("floor", redact()), ("route", rule(Action::Allow))], Decision::Redact, Some("floor"));
+        check(
+            &[("floor", rule(Action::Flag)), ("route", rule(Action::Block))],
+            Decision::Block,
+            Some("route"),
+        );
+        check(&[("route", rule(Action::Allow))], Decision::Allow, None);
+        check(&[("route", Rule::of("secrets", Action::Block))], Decision::Allow, None);
+        let exempt = Rule { types: vec![("X".into(), Action::Flag)], ..redact() };
+        check(&[("route", exempt)], Decision::Flag, Some("route"));
+        let elsewhere = Rule { scopes: Scopes::NONE.with(Scope::ToolResult), ..redact() };
+        check(&[("route", elsewhere)], Decision::Allow, None);
+        check(&[("route", Rule { threshold: Some(0.95), ..redact() })], Decision::Allow, None);
+        check(&[("route", Rule { sample: 0.5, ..redact() })], Decision::Allow, None);
+        check(&[("route", Rule { sample: 0.6, ..redact() })], Decision::Redact, Some("route"));
+    }
+
+    #[test]
+    fn a_rule_on_trial_is_noted_and_changes_nothing() {
+        let trial = Rule { shadow: true, ..Rule::of(PII, Action::Block) };
+        let rules = book(&[("route", Rule::of(PII, Action::Flag)), ("floor", trial)]);
+        let decided = decide(Direction::Input, &rules, &found("x", PII, "X"));
+        assert_eq!((decided.decision, &decided.actions[0][..]), (Decision::Flag, &[Some(Action::Flag)][..]));
+        let notes: Vec<_> = decided.notes.iter().map(|note| (note.action, note.shadow)).collect();
+        assert_eq!(notes, [(Action::Flag, false), (Action::Block, true)]);
+    }
+
+    #[test]
+    fn an_excepted_value_passes_and_is_counted() {
+        let exception = |value| Exception {
+            kind: PII.into(),
+            label: None,
+            value,
+            tenant: None,
+            route: None,
+            scope: None,
+            until: Timestamp(0),
+            why: None,
+        };
+        let check = |value, expected: u32| {
+            let voices: Arc<[Voice]> =
+                Arc::new([Voice { level: "floor".into(), rule: Rule::of(PII, Action::Block) }]);
+            let rules = Rulebook::new(vec![voices], Arc::new([exception(value)]), [7; 32], 0.0);
+            let decided = decide(Direction::Input, &rules, &found("0100", PII, "X"));
+            assert_eq!(decided.excepted.get(PII).copied().unwrap_or(0), expected);
+            assert_eq!(decided.decision == Decision::Allow, expected == 1);
+        };
+        check(ExceptedValue::Any, 1);
+        check(ExceptedValue::Text("0100".into()), 1);
+        check(ExceptedValue::Text("0101".into()), 0);
+        check(ExceptedValue::Hash(book(&[]).hash("0100").into()), 1);
+        check(ExceptedValue::Hash(book(&[]).hash("0101").into()), 0);
     }
 
     #[test]
     fn findings_are_grouped_and_their_values_hashed() {
-        let one = |place| (place, "123-45-6789", vec![found("123-45-6789", PII, "US_SSN")]);
-        let findings =
-            [Where::Message(0), Where::Message(2), Where::Message(2), Where::Part(4, 1), Where::System]
-                .map(one);
-        let rules = Rules { pii: Action::Flag, ..Rules::default() };
-        let (_, notes) = decide(Direction::Output, &rules, &findings, &KEY);
+        let places =
+            [Where::Message(0), Where::Message(2), Where::Message(2), Where::Part(4, 1), Where::System];
+        let texts = places.map(|place| {
+            let mut found = found("123-45-6789", PII, "US_SSN").remove(0);
+            found.place = place;
+            found
+        });
+        let rules = book(&[("route", Rule::of(PII, Action::Flag))]);
+        let notes = decide(Direction::Output, &rules, &texts).notes;
         assert_eq!(notes.len(), 1);
         assert_eq!(notes[0].count, 5);
         assert_eq!(
@@ -212,7 +277,7 @@ mod tests {
         );
         let hash = notes[0].value_hash.as_deref().unwrap();
         assert_eq!(hash.len(), 16);
-        let (_, other) = decide(Direction::Output, &rules, &findings, &[8; 32]);
-        assert_ne!(other[0].value_hash.as_deref(), Some(hash));
+        let other = Rulebook::new(Vec::new(), Arc::new([]), [8; 32], 0.0);
+        assert_ne!(other.hash("123-45-6789"), hash);
     }
 }

@@ -15,21 +15,25 @@ mod decode;
 pub mod injection;
 mod pii;
 mod redact;
+mod rulebook;
 mod scanner;
 mod schema;
 mod secret;
 mod stream;
 mod trigger;
+mod vault;
 mod view;
 mod window;
 
 #[cfg(test)]
 mod tests;
 
-pub use decide::{Rules, Where, decide};
+pub use decide::{Decided, Found, Where, decide};
 pub use injection::Trust;
-pub use redact::{code_points, placeholder, redact};
+pub use redact::{code_points, mask, placeholder, redact, replacement};
+pub use rulebook::{Rulebook, Ruling, tenant_key};
 pub use scanner::{Kinds, Scanner};
 pub use schema::{OutputSchema, SchemaError};
 pub use secret::SECRET_MAX;
-pub use stream::{HOLD_MAX, StreamRedactor};
+pub use stream::{HOLD_MAX, Replace, StreamRedactor};
+pub use vault::{Restorer, Vault};

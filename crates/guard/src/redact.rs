@@ -2,13 +2,48 @@
 
 use std::ops::Range;
 
-use gauntlet_types::Finding;
+use gauntlet_types::{Action, Finding};
 
-use crate::candidate::{PII, SECRETS};
+use crate::{
+    candidate::{PII, SECRETS},
+    rulebook::Rulebook,
+    vault::Vault,
+};
 
 /// What stands in the place of a value: `[REDACTED:EMAIL_ADDRESS]`.
 pub fn placeholder(finding: &Finding) -> String {
     format!("[REDACTED:{}]", finding.label)
+}
+
+/// Characters of a masked value that stay: enough for its owner to know it again.
+const SHOWN: usize = 4;
+
+/// What stands in the place of a value in traffic. `Tokenize` without a vault is a placeholder.
+pub fn replacement(
+    finding: &Finding,
+    value: &str,
+    action: Action,
+    rules: &Rulebook,
+    vault: Option<&mut Vault>,
+) -> String {
+    match (action, vault) {
+        (Action::Tokenize, Some(vault)) => vault.token(finding.label, value),
+        (Action::Mask, _) => mask(value),
+        (Action::Hash, _) => format!("[{}:{}]", finding.label, rules.hash(value)),
+        _ => placeholder(finding),
+    }
+}
+
+/// `************1111`: letters and digits become stars but for the last four, and for the last quarter of what is short.
+pub fn mask(value: &str) -> String {
+    let count = value.chars().filter(|c| c.is_alphanumeric()).count();
+    let stars = count - SHOWN.min(count / 4);
+    let mut seen = 0;
+    let masked = value.chars().map(|c| {
+        seen += usize::from(c.is_alphanumeric());
+        if c.is_alphanumeric() && seen <= stars { '*' } else { c }
+    });
+    masked.collect()
 }
 
 /// `text` with each PII and secrets span replaced by its placeholder.
@@ -53,5 +88,15 @@ mod tests {
         assert_eq!(redact(text, std::slice::from_ref(&finding)), "né [REDACTED:EMAIL_ADDRESS]!");
         assert_eq!(code_points(text, finding.span), 3..9);
         assert_eq!(code_points("é", 0..99), 0..1);
+    }
+
+    #[test]
+    fn a_mask_shows_the_end_of_what_is_long() {
+        let check = |value: &str, expected: &str| assert_eq!(mask(value), expected);
+        check("4111 1111 1111 1111", "**** **** **** 1111");
+        check("ann@example.org", "***@*******.org");
+        check("123-45-6789", "***-**-**89");
+        check("abc", "***");
+        check("", "");
     }
 }

@@ -193,6 +193,15 @@ impl Scanner {
         }
     }
 
+    /// Looks for injection alone, from a threshold of the caller's.
+    pub fn scan_injection_at(&self, text: &str, trust: Trust, threshold: f32, out: &mut Vec<Finding>) {
+        let first = out.len();
+        self.injection.scan_at(text, trust, threshold, out);
+        if out.len() > first {
+            out.sort_by_key(|finding| finding.span.start);
+        }
+    }
+
     pub(crate) fn scan_injection(&self, text: &str, out: &mut Vec<Finding>) {
         self.injection.scan(text, Trust::User, out);
     }

@@ -21,6 +21,9 @@ use crate::{
 /// An encoded run (base64, hex, percent signs, …) is held back until it ends, at most `decode::ENCODED_MAX`.
 pub const HOLD_MAX: usize = 256;
 
+/// What takes the place of a finding's value; none leaves it.
+pub type Replace = Box<dyn FnMut(&Finding, &str) -> Option<String> + Send>;
+
 /// Takes text in pieces and gives redacted text out in pieces.
 ///
 /// Joined together, what `push` and `finish` return equals `redact(whole, scan(whole))`, however the text was cut.
@@ -37,6 +40,8 @@ pub struct StreamRedactor {
     patience: usize,
     findings: Vec<Finding>,
     candidates: Vec<Candidate>,
+    /// What takes the place of a finding's value; none leaves it. A placeholder unless told otherwise.
+    replace: Option<Replace>,
     /// The whole text; kept only to look for injection at the end.
     whole: String,
 }
@@ -53,7 +58,14 @@ impl StreamRedactor {
             findings: Vec::new(),
             candidates: Vec::new(),
             whole: String::new(),
+            replace: None,
         }
+    }
+
+    /// Replaces each finding by what `replace` says of it and its value, and leaves it where that says nothing.
+    #[must_use]
+    pub fn with(self, replace: Replace) -> StreamRedactor {
+        StreamRedactor { replace: Some(replace), ..self }
     }
 
     /// Takes a piece and returns the text that may be shown now.
@@ -125,8 +137,14 @@ impl StreamRedactor {
             let span = view.original(candidate.start..candidate.end, &self.buffer);
             shown.push_str(&self.buffer[done..span.start]);
             done = span.end;
-            let finding = candidate.finding(self.base + span.start..self.base + span.end);
-            shown.push_str(&placeholder(&finding));
+            let value = &self.buffer[span.clone()];
+            // Within the value, since whoever decides about it sees no more than that.
+            let finding = candidate.finding(0..value.len());
+            match &mut self.replace {
+                None => shown.push_str(&placeholder(&finding)),
+                Some(replace) => shown.push_str(replace(&finding, value).as_deref().unwrap_or(value)),
+            }
+            let finding = Finding { span: self.base + span.start..self.base + span.end, ..finding };
             self.findings.push(finding);
         }
         let settled = settled.max(done);

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use gauntlet_guard::{Rulebook, Vault};
 use gauntlet_policy::{
     budget::{Draw, Hold},
     config::{Policy, Route},
+    guard::Chain,
     keys::KeyGrant,
     limit::Permit,
     price::Price,
@@ -104,6 +106,19 @@ pub(crate) struct Call {
     /// The request was searched for what the record may not hold.
     pub(crate) is_scanned: bool,
     pub(crate) input: Scanned,
+    /// The levels of policy that hold for it, and their rules for each direction.
+    pub(crate) chain: Chain,
+    pub(crate) rules: [Rulebook; 2],
+    /// The guards had no time to look at all of it, so that the record gets none of its text.
+    pub(crate) is_unseen: bool,
+    /// What tokens stand for.
+    pub(crate) vault: Vault,
+    /// What guards put in the place of what they found, for the model; the record gets placeholders instead.
+    pub(crate) masks: Vec<Edit>,
+    /// A guard wants another model asked; the inner none is the next target.
+    pub(crate) reroute: Option<Option<Name>>,
+    /// Answers that were asked for again.
+    pub(crate) reasked: u32,
     /// What is changed of the body for every target.
     pub(crate) edits: Vec<Edit>,
     /// How many of them, from the first, change text that the model reads.
@@ -177,6 +192,8 @@ impl Call {
             finish: None,
             decision: Decision::Allow,
             guard: Vec::new(),
+            guard_runs: Vec::new(),
+            guard_policy: Vec::new(),
             cache: CacheUse::Off,
             attempts: Vec::new(),
             tool_calls: Vec::new(),
@@ -212,6 +229,13 @@ impl Call {
             stage_begun: None,
             is_scanned: false,
             input: Scanned::default(),
+            chain: Chain::default(),
+            rules: Default::default(),
+            is_unseen: false,
+            vault: Vault::new(shared.secret_of(id)),
+            masks: Vec::new(),
+            reroute: None,
+            reasked: 0,
             edits: Vec::new(),
             text_edits: 0,
             record_edits: Vec::new(),

@@ -13,7 +13,7 @@ use gauntlet_policy::{
     limit::Limiter,
 };
 use gauntlet_ports::{Clock, Observer, Spool, Upstream};
-use gauntlet_types::{Fault, Target};
+use gauntlet_types::{CallId, Fault, Target};
 
 use crate::{detach::Tasks, ledger::Ledger, snapshot::Snapshot, spans::SpanDesk, stage::cache::Cache};
 
@@ -83,6 +83,14 @@ impl Shared {
 }
 
 impl Shared {
+    /// A number of a call's own that nobody outside can guess.
+    pub(crate) fn secret_of(&self, call: CallId) -> u64 {
+        let hash = blake3::keyed_hash(&self.hash_key, call.0.as_bytes());
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&hash.as_bytes()[..8]);
+        u64::from_le_bytes(bytes)
+    }
+
     /// Housekeeping, now and then: holds of calls that nobody ended are charged in full, and limits that nobody uses
     /// leave memory.
     pub fn sweep(&self) {

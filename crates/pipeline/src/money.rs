@@ -281,11 +281,10 @@ impl Call {
         true
     }
 
-    /// An answer that may not be used: it was billed, and the next target is asked instead.
+    /// An answer that may not be used: it was billed, and another is asked for.
     pub(crate) fn abandon_answer(&mut self) {
         let usage = self.usage.take().unwrap_or_else(|| settle::count(self));
         self.bill(usage);
-        self.current += 1;
     }
 
     /// Notes what an attempt that failed will be billed all the same.

@@ -32,9 +32,10 @@ pub enum SnapshotError {
 impl Snapshot {
     pub fn new(policy: Policy, prompts: Arc<Registry>) -> Result<Snapshot, SnapshotError> {
         let mut schemas = HashMap::new();
-        let config = policy.config();
-        for route in config.routes.values().chain([&config.default_route]) {
-            let Some(schema) = &route.output.schema else { continue };
+        let guards = &policy.config().guards;
+        let written = guards.policies.iter().map(|policy| &policy.rules);
+        let levels = policy.config().levels().map(|level| &level.rules);
+        for schema in written.chain(levels).filter_map(|rules| rules.schema.as_ref()) {
             if schemas.contains_key(&schema.path) {
                 continue;
             }

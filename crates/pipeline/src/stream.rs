@@ -4,13 +4,17 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use gauntlet_guard::StreamRedactor;
+use gauntlet_guard::Vault;
 use gauntlet_policy::{breaker::BreakerEvent, config::OnDisconnect};
-use gauntlet_types::{Action, Code, Event, Finish, Outcome};
+use gauntlet_types::{Code, Direction, Event, Finish, Outcome};
 use gauntlet_wire::{
     Edit,
     json::escape,
@@ -26,6 +30,7 @@ use crate::{
     answer::{Answer, AnswerBody},
     call::{Call, Whole},
     detach::DetachStream,
+    filter::{self, Filter},
     live::{KEPT_BYTES_MAX, Live, asked_for_usage},
     reader::Stop,
     stage,
@@ -36,7 +41,7 @@ pub(crate) struct LiveStream {
     /// None once the call is settled and recorded.
     call: Option<Call>,
     live: Live,
-    redactors: Option<Redactors>,
+    filters: Option<Filters>,
     /// Guarded frames, ready to go.
     out: VecDeque<Bytes>,
     /// Frames as they went out, for the cache; none when the route asks for no cache.
@@ -45,15 +50,15 @@ pub(crate) struct LiveStream {
     drained_chars: usize,
 }
 
-/// One redactor for each text of each choice, and the last frame as a pattern for frames of our own.
-struct Redactors {
-    by_text: BTreeMap<(u32, Channel), StreamRedactor>,
+/// One filter for each text of each choice, and the last frame as a pattern for frames of our own.
+#[derive(Default)]
+struct Filters {
+    by_text: BTreeMap<(u32, Channel), Filter>,
     /// The tool calls under way, by choice and index, with their ids.
     calls: BTreeMap<(u32, u32), String>,
-    /// Of calls that are over.
-    past: Vec<StreamRedactor>,
     pattern: Bytes,
-    blocks: [Action; 2],
+    /// Something was found that must not go on.
+    stop: Arc<AtomicBool>,
 }
 
 impl LiveStream {
@@ -66,20 +71,15 @@ impl LiveStream {
         // Proxies in between shall pass each token on at once.
         headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
         let (gone, tasks) = (call.gone.clone(), call.shared().tasks.clone());
-        let rules = &call.route.output;
-        let redactors = stage::guard_output::stream_kinds(rules).map(|_| Redactors {
-            by_text: BTreeMap::new(),
-            calls: BTreeMap::new(),
-            past: Vec::new(),
-            pattern: Bytes::new(),
-            blocks: [rules.pii, rules.secrets],
-        });
+        let is_filtered =
+            filter::kinds(&call.rules[Direction::Output as usize]).is_some() || !call.vault.is_empty();
+        let filters = is_filtered.then(Filters::default);
         let kept = call.cache_key.map(|_| Vec::new());
         // Boxed, since the state is handed back and forth with every frame, and a call is kilobytes.
         let stream = Box::new(LiveStream {
             call: Some(call),
             live,
-            redactors,
+            filters,
             out: VecDeque::new(),
             kept,
             kept_bytes: 0,
@@ -136,7 +136,7 @@ impl LiveStream {
         if chunk.is_usage_only && !asked_for_usage(call) {
             return;
         }
-        if self.redactors.is_none() {
+        if self.filters.is_none() {
             return self.emit(frame.raw);
         }
         self.pass_guarded(&frame, &chunk);
@@ -144,41 +144,32 @@ impl LiveStream {
 
     /// Puts the redactor's words in place of the frame's; what it holds back comes with a later frame.
     fn pass_guarded(&mut self, frame: &Frame, chunk: &Chunk) {
-        let (Some(call), Some(redactors)) = (self.call.as_ref(), self.redactors.as_mut()) else { return };
+        let (Some(call), Some(filters)) = (self.call.as_ref(), self.filters.as_mut()) else { return };
         let Some(data) = frame.data_bytes() else { return };
-        let before = redactors.end_calls(chunk);
+        let before = filters.end_calls(chunk, &call.vault);
         let mut edits = Vec::new();
         for delta in &chunk.texts {
             let text = gauntlet_wire::text::decode(&data, delta.raw.clone());
             let key = (delta.choice, delta.channel);
             let is_key =
                 |other: &&gauntlet_wire::openai::answer::TextDelta| (other.choice, other.channel) == key;
-            if matches!(delta.channel, Channel::Arguments(_)) && chunk.texts.iter().filter(is_key).count() > 1
+            let shown = if matches!(delta.channel, Channel::Arguments(_))
+                && chunk.texts.iter().filter(is_key).count() > 1
             {
                 // Calls that share a number within one frame are there whole, and have nothing to do with each other.
-                if let Some(mut whole) = stage::guard_output::redactor(call) {
-                    let shown = whole.push(&text) + &whole.finish();
-                    redactors.past.push(whole);
-                    if shown != text {
-                        edits.push(Edit { range: delta.raw.clone(), with: escape(&shown).into() });
-                    }
-                }
-                continue;
-            }
-            let redactor = match redactors.by_text.get_mut(&key) {
-                Some(redactor) => redactor,
-                None => match stage::guard_output::redactor(call) {
-                    Some(redactor) => redactors.by_text.entry(key).or_insert(redactor),
-                    None => continue,
-                },
+                let mut whole = Filter::new(call, delta.channel, &filters.stop);
+                whole.push(&text, &call.vault) + &whole.finish(&call.vault)
+            } else {
+                let filter = filters.by_text.entry(key);
+                let filter = filter.or_insert_with(|| Filter::new(call, delta.channel, &filters.stop));
+                filter.push(&text, &call.vault)
             };
-            let shown = redactor.push(&text);
             if shown != text {
                 edits.push(Edit { range: delta.raw.clone(), with: escape(&shown).into() });
             }
         }
-        redactors.pattern = data;
-        if redactors.must_stop() {
+        filters.pattern = data;
+        if filters.must_stop() {
             return self.block();
         }
         let ends: Vec<u32> = chunk
@@ -198,20 +189,20 @@ impl LiveStream {
         for choice in ends {
             self.flush(choice);
         }
-        if self.redactors.as_ref().is_some_and(Redactors::must_stop) {
+        if self.filters.as_ref().is_some_and(Filters::must_stop) {
             return self.block();
         }
         self.emit(changed);
     }
 
     fn flush(&mut self, choice: u32) {
-        let Some(redactors) = self.redactors.as_mut() else { return };
+        let (Some(call), Some(filters)) = (self.call.as_ref(), self.filters.as_mut()) else { return };
         let mut frames = Vec::new();
-        for ((of, channel), redactor) in &mut redactors.by_text {
+        for ((of, channel), filter) in &mut filters.by_text {
             if *of == choice {
-                let rest = redactor.finish();
+                let rest = filter.finish(&call.vault);
                 if !rest.is_empty() {
-                    frames.push(answer::channel_frame(&redactors.pattern, choice, *channel, &rest));
+                    frames.push(answer::channel_frame(&filters.pattern, choice, *channel, &rest));
                 }
             }
         }
@@ -226,7 +217,7 @@ impl LiveStream {
         call.record.finish = Some(Finish::ContentFilter);
         let text = call.route.fallback.as_deref().unwrap_or("").to_owned();
         // Taken: what is still held back of the model's words is not to follow ours.
-        let pattern = self.redactors.take().map(|redactors| redactors.pattern).unwrap_or_default();
+        let pattern = self.filters.take().map(|filters| filters.pattern).unwrap_or_default();
         self.kept = None;
         self.out.push_back(answer::text_frame(&pattern, 0, &text, Some(Finish::ContentFilter)));
         self.complete(Some(answer::frame(b"[DONE]")));
@@ -256,9 +247,9 @@ impl LiveStream {
     /// Settles and records, then lets the last frame go.
     fn complete(&mut self, last: Option<Bytes>) {
         let choices: Vec<u32> = self
-            .redactors
+            .filters
             .iter()
-            .flat_map(|redactors| redactors.by_text.keys().map(|(choice, _)| *choice))
+            .flat_map(|filters| filters.by_text.keys().map(|(choice, _)| *choice))
             .collect();
         for choice in choices {
             self.flush(choice);
@@ -299,10 +290,10 @@ fn finish(call: &mut Call) {
     stage::record::run(call);
 }
 
-impl Redactors {
+impl Filters {
     /// Some servers number all parallel calls 0: where a frame opens another call under a known index, what is held of
     /// the one before goes out first.
-    fn end_calls(&mut self, chunk: &Chunk) -> Vec<Bytes> {
+    fn end_calls(&mut self, chunk: &Chunk, vault: &Vault) -> Vec<Bytes> {
         let mut frames = Vec::new();
         for event in &chunk.events {
             let Event::ToolCall { choice, index, id: Some(id), .. } = event else { continue };
@@ -311,25 +302,16 @@ impl Redactors {
                 continue;
             }
             let channel = Channel::Arguments(*index);
-            let Some(mut redactor) = self.by_text.remove(&(*choice, channel)) else { continue };
-            let rest = redactor.finish();
+            let Some(mut filter) = self.by_text.remove(&(*choice, channel)) else { continue };
+            let rest = filter.finish(vault);
             if !rest.is_empty() {
                 frames.push(answer::channel_frame(&self.pattern, *choice, channel, &rest));
             }
-            self.past.push(redactor);
         }
         frames
     }
 
     fn must_stop(&self) -> bool {
-        let [pii, secrets] = self.blocks;
-        if pii != Action::Block && secrets != Action::Block {
-            return false;
-        }
-        self.by_text
-            .values()
-            .chain(&self.past)
-            .flat_map(|redactor| redactor.findings())
-            .any(|finding| crate::text::action_for(finding, pii, secrets) == Action::Block)
+        self.stop.load(Ordering::Relaxed)
     }
 }

@@ -1,65 +1,173 @@
 //! Texts of a request or an answer, scanned once: for what to do about the traffic, and for what the record may hold.
 
 use bytes::Bytes;
-use gauntlet_guard::Where;
-use gauntlet_guard::{Kinds, Scanner, Trust};
-use gauntlet_types::{Action, Finding};
+use gauntlet_guard::{Decided, Found, Kinds, Rulebook, Scanner, Trust, Vault, Where, replacement};
+use gauntlet_types::{Action, Direction, Finding, Name, Scope};
 use gauntlet_wire::{Edit, Kind, Place, Role, Segment};
+
+/// One text of a body, what was found in it, and what is to be done about that.
+pub(crate) struct Looked {
+    pub(crate) segment: Segment,
+    pub(crate) findings: Vec<Finding>,
+    /// For each finding; none where a person lets it pass. Empty until decided.
+    actions: Vec<Option<Action>>,
+}
 
 /// Segments of one body with what was found in each.
 #[derive(Default)]
 pub(crate) struct Scanned {
-    pub(crate) texts: Vec<(Segment, Vec<Finding>)>,
+    pub(crate) texts: Vec<Looked>,
+}
+
+/// The guards ran out of time.
+pub(crate) struct OutOfTime {
+    pub(crate) looked: usize,
+    pub(crate) of: usize,
 }
 
 impl Scanned {
     /// Scans every text. Definitions are written by the application's author: personal data and secrets are looked for
     /// there too (the record holds them), orders to the model are what they are for.
+    ///
+    /// Errors: `is_late` said so between two texts.
     pub(crate) fn scan(
         scanner: &Scanner,
         segments: Vec<Segment>,
         body: &Bytes,
-        with_injection: bool,
-    ) -> Scanned {
-        let texts = segments.into_iter().map(|segment| {
-            let injection = with_injection && segment.kind == Kind::Words;
-            let mut found = Vec::new();
-            let kinds = Kinds { pii: true, secrets: true, injection };
-            scanner.scan_from(segment.as_str(body), trust(segment.role), kinds, &mut found);
-            (segment, found)
-        });
-        Scanned { texts: texts.collect() }
+        injection: Option<&Rulebook>,
+        is_late: impl Fn() -> bool,
+    ) -> Result<Scanned, OutOfTime> {
+        let of = segments.len();
+        let mut texts = Vec::with_capacity(of);
+        for segment in segments {
+            if !texts.is_empty() && is_late() {
+                return Err(OutOfTime { looked: texts.len(), of });
+            }
+            let mut findings = Vec::new();
+            let kinds = Kinds { pii: true, secrets: true, injection: false };
+            let text = segment.as_str(body);
+            let trust = trust(segment.role);
+            match injection.filter(|_| segment.kind == Kind::Words) {
+                None => scanner.scan_from(text, trust, kinds, &mut findings),
+                Some(rules) => match rules.threshold(INJECTION) {
+                    None => scanner.scan_from(text, trust, Kinds::ALL, &mut findings),
+                    Some(threshold) => {
+                        scanner.scan_from(text, trust, kinds, &mut findings);
+                        scanner.scan_injection_at(text, trust, threshold, &mut findings);
+                    }
+                },
+            }
+            texts.push(Looked { segment, findings, actions: Vec::new() });
+        }
+        Ok(Scanned { texts })
     }
 
-    /// What was found, as the deciding wants it.
-    pub(crate) fn found<'a>(&'a self, body: &'a Bytes) -> Vec<(Where, &'a str, Vec<Finding>)> {
-        let found = self.texts.iter().filter(|(_, found)| !found.is_empty());
-        found.map(|(segment, found)| (place(segment), segment.as_str(body), found.clone())).collect()
+    /// Decides about what was found, and keeps for each finding what to do.
+    pub(crate) fn decide(&mut self, body: &Bytes, direction: Direction, rules: &Rulebook) -> Decided {
+        let found: Vec<Found<'_>> = self
+            .texts
+            .iter()
+            .filter(|looked| !looked.findings.is_empty())
+            .map(|looked| Found {
+                place: place(&looked.segment),
+                scope: scope(&looked.segment),
+                text: looked.segment.as_str(body),
+                findings: looked.findings.clone(),
+            })
+            .collect();
+        let mut decided = gauntlet_guard::decide(direction, rules, &found);
+        let actions = std::mem::take(&mut decided.actions);
+        let with_findings = self.texts.iter_mut().filter(|looked| !looked.findings.is_empty());
+        for (looked, actions) in with_findings.zip(actions) {
+            looked.actions = actions;
+        }
+        decided
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.texts.iter().all(|looked| looked.findings.is_empty())
+    }
+
+    /// Nothing private was found.
     pub(crate) fn is_clean(&self) -> bool {
-        self.texts.iter().all(|(_, found)| found.iter().all(|finding| !is_private(finding)))
+        self.texts.iter().all(|looked| !looked.findings.iter().any(is_private))
     }
 
-    /// The edits that put placeholders for what `wants` picks.
-    pub(crate) fn redactions(&self, body: &Bytes, wants: impl Fn(&Finding) -> bool) -> Vec<Edit> {
+    /// The edits that put placeholders for all that a record may not hold.
+    pub(crate) fn for_record(&self, body: &Bytes) -> Vec<Edit> {
+        self.edits(body, |finding, action, _| {
+            let passes = action == Some(&None);
+            (is_private(finding) && !passes).then(|| gauntlet_guard::placeholder(finding))
+        })
+    }
+
+    /// The edits that do what was decided.
+    pub(crate) fn for_traffic(
+        &self,
+        body: &Bytes,
+        rules: &Rulebook,
+        mut vault: Option<&mut Vault>,
+    ) -> Vec<Edit> {
+        self.edits(body, |finding, action, value| {
+            let action = action.copied().flatten().filter(|action| action.replaces())?;
+            Some(replacement(finding, value, action, rules, vault.as_deref_mut()))
+        })
+    }
+
+    fn edits(
+        &self,
+        body: &Bytes,
+        mut words: impl FnMut(&Finding, Option<&Option<Action>>, &str) -> Option<String>,
+    ) -> Vec<Edit> {
         let mut edits = Vec::new();
-        for (segment, found) in &self.texts {
-            let picked: Vec<_> =
-                found.iter().filter(|finding| is_private(finding) && wants(finding)).collect();
+        for looked in &self.texts {
+            let text = looked.segment.as_str(body);
+            let picked: Vec<_> = looked
+                .findings
+                .iter()
+                .enumerate()
+                .filter_map(|(i, finding)| {
+                    let value = text.get(finding.span.clone())?;
+                    Some((finding.span.clone(), words(finding, looked.actions.get(i), value)?))
+                })
+                .collect();
             if picked.is_empty() {
                 continue;
             }
-            let words: Vec<String> =
-                picked.iter().map(|finding| gauntlet_guard::placeholder(finding)).collect();
-            let replacements: Vec<_> = picked
-                .iter()
-                .zip(&words)
-                .map(|(finding, words)| (finding.span.clone(), words.as_str()))
-                .collect();
-            edits.extend(segment.edits(body, &replacements));
+            let replacements: Vec<_> =
+                picked.iter().map(|(span, words)| (span.clone(), words.as_str())).collect();
+            edits.extend(looked.segment.edits(body, &replacements));
         }
         edits
+    }
+
+    /// How many texts of each scope there are: `system 1, user 3`.
+    pub(crate) fn scopes(&self) -> Option<Name> {
+        let mut shown = String::new();
+        for of in Scope::ALL {
+            let count = self.texts.iter().filter(|looked| scope(&looked.segment) == of).count();
+            if count > 0 {
+                shown.push_str(if shown.is_empty() { "" } else { ", " });
+                shown.push_str(&format!("{} {count}", of.as_str()));
+            }
+        }
+        (!shown.is_empty()).then(|| shown.into())
+    }
+}
+
+pub(crate) const INJECTION: &str = "injection";
+
+/// What a text is to the conversation.
+pub(crate) fn scope(segment: &Segment) -> Scope {
+    match (segment.place, segment.kind, segment.role) {
+        (Place::AnswerArguments { .. }, ..) | (_, Kind::Arguments, _) => Scope::ToolArguments,
+        (Place::AnswerContent { .. } | Place::AnswerRefusal { .. } | Place::AnswerReasoning { .. }, ..) => {
+            Scope::Assistant
+        }
+        (_, Kind::Definition, _) | (_, _, Role::System | Role::Developer) => Scope::System,
+        (_, _, Role::Assistant) => Scope::Assistant,
+        (_, _, Role::Tool) => Scope::ToolResult,
+        (_, _, Role::User | Role::Other) => Scope::User,
     }
 }
 
@@ -99,13 +207,4 @@ fn place(segment: &Segment) -> Where {
 /// What must not be kept: personal data and secrets. An attempt at injection is no secret.
 pub(crate) fn is_private(finding: &Finding) -> bool {
     finding.kind != "injection"
-}
-
-/// What a route wants done about a finding.
-pub(crate) fn action_for(finding: &Finding, pii: Action, secrets: Action) -> Action {
-    match finding.kind {
-        "pii" => pii,
-        "secrets" => secrets,
-        _ => Action::Flag,
-    }
 }

@@ -3,6 +3,7 @@
 //! No clock, no network, no files, no async: the binary hands in texts, times and secrets, and gets values back.
 
 pub mod config;
+pub mod guard;
 pub mod plan;
 
 pub mod check;

@@ -139,7 +139,7 @@ fn unlike(original: &StoredCall, made: &StoredCall) -> Vec<String> {
     let is_hidden = |note: &&gauntlet_types::GuardNote| {
         note.direction == Direction::Input && matches!(note.kind.as_str(), "pii" | "secrets")
     };
-    if was.guard.iter().any(|note| is_hidden(&note) && note.action != Action::Redact) {
+    if was.guard.iter().any(|note| is_hidden(&note) && !note.shadow && note.action != Action::Redact) {
         unlike.push("what is private in the input was not kept, so it was not sent again".to_owned());
     }
     if was.target != is.target {

@@ -446,6 +446,8 @@ impl Maker {
             finish: Some(Finish::Stop),
             decision: Decision::Allow,
             guard: Vec::new(),
+            guard_runs: Vec::new(),
+            guard_policy: Vec::new(),
             cache: CacheUse::Miss,
             attempts: vec![Attempt {
                 target: Target { provider: "openai".into(), model: model.into() },

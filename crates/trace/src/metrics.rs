@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use gauntlet_types::{Action, AttemptEnd, CallRecord, Code, Direction, Name};
+use gauntlet_types::{AttemptEnd, CallRecord, Code, Direction, Name};
 
 use crate::{
     prometheus::{self, Gauge},
@@ -101,7 +101,7 @@ impl Metrics {
                 cache[at] += count;
             }
             for ((direction, kind, action), count) in &shard.guard {
-                let labels = (direction_name(*direction), kind.clone(), action_name(*action));
+                let labels = (direction_name(*direction), kind.clone(), action.as_str());
                 *totals.guard.entry(labels).or_default() += count;
             }
             for ((provider, end), count) in &shard.attempts {
@@ -134,15 +134,6 @@ fn direction_name(direction: Direction) -> &'static str {
     match direction {
         Direction::Input => "input",
         Direction::Output => "output",
-    }
-}
-
-fn action_name(action: Action) -> &'static str {
-    match action {
-        Action::Allow => "allow",
-        Action::Flag => "flag",
-        Action::Redact => "redact",
-        Action::Block => "block",
     }
 }
 

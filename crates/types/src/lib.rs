@@ -19,7 +19,10 @@ pub use answer::{Event, Finish, ToolCall, ToolResult};
 pub use call::{Caller, Door, Environment, PromptRef, Target};
 pub use export::{ExportProfile, ExportProtocol};
 pub use fault::{Blame, Code, Fault};
-pub use guard::{Action, Decision, Direction, Finding, GuardNote};
+pub use guard::{
+    Action, Decision, Direction, ExceptedValue, Exception, Finding, GuardNote, GuardRun, OnError, Rule,
+    RunOutcome, Scope, Scopes, Voice,
+};
 pub use id::{CallId, Name, SpanId, TraceId};
 pub use money::{MoneyError, NanoUsd, PicoUsdPerToken, TokenCount};
 pub use record::{

@@ -6,7 +6,7 @@ use crate::{
     answer::{Finish, ToolCall, ToolResult},
     call::{Caller, Door, PromptRef, Target},
     fault::Code,
-    guard::{Decision, GuardNote},
+    guard::{Decision, GuardNote, GuardRun},
     id::{CallId, Name, SpanId, TraceId},
     money::NanoUsd,
     span::Document,
@@ -442,6 +442,12 @@ pub struct CallRecord {
     pub decision: Decision,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub guard: Vec<GuardNote>,
+    /// Each guard that policy asks for, and how far it came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guard_runs: Vec<GuardRun>,
+    /// The levels and policies that held: `floor, strict@1.2.0 (5d1c0a7e)`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guard_policy: Vec<Name>,
     pub cache: CacheUse,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,

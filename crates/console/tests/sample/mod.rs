@@ -244,6 +244,8 @@ pub fn call() -> StoredCall {
         score: 0.98,
         reason: reason.into(),
         value_hash: None,
+        rule: None,
+        shadow: false,
     };
     let record = CallRecord {
         id: id(997),
@@ -315,6 +317,8 @@ pub fn call() -> StoredCall {
                 "matches a known pattern in message 4",
             ),
         ],
+        guard_runs: Vec::new(),
+        guard_policy: Vec::new(),
         cache: CacheUse::Miss,
         attempts: vec![
             attempt(

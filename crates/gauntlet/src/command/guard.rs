@@ -1,10 +1,14 @@
 //! `gauntlet guard scan`: the guards on lines of text, for tests, tuning and scripts.
 
-use std::io::{BufRead, Write};
+use std::{
+    io::{BufRead, Write},
+    sync::Arc,
+};
 
 use anyhow::{Context, Result, bail};
-use gauntlet_guard::{Kinds, Rules, Scanner, Trust};
-use gauntlet_types::{Action, Direction, Finding};
+use gauntlet_guard::{Found, Kinds, Rulebook, Scanner, Trust};
+use gauntlet_policy::guard::{Chain, Level, LevelKind};
+use gauntlet_types::{Action, Direction, Finding, Name, Rule, Scope, Voice};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -41,6 +45,15 @@ impl From {
             From::Tool | From::Document => Trust::Untrusted,
         }
     }
+
+    fn scope(self) -> Scope {
+        match self {
+            From::System => Scope::System,
+            From::User => Scope::User,
+            From::Tool => Scope::ToolResult,
+            From::Document => Scope::Document,
+        }
+    }
 }
 
 pub fn run(place: &Place, command: Guard) -> Result<()> {
@@ -64,47 +77,43 @@ pub fn run(place: &Place, command: Guard) -> Result<()> {
     Ok(())
 }
 
-fn rules(place: &Place, route: Option<&str>, direction: Direction) -> Result<Rules> {
-    let Some(name) = route else {
-        return Ok(Rules {
-            pii: Action::Redact,
-            secrets: Action::Block,
-            injection: Action::Flag,
-            max_bytes: None,
-        });
+/// The rules of a route or of a policy; without a name those that are sensible for looking at texts.
+fn rules(place: &Place, named: Option<&str>, direction: Direction) -> Result<Rulebook> {
+    let book = |voices| Rulebook::new(voices, Arc::new([]), [0; 32], 0.0);
+    let Some(name) = named else {
+        let usual = [("pii", Action::Redact), ("secrets", Action::Block), ("injection", Action::Flag)];
+        let voice = |(kind, action)| Voice { level: "default".into(), rule: Rule::of(kind, action) };
+        return Ok(book(vec![usual.into_iter().map(voice).collect()]));
     };
     let dir = config_dir::read(config_dir::find(place.config.as_deref())?.as_deref())?;
     let loaded = match wiring::load(&dir, true) {
         Ok(loaded) => loaded,
         Err(_) => bail!("the configuration has mistakes; `gauntlet check` shows them"),
     };
-    let Some(route) = loaded.policy.route(name) else {
-        let known: Vec<&str> = loaded.policy.config().routes.keys().map(|name| name.as_str()).collect();
-        bail!("there is no route `{name}` to take the policy of; there are: {}", known.join(", "));
-    };
-    Ok(match direction {
-        Direction::Input => Rules {
-            pii: route.input.pii,
-            secrets: route.input.secrets,
-            injection: route.input.injection,
-            max_bytes: None,
-        },
-        Direction::Output => Rules {
-            pii: route.output.pii,
-            secrets: route.output.secrets,
-            injection: Action::Allow,
-            max_bytes: None,
-        },
-    })
+    let config = loaded.policy.config();
+    let mut chain = Chain::default();
+    if let Some(route) = loaded.policy.route(name) {
+        chain.extend(config.guards.floor.iter().cloned());
+        chain.extend(route.guards.iter().cloned());
+    } else if let Some(policy) = config.guards.policies.find(name) {
+        chain.push(Arc::new(Level::of_policy(LevelKind::Request, Name::default(), policy)));
+    } else {
+        let routes = config.routes.keys().map(Name::as_str);
+        let policies = config.guards.policies.iter().map(|policy| policy.id.name.as_str());
+        let mut known: Vec<&str> = routes.chain(policies).collect();
+        known.sort_unstable();
+        bail!("there is no route and no policy `{name}`; there are: {}", known.join(", "));
+    }
+    Ok(book(chain.voices(direction)))
 }
 
-fn scan(scanner: &Scanner, rules: &Rules, direction: Direction, line: &Line) -> Value {
+fn scan(scanner: &Scanner, rules: &Rulebook, direction: Direction, line: &Line) -> Value {
     let mut found: Vec<Finding> = Vec::new();
     let kinds = Kinds { injection: direction == Direction::Input, ..Kinds::ALL };
     scanner.scan_from(&line.text, line.from.trust(), kinds, &mut found);
-    let parts = [(gauntlet_guard::Where::Other("text"), line.text.as_str(), found.clone())];
-    // The hash of values is of no use here: nothing is joined with it.
-    let (decision, _) = gauntlet_guard::decide(direction, rules, &parts, &[0; 32]);
+    let place = gauntlet_guard::Where::Other("text");
+    let parts = [Found { place, scope: line.from.scope(), text: &line.text, findings: found.clone() }];
+    let decision = gauntlet_guard::decide(direction, rules, &parts).decision;
     let mut findings: Vec<Value> = found
         .iter()
         .map(|finding| {

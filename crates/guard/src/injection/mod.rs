@@ -90,7 +90,14 @@ impl Detectors {
     /// Appends what explains the score, if it reaches the threshold of such text.
     pub(crate) fn scan(&self, text: &str, trust: Trust, out: &mut Vec<Finding>) {
         if trust != Trust::Author {
-            out.extend(self.findings(self.judge(text), text, trust));
+            self.scan_at(text, trust, self.threshold(trust), out);
+        }
+    }
+
+    /// The same from another threshold.
+    pub(crate) fn scan_at(&self, text: &str, trust: Trust, threshold: f32, out: &mut Vec<Finding>) {
+        if trust != Trust::Author {
+            out.extend(findings(self.judge(text), text, threshold));
         }
     }
 
@@ -101,17 +108,17 @@ impl Detectors {
             Trust::Untrusted => self.model.thresholds.1,
         }
     }
+}
 
-    fn findings(&self, verdict: Verdict, text: &str, trust: Trust) -> Vec<Finding> {
-        let Verdict { score, reasons } = verdict;
-        if score < self.threshold(trust) {
-            return Vec::new();
-        }
-        if reasons.is_empty() {
-            return vec![Finding { kind: INJECTION, label: LEARNT, span: 0..text.len(), score }];
-        }
-        reasons
+fn findings(verdict: Verdict, text: &str, threshold: f32) -> Vec<Finding> {
+    let Verdict { score, reasons } = verdict;
+    if score < threshold {
+        return Vec::new();
     }
+    if reasons.is_empty() {
+        return vec![Finding { kind: INJECTION, label: LEARNT, span: 0..text.len(), score }];
+    }
+    reasons
 }
 
 /// Reads texts as the model is taught to.

@@ -4,11 +4,15 @@
 
 use std::sync::Arc;
 
+use gauntlet_guard::Rulebook;
 use gauntlet_policy::{
     config::{KillEntry, Policy},
+    guard::Level,
     keys::KeyGrant,
 };
-use gauntlet_types::{Caller, Code, Door, Environment, Fault, Name, SpanId, Stage, Timestamp, TraceId};
+use gauntlet_types::{
+    Caller, Code, Direction, Door, Environment, Exception, Fault, Name, SpanId, Stage, Timestamp, TraceId,
+};
 use gauntlet_wire::openai::{chat, embeddings};
 use http::{HeaderMap, header};
 
@@ -19,6 +23,8 @@ use crate::{
 
 /// Longest value of a context field. Longer ones are mistakes, and would make every list unreadable.
 const FIELD_MAX: usize = 256;
+/// The policies that a call asks for on top of those that hold for it, with commas between.
+const GUARD_HEADER: &str = "x-gauntlet-guard";
 /// Most tags of a call: each may carry a budget, and a list of them must stay readable.
 const TAGS_MAX: usize = 32;
 /// Whoever names no tenant while no key exists.
@@ -31,6 +37,7 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
         call.record.caller = operator.caller.clone();
         read(call)?;
         route(call, None)?;
+        guards(call)?;
         return stop(call);
     }
     let grant = authenticate(call.policy(), &call.headers, call.record.started)?;
@@ -54,6 +61,7 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     caller?;
     call.record.documents = crate::documents::of(call)?;
     route(call, grant.as_deref())?;
+    guards(call)?;
     call.grant = grant;
     stop(call)
 }
@@ -362,6 +370,42 @@ fn route(call: &mut Call, grant: Option<&KeyGrant>) -> Result<(), Fault> {
         return Err(Fault::caller(Code::Forbidden, message));
     }
     // Which models it may use depends on the targets: `plan` looks at that.
+    Ok(())
+}
+
+/// The rules that hold: the operator's, the tenant's, the route's, the key's, and what the call itself asks for on top.
+fn guards(call: &mut Call) -> Result<(), Fault> {
+    let asked = field(&call.headers, GUARD_HEADER)?;
+    let asked =
+        asked.iter().flat_map(|names| names.split(',')).map(str::trim).filter(|name| !name.is_empty());
+    let caller = &call.record.caller;
+    let chain = call.policy().guards(caller, &call.route, asked).map_err(|unknown| {
+        let message = format!("there is no guardrail policy `{unknown}`");
+        Fault::caller(Code::InvalidRequest, message).param(GUARD_HEADER)
+    })?;
+    let shared = call.shared();
+    let now = call.record.started;
+    let exceptions = &call.policy().config().guards.exceptions;
+    let holds = |exception: &&Exception| {
+        let is = |bound: &Option<Name>, name: &Name| bound.as_ref().is_none_or(|bound| bound == name);
+        exception.until > now
+            && is(&exception.tenant, &caller.tenant)
+            && is(&exception.route, &call.route.name)
+    };
+    let exceptions: Arc<[Exception]> = exceptions.iter().filter(holds).cloned().collect();
+    let key = gauntlet_guard::tenant_key(&shared.hash_key, &caller.tenant);
+    // Of the trace, so that all calls of one conversation are looked at, or none.
+    let draw = (call.record.trace_id.0 as u32 as f64) / (f64::from(u32::MAX) + 1.0);
+    call.rules = [Direction::Input, Direction::Output].map(|direction| {
+        let rules = Rulebook::new(chain.voices(direction), Arc::clone(&exceptions), key, draw);
+        rules.with_scanner(&shared.scanner)
+    });
+    let is_on = |level: &&Arc<Level>| {
+        [Direction::Input, Direction::Output].iter().any(|direction| !level.voices(*direction).is_empty())
+    };
+    call.record.guard_policy =
+        chain.levels().iter().filter(is_on).map(|level| level.label().clone()).collect();
+    call.chain = chain;
     Ok(())
 }
 

@@ -304,6 +304,7 @@ async fn collect(reader: &mut Reader, limit: usize) -> Result<Bytes, Failed> {
 fn request(call: &Call, index: usize, is_streaming: bool) -> UpstreamRequest {
     let planned = &call.plan[index];
     let mut edits = call.edits.clone();
+    edits.extend(call.masks.iter().cloned());
     if *call.record.model_asked != *planned.target.model {
         edits.push(match &call.request {
             Request::Chat(chat) => chat.with_model(&planned.target.model),

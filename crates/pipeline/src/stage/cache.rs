@@ -92,7 +92,8 @@ fn has_private(call: &Call) -> bool {
     }
     let message = call.assembler.message_json();
     let texts = super::guard_output::texts_of(&message);
-    !Scanned::scan(&call.shared().scanner, texts, &message, false).is_clean()
+    let scanned = Scanned::scan(&call.shared().scanner, texts, &message, None, || false);
+    !scanned.is_ok_and(|scanned| scanned.is_clean())
 }
 
 /// Everything the answer depends on: tenant, route, door, plan, and the body as it would be sent.
@@ -104,10 +105,15 @@ fn key(call: &Call) -> [u8; 32] {
     };
     part(call.record.caller.tenant.as_bytes());
     part(call.route.name.as_bytes());
+    // Two keys of a tenant may be under other rules.
+    for level in call.chain.levels() {
+        part(level.label().as_bytes());
+    }
     part(call.door().as_str().as_bytes());
     for planned in &call.plan {
         part(planned.target.to_string().as_bytes());
     }
-    part(&gauntlet_wire::splice(&call.body, call.edits.clone()));
+    let edits = [&call.edits[..], &call.masks].concat();
+    part(&gauntlet_wire::splice(&call.body, edits));
     *hasher.finalize().as_bytes()
 }

@@ -1,18 +1,20 @@
 //! Is the input safe: size, personal data, secrets, attempts at injection. Everything found is also kept out of the record.
 
-use gauntlet_guard::Rules;
-use gauntlet_types::{Action, Code, Decision, Direction, Fault, GuardNote, Stage};
+use gauntlet_types::{Action, Code, Decision, Direction, Fault, GuardNote, Name, Stage};
 
 use crate::{
     call::{Call, Request},
-    text::{Scanned, action_for},
+    text::{INJECTION, OutOfTime, Scanned},
 };
+
+/// The kinds that one scan of the texts finds.
+const SCANNED: [&str; 3] = ["pii", "secrets", INJECTION];
 
 pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     call.enter(Stage::GuardInput);
     size(call)?;
-    let rules = call.route.input.clone();
-    let guards = [rules.pii, rules.secrets, rules.injection].iter().any(|action| *action != Action::Allow);
+    let rules = call.rules[Direction::Input as usize].clone();
+    let guards = SCANNED.iter().any(|kind| rules.has(kind));
     // Neither a record nor the cache may hold what nobody has looked at.
     if !guards && !call.route.record_bodies && call.route.cache.is_none() {
         return Ok(());
@@ -25,29 +27,53 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
         Request::None => Vec::new(),
     };
     let scanner = call.shared().scanner.clone();
+    let since = call.elapsed_us();
+    let limit = call.policy().config().guards.scan_time;
+    let is_late = || u128::from(call.elapsed_us() - since) > limit.as_micros();
+    let injection = rules.has(INJECTION).then_some(&rules);
+    let mut input = match Scanned::scan(&scanner, segments, &call.body, injection, is_late) {
+        Ok(input) => input,
+        Err(late) => return out_of_time(call, late, since),
+    };
     keep_others_out(call);
-    let input = Scanned::scan(&scanner, segments, &call.body, rules.injection != Action::Allow);
-    if input.texts.iter().all(|(_, found)| found.is_empty()) {
-        call.input = input;
-        return Ok(());
+    let decided = input.decide(&call.body, Direction::Input, &rules);
+    call.note_runs(Direction::Input, &SCANNED, &decided, input.scopes(), since);
+    call.record.decision = call.record.decision.max(decided.decision);
+    let stopped = decided.notes.iter().find(|note| !note.shadow && note.action.stops()).map(stopped);
+    call.record.guard.extend(decided.notes);
+    if !input.is_empty() {
+        let edits = input.for_traffic(&call.body, &rules, Some(&mut call.vault));
+        call.masks.extend(edits);
+        call.record_edits.extend(input.for_record(&call.body));
     }
-    let asked = Rules { pii: rules.pii, secrets: rules.secrets, injection: rules.injection, max_bytes: None };
-    let (decision, notes) =
-        gauntlet_guard::decide(Direction::Input, &asked, &input.found(&call.body), &call.shared().hash_key);
-    call.record.decision = call.record.decision.max(decision);
-    let blocked = notes.iter().find(|note| note.action == Action::Block).map(blocked);
-    call.record.guard.extend(notes);
-    let is_redacted = |action: Action| action == Action::Redact;
-    call.edits.extend(
-        input.redactions(&call.body, |finding| is_redacted(action_for(finding, rules.pii, rules.secrets))),
-    );
-    call.record_edits.extend(
-        input.redactions(&call.body, |finding| !is_redacted(action_for(finding, rules.pii, rules.secrets))),
-    );
     call.input = input;
-    match blocked {
-        Some(fault) if decision == Decision::Block => Err(fault),
+    if let Some(to) = decided.reroute {
+        call.reroute = Some(to);
+    }
+    match stopped {
+        Some(fault) if decided.decision == Decision::Block => Err(fault),
         _ => Ok(()),
+    }
+}
+
+/// Nothing is known of what was not looked at: the record gets none of it, and a rule that fails closed stops the call.
+fn out_of_time(call: &mut Call, late: OutOfTime, since: u32) -> Result<(), Fault> {
+    let rules = call.rules[Direction::Input as usize].clone();
+    let OutOfTime { looked, of } = late;
+    let reason = format!("out of time after {looked} of {of} texts (`guardrails: scan_time`)");
+    call.is_unseen = true;
+    let took = call.elapsed_us() - since;
+    for kind in SCANNED.into_iter().filter(|kind| rules.has(kind)) {
+        call.note_failed(Direction::Input, kind, &reason, took);
+    }
+    match SCANNED.into_iter().find(|kind| rules.is_closed(kind)) {
+        None => Ok(()),
+        Some(kind) => {
+            call.record.decision = Decision::Block;
+            let message = format!("guardrail `{kind}` could not look at the whole input: {reason}");
+            let detail = serde_json::json!({"guard": {"kind": kind, "type": "not_run"}});
+            Err(Fault::policy(Code::GuardrailBlocked, message).detail(detail))
+        }
     }
 }
 
@@ -64,12 +90,13 @@ fn keep_others_out(call: &mut Call) {
         }
         Request::None => Vec::new(),
     };
-    let found = Scanned::scan(&call.shared().scanner, others, &call.body, false);
-    call.record_edits.extend(found.redactions(&call.body, |_| true));
+    if let Ok(found) = Scanned::scan(&call.shared().scanner, others, &call.body, None, || false) {
+        call.record_edits.extend(found.for_record(&call.body));
+    }
 }
 
 fn size(call: &Call) -> Result<(), Fault> {
-    match call.route.input.size_max {
+    match call.chain.size_max() {
         Some(limit) if call.body.len() > limit => {
             let message = format!(
                 "the request is {} bytes long; route `{}` takes at most {limit}",
@@ -83,8 +110,16 @@ fn size(call: &Call) -> Result<(), Fault> {
 }
 
 /// Says what was found and where, never the text itself.
-fn blocked(note: &GuardNote) -> Fault {
-    let message = format!("the input was stopped by a guardrail: {} ({})", note.label, note.reason);
-    let detail = serde_json::json!({"guard": {"kind": note.kind, "type": note.label, "count": note.count}});
+pub(crate) fn stopped(note: &GuardNote) -> Fault {
+    let direction = if note.direction == Direction::Input { "input" } else { "answer" };
+    let (what, cure) = match note.action {
+        Action::Review => ("is held for review", "; once a person lets it pass, send it again"),
+        _ => ("was stopped by a guardrail", ""),
+    };
+    let message = format!("the {direction} {what}: {} ({}){cure}", note.label, note.reason);
+    let rule = note.rule.as_ref().map(Name::as_str);
+    let detail = serde_json::json!({"guard": {
+        "kind": note.kind, "type": note.label, "count": note.count, "action": note.action, "rule": rule,
+    }});
     Fault::policy(Code::GuardrailBlocked, message).detail(detail)
 }

@@ -1,126 +1,283 @@
-//! Is the answer safe: personal data, secrets, the shape that the route asks for. A stream is guarded as it flows, with
-//! a bounded hold-back; only a schema needs the whole of it.
-
-use std::sync::Arc;
+//! Is the answer safe: personal data, secrets, the shape that policy asks for. A stream is guarded as it flows, with a
+//! bounded hold-back; only what needs the whole of it (a shape, another try) holds all of it.
 
 use bytes::Bytes;
-use gauntlet_guard::Rules;
-use gauntlet_policy::config::{OnInvalid, OutputRules};
-use gauntlet_types::{Action, Code, Decision, Direction, Fault, Finish, GuardNote, Outcome, Stage};
-use gauntlet_wire::{Segment, openai::answer, splice};
+use gauntlet_types::{
+    Action, Code, Decision, Direction, Fault, Finding, Finish, GuardNote, GuardRun, Name, Outcome,
+    RunOutcome, Scope, Stage,
+};
+use gauntlet_wire::{Place, Segment, openai::answer, splice};
 
 use crate::{
-    call::{Call, Passed, Whole},
+    call::{Call, Passed, Request, Whole},
+    filter,
     live::Live,
-    stage::attempt::{Answered, canned},
-    text::{Scanned, action_for},
+    stage::{
+        attempt::{Answered, canned},
+        guard_input::stopped,
+    },
+    text::{INJECTION, Scanned, scope},
 };
+
+/// The kinds that one scan of the texts finds.
+const SCANNED: [&str; 3] = ["pii", "secrets", INJECTION];
+const SCHEMA: &str = "schema";
+
+/// How often an answer is asked for again: a model that has failed twice at a task fails at it.
+const REASK_MAX: u32 = 2;
+/// What was wrong, as a model is told it.
+const COMPLAINT_MAX: usize = 2000;
 
 /// What became of an answer.
 pub(crate) enum Guarded {
     Passed(Passed),
-    /// It does not fit, and the route wants the next target asked.
+    /// It does not fit, and is asked for again: of the next target, or with what was wrong.
     Again,
+}
+
+/// What is wrong with an answer, and what policy wants done about it.
+struct Wrong {
+    action: Action,
+    or_else: Action,
+    reroute: Option<Name>,
+    /// In words that quote nothing of the answer but what the check itself says.
+    complaint: String,
 }
 
 pub(crate) async fn run(call: &mut Call, answered: Answered) -> Result<Guarded, Fault> {
     call.enter(Stage::GuardOutput);
     match answered {
         Answered::Canned(whole) => Ok(Guarded::Passed(Passed::Whole(whole))),
-        Answered::Plain { body, texts } => plain(call, body, texts),
-        Answered::Live(live) if call.route.output.schema.is_some() => checked_stream(call, live).await,
+        Answered::Plain { body, texts } => whole(call, body, texts, None),
+        Answered::Live(live) if needs_whole(call) => held_stream(call, live).await,
         Answered::Live(live) => Ok(Guarded::Passed(Passed::Live(live))),
     }
 }
 
-fn plain(call: &mut Call, body: Bytes, texts: Vec<Segment>) -> Result<Guarded, Fault> {
-    if let Some(why) = misfit(call, &texts, &body)
-        && let Some(guarded) = invalid(call, why)?
+/// Whether anything may be done to a stream that can only be done to all of it.
+fn needs_whole(call: &Call) -> bool {
+    let rules = &call.rules[Direction::Output as usize];
+    let asks_again = |kind: &str| {
+        rules.of(kind).any(|voice| {
+            let most = voice.rule.most();
+            matches!(most, Action::Repair | Action::Reask | Action::Reroute) && !voice.rule.shadow
+        })
+    };
+    rules.most(SCHEMA) > Action::Flag
+        || rules.most(INJECTION) > Action::Flag
+        || SCANNED.iter().any(|kind| asks_again(kind))
+}
+
+/// A whole answer; `frames` are those of the stream that it came as.
+fn whole(
+    call: &mut Call,
+    body: Bytes,
+    texts: Vec<Segment>,
+    frames: Option<Vec<Bytes>>,
+) -> Result<Guarded, Fault> {
+    let mut wrongs = shape(call, &texts, &body);
+    let first = call.record.guard.len();
+    let scanned = note_output(call, &body, texts);
+    let rules = call.rules[Direction::Output as usize].clone();
+    wrongs.extend(content(call, first));
+    let worst = wrongs.into_iter().max_by_key(|wrong| wrong.action);
+    if let Some(wrong) = worst.filter(|wrong| wrong.action > Action::Redact)
+        && let Some(guarded) = handle(call, wrong)?
     {
-        note_output(call, &body, texts);
         return Ok(guarded);
     }
-    let (scanned, decision) = note_output(call, &body, texts);
-    if decision == Decision::Block {
-        return blocked(call);
+    let edits = scanned.for_traffic(&body, &rules, None);
+    if edits.is_empty() && call.vault.is_empty() {
+        return Ok(Guarded::Passed(Passed::Whole(match frames {
+            Some(frames) => Whole::events(frames.concat().into()),
+            None => Whole::json(body),
+        })));
     }
-    let rules = call.route.output.clone();
-    let edits =
-        scanned.redactions(&body, |finding| action_for(finding, rules.pii, rules.secrets) == Action::Redact);
-    Ok(Guarded::Passed(Passed::Whole(Whole::json(splice(&body, edits)))))
+    let body = restored(call, splice(&body, edits));
+    Ok(Guarded::Passed(Passed::Whole(match frames {
+        // Words that are changed cannot be put back into frames that are already cut.
+        Some(frames) => Whole::events(reframed(call, &body, frames.first())),
+        None => Whole::json(body),
+    })))
+}
+
+/// What the scan found that is more than a span to replace: the worst of the notes from the one numbered `first`.
+fn content(call: &Call, first: usize) -> Option<Wrong> {
+    let notes = call.record.guard[first..].iter().filter(|note| !note.shadow);
+    let note = notes.max_by_key(|note| note.action)?;
+    let rules = &call.rules[Direction::Output as usize];
+    let voice = rules.of(&note.kind).find(|voice| Some(&voice.level) == note.rule.as_ref());
+    Some(Wrong {
+        action: note.action,
+        or_else: voice.map_or(Action::Block, |voice| voice.rule.or_else),
+        reroute: voice.and_then(|voice| voice.rule.to.clone()),
+        complaint: format!("it contains {} ({})", note.label, note.kind),
+    })
+}
+
+/// Does what policy wants about a wrong answer; none lets it pass.
+fn handle(call: &mut Call, wrong: Wrong) -> Result<Option<Guarded>, Fault> {
+    let Wrong { action, or_else, reroute, complaint } = wrong;
+    match action {
+        Action::Reask if call.reasked < REASK_MAX && ask_again(call, &complaint) => Ok(Some(Guarded::Again)),
+        Action::Reask | Action::Repair if !matches!(or_else, Action::Reask | Action::Repair) => {
+            handle(call, Wrong { action: or_else, or_else: Action::Block, reroute, complaint })
+        }
+        Action::Repair
+            if or_else == Action::Reask && call.reasked < REASK_MAX && ask_again(call, &complaint) =>
+        {
+            Ok(Some(Guarded::Again))
+        }
+        Action::Reroute => {
+            if let Some(model) = reroute {
+                turn_to(call, &model)?;
+            }
+            call.abandon_answer();
+            call.current += 1;
+            Ok(Some(Guarded::Again))
+        }
+        Action::Allow
+        | Action::Log
+        | Action::Flag
+        | Action::Tokenize
+        | Action::Mask
+        | Action::Hash
+        | Action::Redact => Ok(None),
+        Action::Reask | Action::Repair | Action::Review | Action::Block => {
+            blocked(call, &complaint).map(Some)
+        }
+    }
+}
+
+/// The targets of another model stand behind those of the plan, once.
+fn turn_to(call: &mut Call, model: &str) -> Result<(), Fault> {
+    let more = call.targets_of(model, None)?;
+    let known: Vec<_> = call.plan.iter().map(|planned| planned.target.clone()).collect();
+    call.plan.truncate(call.current + 1);
+    call.plan.extend(more.into_iter().filter(|planned| !known.contains(&planned.target)));
+    Ok(())
+}
+
+/// Puts what was wrong behind the conversation, for the same target. Says no where there is no conversation.
+fn ask_again(call: &mut Call, complaint: &str) -> bool {
+    let Request::Chat(chat) = &call.request else { return false };
+    let answer: String = call.assembler.text(0).chars().take(COMPLAINT_MAX).collect();
+    let complaint: String = complaint.chars().take(COMPLAINT_MAX).collect();
+    let asked = format!("Your answer cannot be used: {complaint}. Answer again, and mend exactly that.");
+    let Some(edit) = chat.with_more(&call.body, &[("assistant", &answer), ("user", &asked)]) else {
+        return false;
+    };
+    // The one before it is in the way: both go behind the last message.
+    call.edits.retain(|other| other.range != edit.range);
+    call.edits.push(edit);
+    call.reasked += 1;
+    call.abandon_answer();
+    true
 }
 
 /// Scans an answer, notes what was found, and keeps the redacted text for the record.
-pub(crate) fn note_output(call: &mut Call, body: &Bytes, texts: Vec<Segment>) -> (Scanned, Decision) {
-    let rules = &call.route.output;
-    let asked = Rules { pii: rules.pii, secrets: rules.secrets, injection: Action::Allow, max_bytes: None };
-    let guards = asked.pii != Action::Allow || asked.secrets != Action::Allow;
+pub(crate) fn note_output(call: &mut Call, body: &Bytes, texts: Vec<Segment>) -> Scanned {
+    let rules = call.rules[Direction::Output as usize].clone();
+    let guards = SCANNED.iter().any(|kind| rules.has(kind));
     if (!guards && !call.route.record_bodies) || texts.is_empty() {
         if call.output.is_empty() {
             call.output = body.clone();
         }
-        return (Scanned::default(), Decision::Allow);
+        return Scanned::default();
     }
+    let since = call.elapsed_us();
     let scanner = call.shared().scanner.clone();
-    let scanned = Scanned::scan(&scanner, texts, body, false);
-    let mut decision = Decision::Allow;
-    if !scanned.is_clean() {
-        let (decided, notes) =
-            gauntlet_guard::decide(Direction::Output, &asked, &scanned.found(body), &call.shared().hash_key);
-        decision = decided;
-        call.record.decision = call.record.decision.max(decided);
-        call.record.guard.extend(notes);
-    }
-    call.output = splice(body, scanned.redactions(body, |_| true));
-    (scanned, decision)
+    let injection = rules.has(INJECTION).then_some(&rules);
+    // Never late: an answer is as long as its tokens, and what is not looked at could not be kept.
+    let Ok(mut scanned) = Scanned::scan(&scanner, texts, body, injection, || false) else {
+        return Scanned::default();
+    };
+    let decided = scanned.decide(body, Direction::Output, &rules);
+    call.note_runs(Direction::Output, &SCANNED, &decided, scanned.scopes(), since);
+    call.record.decision = call.record.decision.max(decided.decision);
+    call.record.guard.extend(decided.notes);
+    call.output = splice(body, scanned.for_record(body));
+    scanned
 }
 
-/// Why the answer's text does not fit the route's schema; none if it does, or none is asked.
-fn misfit(call: &Call, texts: &[Segment], body: &Bytes) -> Option<String> {
-    let schema = call.route.output.schema.as_ref()?;
+/// Holds an answer's text against the schemas of all levels.
+fn shape(call: &mut Call, texts: &[Segment], body: &Bytes) -> Vec<Wrong> {
+    let rules = call.rules[Direction::Output as usize].clone();
+    if !rules.has(SCHEMA) {
+        return Vec::new();
+    }
     // An answer that calls tools has no text to hold to a schema.
-    let content =
-        texts.iter().find(|segment| matches!(segment.place, gauntlet_wire::Place::AnswerContent { .. }))?;
-    let errors = call.snapshot.schemas.get(&schema.path)?.check(content.as_str(body)).err()?;
-    Some(errors.join("; "))
-}
-
-/// Notes a misfit and says what to do: none lets it pass.
-fn invalid(call: &mut Call, why: String) -> Result<Option<Guarded>, Fault> {
-    let OutputRules { schema, on_invalid, .. } = call.route.output.clone();
-    let path = schema.map(|schema| schema.path.to_string()).unwrap_or_default();
-    let action = if on_invalid == OnInvalid::Flag { Action::Flag } else { Action::Block };
-    call.record.decision = call.record.decision.max(action.into());
-    call.record.guard.push(GuardNote {
-        direction: Direction::Output,
-        kind: "schema".into(),
-        label: path.as_str().into(),
-        action,
-        count: 1,
-        score: 1.0,
-        reason: why.clone(),
-        value_hash: None,
-    });
-    match on_invalid {
-        OnInvalid::Flag => Ok(None),
-        OnInvalid::Fallback => {
-            call.abandon_answer();
-            Ok(Some(Guarded::Again))
+    let is_content = |segment: &&Segment| matches!(segment.place, Place::AnswerContent { .. });
+    let Some(content) = texts.iter().find(is_content) else { return Vec::new() };
+    let since = call.elapsed_us();
+    let text = content.as_str(body);
+    let mut wrongs = Vec::new();
+    let mut notes = Vec::new();
+    for level in call.chain.levels() {
+        let Some(path) = level.rules.schema.as_ref().map(|schema| &schema.path) else { continue };
+        let voice = level.voices(Direction::Output).iter().find(|voice| voice.rule.kind == SCHEMA);
+        let (Some(voice), Some(schema)) = (voice, call.snapshot.schemas.get(path)) else { continue };
+        let Err(errors) = schema.check(text) else { continue };
+        let complaint = format!("it does not fit schema `{path}`: {}", errors.join("; "));
+        let finding = Finding { kind: SCHEMA, label: SCHEMA, span: 0..text.len(), score: 1.0 };
+        if rules.is_excepted(&finding, text, Scope::Assistant) {
+            continue;
         }
-        OnInvalid::Block => {
-            let message = format!("the model's answer does not fit schema `{path}`: {why}");
-            Err(Fault::provider(Code::OutputInvalid, message))
+        let shadow = voice.rule.shadow;
+        notes.push(GuardNote {
+            direction: Direction::Output,
+            kind: SCHEMA.into(),
+            label: path.clone(),
+            action: voice.rule.action,
+            count: 1,
+            score: 1.0,
+            reason: errors.join("; "),
+            value_hash: Some(rules.hash(text)),
+            rule: Some(voice.level.clone()),
+            shadow,
+        });
+        if !shadow {
+            let rule = &voice.rule;
+            wrongs.push(Wrong {
+                action: rule.action,
+                or_else: rule.or_else,
+                reroute: rule.to.clone(),
+                complaint,
+            });
         }
     }
+    for wrong in &wrongs {
+        call.record.decision = call.record.decision.max(wrong.action.into());
+    }
+    call.record.guard_runs.push(GuardRun {
+        direction: Direction::Output,
+        kind: SCHEMA.into(),
+        outcome: if notes.is_empty() { RunOutcome::Passed } else { RunOutcome::Found },
+        on: Some("assistant 1".into()),
+        took_us: call.elapsed_us().saturating_sub(since),
+        reason: None,
+        excepted: 0,
+    });
+    call.record.guard.extend(notes);
+    wrongs
 }
 
 /// The operator's fallback in place of an answer that may not be shown.
-fn blocked(call: &mut Call) -> Result<Guarded, Fault> {
+fn blocked(call: &mut Call, complaint: &str) -> Result<Guarded, Fault> {
+    call.record.decision = Decision::Block;
     let Some(text) = call.route.fallback.clone() else {
-        let notes = call.record.guard.iter().filter(|note| note.action == Action::Block);
-        let what: Vec<&str> = notes.map(|note| note.label.as_str()).collect();
-        let message = format!("the answer was stopped by a guardrail: {}", what.join(", "));
-        return Err(Fault::policy(Code::GuardrailBlocked, message));
+        let mut notes =
+            call.record.guard.iter().filter(|note| !note.shadow && note.direction == Direction::Output);
+        if let Some(note) = notes.clone().find(|note| note.action.stops() && *note.kind != *SCHEMA) {
+            return Err(stopped(note));
+        }
+        if notes.any(|note| *note.kind == *SCHEMA) {
+            return Err(Fault::provider(
+                Code::OutputInvalid,
+                format!("the model's answer cannot be used: {complaint}"),
+            ));
+        }
+        return Err(Fault::policy(Code::GuardrailBlocked, format!("the answer was stopped: {complaint}")));
     };
     call.record.outcome = Outcome::Blocked;
     call.record.error = Some(Code::GuardrailBlocked);
@@ -131,62 +288,49 @@ fn blocked(call: &mut Call) -> Result<Guarded, Fault> {
     Ok(Guarded::Passed(Passed::Whole(whole)))
 }
 
-/// A schema can only be held against the whole answer: the stream is read to its end, then let go in one piece.
-async fn checked_stream(call: &mut Call, mut live: Box<Live>) -> Result<Guarded, Fault> {
+/// What needs the whole answer gets it: the stream is read to its end, then let go in one piece.
+async fn held_stream(call: &mut Call, mut live: Box<Live>) -> Result<Guarded, Fault> {
     let mut frames = Vec::new();
     if let Err(stop) = live.collect(call, &mut frames).await {
         // The caller has seen nothing of it, so the next target may still answer.
         call.note_broken(&stop);
         call.end_last_attempt();
         call.abandon_answer();
+        call.current += 1;
         return Ok(Guarded::Again);
     }
     let message = call.assembler.message_json();
     let texts = texts_of(&message);
-    if let Some(why) = misfit(call, &texts, &message)
-        && let Some(guarded) = invalid(call, why)?
-    {
-        note_output(call, &message, texts);
-        return Ok(guarded);
+    whole(call, message, texts, Some(frames))
+}
+
+/// Tokens become values again, in words and in the arguments of tools.
+fn restored(call: &Call, body: Bytes) -> Bytes {
+    if call.vault.is_empty() {
+        return body;
     }
-    let (scanned, decision) = note_output(call, &message, texts);
-    if decision == Decision::Block {
-        return blocked(call);
-    }
-    let rules = call.route.output.clone();
-    let wants =
-        |finding: &gauntlet_types::Finding| action_for(finding, rules.pii, rules.secrets) == Action::Redact;
-    if scanned.redactions(&message, wants).is_empty() {
-        return Ok(Guarded::Passed(Passed::Whole(Whole::events(frames.concat().into()))));
-    }
-    // Redacted text cannot be put back into frames that are already cut: one frame carries it.
-    let text = scanned.texts.first().map(|(segment, found)| {
-        let picked: Vec<_> = found.iter().filter(|finding| wants(finding)).cloned().collect();
-        gauntlet_guard::redact(segment.as_str(&message), &picked)
-    });
-    let output = std::mem::take(&mut call.output);
-    let finish = call.record.finish.unwrap_or(Finish::Stop);
-    let whole = canned(call, &text.unwrap_or_default(), finish);
-    call.output = output;
-    Ok(Guarded::Passed(Passed::Whole(whole)))
+    let edits: Vec<_> = texts_of(&body)
+        .iter()
+        .filter_map(|segment| {
+            let text = segment.as_str(&body);
+            let shown = call.vault.restore(text, filter::as_written(scope(segment)));
+            (shown != text).then(|| segment.replaced(&shown))
+        })
+        .collect();
+    splice(&body, edits)
+}
+
+/// An answer that was put together as a stream again.
+fn reframed(call: &Call, body: &Bytes, like: Option<&Bytes>) -> Bytes {
+    let like = like.map(|frame| gauntlet_wire::sse::Frame::parse(frame.clone()));
+    let like = like.and_then(|frame| frame.data_bytes()).unwrap_or_default();
+    let asked = call.request.chat().is_some_and(|chat| chat.include_usage);
+    let usage = call.usage.filter(|_| asked);
+    answer::stream_of_answer(&like, body, usage.as_ref()).concat().into()
 }
 
 /// The texts of an answer that we put together ourselves, and can therefore read.
 pub(crate) fn texts_of(message: &Bytes) -> Vec<Segment> {
     let read = answer::read_plain(message).map(|read| read.texts).unwrap_or_default();
     read.into_iter().map(|text| text.segment).collect()
-}
-
-/// What a stream must be held back for: the kinds that are changed or stopped. None when it may pass untouched.
-pub(crate) fn stream_kinds(rules: &OutputRules) -> Option<gauntlet_guard::Kinds> {
-    let acts = |action: Action| matches!(action, Action::Redact | Action::Block);
-    let kinds =
-        gauntlet_guard::Kinds { pii: acts(rules.pii), secrets: acts(rules.secrets), injection: false };
-    (kinds.pii || kinds.secrets).then_some(kinds)
-}
-
-/// Shared by all streams.
-pub(crate) fn redactor(call: &Call) -> Option<gauntlet_guard::StreamRedactor> {
-    let kinds = stream_kinds(&call.route.output)?;
-    Some(gauntlet_guard::StreamRedactor::new(Arc::clone(&call.shared().scanner), kinds))
 }

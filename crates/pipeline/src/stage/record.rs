@@ -10,6 +10,7 @@ use crate::call::Call;
 
 pub(crate) fn run(call: &mut Call) {
     call.enter(Stage::Record);
+    call.note_missing_runs();
     call.record.tool_calls = tool_calls(call);
     let texts = call.texts();
     // Of the text that is kept, so that nothing private is in it.
@@ -37,7 +38,7 @@ pub(crate) fn run(call: &mut Call) {
 /// The request as it was sent on, less everything private; empty if it could not be read, or was refused
 /// before anyone searched it, since nothing then says what is private in it.
 pub(crate) fn input(call: &mut Call) -> Bytes {
-    if matches!(call.request, crate::call::Request::None) || !call.is_scanned {
+    if matches!(call.request, crate::call::Request::None) || !call.is_scanned || call.is_unseen {
         return Bytes::new();
     }
     let mut edits = std::mem::take(&mut call.edits);

@@ -67,7 +67,7 @@ pub(crate) fn count_input(call: &Call) -> TokenCount {
         Request::None => 0,
         // Without a scan (all guards off) the texts are collected here.
         _ if call.input.texts.is_empty() => count_text(&String::from_utf8_lossy(&call.body)),
-        _ => call.input.texts.iter().map(|(segment, _)| count_text(segment.as_str(&call.body))).sum(),
+        _ => call.input.texts.iter().map(|text| count_text(text.segment.as_str(&call.body))).sum(),
     };
     let edits = &call.edits[..call.text_edits.min(call.edits.len())];
     let added: u32 = edits.iter().map(|edit| count_text(&String::from_utf8_lossy(&edit.with))).sum();

@@ -6,12 +6,14 @@ use std::{
     time::Duration,
 };
 
-use gauntlet_types::{Environment, Name};
+use gauntlet_types::{Environment, Exception, Name};
 
 use super::{
     LoadOptions, Mistake, Source, Sources, alerts,
     budgets::{self, BudgetFile},
-    exporters, keep,
+    exceptions, exporters,
+    guards::{self, GuardPolicies},
+    keep,
     keys::{self, Keys},
     limits::{LimitRule, LimitScope, LimitsShape},
     models,
@@ -53,6 +55,15 @@ pub(super) fn assemble(
         Some(prices::read(&root, &mut price_report))
     });
 
+    let schemas = schemas_of(sources);
+    let mut policy_reports = Vec::new();
+    let policies = guards::policies(&sources.guardrails, env, &schemas, &mut policy_reports);
+    let mut exception_report = report_of(&sources.exceptions, "exceptions.yml");
+    let excepted =
+        sources.exceptions.as_ref().map(|source| exceptions::read(source, env, &mut exception_report));
+    let excepted = excepted.unwrap_or_default();
+    policy_reports.push(exception_report);
+
     let root = sources.gauntlet.as_ref().and_then(|source| node::parse(source, env, &mut main));
     let empty = Node { at: At::default(), value: node::Value::Map(Vec::new()) };
     let root = root.as_ref().unwrap_or(&empty);
@@ -63,11 +74,13 @@ pub(super) fn assemble(
         options,
         budget_file,
         own_prices.unwrap_or_default(),
+        (policies, excepted),
         [&mut main, &mut budget_report],
     );
     let mut mistakes = main.mistakes;
     mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
-    for mut other in [budget_report.mistakes, price_report.mistakes] {
+    let policy_mistakes = policy_reports.into_iter().map(|report| report.mistakes);
+    for mut other in [budget_report.mistakes, price_report.mistakes].into_iter().chain(policy_mistakes) {
         other.sort_by_key(|mistake| (mistake.line, mistake.column));
         mistakes.append(&mut other);
     }
@@ -81,9 +94,10 @@ fn file(
     options: &LoadOptions,
     budget_file: BudgetFile,
     own_prices: Vec<prices::OwnPrice>,
+    (policies, exceptions): (GuardPolicies, Vec<Exception>),
     [report, budget_report]: [&mut Report; 2],
 ) -> Config {
-    let schemas = sources.schemas.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let schemas = schemas_of(sources);
     let nothing = Node { at: root.at, value: node::Value::Map(Vec::new()) };
     let mut fields = Fields::of(root, "", report).or_else(|| Fields::of(&nothing, "", report));
     let mut get = |name| fields.as_mut().and_then(|fields: &mut Fields<'_>| fields.get(name));
@@ -101,6 +115,7 @@ fn file(
         get("default").map(|node| routes::read_one(node, "`default`", &schemas, report)).unwrap_or_default();
     let routes = get("routes").map(|node| routes::read_all(node, &schemas, report)).unwrap_or_default();
     let keys = get("keys").map(|node| keys::read(node, report)).unwrap_or_default();
+    let guards = guards::read(get("guardrails"), policies, exceptions, &schemas, report);
     let limits = get("limits").map(|node| limits(node, report)).unwrap_or_default();
     let mut alerts = get("alerts").map(|node| alerts::read(node, report)).unwrap_or_default();
     let exporters = get("exporters").map(|node| exporters::read(node, report)).unwrap_or_default();
@@ -112,12 +127,20 @@ fn file(
     let rules = limit_rules(&routes, &default, &keys, &limits, &budget_file.limits);
     let route_limits =
         |name: &Name| rules.get(&LimitScope::Route(name.clone())).copied().unwrap_or_default().resolve();
-    let resolved = |shape: &RouteShape, name: Name| {
+    let mut resolved = |shape: &RouteShape, name: Name| {
         let limits = route_limits(&name);
-        let mut route = shape.clone().resolve(name, &default);
+        let mut route = shape.clone().resolve(name, &default, &guards.policies, report);
         route.limits = limits;
         Arc::new(route)
     };
+    let route_table = routes
+        .iter()
+        .map(|(label, shape)| {
+            let name = Name::from(label.text.as_str());
+            (name.clone(), resolved(shape, name))
+        })
+        .collect();
+    let default_route = resolved(&default, routes::DEFAULT.into());
     let config = Config {
         version: version(sources),
         price_version: match &sources.prices {
@@ -127,14 +150,9 @@ fn file(
         server,
         providers,
         models,
-        routes: routes
-            .iter()
-            .map(|(label, shape)| {
-                let name = Name::from(label.text.as_str());
-                (name.clone(), resolved(shape, name))
-            })
-            .collect(),
-        default_route: resolved(&default, routes::DEFAULT.into()),
+        routes: route_table,
+        default_route,
+        guards,
         alerts,
         exporters,
         limits: LimitRules::new(
@@ -339,6 +357,11 @@ fn limit_rules(
 }
 
 /// The first 12 digits of the BLAKE3 of all texts; what variables hold is not part of it, since it may be secret.
+/// Schemas by the path that routes and policies name.
+fn schemas_of(sources: &Sources) -> routes::Schemas<'_> {
+    sources.schemas.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect()
+}
+
 fn version(sources: &Sources) -> Name {
     let mut hasher = blake3::Hasher::new();
     let mut add = |name: &str, text: &str| {
@@ -348,7 +371,12 @@ fn version(sources: &Sources) -> Name {
             hasher.update(part.as_bytes());
         }
     };
-    for source in [&sources.gauntlet, &sources.budgets, &sources.prices].into_iter().flatten() {
+    for source in
+        [&sources.gauntlet, &sources.budgets, &sources.prices, &sources.exceptions].into_iter().flatten()
+    {
+        add(&source.file, &source.text);
+    }
+    for source in &sources.guardrails {
         add(&source.file, &source.text);
     }
     for (path, text) in &sources.schemas {

@@ -6,9 +6,11 @@
 
 mod alerts;
 mod budgets;
+mod exceptions;
 mod exporters;
 mod flat;
 mod gauntlet;
+mod guards;
 mod keep;
 mod keys;
 mod kill;
@@ -21,6 +23,7 @@ mod prices;
 mod providers;
 mod read;
 mod routes;
+mod rules;
 mod scalar;
 mod shape;
 mod verify;
@@ -34,6 +37,7 @@ pub use self::{
     alerts::Alert,
     budgets::{AtLimit, BudgetRule, BudgetScope, Calendar, CallFacts, Per, Window, rolling_of},
     exporters::Exporter,
+    guards::{GuardPolicies, Guards},
     kill::{KillEntry, KillScope, Kills},
     limits::{LimitRule, LimitScope, Limits},
     models::Models,
@@ -41,8 +45,8 @@ pub use self::{
     prices::OwnPrice,
     providers::{Dialect, Priced, Provider, SimSettings},
     shape::{
-        CachePolicy, InputRules, LogSink, OnDisconnect, OnInvalid, OnStoreDown, OutputRules, PromptPin,
-        Route, Sampling, Schema, Secret, Server, SharedStore, Timeouts, Unpriced,
+        CachePolicy, LogSink, OnDisconnect, OnStoreDown, PromptPin, Route, Sampling, Schema, Secret, Server,
+        SharedStore, Timeouts, Unpriced,
     },
 };
 
@@ -62,6 +66,9 @@ pub struct Sources {
     pub prices: Option<Source>,
     /// JSON schemas: the path as routes name it, and the text.
     pub schemas: Vec<(String, String)>,
+    /// The policies of the folder `guardrails/`.
+    pub guardrails: Vec<Source>,
+    pub exceptions: Option<Source>,
 }
 
 /// What the texts cannot say.

@@ -11,6 +11,7 @@ use super::{
     alerts::Alert,
     budgets::{BudgetRule, Budgets, CallFacts},
     exporters::Exporter,
+    guards::Guards,
     kill::Kills,
     limits::{LimitRule, LimitScope},
     models::Models,
@@ -21,6 +22,7 @@ use super::{
 };
 use crate::{
     budget::Draw,
+    guard::{Chain, Level, LevelKind},
     keys::{KeyGrant, KeyTable},
     price::{Entry, Price, Sheet},
 };
@@ -39,6 +41,7 @@ pub struct Config {
     pub routes: HashMap<Name, Arc<Route>>,
     /// For calls that name no route; its name is `default`.
     pub default_route: Arc<Route>,
+    pub guards: Guards,
     pub alerts: Vec<Alert>,
     pub exporters: Vec<Exporter>,
     pub(super) limits: LimitRules,
@@ -54,6 +57,16 @@ pub struct Policy {
     config: Arc<Config>,
     keys: Arc<KeyTable>,
     kills: Arc<Kills>,
+}
+
+impl Config {
+    /// Every level of guards that is written anywhere.
+    pub fn levels(&self) -> impl Iterator<Item = &Arc<Level>> {
+        let routes = self.routes.values().chain([&self.default_route]).flat_map(|route| &route.guards);
+        let guards = &self.guards;
+        let others = guards.tenants.values().chain(guards.keys.values()).flatten();
+        guards.floor.iter().chain(others).chain(routes)
+    }
 }
 
 impl Policy {
@@ -107,6 +120,29 @@ impl Policy {
 
     pub fn default_route(&self) -> &Arc<Route> {
         &self.config.default_route
+    }
+
+    /// The guards that hold for a call; `asked` are the policies that the call itself wants on top.
+    ///
+    /// Errors: the first of those that nobody has written.
+    pub fn guards<'a>(
+        &self,
+        caller: &Caller,
+        route: &Route,
+        asked: impl Iterator<Item = &'a str>,
+    ) -> Result<Chain, &'a str> {
+        let guards = &self.config.guards;
+        let mut chain = Chain::default();
+        chain.extend(guards.floor.iter().cloned());
+        chain.extend(guards.tenants.get(&caller.tenant).into_iter().flatten().cloned());
+        chain.extend(route.guards.iter().cloned());
+        let of_key = caller.key.as_ref().and_then(|key| guards.keys.get(key));
+        chain.extend(of_key.into_iter().flatten().cloned());
+        for name in asked {
+            let policy = guards.policies.find(name).ok_or(name)?;
+            chain.push(Arc::new(Level::of_policy(LevelKind::Request, Name::default(), policy)));
+        }
+        Ok(chain)
     }
 
     pub fn provider(&self, name: &str) -> Option<&Arc<Provider>> {

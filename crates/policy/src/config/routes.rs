@@ -2,20 +2,20 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use gauntlet_types::{Action, Name, TokenCount};
+use gauntlet_types::{Name, TokenCount};
 
 use super::{
+    guards::{self, GuardPolicies, RulesShape},
     limits::LimitsShape,
-    near::did_you_mean,
     node::{At, Label, Node, Value},
     read::{self, Fields, Report},
     scalar,
-    shape::{
-        CachePolicy, InputRules, OnDisconnect, OnInvalid, OutputRules, PromptPin, Route, Schema, Timeouts,
-        Unpriced,
-    },
+    shape::{CachePolicy, OnDisconnect, PromptPin, Route, Timeouts, Unpriced},
 };
-use crate::retry::RetryPolicy;
+use crate::{
+    guard::{Level, LevelKind},
+    retry::RetryPolicy,
+};
 
 /// The name under which calls without a route are recorded.
 pub(super) const DEFAULT: &str = "default";
@@ -29,8 +29,9 @@ const MAX_TOKENS_DEFAULT: TokenCount = TokenCount(4096);
 pub(super) struct RouteShape {
     pub(super) model: Option<(Name, At)>,
     prompt: Option<PromptPin>,
-    input: InputShape,
-    output: OutputShape,
+    /// Policies by name, each a level of its own.
+    guard: Vec<(Name, At)>,
+    rules: RulesShape,
     fallback: Option<Arc<str>>,
     /// The inner none is a written `off`.
     cache: Option<Option<CachePolicy>>,
@@ -42,22 +43,6 @@ pub(super) struct RouteShape {
     on_disconnect: Option<OnDisconnect>,
     record_bodies: Option<bool>,
     pub(super) limits: LimitsShape,
-}
-
-#[derive(Clone, Copy, Default)]
-struct InputShape {
-    pii: Option<Action>,
-    secrets: Option<Action>,
-    injection: Option<Action>,
-    size_max: Option<usize>,
-}
-
-#[derive(Clone, Default)]
-struct OutputShape {
-    pii: Option<Action>,
-    secrets: Option<Action>,
-    schema: Option<Option<Arc<Schema>>>,
-    on_invalid: Option<OnInvalid>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -101,8 +86,8 @@ pub(super) fn read_one(node: &Node, what: &str, schemas: &Schemas<'_>, report: &
     let shape = RouteShape {
         model: fields.text("model", report).map(|(model, at)| (model.into(), at)),
         prompt: fields.text("prompt", report).and_then(|(text, at)| prompt(text, at, report)),
-        input: fields.get("input").map(|node| input(node, what, report)).unwrap_or_default(),
-        output: fields.get("output").map(|node| output(node, what, schemas, report)).unwrap_or_default(),
+        guard: fields.texts("guard", report).into_iter().map(|(text, at)| (text.into(), at)).collect(),
+        rules: guards::sections(&mut fields, what, schemas, report),
         fallback: fields.text("fallback", report).map(|(text, _)| text.into()),
         cache: fields.get("cache").and_then(|node| cache(node, what, report)),
         max_tokens: fields.read("max_tokens", report, scalar::TOKENS),
@@ -126,25 +111,21 @@ pub(super) fn read_one(node: &Node, what: &str, schemas: &Schemas<'_>, report: &
 
 impl RouteShape {
     /// The route with every default applied. A section such as `input:` inherits field by field.
-    pub(super) fn resolve(self, name: Name, default: &RouteShape) -> Route {
+    pub(super) fn resolve(
+        self,
+        name: Name,
+        default: &RouteShape,
+        policies: &GuardPolicies,
+        report: &mut Report,
+    ) -> Route {
+        let levels = self.levels(&name, default, policies, report);
         let (own, base) = (self, default);
         let (retry, timeouts) = (RetryPolicy::default(), Timeouts::default());
         Route {
             name,
             model: own.model.or_else(|| base.model.clone()).map(|(model, _)| model),
             prompt: own.prompt.or_else(|| base.prompt.clone()),
-            input: InputRules {
-                pii: own.input.pii.or(base.input.pii).unwrap_or_default(),
-                secrets: own.input.secrets.or(base.input.secrets).unwrap_or_default(),
-                injection: own.input.injection.or(base.input.injection).unwrap_or_default(),
-                size_max: own.input.size_max.or(base.input.size_max),
-            },
-            output: OutputRules {
-                pii: own.output.pii.or(base.output.pii).unwrap_or_default(),
-                secrets: own.output.secrets.or(base.output.secrets).unwrap_or_default(),
-                schema: own.output.schema.or_else(|| base.output.schema.clone()).flatten(),
-                on_invalid: own.output.on_invalid.or(base.output.on_invalid).unwrap_or(OnInvalid::Block),
-            },
+            guards: levels,
             fallback: own.fallback.or_else(|| base.fallback.clone()),
             cache: own.cache.or(base.cache).flatten(),
             max_tokens: own.max_tokens.or(base.max_tokens),
@@ -174,6 +155,30 @@ impl RouteShape {
             limits: own.limits.or(base.limits).resolve(),
         }
     }
+
+    /// The policies that it names, and its own rules.
+    fn levels(
+        &self,
+        name: &Name,
+        default: &RouteShape,
+        policies: &GuardPolicies,
+        report: &mut Report,
+    ) -> Vec<Arc<Level>> {
+        let what = format!("route `{name}`");
+        let mut levels = Vec::new();
+        for (text, at) in &self.guard {
+            let policy = policies.named(text, *at, &what, report);
+            levels.extend(policy.map(|policy| Level::of_policy(LevelKind::Route, name.clone(), policy)));
+        }
+        if self.guard.is_empty() {
+            // What `default` names in vain is reported there.
+            let inherited = default.guard.iter().filter_map(|(text, _)| policies.find(text));
+            levels.extend(inherited.map(|policy| Level::of_policy(LevelKind::Route, name.clone(), policy)));
+        }
+        let rules = self.rules.clone().or(&default.rules).flagging().resolve();
+        levels.push(Level::new(LevelKind::Route, name.clone(), None, Arc::new(rules)));
+        levels.into_iter().map(Arc::new).collect()
+    }
 }
 
 fn prompt(text: &str, at: At, report: &mut Report) -> Option<PromptPin> {
@@ -184,75 +189,6 @@ fn prompt(text: &str, at: At, report: &mut Report) -> Option<PromptPin> {
         return None;
     }
     Some(PromptPin { name: name.into(), at: pin.into() })
-}
-
-fn input(node: &Node, what: &str, report: &mut Report) -> InputShape {
-    let Some(mut fields) = Fields::of(node, format!("`input` of {what}"), report) else {
-        return InputShape::default();
-    };
-    let shape = InputShape {
-        pii: fields.read("pii", report, scalar::ACTION),
-        secrets: fields.read("secrets", report, scalar::ACTION),
-        injection: fields.read("injection", report, scalar::HALF_ACTION),
-        size_max: fields.read("max_size", report, scalar::SIZE),
-    };
-    fields.finish(report);
-    shape
-}
-
-fn output(node: &Node, what: &str, schemas: &Schemas<'_>, report: &mut Report) -> OutputShape {
-    let Some(mut fields) = Fields::of(node, format!("`output` of {what}"), report) else {
-        return OutputShape::default();
-    };
-    let shape = OutputShape {
-        pii: fields.read("pii", report, scalar::ACTION),
-        secrets: fields.read("secrets", report, scalar::ACTION),
-        schema: fields.text("schema", report).and_then(|(path, at)| schema(path, at, what, schemas, report)),
-        on_invalid: fields.choice(
-            "on_invalid",
-            report,
-            &[("block", OnInvalid::Block), ("fallback", OnInvalid::Fallback), ("flag", OnInvalid::Flag)],
-        ),
-    };
-    fields.finish(report);
-    shape
-}
-
-/// `off` takes an inherited schema away.
-fn schema(
-    path: &str,
-    at: At,
-    what: &str,
-    schemas: &Schemas<'_>,
-    report: &mut Report,
-) -> Option<Option<Arc<Schema>>> {
-    if path == "off" {
-        return Some(None);
-    }
-    let Some(text) = schemas.get(path) else {
-        let cure = did_you_mean(path, schemas.keys().copied())
-            .unwrap_or_else(|| "the path is taken from the configuration folder".to_owned());
-        report.error(at, format!("schema `{path}` of {what} was not found"), cure);
-        return None;
-    };
-    match serde_json::from_str::<serde_json::Value>(text) {
-        Ok(value @ (serde_json::Value::Object(_) | serde_json::Value::Bool(_))) => {
-            Some(Some(Arc::new(Schema { path: path.into(), value })))
-        }
-        Ok(_) => {
-            report.error(
-                at,
-                format!("schema `{path}` of {what} is not a JSON object"),
-                "write a JSON schema",
-            );
-            None
-        }
-        Err(error) => {
-            let message = format!("schema `{path}` of {what} is not JSON: {error}");
-            report.error(at, message, "mend the schema file");
-            None
-        }
-    }
 }
 
 /// `10m`, `{ttl: 10m}`, or `off`.

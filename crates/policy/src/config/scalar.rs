@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gauntlet_types::{Action, Day, NanoUsd, PicoUsdPerToken, TokenCount};
+use gauntlet_types::{Day, NanoUsd, PicoUsdPerToken, TokenCount};
 
 /// A way to read a value, and what to tell those who wrote something else.
 #[derive(Clone, Copy)]
@@ -54,16 +54,6 @@ pub(super) const FACTOR: Scalar<u64> = Scalar {
 };
 pub(super) const DAY: Scalar<Day> =
     Scalar { expected: "a day", example: "write for example `2026-10-01`", parse: Day::parse };
-pub(super) const ACTION: Scalar<Action> = Scalar {
-    expected: "an action",
-    example: "write `allow` (or `off`), `flag`, `redact` or `block`",
-    parse: action,
-};
-pub(super) const HALF_ACTION: Scalar<Action> = Scalar {
-    expected: "an action that can be taken here",
-    example: "write `allow` (or `off`), `flag` or `block`: there is nothing to cut out",
-    parse: half_action,
-};
 
 /// Splits `1_000ms` into its number and its unit.
 fn number_and_unit(text: &str) -> Option<(f64, &str)> {
@@ -164,21 +154,6 @@ fn usd_per_million(text: &str) -> Option<PicoUsdPerToken> {
 fn factor(text: &str) -> Option<u64> {
     let billionths = u64::try_from(usd(text)?.0).ok()?;
     (1..=100_000_000_000).contains(&billionths).then_some(billionths)
-}
-
-fn action(text: &str) -> Option<Action> {
-    match text {
-        "allow" | "off" => Some(Action::Allow),
-        "flag" => Some(Action::Flag),
-        "redact" => Some(Action::Redact),
-        "block" => Some(Action::Block),
-        _ => None,
-    }
-}
-
-/// An injection is the meaning of a whole text: there is no span whose removal makes the rest safe.
-fn half_action(text: &str) -> Option<Action> {
-    action(text).filter(|action| *action != Action::Redact)
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use gauntlet_types::{Action, Environment, Name, TokenCount};
+use gauntlet_types::{Environment, Name, TokenCount};
 use serde::{Serialize, Serializer};
 
 use super::limits::Limits;
-use crate::retry::RetryPolicy;
+use crate::{guard::Level, retry::RetryPolicy};
 
 /// A value that is never shown: `Debug`, `Display` and JSON give `***`.
 #[derive(Clone, PartialEq, Eq)]
@@ -49,42 +49,12 @@ pub struct PromptPin {
     pub at: Name,
 }
 
-/// What happens to a call's input, by kind of finding. Default: everything is flagged.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct InputRules {
-    pub pii: Action,
-    pub secrets: Action,
-    pub injection: Action,
-    /// Bytes of the request body; none leaves only the server's `max_body`.
-    pub size_max: Option<usize>,
-}
-
-/// What happens to an answer. Default: everything is flagged and any shape goes.
-#[derive(Clone, Debug)]
-pub struct OutputRules {
-    pub pii: Action,
-    pub secrets: Action,
-    pub schema: Option<Arc<Schema>>,
-    pub on_invalid: OnInvalid,
-}
-
 /// A JSON schema that answers must fit.
 #[derive(Debug)]
 pub struct Schema {
     /// As the route names it.
     pub path: Name,
     pub value: serde_json::Value,
-}
-
-/// What an answer that does not fit its schema becomes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum OnInvalid {
-    /// An error, `output_invalid` (default).
-    Block,
-    /// The next target, then the route's canned answer.
-    Fallback,
-    /// Goes out as it is and is noted.
-    Flag,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -147,8 +117,8 @@ pub struct Route {
     /// Wins over what the caller asks for.
     pub model: Option<Name>,
     pub prompt: Option<PromptPin>,
-    pub input: InputRules,
-    pub output: OutputRules,
+    /// Its level of guards, and those of the policies that it names. Default: everything is flagged, any shape goes.
+    pub guards: Vec<Arc<Level>>,
     /// The canned answer when no model can give one.
     pub fallback: Option<Arc<str>>,
     /// None: off (default).

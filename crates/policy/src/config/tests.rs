@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use gauntlet_types::{Action, Caller, Day, Environment, NanoUsd, Target, Timestamp};
+use gauntlet_types::{Caller, Day, Environment, NanoUsd, Target, Timestamp};
 
 use super::*;
 
 mod exporters;
+mod guards;
 mod money;
 mod prices;
 
@@ -113,11 +114,8 @@ keys:
     let route = policy.route("support_bot").unwrap();
     assert_eq!(route.model.as_deref(), Some("support"));
     assert_eq!(route.prompt, Some(PromptPin { name: "support-agent".into(), at: "production".into() }));
-    assert_eq!(
-        (route.input.pii, route.input.secrets, route.input.injection),
-        (Action::Redact, Action::Block, Action::Flag)
-    );
-    assert_eq!(route.output.schema.as_ref().unwrap().path, "schemas/reply.json");
+    assert_eq!(actions(route), "pii redact, secrets block, injection flag");
+    assert_eq!(route.guards[0].rules.schema.as_ref().unwrap().path, "schemas/reply.json");
     assert_eq!(route.timeouts, Timeouts::default());
     let key = policy.keys().find("an-app-key-of-good-length").unwrap();
     assert_eq!((key.tenant.as_str(), key.name.as_str()), ("acme", "app"));
@@ -150,7 +148,7 @@ fn slips_are_told_with_place_and_cure() {
     );
     check("provider: {}\n", &["1:1: unknown field `provider`; did you mean `providers`?"]);
     check("wholly: 1\n", &["unknown field `wholly`; known here: store, listen,"]);
-    check("default: {input: {pii: maybe}}", &["`pii: maybe` is not an action; write `allow`"]);
+    check("default: {input: {pii: maybe}}", &["`pii: maybe` is not an action; write one of `allow`"]);
     check(
         "default: {input: {injection: redact}}",
         &["`injection: redact` is not an action that can be taken here"],
@@ -262,6 +260,13 @@ fn models_expand_and_their_mistakes_are_told() {
     assert_eq!(all, ["openai/gpt-4o-mini", "local/x", "openai/gpt-4o"]);
 }
 
+/// What a route does about its input.
+fn actions(route: &Route) -> String {
+    let own = route.guards.last().unwrap();
+    let shown = own.rules.input.iter().map(|rule| format!("{} {}", rule.kind, rule.action.as_str()));
+    shown.collect::<Vec<_>>().join(", ")
+}
+
 #[test]
 fn routes_inherit_field_by_field() {
     let text = format!(
@@ -277,8 +282,8 @@ routes:
     let policy = policy(&gauntlet(&text));
     let route = |name| policy.route(name).unwrap().clone();
     let (plain, own, also, default) = (route("plain"), route("own"), route("also"), route("default"));
-    assert_eq!((plain.input.pii, plain.input.secrets), (Action::Redact, Action::Block));
-    assert_eq!((own.input.pii, own.input.secrets), (Action::Allow, Action::Block));
+    assert_eq!(actions(&plain), "pii redact, secrets block, injection flag");
+    assert_eq!(actions(&own), "pii allow, secrets block, injection flag");
     assert_eq!(plain.cache, Some(CachePolicy { ttl: Duration::from_secs(600) }));
     assert_eq!(own.cache, None);
     assert_eq!(also.cache, Some(CachePolicy { ttl: Duration::from_secs(3600) }));

@@ -197,6 +197,8 @@ fn record(number: u32, started: Timestamp) -> CallRecord {
         finish: None,
         decision: Decision::Allow,
         guard: Vec::new(),
+        guard_runs: Vec::new(),
+        guard_policy: Vec::new(),
         cache: CacheUse::Off,
         attempts: Vec::new(),
         tool_calls: Vec::new(),

@@ -80,6 +80,8 @@ pub fn record(number: u64) -> CallRecord {
             score: 1.0,
             reason: "e-mail address in message 6".into(),
             value_hash: None,
+            rule: None,
+            shadow: false,
         }],
         cache: CacheUse::Miss,
         attempts: vec![Attempt {
@@ -109,6 +111,8 @@ pub fn record(number: u64) -> CallRecord {
             charge("route_user_daily", "support_bot/ann", Some(NOW.day())),
             charge("route_conversation", "support_bot/conversation-81", None),
         ],
+        guard_runs: Vec::new(),
+        guard_policy: Vec::new(),
         held_tokens: 0,
         budget: None,
         wasted: NanoUsd::ZERO,

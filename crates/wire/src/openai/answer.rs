@@ -10,7 +10,7 @@ use bytes::Bytes;
 use gauntlet_types::{Event, Finish};
 
 pub use assemble::{ASSEMBLED_MAX, Assembled, Assembler};
-pub use write::{channel_frame, frame, plain_text_answer, stream_text_answer, text_frame};
+pub use write::{channel_frame, frame, plain_text_answer, stream_of_answer, stream_text_answer, text_frame};
 
 use super::error::ProviderError;
 use crate::{

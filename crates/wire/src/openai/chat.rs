@@ -203,6 +203,24 @@ impl ChatRequest {
         Edit::insert(self.messages.start + 1, all)
     }
 
+    /// Edit: puts these messages (role, text) behind the caller's; none where there are none.
+    pub fn with_more(&self, body: &Bytes, messages: &[(&str, &str)]) -> Option<Edit> {
+        if self.message_count == 0 || self.messages.len() < 2 {
+            return None;
+        }
+        let end = self.messages.end - 1;
+        debug_assert_eq!(body.get(end), Some(&b']'), "the body that was parsed");
+        let mut all = Vec::new();
+        for (role, text) in messages {
+            all.extend_from_slice(b",{\"role\":");
+            all.extend_from_slice(&quote(role));
+            all.extend_from_slice(b",\"content\":");
+            all.extend_from_slice(&quote(text));
+            all.push(b'}');
+        }
+        Some(Edit::insert(end, all))
+    }
+
     /// Edit: another output limit, under the caller's own name for it, or else under `absent`.
     pub fn with_max_tokens(&self, limit: u32, absent: LimitField) -> Edit {
         match &self.layout.limit {

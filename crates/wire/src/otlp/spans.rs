@@ -1,6 +1,6 @@
 //! A call's spans: their ids, times, places in the tree, events and status.
 
-use gauntlet_types::{Action, Attempt, AttemptEnd, CallRecord, Direction, Stage, ToolCall};
+use gauntlet_types::{Attempt, AttemptEnd, CallRecord, Direction, Stage, ToolCall};
 
 use super::{
     Finished, Servers, bound,
@@ -142,12 +142,6 @@ fn events(record: &CallRecord) -> Vec<Event> {
             Direction::Input => (Stage::GuardInput, "input"),
             Direction::Output => (Stage::GuardOutput, "output"),
         };
-        let action = match note.action {
-            Action::Allow => "allow",
-            Action::Flag => "flag",
-            Action::Redact => "redact",
-            Action::Block => "block",
-        };
         events.push(event(
             stage,
             "gauntlet.guardrail",
@@ -155,7 +149,10 @@ fn events(record: &CallRecord) -> Vec<Event> {
                 KeyValue::new("gauntlet.guardrail.direction", direction),
                 KeyValue::new("gauntlet.guardrail.kind", bound::line(&note.kind)),
                 KeyValue::new("gauntlet.guardrail.label", bound::line(&note.label)),
-                KeyValue::new("gauntlet.guardrail.action", action),
+                KeyValue::new(
+                    "gauntlet.guardrail.action",
+                    if note.shadow { "trial" } else { note.action.as_str() },
+                ),
                 KeyValue::new("gauntlet.guardrail.count", note.count),
                 // Through its decimal form, or 0.85 would read 0.8500000238.
                 KeyValue::new(

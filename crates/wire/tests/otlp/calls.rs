@@ -74,6 +74,8 @@ fn plain(number: u64) -> CallRecord {
         finish: Some(Finish::Stop),
         decision: Decision::Allow,
         guard: vec![],
+        guard_runs: Vec::new(),
+        guard_policy: Vec::new(),
         cache: CacheUse::Off,
         attempts: vec![attempt("gpt-4o-mini", 100, 812_000, AttemptEnd::Ok, Some(200))],
         tool_results: vec![],
@@ -123,6 +125,8 @@ pub fn cases() -> Vec<Case> {
         score: 0.85,
         reason: "e-mail address in message 2".into(),
         value_hash: None,
+        rule: None,
+        shadow: false,
     };
     vec![
         case("plain", plain(0), ASKED, ANSWERED),
@@ -134,6 +138,8 @@ pub fn cases() -> Vec<Case> {
                 cache: CacheUse::Miss,
                 decision: Decision::Redact,
                 guard: vec![note(Direction::Input, "pii", "EMAIL_ADDRESS", Action::Redact)],
+                guard_runs: Vec::new(),
+                guard_policy: Vec::new(),
                 ..plain(1)
             },
             ASKED,
@@ -230,6 +236,8 @@ pub fn cases() -> Vec<Case> {
                     instead_of: Some("gpt-4o-mini".into()),
                 }),
                 guard: vec![note(Direction::Output, "secrets", "github_token", Action::Flag)],
+                guard_runs: Vec::new(),
+                guard_policy: Vec::new(),
                 decision: Decision::Flag,
                 ..plain(5)
             },

@@ -1,7 +1,7 @@
 //! Answers and frames that we write ourselves.
 
 use bytes::Bytes;
-use gauntlet_types::{Finish, Usage};
+use gauntlet_types::{Event, Finish, Usage};
 
 use super::{Channel, finish_word};
 use crate::{
@@ -93,6 +93,48 @@ pub fn channel_frame(like: &[u8], choice: u32, channel: Channel, text: &str) -> 
         Channel::FunctionCall => (r#""function_call":{"arguments":"#.to_owned(), "}"),
     };
     delta_frame(like, choice, &[before.as_bytes(), &text, after.as_bytes()].concat(), None)
+}
+
+/// A whole answer as the frames of a stream, under the head of an earlier chunk (`like`, as for `text_frame`): a frame for
+/// each text and tool call, the endings, the usage if given, the end mark. An answer that cannot be read gives the end mark
+/// alone.
+pub fn stream_of_answer(like: &[u8], answer: &Bytes, usage: Option<&Usage>) -> Vec<Bytes> {
+    let mut frames = vec![delta_frame(like, 0, br#""role":"assistant""#, None)];
+    let read = super::read_plain(answer);
+    for event in read.iter().flat_map(|read| &read.events) {
+        match event {
+            Event::Text { choice, text } => frames.push(channel_frame(like, *choice, Channel::Content, text)),
+            Event::Refusal { choice, text } => {
+                frames.push(channel_frame(like, *choice, Channel::Refusal, text));
+            }
+            Event::Reasoning { choice, text } => {
+                frames.push(channel_frame(like, *choice, Channel::Reasoning, text));
+            }
+            Event::ToolCall { choice, index, id, name, arguments } => {
+                let text = |text: &Option<String>| quote(text.as_deref().unwrap_or(""));
+                let delta = [
+                    format!(r#""tool_calls":[{{"index":{index},"id":"#).as_bytes(),
+                    &text(id),
+                    br#","type":"function","function":{"name":"#,
+                    &text(name),
+                    br#","arguments":"#,
+                    &quote(arguments),
+                    b"}}]",
+                ]
+                .concat();
+                frames.push(delta_frame(like, *choice, &delta, None));
+            }
+            Event::Finish { choice, why } => frames.push(text_frame(like, *choice, "", Some(*why))),
+            Event::Model(_) | Event::Usage(_) | Event::Error { .. } | Event::Done => {}
+        }
+    }
+    if let Some(usage) = usage {
+        let members = kept_members(like).unwrap_or_default();
+        let rest = format!(r#""choices":[],"usage":{}}}"#, usage::json(usage));
+        frames.push(frame(&[b"{", &members[..], rest.as_bytes()].concat()));
+    }
+    frames.push(Bytes::from_static(DONE));
+    frames
 }
 
 fn delta_frame(like: &[u8], choice: u32, delta: &[u8], finish: Option<Finish>) -> Bytes {
