@@ -1,0 +1,3 @@
+//! Checks of what a model says.
+
+pub(crate) mod contract;
