@@ -11,6 +11,7 @@ mod candidate;
 mod checksum;
 mod decide;
 mod decode;
+mod extras;
 mod host;
 #[doc(hidden)]
 pub mod injection;
@@ -23,6 +24,7 @@ mod repair;
 mod scanner;
 mod schema;
 mod secret;
+mod shingle;
 mod stream;
 mod tools;
 mod trigger;
@@ -33,13 +35,22 @@ mod window;
 mod tests;
 
 pub use decide::{Rules, Where, decide};
+pub use extras::{Extras, joined};
 pub use injection::Trust;
 pub use misfit::Misfit;
-pub use output::contract::{Bounds, Contract, ContractError, ContractRules, FieldRules, Script};
+pub use output::{
+    canary::Words,
+    contract::{Bounds, Contract, ContractError, ContractRules, FieldRules, Script},
+    links::{LinkRules, URL_MAX},
+    profanity::Profanity,
+};
 pub use redact::{code_points, placeholder, redact};
 pub use repair::{Repaired, STEPS_MAX, Step};
 pub use scanner::{Kinds, Scanner};
 pub use schema::{OutputSchema, SchemaError};
 pub use secret::SECRET_MAX;
 pub use stream::{HOLD_MAX, StreamRedactor};
-pub use tools::rules::{Test, ToolConfig, ToolRules, ToolRulesError, ToolsConfig, ValueRule};
+pub use tools::{
+    rules::{Test, ToolConfig, ToolRules, ToolRulesError, ToolsConfig, ValueRule},
+    taint::Taint,
+};

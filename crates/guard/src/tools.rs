@@ -5,3 +5,4 @@
 mod path;
 pub(crate) mod rules;
 mod sql;
+pub(crate) mod taint;
