@@ -40,9 +40,12 @@ pub use injection::Trust;
 pub use misfit::Misfit;
 pub use output::{
     canary::Words,
+    citation::{CitationRules, Citations, Source},
     contract::{Bounds, Contract, ContractError, ContractRules, FieldRules, Script},
+    leak::{Leak, LeakWatch},
     links::{LinkRules, URL_MAX},
     profanity::Profanity,
+    refusal::{REFUSAL_SCORE, Refusals},
 };
 pub use redact::{code_points, placeholder, redact};
 pub use repair::{Repaired, STEPS_MAX, Step};

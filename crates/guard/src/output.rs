@@ -4,7 +4,10 @@
 //! [`leak`], which watches a stream word by word. None of them asks a model: what is only meant is beyond them.
 
 pub(crate) mod canary;
+pub(crate) mod citation;
 pub(crate) mod contract;
 pub(crate) mod data;
+pub(crate) mod leak;
 pub(crate) mod links;
 pub(crate) mod profanity;
+pub(crate) mod refusal;
