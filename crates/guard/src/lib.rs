@@ -25,6 +25,7 @@ mod scanner;
 mod schema;
 mod secret;
 mod shingle;
+mod spotlight;
 mod stream;
 mod tools;
 mod trigger;
@@ -52,6 +53,7 @@ pub use repair::{Repaired, STEPS_MAX, Step};
 pub use scanner::{Kinds, Scanner};
 pub use schema::{OutputSchema, SchemaError};
 pub use secret::SECRET_MAX;
+pub use spotlight::{Spotlight, spotlight};
 pub use stream::{HOLD_MAX, StreamRedactor};
 pub use tools::{
     rules::{Test, ToolConfig, ToolRules, ToolRulesError, ToolsConfig, ValueRule},
