@@ -7,6 +7,10 @@ use gauntlet_types::Finding;
 pub(crate) const PII: &str = "pii";
 pub(crate) const SECRETS: &str = "secrets";
 pub(crate) const INJECTION: &str = "injection";
+pub(crate) const LINKS: &str = "links";
+pub(crate) const EXFILTRATION: &str = "exfiltration";
+pub(crate) const CANARY: &str = "canary";
+pub(crate) const TOXICITY: &str = "toxicity";
 
 /// Overlapping candidates are settled in clusters. A cluster takes in candidates that start within this many bytes of
 /// its first, so that a chain of overlaps cannot hold a stream back for ever.

@@ -11,15 +11,24 @@ mod candidate;
 mod checksum;
 mod decide;
 mod decode;
+mod extras;
+mod host;
 #[doc(hidden)]
 pub mod injection;
+mod misfit;
+mod output;
+mod pattern;
 mod pii;
 mod redact;
+mod repair;
 mod rulebook;
 mod scanner;
 mod schema;
 mod secret;
+mod shingle;
+mod spotlight;
 mod stream;
+mod tools;
 mod trigger;
 mod vault;
 mod view;
@@ -29,11 +38,28 @@ mod window;
 mod tests;
 
 pub use decide::{Decided, Found, Where, decide};
+pub use extras::{Extras, joined};
 pub use injection::Trust;
+pub use misfit::Misfit;
+pub use output::{
+    canary::Words,
+    citation::{CitationRules, Citations, Source},
+    contract::{Bounds, Contract, ContractError, ContractRules, FieldRules, Script},
+    leak::{Leak, LeakWatch},
+    links::{LinkRules, URL_MAX},
+    profanity::Profanity,
+    refusal::{REFUSAL_SCORE, Refusals},
+};
 pub use redact::{code_points, mask, placeholder, redact, replacement};
+pub use repair::{Repaired, STEPS_MAX, Step};
 pub use rulebook::{Rulebook, Ruling, tenant_key};
 pub use scanner::{Kinds, Scanner};
 pub use schema::{OutputSchema, SchemaError};
 pub use secret::SECRET_MAX;
+pub use spotlight::{Spotlight, spotlight};
 pub use stream::{HOLD_MAX, Replace, StreamRedactor};
+pub use tools::{
+    rules::{Test, ToolConfig, ToolRules, ToolRulesError, ToolsConfig, ValueRule},
+    taint::Taint,
+};
 pub use vault::{Restorer, Vault};

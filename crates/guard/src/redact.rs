@@ -5,14 +5,22 @@ use std::ops::Range;
 use gauntlet_types::{Action, Finding};
 
 use crate::{
-    candidate::{PII, SECRETS},
+    candidate::{CANARY, EXFILTRATION, LINKS, PII, SECRETS, TOXICITY},
+    extras::joined,
     rulebook::Rulebook,
     vault::Vault,
 };
 
 /// What stands in the place of a value: `[REDACTED:EMAIL_ADDRESS]`.
 pub fn placeholder(finding: &Finding) -> String {
-    format!("[REDACTED:{}]", finding.label)
+    let name = match finding.kind {
+        // How bad the link was is for the record, not for the reader.
+        LINKS | EXFILTRATION => "LINK",
+        CANARY => "CANARY",
+        TOXICITY => "WORD",
+        _ => finding.label,
+    };
+    format!("[REDACTED:{name}]")
 }
 
 /// Characters of a masked value that stay: enough for its owner to know it again.
@@ -46,25 +54,25 @@ pub fn mask(value: &str) -> String {
     masked.collect()
 }
 
-/// `text` with each PII and secrets span replaced by its placeholder.
+/// `text` with each span that is replaced by its placeholder; of overlapping spans the first names what stood there.
 ///
-/// Findings come in order and do not overlap, as `Scanner::scan` gives them; other kinds are passed over. A span that
-/// does not fit the text is passed over too.
+/// Findings come in order, as `Scanner::scan` gives them; kinds that replace nothing are passed over. A span that does
+/// not fit the text is passed over too.
 pub fn redact(text: &str, findings: &[Finding]) -> String {
     let mut redacted = String::with_capacity(text.len());
     let mut done = 0;
-    for finding in findings.iter().filter(|finding| is_replaced(finding)) {
-        let Some(before) = text.get(done..finding.span.start) else { continue };
+    for (finding, span) in joined(findings.iter().filter(|finding| is_replaced(finding))) {
+        let Some(before) = text.get(done..span.start) else { continue };
         redacted.push_str(before);
         redacted.push_str(&placeholder(finding));
-        done = finding.span.end;
+        done = span.end;
     }
     redacted.push_str(text.get(done..).unwrap_or_default());
     redacted
 }
 
 pub(crate) fn is_replaced(finding: &Finding) -> bool {
-    finding.kind == PII || finding.kind == SECRETS
+    matches!(finding.kind, PII | SECRETS | LINKS | EXFILTRATION | CANARY | TOXICITY)
 }
 
 /// A span of bytes as a span of Unicode code points. Bytes inside a character count as its start.

@@ -7,6 +7,7 @@ use gauntlet_types::Finding;
 use crate::{
     candidate::{self, Candidate, Proof},
     decode::{self, DEPTH_MAX, Decoded},
+    extras::Extras,
     injection::{self, Trust},
     pii, secret, trigger,
     view::View,
@@ -87,6 +88,17 @@ impl Scanner {
             if before > first && out.len() > before {
                 out[first..].sort_by_key(|finding| finding.span.start);
             }
+        }
+    }
+
+    /// The same with what the call brings along. Findings of the extras may overlap all others.
+    pub fn scan_with(&self, text: &str, trust: Trust, kinds: Kinds, extras: &Extras, out: &mut Vec<Finding>) {
+        let first = out.len();
+        self.scan_from(text, trust, kinds, out);
+        let before = out.len();
+        extras.find(text, out);
+        if out.len() > before {
+            out[first..].sort_by_key(|finding| finding.span.start);
         }
     }
 

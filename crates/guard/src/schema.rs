@@ -20,6 +20,8 @@ pub enum SchemaError {
 #[derive(Debug)]
 pub struct OutputSchema {
     validator: Validator,
+    /// As it was written, for the repair of answers.
+    schema: Value,
 }
 
 /// Refuses whatever is not in the document itself: a schema that a user wrote may not make the gateway fetch addresses.
@@ -40,7 +42,15 @@ impl OutputSchema {
             .with_retriever(NoRemote)
             .build(schema)
             .map_err(|error| SchemaError::Invalid(cut(&error.to_string())))?;
-        Ok(OutputSchema { validator })
+        Ok(OutputSchema { validator, schema: schema.clone() })
+    }
+
+    pub(crate) fn schema(&self) -> &Value {
+        &self.schema
+    }
+
+    pub(crate) fn accepts(&self, value: &Value) -> bool {
+        self.validator.is_valid(value)
     }
 
     /// Checks an answer. Errors: up to five messages `at /path: …`, each cut short.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use gauntlet_types::Finding;
 
 use crate::{
-    candidate::{self, Candidate},
+    candidate::{self, CANARY, Candidate, EXFILTRATION, LINKS, TOXICITY},
+    extras::{self, Extras, Part},
     redact::placeholder,
     scanner::{Kinds, Scanner, TRIGGER_LEFT},
     view::View,
@@ -19,6 +20,9 @@ use crate::{
 /// together within 64 bytes. Ordinary prose holds back the current word. A token, key or password under way holds back
 /// all of itself, at most [`crate::SECRET_MAX`]; what is longer is redacted up to there, as in the scan of the whole.
 /// An encoded run (base64, hex, percent signs, …) is held back until it ends, at most `decode::ENCODED_MAX`.
+///
+/// Extras hold back what they need: links that are not allowed all of themselves, at most `URL_MAX` bytes; canary words
+/// what may be the beginning of one; profanity the current word.
 pub const HOLD_MAX: usize = 256;
 
 /// What takes the place of a finding's value; none leaves it.
@@ -30,12 +34,17 @@ pub type Replace = Box<dyn FnMut(&Finding, &str) -> Option<String> + Send>;
 pub struct StreamRedactor {
     scanner: Arc<Scanner>,
     kinds: Kinds,
+    extras: Extras,
     /// Some text already given out (what detectors may look back at), then the text held back.
     buffer: String,
     /// Where the text held back begins in `buffer`.
     held: usize,
     /// Where `buffer` begins in the whole text.
     base: usize,
+    /// For the detectors and each of the extras, where in `buffer` what it has not settled yet begins.
+    from: [usize; 1 + extras::COUNT],
+    /// Found, but not given out yet: another detector may still find something before it. Spans of the whole text.
+    pending: Vec<Finding>,
     /// Length of `buffer` at which the next scan is worth it, while something long is under way.
     patience: usize,
     findings: Vec<Finding>,
@@ -48,9 +57,17 @@ pub struct StreamRedactor {
 
 impl StreamRedactor {
     pub fn new(scanner: Arc<Scanner>, kinds: Kinds) -> StreamRedactor {
+        StreamRedactor::with(scanner, kinds, Extras::default())
+    }
+
+    /// The same with what the call brings along, all of which is replaced.
+    pub fn with(scanner: Arc<Scanner>, kinds: Kinds, extras: Extras) -> StreamRedactor {
         StreamRedactor {
             scanner,
             kinds,
+            extras,
+            from: [0; 1 + extras::COUNT],
+            pending: Vec::new(),
             buffer: String::new(),
             held: 0,
             base: 0,
@@ -64,7 +81,7 @@ impl StreamRedactor {
 
     /// Replaces each finding by what `replace` says of it and its value, and leaves it where that says nothing.
     #[must_use]
-    pub fn with(self, replace: Replace) -> StreamRedactor {
+    pub fn replacing(self, replace: Replace) -> StreamRedactor {
         StreamRedactor { replace: Some(replace), ..self }
     }
 
@@ -73,7 +90,7 @@ impl StreamRedactor {
         if self.kinds.injection {
             self.whole.push_str(piece);
         }
-        if !self.kinds.has_spans() {
+        if !self.has_spans() {
             self.base += piece.len();
             return piece.to_owned();
         }
@@ -86,7 +103,7 @@ impl StreamRedactor {
 
     /// Ends the text and returns the rest of it. Injection is looked for here: it spans sentences and replaces nothing.
     pub fn finish(&mut self) -> String {
-        let shown = if self.kinds.has_spans() { self.advance(true) } else { String::new() };
+        let shown = if self.has_spans() { self.advance(true) } else { String::new() };
         if self.kinds.injection {
             let first = self.findings.len();
             self.scanner.scan_injection(&self.whole, &mut self.findings);
@@ -113,52 +130,104 @@ impl StreamRedactor {
         self.buffer.len() - self.held
     }
 
+    fn has_spans(&self) -> bool {
+        self.kinds.has_spans() || !self.extras.is_empty()
+    }
+
     fn advance(&mut self, is_last: bool) -> String {
-        let view = View::of_part(&self.buffer, is_last);
-        let window = Window::new(view.text(), self.base == 0, is_last);
-        self.candidates.clear();
-        let held = view.position(self.held);
-        let known = self.scanner.collect(
-            &window,
-            held.saturating_sub(TRIGGER_LEFT),
-            self.kinds,
-            &mut self.candidates,
-        );
-        self.candidates.retain(|candidate| candidate.start >= held);
-        let (kept, settled) = candidate::settle(&mut self.candidates, known);
-        let mut settled = settled.min(view.text().len());
-        while !view.text().is_char_boundary(settled) {
-            settled -= 1;
+        // Taken out while it is looked at.
+        let buffer = std::mem::take(&mut self.buffer);
+        let view = View::of_part(&buffer, is_last);
+        let mut settled = usize::MAX;
+        if self.kinds.has_spans() {
+            self.from[0] = self.detect(&buffer, &view, is_last);
+            settled = self.from[0];
         }
-        let settled = view.original_start(settled);
-        let mut shown = String::with_capacity(settled.saturating_sub(self.held));
-        let mut done = self.held;
-        for candidate in kept {
-            let span = view.original(candidate.start..candidate.end, &self.buffer);
-            shown.push_str(&self.buffer[done..span.start]);
-            done = span.end;
-            let value = &self.buffer[span.clone()];
-            // Within the value, since whoever decides about it sees no more than that.
-            let finding = candidate.finding(0..value.len());
-            match &mut self.replace {
-                None => shown.push_str(&placeholder(&finding)),
-                Some(replace) => shown.push_str(replace(&finding, value).as_deref().unwrap_or(value)),
+        let part = Part { text: &buffer, view: &view, is_last };
+        for index in 0..extras::COUNT {
+            let first = self.pending.len();
+            let from = &mut self.from[1 + index];
+            if let Some(now) = self.extras.collect(index, &part, *from, &mut self.pending) {
+                *from = now;
+                settled = settled.min(now);
             }
-            let finding = Finding { span: self.base + span.start..self.base + span.end, ..finding };
-            self.findings.push(finding);
+            for finding in &mut self.pending[first..] {
+                finding.span = finding.span.start + self.base..finding.span.end + self.base;
+            }
         }
-        let settled = settled.max(done);
-        shown.push_str(&self.buffer[done..settled]);
-        self.held = settled;
+        let shown = self.show(&buffer, settled);
         // What no detector looks back at goes, now and then rather than at each piece.
         let cut = view.original_start(view.position(settled).saturating_sub(LEFT_MAX));
         // Folding costs more than scanning: then less is kept.
-        if cut > if view.is_plain() { 7 * LEFT_MAX } else { LEFT_MAX } {
+        let kept_max = if view.is_plain() { 7 * LEFT_MAX } else { LEFT_MAX };
+        self.buffer = buffer;
+        if cut > kept_max {
             self.forget(cut);
         }
         // Rescanning a long secret at every piece would be quadratic; wait for a quarter more.
         let held = self.held_len();
         self.patience = if held > HOLD_MAX { self.buffer.len() + held / 4 } else { 0 };
+        shown
+    }
+
+    /// Runs the detectors on what they have not settled; returns where that begins now.
+    fn detect(&mut self, buffer: &str, view: &View, is_last: bool) -> usize {
+        let window = Window::new(view.text(), self.base == 0, is_last);
+        self.candidates.clear();
+        let from = view.position(self.from[0]);
+        let known = self.scanner.collect(
+            &window,
+            from.saturating_sub(TRIGGER_LEFT),
+            self.kinds,
+            &mut self.candidates,
+        );
+        self.candidates.retain(|candidate| candidate.start >= from);
+        let (kept, settled) = candidate::settle(&mut self.candidates, known);
+        let mut settled = settled.min(view.text().len());
+        while !view.text().is_char_boundary(settled) {
+            settled -= 1;
+        }
+        let mut settled = view.original_start(settled);
+        for candidate in kept {
+            let span = view.original(candidate.start..candidate.end, buffer);
+            settled = settled.max(span.end);
+            self.pending.push(candidate.finding(self.base + span.start..self.base + span.end));
+        }
+        settled
+    }
+
+    /// Gives out the text up to `settled`, where everything that begins before is known.
+    fn show(&mut self, buffer: &str, settled: usize) -> String {
+        if self.pending.len() > 1 {
+            // Stable: of what begins at one place the detectors' comes first, as in the scan of the whole.
+            self.pending.sort_by_key(|finding| (finding.span.start, rank(finding)));
+        }
+        let ready = self.pending.partition_point(|finding| finding.span.start < self.base + settled);
+        let mut shown = String::with_capacity(settled.saturating_sub(self.held));
+        let mut done = self.held;
+        for finding in self.pending.drain(..ready) {
+            let (start, end) = (finding.span.start - self.base, finding.span.end - self.base);
+            // What overlaps what was replaced before is replaced with it.
+            let value = &buffer[start..end];
+            // Within the value, since whoever decides about it sees no more than that.
+            let words = match &mut self.replace {
+                None => Some(placeholder(&finding)),
+                Some(replace) => replace(&Finding { span: 0..value.len(), ..finding.clone() }, value),
+            };
+            if let Some(words) = words {
+                if start >= done {
+                    shown.push_str(&buffer[done..start]);
+                    shown.push_str(&words);
+                }
+                done = done.max(end);
+            }
+            self.findings.push(finding);
+        }
+        if settled > done {
+            shown.push_str(&buffer[done..settled]);
+            done = settled;
+        }
+        self.held = done;
         shown
     }
 
@@ -170,5 +239,18 @@ impl StreamRedactor {
         self.buffer.drain(..cut);
         self.base += cut;
         self.held -= cut;
+        for from in &mut self.from {
+            *from = from.saturating_sub(cut);
+        }
+    }
+}
+
+/// Which of several findings that begin at one place comes first: in the order in which the scan of a whole runs.
+fn rank(finding: &Finding) -> u8 {
+    match finding.kind {
+        LINKS | EXFILTRATION => 1,
+        CANARY => 2,
+        TOXICITY => 3,
+        _ => 0,
     }
 }

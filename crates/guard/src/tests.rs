@@ -1,6 +1,7 @@
 //! Claims about whole texts and streams. Values are made up or printed in the standards as examples.
 
 mod disguised;
+mod extras;
 mod injection;
 mod pii;
 mod secrets;
