@@ -15,7 +15,7 @@ use crate::wiring::Live;
 const SETTLE: Duration = Duration::from_millis(200);
 
 /// Folders that are looked into besides the configuration folder itself.
-const SUBFOLDERS: [&str; 2] = ["prompts", "schemas"];
+const SUBFOLDERS: [&str; 3] = ["guardrails", "prompts", "schemas"];
 
 /// A folder under watch. Begun before the folder is read, so that a change during the start is not missed.
 pub struct Watch {

@@ -22,6 +22,8 @@ pub struct Operator {
     pub caller: Caller,
     /// The prompt version that stands in the body; none where the body has none, or another is asked for.
     pub prompt: Option<PromptRef>,
+    /// The call of a guard that asks a model: what it is shown is what guards stop, so that none looks at it again.
+    pub is_judge: bool,
 }
 
 pub struct Answer {

@@ -27,6 +27,7 @@ use crate::{
     answer::{Answer, AnswerBody, Incoming, Operator},
     detach::{Gone, Running},
     gate::{Gate, Shared},
+    judge::Asked,
     live::Live,
     snapshot::Snapshot,
     stage,
@@ -111,12 +112,18 @@ pub(crate) struct Call {
     pub(crate) rules: [Rulebook; 2],
     /// The guards had no time to look at all of it, so that the record gets none of its text.
     pub(crate) is_unseen: bool,
+    /// What the prompt of the registry told the model.
+    pub(crate) prompt_texts: Vec<(&'static str, String)>,
+    /// A word that stands in the system prompt and nowhere else.
+    pub(crate) canary: Option<String>,
     /// What tokens stand for.
     pub(crate) vault: Vault,
     /// What guards put in the place of what they found, for the model; the record gets placeholders instead.
     pub(crate) masks: Vec<Edit>,
     /// A guard wants another model asked; the inner none is the next target.
     pub(crate) reroute: Option<Option<Name>>,
+    /// Judges that are asked while the model is.
+    pub(crate) judging: Vec<Asked>,
     /// Answers that were asked for again.
     pub(crate) reasked: u32,
     /// What is changed of the body for every target.
@@ -232,9 +239,12 @@ impl Call {
             chain: Chain::default(),
             rules: Default::default(),
             is_unseen: false,
+            prompt_texts: Vec::new(),
+            canary: None,
             vault: Vault::new(shared.secret_of(id)),
             masks: Vec::new(),
             reroute: None,
+            judging: Vec::new(),
             reasked: 0,
             edits: Vec::new(),
             text_edits: 0,

@@ -5,14 +5,20 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use gauntlet_guard::{Kinds, Restorer, Rulebook, StreamRedactor, Vault, replacement};
+use gauntlet_guard::{Kinds, LeakWatch, Restorer, Rulebook, StreamRedactor, Vault, replacement};
 use gauntlet_types::{Action, Direction, Scope};
 use gauntlet_wire::openai::answer::Channel;
 
-use crate::call::Call;
+use crate::{
+    call::Call,
+    checks::{self, LEAK},
+};
 
 pub(crate) struct Filter {
     redactor: Option<StreamRedactor>,
+    /// Holds back what begins to repeat the prompt.
+    leak: Option<LeakWatch>,
+    stop: Arc<AtomicBool>,
     restorer: Restorer,
     as_written: fn(&str) -> String,
 }
@@ -22,11 +28,18 @@ impl Filter {
     pub(crate) fn new(call: &Call, channel: Channel, stop: &Arc<AtomicBool>) -> Filter {
         let is_arguments = matches!(channel, Channel::Arguments(_) | Channel::FunctionCall);
         let scope = if is_arguments { Scope::ToolArguments } else { Scope::Assistant };
-        let redactor = kinds(&call.rules[Direction::Output as usize]).map(|kinds| {
-            let rules = call.rules[Direction::Output as usize].clone();
+        let extras = call.extras(Direction::Output);
+        let leak = (rules_of(call).most(LEAK) >= Action::Review && !is_arguments)
+            .then(|| {
+                let prompts = checks::system_texts(call);
+                LeakWatch::new(&prompts.iter().map(String::as_str).collect::<Vec<_>>())
+            })
+            .flatten();
+        let redactor = kinds(rules_of(call)).map(|kinds| {
+            let rules = rules_of(call).clone();
             let stop = Arc::clone(stop);
-            let redactor = StreamRedactor::new(Arc::clone(&call.shared().scanner), kinds);
-            redactor.with(Box::new(move |finding, value| {
+            let scanner = Arc::clone(&call.shared().scanner);
+            StreamRedactor::with(scanner, kinds, extras).replacing(Box::new(move |finding, value| {
                 let action = rules.rule(finding, value, scope).action;
                 if action.stops() {
                     stop.store(true, Ordering::Relaxed);
@@ -35,29 +48,57 @@ impl Filter {
                 action.replaces().then(|| replacement(finding, value, action, &rules, None))
             }))
         });
-        Filter { redactor, restorer: Restorer::new(), as_written: if is_arguments { in_json } else { as_is } }
+        let as_written = if is_arguments { in_json } else { as_is };
+        Filter { redactor, leak, stop: Arc::clone(stop), restorer: Restorer::new(), as_written }
     }
 
     pub(crate) fn push(&mut self, text: &str, vault: &Vault) -> String {
-        match &mut self.redactor {
-            Some(redactor) => self.restorer.push(&redactor.push(text), vault, self.as_written),
-            None => self.restorer.push(text, vault, self.as_written),
-        }
+        let shown = match &mut self.redactor {
+            Some(redactor) => redactor.push(text),
+            None => text.to_owned(),
+        };
+        let shown = self.watch(shown, false);
+        self.restorer.push(&shown, vault, self.as_written)
     }
 
     pub(crate) fn finish(&mut self, vault: &Vault) -> String {
         let rest = self.redactor.as_mut().map(StreamRedactor::finish).unwrap_or_default();
+        let rest = self.watch(rest, true);
         let mut shown = self.restorer.push(&rest, vault, self.as_written);
         shown.push_str(&self.restorer.finish());
         shown
     }
+
+    fn watch(&mut self, text: String, is_last: bool) -> String {
+        let Some(leak) = &mut self.leak else { return text };
+        let mut shown = leak.push(&text);
+        if is_last {
+            shown.push_str(&leak.finish());
+        }
+        if leak.leak().is_some() {
+            self.stop.store(true, Ordering::Relaxed);
+            return String::new();
+        }
+        shown
+    }
+}
+
+fn rules_of(call: &Call) -> &Rulebook {
+    &call.rules[Direction::Output as usize]
+}
+
+/// Whether a stream has to go through filters at all.
+pub(crate) fn is_needed(call: &Call) -> bool {
+    let rules = rules_of(call);
+    kinds(rules).is_some() || rules.most(LEAK) >= Action::Review || !call.vault.is_empty()
 }
 
 /// What a stream must be held back for: the kinds that are changed or stopped. None when it may pass untouched.
-pub(crate) fn kinds(rules: &Rulebook) -> Option<Kinds> {
+fn kinds(rules: &Rulebook) -> Option<Kinds> {
     let acts = |kind: &str| rules.most(kind) >= Action::Tokenize;
     let kinds = Kinds { pii: acts("pii"), secrets: acts("secrets"), injection: false };
-    (kinds.pii || kinds.secrets).then_some(kinds)
+    let has_extras = ["links", "exfiltration", "canary", "toxicity"].into_iter().any(acts);
+    (kinds.pii || kinds.secrets || has_extras).then_some(kinds)
 }
 
 /// How a value is written where a token stood: in words as it is, in the JSON of arguments with its escapes.

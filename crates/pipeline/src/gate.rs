@@ -6,7 +6,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use gauntlet_guard::Scanner;
+use gauntlet_guard::{Profanity, Refusals, Scanner};
 use gauntlet_policy::{
     breaker::Breaker,
     budget::{Crossed, show},
@@ -15,7 +15,9 @@ use gauntlet_policy::{
 use gauntlet_ports::{Clock, Observer, Spool, Upstream};
 use gauntlet_types::{CallId, Fault, Target};
 
-use crate::{detach::Tasks, ledger::Ledger, snapshot::Snapshot, spans::SpanDesk, stage::cache::Cache};
+use crate::{
+    detach::Tasks, judge::Verdicts, ledger::Ledger, snapshot::Snapshot, spans::SpanDesk, stage::cache::Cache,
+};
 
 /// What one worker needs to run calls: its own way upstream and its own spool, and what all workers share.
 pub struct Gate {
@@ -49,7 +51,10 @@ pub struct Shared {
     pub(crate) slots: tokio::sync::Notify,
     pub(crate) breakers: Mutex<HashMap<Target, Breaker>>,
     pub(crate) cache: Cache,
+    pub(crate) verdicts: Verdicts,
     pub(crate) scanner: Arc<Scanner>,
+    pub(crate) profanity: Arc<Profanity>,
+    pub(crate) refusals: Refusals,
     pub(crate) observers: Vec<Arc<dyn Observer>>,
     pub(crate) hash_key: [u8; 32],
     pub(crate) status_of: fn(&Fault) -> u16,
@@ -73,7 +78,10 @@ impl Shared {
             slots: tokio::sync::Notify::new(),
             breakers: Mutex::new(HashMap::new()),
             cache: Cache::new(),
+            verdicts: Verdicts::new(),
             scanner: parts.scanner,
+            profanity: Arc::new(Profanity::new()),
+            refusals: Refusals::new(),
             observers: parts.observers,
             hash_key: parts.hash_key,
             status_of: parts.status_of,

@@ -4,10 +4,13 @@
 
 mod answer;
 mod call;
+mod checks;
 mod detach;
 mod documents;
+mod dress;
 mod filter;
 mod gate;
+mod judge;
 mod ledger;
 mod live;
 mod models;

@@ -145,7 +145,7 @@ impl Call {
     /// The input's tokens from above: no token is shorter than a byte, and no image is more than so many.
     pub(crate) fn input_bytes(&self) -> TokenCount {
         let messages = self.request.chat().map_or(1, |chat| chat.message_count as u32);
-        let edited: usize = self.edits.iter().map(|edit| edit.with.len()).sum();
+        let edited: usize = self.edits.iter().chain(&self.masks).map(|edit| edit.with.len()).sum();
         let bytes = u32::try_from(self.body.len() + edited).unwrap_or(u32::MAX);
         let frames = messages.saturating_mul(TOKENS_PER_MESSAGE);
         TokenCount(bytes.saturating_add(frames).saturating_add(self.media_tokens()))

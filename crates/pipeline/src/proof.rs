@@ -7,6 +7,12 @@ use gauntlet_types::{Direction, GuardRun, Name, RunOutcome};
 use crate::call::Call;
 
 impl Call {
+    /// Whether any rule holds, or text is to be dressed: then somebody has to read the request.
+    pub(crate) fn asks_anything(&self) -> bool {
+        self.rules.iter().any(|rules| !rules.kinds().is_empty())
+            || self.chain.levels().iter().any(|level| level.rules.spotlight.is_some())
+    }
+
     /// Notes that these kinds were looked for, where policy asks for them.
     pub(crate) fn note_runs(
         &mut self,
@@ -32,6 +38,12 @@ impl Call {
             }
         });
         self.record.guard_runs.extend(runs);
+    }
+
+    /// Whether any of these kinds was noted already.
+    pub(crate) fn has_run(&self, direction: Direction, kinds: &[&str]) -> bool {
+        let mut runs = self.record.guard_runs.iter();
+        runs.any(|run| run.direction == direction && kinds.contains(&run.kind.as_str()))
     }
 
     /// Notes that a guard began and could not finish.

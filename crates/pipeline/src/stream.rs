@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use gauntlet_guard::Vault;
 use gauntlet_policy::{breaker::BreakerEvent, config::OnDisconnect};
-use gauntlet_types::{Code, Direction, Event, Finish, Outcome};
+use gauntlet_types::{Action, Code, Direction, Event, Finish, Outcome};
 use gauntlet_wire::{
     Edit,
     json::escape,
@@ -29,6 +29,7 @@ use http::{HeaderValue, StatusCode, header};
 use crate::{
     answer::{Answer, AnswerBody},
     call::{Call, Whole},
+    checks,
     detach::DetachStream,
     filter::{self, Filter},
     live::{KEPT_BYTES_MAX, Live, asked_for_usage},
@@ -42,12 +43,23 @@ pub(crate) struct LiveStream {
     call: Option<Call>,
     live: Live,
     filters: Option<Filters>,
+    /// Calls of tools are looked at before they go out, and they are whole only at the end.
+    waits_for_calls: bool,
+    /// From the first frame of a call on, until it has been looked at.
+    waiting: Option<Waiting>,
     /// Guarded frames, ready to go.
     out: VecDeque<Bytes>,
     /// Frames as they went out, for the cache; none when the route asks for no cache.
     kept: Option<Vec<Bytes>>,
     kept_bytes: usize,
     drained_chars: usize,
+}
+
+/// Frames that wait, and their bytes.
+#[derive(Default)]
+struct Waiting {
+    frames: Vec<(Frame, Chunk)>,
+    bytes: usize,
 }
 
 /// One filter for each text of each choice, and the last frame as a pattern for frames of our own.
@@ -71,15 +83,18 @@ impl LiveStream {
         // Proxies in between shall pass each token on at once.
         headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
         let (gone, tasks) = (call.gone.clone(), call.shared().tasks.clone());
-        let is_filtered =
-            filter::kinds(&call.rules[Direction::Output as usize]).is_some() || !call.vault.is_empty();
-        let filters = is_filtered.then(Filters::default);
+        let filters = filter::is_needed(&call).then(Filters::default);
+        let waits_for_calls = checks::OF_CALLS
+            .iter()
+            .any(|kind| call.rules[Direction::Output as usize].most(kind) > Action::Flag);
         let kept = call.cache_key.map(|_| Vec::new());
         // Boxed, since the state is handed back and forth with every frame, and a call is kilobytes.
         let stream = Box::new(LiveStream {
             call: Some(call),
             live,
             filters,
+            waits_for_calls,
+            waiting: None,
             out: VecDeque::new(),
             kept,
             kept_bytes: 0,
@@ -130,16 +145,51 @@ impl LiveStream {
             call.take_note(event);
         }
         if chunk.is_done {
+            if !self.let_calls_go() {
+                return;
+            }
             // The caller's last frame: not before the record is written.
             return self.complete(Some(frame.raw));
         }
         if chunk.is_usage_only && !asked_for_usage(call) {
             return;
         }
+        let has_call = chunk.events.iter().any(|event| matches!(event, Event::ToolCall { .. }));
+        if self.waiting.is_some() || (self.waits_for_calls && has_call) {
+            let waiting = self.waiting.get_or_insert_default();
+            waiting.bytes += frame.raw.len();
+            waiting.frames.push((frame, chunk));
+            if waiting.bytes > KEPT_BYTES_MAX {
+                self.break_off(&Stop::Malformed(format!(
+                    "calls of tools longer than {KEPT_BYTES_MAX} bytes"
+                )));
+            }
+            return;
+        }
+        self.let_go(frame, &chunk);
+    }
+
+    /// Looks at the calls that are whole now, and lets them go; says no where they end the stream.
+    fn let_calls_go(&mut self) -> bool {
+        let Some(waiting) = self.waiting.take() else { return true };
+        let Some(call) = self.call.as_mut() else { return false };
+        let wrongs = checks::of_calls(call);
+        if wrongs.iter().any(|wrong| wrong.action > Action::Redact) {
+            self.block();
+            return false;
+        }
+        for (frame, chunk) in waiting.frames {
+            self.let_go(frame, &chunk);
+        }
+        // A filter may have ended it.
+        self.call.is_some()
+    }
+
+    fn let_go(&mut self, frame: Frame, chunk: &Chunk) {
         if self.filters.is_none() {
             return self.emit(frame.raw);
         }
-        self.pass_guarded(&frame, &chunk);
+        self.pass_guarded(&frame, chunk);
     }
 
     /// Puts the redactor's words in place of the frame's; what it holds back comes with a later frame.
@@ -238,7 +288,9 @@ impl LiveStream {
     fn end(&mut self) {
         let finished = self.call.as_ref().is_some_and(|call| call.record.finish.is_some());
         if finished {
-            self.complete(None);
+            if self.let_calls_go() {
+                self.complete(None);
+            }
         } else {
             self.break_off(&Stop::Cut("the stream ended without a finish".into()));
         }
@@ -284,7 +336,13 @@ impl LiveStream {
 fn finish(call: &mut Call) {
     call.enter(gauntlet_types::Stage::GuardOutput);
     let message = call.assembler.message_json();
-    stage::guard_output::note_output(call, &message, stage::guard_output::texts_of(&message));
+    let texts = stage::guard_output::texts_of(&message);
+    checks::of_words(call, &texts, &message);
+    // Where calls had to wait, they have been looked at.
+    if !call.has_run(Direction::Output, &checks::OF_CALLS) {
+        checks::of_calls(call);
+    }
+    stage::guard_output::note_output(call, &message, texts);
     call.end_last_attempt();
     stage::settle::run(call);
     stage::record::run(call);

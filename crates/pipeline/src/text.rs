@@ -1,7 +1,7 @@
 //! Texts of a request or an answer, scanned once: for what to do about the traffic, and for what the record may hold.
 
 use bytes::Bytes;
-use gauntlet_guard::{Decided, Found, Kinds, Rulebook, Scanner, Trust, Vault, Where, replacement};
+use gauntlet_guard::{Decided, Extras, Found, Kinds, Rulebook, Scanner, Trust, Vault, Where, replacement};
 use gauntlet_types::{Action, Direction, Finding, Name, Scope};
 use gauntlet_wire::{Edit, Kind, Place, Role, Segment};
 
@@ -35,6 +35,7 @@ impl Scanned {
         segments: Vec<Segment>,
         body: &Bytes,
         injection: Option<&Rulebook>,
+        extras: &Extras,
         is_late: impl Fn() -> bool,
     ) -> Result<Scanned, OutOfTime> {
         let of = segments.len();
@@ -48,11 +49,11 @@ impl Scanned {
             let text = segment.as_str(body);
             let trust = trust(segment.role);
             match injection.filter(|_| segment.kind == Kind::Words) {
-                None => scanner.scan_from(text, trust, kinds, &mut findings),
+                None => scanner.scan_with(text, trust, kinds, extras, &mut findings),
                 Some(rules) => match rules.threshold(INJECTION) {
-                    None => scanner.scan_from(text, trust, Kinds::ALL, &mut findings),
+                    None => scanner.scan_with(text, trust, Kinds::ALL, extras, &mut findings),
                     Some(threshold) => {
-                        scanner.scan_from(text, trust, kinds, &mut findings);
+                        scanner.scan_with(text, trust, kinds, extras, &mut findings);
                         scanner.scan_injection_at(text, trust, threshold, &mut findings);
                     }
                 },
@@ -141,6 +142,25 @@ impl Scanned {
         edits
     }
 
+    /// All words of the conversation.
+    pub(crate) fn words(&self, body: &Bytes) -> Vec<String> {
+        let words = self.texts.iter().filter(|looked| looked.segment.kind == Kind::Words);
+        words.map(|looked| looked.segment.as_str(body).to_owned()).collect()
+    }
+
+    /// What of a scope was said since the last answer (or in it), less what is private.
+    pub(crate) fn latest(&self, body: &Bytes, of: Scope) -> String {
+        let is_answer =
+            |looked: &Looked| scope(&looked.segment) == Scope::Assistant && of != Scope::Assistant;
+        let answered = self.texts.iter().rposition(is_answer);
+        let fresh = &self.texts[answered.map_or(0, |at| at + 1)..];
+        let words =
+            fresh.iter().filter(|looked| scope(&looked.segment) == of && looked.segment.kind == Kind::Words);
+        let redacted =
+            words.map(|looked| gauntlet_guard::redact(looked.segment.as_str(body), &looked.findings));
+        redacted.collect::<Vec<_>>().join("\n")
+    }
+
     /// How many texts of each scope there are: `system 1, user 3`.
     pub(crate) fn scopes(&self) -> Option<Name> {
         let mut shown = String::new();
@@ -204,7 +224,7 @@ fn place(segment: &Segment) -> Where {
     }
 }
 
-/// What must not be kept: personal data and secrets. An attempt at injection is no secret.
+/// What must not be kept: personal data and secrets. Links, rude words and attempts at injection are no secrets.
 pub(crate) fn is_private(finding: &Finding) -> bool {
-    finding.kind != "injection"
+    matches!(finding.kind, "pii" | "secrets")
 }

@@ -5,6 +5,7 @@
 
 use std::{fmt, sync::Arc};
 
+use gauntlet_guard::{Citations, Contract, Spotlight, ToolRules};
 use gauntlet_types::{Direction, Name, Rule, Voice};
 
 use crate::config::Schema;
@@ -64,9 +65,33 @@ pub struct Ruleset {
     pub size_max: Option<usize>,
     /// What answers must fit, under the rule `schema`.
     pub schema: Option<Arc<Schema>>,
+    /// Whom to ask, by direction, under the rule `judge`.
+    pub judges: [Option<Arc<Judge>>; 2],
+    /// How text from tools is dressed.
+    pub spotlight: Option<Spotlight>,
+    /// Where links may lead, under the rules `links` and `exfiltration`; none where no rule speaks of links.
+    pub hosts: Option<Vec<String>>,
+    pub contract: Option<Arc<Contract>>,
+    pub citations: Option<Arc<Citations>>,
+    pub tools: Option<Arc<ToolRules>>,
+}
+
+/// A model that is asked about texts.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Judge {
+    /// As a caller would name it.
+    pub model: Name,
+    /// What it is asked; none for attempts at injection in the input, and harm in the output.
+    pub ask: Option<Arc<str>>,
+    /// Asked while the model is at work, and heard before the answer goes out.
+    pub is_alongside: bool,
 }
 
 impl Ruleset {
+    pub fn judge(&self, direction: Direction) -> Option<&Arc<Judge>> {
+        self.judges[direction as usize].as_ref()
+    }
+
     pub fn rules(&self, direction: Direction) -> &[Rule] {
         match direction {
             Direction::Input => &self.input,

@@ -113,7 +113,8 @@ fn again(original: &StoredCall, changes: &Changes) -> Result<Incoming, Fault> {
         eval_id: Some(format!("replay:{}", record.id).into()),
         ..Caller::default()
     };
-    let operator = Operator { caller, prompt: record.prompt.clone().filter(|_| changes.prompt.is_none()) };
+    let prompt = record.prompt.clone().filter(|_| changes.prompt.is_none());
+    let operator = Operator { caller, prompt, is_judge: false };
     let body = Value::Object(body).to_string();
     Ok(Incoming { door: record.door, headers, body: Ok(body.into()), operator: Some(Box::new(operator)) })
 }

@@ -17,7 +17,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("types", &[]),
     ("stats", &["types"]),
     ("wire", &["types"]),
-    ("policy", &["types"]),
+    ("policy", &["types", "guard"]),
     ("guard", &["types"]),
     // Seams.
     ("ports", &["types"]),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use gauntlet_guard::Extras;
 use gauntlet_types::{CacheUse, Mono, Name, Outcome, Stage, Target, Usage};
 use http::HeaderValue;
 use moka::sync::Cache as Moka;
@@ -92,7 +93,7 @@ fn has_private(call: &Call) -> bool {
     }
     let message = call.assembler.message_json();
     let texts = super::guard_output::texts_of(&message);
-    let scanned = Scanned::scan(&call.shared().scanner, texts, &message, None, || false);
+    let scanned = Scanned::scan(&call.shared().scanner, texts, &message, None, &Extras::default(), || false);
     !scanned.is_ok_and(|scanned| scanned.is_clean())
 }
 

@@ -1,20 +1,22 @@
 //! Is the input safe: size, personal data, secrets, attempts at injection. Everything found is also kept out of the record.
 
-use gauntlet_types::{Action, Code, Decision, Direction, Fault, GuardNote, Name, Stage};
+use gauntlet_guard::Extras;
+use gauntlet_types::{Action, Code, Decision, Direction, Fault, GuardNote, Name, Scope, Stage};
 
 use crate::{
     call::{Call, Request},
+    judge::{self, JUDGE},
     text::{INJECTION, OutOfTime, Scanned},
 };
 
 /// The kinds that one scan of the texts finds.
-const SCANNED: [&str; 3] = ["pii", "secrets", INJECTION];
+const SCANNED: [&str; 4] = ["pii", "secrets", INJECTION, "toxicity"];
 
-pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
+pub(crate) async fn run(call: &mut Call) -> Result<(), Fault> {
     call.enter(Stage::GuardInput);
     size(call)?;
     let rules = call.rules[Direction::Input as usize].clone();
-    let guards = SCANNED.iter().any(|kind| rules.has(kind));
+    let guards = call.asks_anything();
     // Neither a record nor the cache may hold what nobody has looked at.
     if !guards && !call.route.record_bodies && call.route.cache.is_none() {
         return Ok(());
@@ -27,11 +29,12 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
         Request::None => Vec::new(),
     };
     let scanner = call.shared().scanner.clone();
+    let extras = call.extras(Direction::Input);
     let since = call.elapsed_us();
     let limit = call.policy().config().guards.scan_time;
     let is_late = || u128::from(call.elapsed_us() - since) > limit.as_micros();
     let injection = rules.has(INJECTION).then_some(&rules);
-    let mut input = match Scanned::scan(&scanner, segments, &call.body, injection, is_late) {
+    let mut input = match Scanned::scan(&scanner, segments, &call.body, injection, &extras, is_late) {
         Ok(input) => input,
         Err(late) => return out_of_time(call, late, since),
     };
@@ -47,11 +50,43 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
         call.record_edits.extend(input.for_record(&call.body));
     }
     call.input = input;
+    call.dress();
     if let Some(to) = decided.reroute {
         call.reroute = Some(to);
     }
     match stopped {
         Some(fault) if decided.decision == Decision::Block => Err(fault),
+        _ => judge(call).await,
+    }
+}
+
+/// Asks the judges about what was said since the last answer, redacted; those that need not be waited for are heard before
+/// the answer goes out.
+async fn judge(call: &mut Call) -> Result<(), Fault> {
+    if !call.rules[Direction::Input as usize].has(JUDGE) {
+        return Ok(());
+    }
+    let mut asked = Vec::new();
+    for scope in [Scope::User, Scope::ToolResult] {
+        let text = call.input.latest(&call.body, scope);
+        asked.extend(judge::ask(call, Direction::Input, scope, &text));
+    }
+    let (now, alongside) = judge::apart(asked);
+    call.judging = alongside;
+    heed(call, now).await
+}
+
+/// Does what judges of the input want.
+pub(crate) async fn heed(call: &mut Call, asked: Vec<judge::Asked>) -> Result<(), Fault> {
+    match judge::hear(call, Direction::Input, asked).await? {
+        Some(note) if note.action.stops() => Err(stopped(&note)),
+        Some(note) if note.action == Action::Reroute => {
+            let voice = call.rules[Direction::Input as usize]
+                .of(JUDGE)
+                .find(|voice| Some(&voice.level) == note.rule.as_ref());
+            call.reroute = Some(voice.and_then(|voice| voice.rule.to.clone()));
+            Ok(())
+        }
         _ => Ok(()),
     }
 }
@@ -90,7 +125,9 @@ fn keep_others_out(call: &mut Call) {
         }
         Request::None => Vec::new(),
     };
-    if let Ok(found) = Scanned::scan(&call.shared().scanner, others, &call.body, None, || false) {
+    if let Ok(found) =
+        Scanned::scan(&call.shared().scanner, others, &call.body, None, &Extras::default(), || false)
+    {
         call.record_edits.extend(found.for_record(&call.body));
     }
 }

@@ -2,26 +2,26 @@
 //! bounded hold-back; only what needs the whole of it (a shape, another try) holds all of it.
 
 use bytes::Bytes;
-use gauntlet_types::{
-    Action, Code, Decision, Direction, Fault, Finding, Finish, GuardNote, GuardRun, Name, Outcome,
-    RunOutcome, Scope, Stage,
-};
-use gauntlet_wire::{Place, Segment, openai::answer, splice};
+use gauntlet_types::{Action, Code, Decision, Direction, Fault, Finish, Outcome, Scope, Stage};
+use gauntlet_wire::{Segment, openai::answer, splice};
 
 use crate::{
     call::{Call, Passed, Request, Whole},
+    checks::{self, SCHEMA, Wrong},
     filter,
+    judge::{self, JUDGE},
     live::Live,
     stage::{
         attempt::{Answered, canned},
-        guard_input::stopped,
+        guard_input::{self, stopped},
     },
     text::{INJECTION, Scanned, scope},
 };
 
 /// The kinds that one scan of the texts finds.
-const SCANNED: [&str; 3] = ["pii", "secrets", INJECTION];
-const SCHEMA: &str = "schema";
+const SCANNED: [&str; 7] = ["pii", "secrets", INJECTION, "links", "exfiltration", "canary", "toxicity"];
+/// The kinds of which anything that is done is done to all of an answer.
+const WHOLE: [&str; 5] = ["schema", "contract", "citations", "refusal", INJECTION];
 
 /// How often an answer is asked for again: a model that has failed twice at a task fails at it.
 const REASK_MAX: u32 = 2;
@@ -35,20 +35,14 @@ pub(crate) enum Guarded {
     Again,
 }
 
-/// What is wrong with an answer, and what policy wants done about it.
-struct Wrong {
-    action: Action,
-    or_else: Action,
-    reroute: Option<Name>,
-    /// In words that quote nothing of the answer but what the check itself says.
-    complaint: String,
-}
-
 pub(crate) async fn run(call: &mut Call, answered: Answered) -> Result<Guarded, Fault> {
     call.enter(Stage::GuardOutput);
+    let judging = std::mem::take(&mut call.judging);
+    // Where they say no, the answer was made and is paid for, and nobody sees it.
+    guard_input::heed(call, judging).await?;
     match answered {
         Answered::Canned(whole) => Ok(Guarded::Passed(Passed::Whole(whole))),
-        Answered::Plain { body, texts } => whole(call, body, texts, None),
+        Answered::Plain { body, texts } => whole(call, body, texts, None).await,
         Answered::Live(live) if needs_whole(call) => held_stream(call, live).await,
         Answered::Live(live) => Ok(Guarded::Passed(Passed::Live(live))),
     }
@@ -63,23 +57,33 @@ fn needs_whole(call: &Call) -> bool {
             matches!(most, Action::Repair | Action::Reask | Action::Reroute) && !voice.rule.shadow
         })
     };
-    rules.most(SCHEMA) > Action::Flag
-        || rules.most(INJECTION) > Action::Flag
-        || SCANNED.iter().any(|kind| asks_again(kind))
+    WHOLE.iter().any(|kind| rules.most(kind) > Action::Flag)
+        || rules.has(JUDGE)
+        || rules.kinds().iter().any(|kind| asks_again(kind))
 }
 
 /// A whole answer; `frames` are those of the stream that it came as.
-fn whole(
+async fn whole(
     call: &mut Call,
-    body: Bytes,
-    texts: Vec<Segment>,
+    mut body: Bytes,
+    mut texts: Vec<Segment>,
     frames: Option<Vec<Bytes>>,
 ) -> Result<Guarded, Fault> {
-    let mut wrongs = shape(call, &texts, &body);
+    let mut wrongs = checks::of_words(call, &texts, &body);
+    let mut is_mended = false;
+    if wrongs.iter().map(|wrong| wrong.action).max() == Some(Action::Repair)
+        && let Some(mended) = checks::mended(call, &texts, &body)
+    {
+        (is_mended, body) = (true, mended);
+        texts = texts_of(&body);
+        wrongs = checks::of_words(call, &texts, &body);
+    }
+    wrongs.extend(checks::of_calls(call));
     let first = call.record.guard.len();
     let scanned = note_output(call, &body, texts);
     let rules = call.rules[Direction::Output as usize].clone();
     wrongs.extend(content(call, first));
+    wrongs.extend(judged(call, &scanned, &body).await?);
     let worst = wrongs.into_iter().max_by_key(|wrong| wrong.action);
     if let Some(wrong) = worst.filter(|wrong| wrong.action > Action::Redact)
         && let Some(guarded) = handle(call, wrong)?
@@ -87,7 +91,7 @@ fn whole(
         return Ok(guarded);
     }
     let edits = scanned.for_traffic(&body, &rules, None);
-    if edits.is_empty() && call.vault.is_empty() {
+    if edits.is_empty() && call.vault.is_empty() && !is_mended {
         return Ok(Guarded::Passed(Passed::Whole(match frames {
             Some(frames) => Whole::events(frames.concat().into()),
             None => Whole::json(body),
@@ -108,6 +112,7 @@ fn content(call: &Call, first: usize) -> Option<Wrong> {
     let rules = &call.rules[Direction::Output as usize];
     let voice = rules.of(&note.kind).find(|voice| Some(&voice.level) == note.rule.as_ref());
     Some(Wrong {
+        kind: "content",
         action: note.action,
         or_else: voice.map_or(Action::Block, |voice| voice.rule.or_else),
         reroute: voice.and_then(|voice| voice.rule.to.clone()),
@@ -115,13 +120,29 @@ fn content(call: &Call, first: usize) -> Option<Wrong> {
     })
 }
 
+/// What judges say of an answer.
+async fn judged(call: &mut Call, scanned: &Scanned, body: &Bytes) -> Result<Option<Wrong>, Fault> {
+    let text = scanned.latest(body, Scope::Assistant);
+    let asked = judge::ask(call, Direction::Output, Scope::Assistant, &text);
+    let Some(note) = judge::hear(call, Direction::Output, asked).await? else { return Ok(None) };
+    let rules = &call.rules[Direction::Output as usize];
+    let voice = rules.of(JUDGE).find(|voice| Some(&voice.level) == note.rule.as_ref());
+    Ok(Some(Wrong {
+        kind: JUDGE,
+        action: note.action,
+        or_else: voice.map_or(Action::Block, |voice| voice.rule.or_else),
+        reroute: voice.and_then(|voice| voice.rule.to.clone()),
+        complaint: format!("a judge holds it to be {}", note.label),
+    }))
+}
+
 /// Does what policy wants about a wrong answer; none lets it pass.
 fn handle(call: &mut Call, wrong: Wrong) -> Result<Option<Guarded>, Fault> {
-    let Wrong { action, or_else, reroute, complaint } = wrong;
+    let Wrong { kind, action, or_else, reroute, complaint } = wrong;
     match action {
         Action::Reask if call.reasked < REASK_MAX && ask_again(call, &complaint) => Ok(Some(Guarded::Again)),
         Action::Reask | Action::Repair if !matches!(or_else, Action::Reask | Action::Repair) => {
-            handle(call, Wrong { action: or_else, or_else: Action::Block, reroute, complaint })
+            handle(call, Wrong { kind, action: or_else, or_else: Action::Block, reroute, complaint })
         }
         Action::Repair
             if or_else == Action::Reask && call.reasked < REASK_MAX && ask_again(call, &complaint) =>
@@ -144,14 +165,14 @@ fn handle(call: &mut Call, wrong: Wrong) -> Result<Option<Guarded>, Fault> {
         | Action::Hash
         | Action::Redact => Ok(None),
         Action::Reask | Action::Repair | Action::Review | Action::Block => {
-            blocked(call, &complaint).map(Some)
+            blocked(call, kind, &complaint).map(Some)
         }
     }
 }
 
 /// The targets of another model stand behind those of the plan, once.
 fn turn_to(call: &mut Call, model: &str) -> Result<(), Fault> {
-    let more = call.targets_of(model, None)?;
+    let more = call.targets_of(model, Some(model))?;
     let known: Vec<_> = call.plan.iter().map(|planned| planned.target.clone()).collect();
     call.plan.truncate(call.current + 1);
     call.plan.extend(more.into_iter().filter(|planned| !known.contains(&planned.target)));
@@ -178,7 +199,7 @@ fn ask_again(call: &mut Call, complaint: &str) -> bool {
 /// Scans an answer, notes what was found, and keeps the redacted text for the record.
 pub(crate) fn note_output(call: &mut Call, body: &Bytes, texts: Vec<Segment>) -> Scanned {
     let rules = call.rules[Direction::Output as usize].clone();
-    let guards = SCANNED.iter().any(|kind| rules.has(kind));
+    let guards = SCANNED.iter().any(|kind| rules.has(kind)) || rules.has(JUDGE);
     if (!guards && !call.route.record_bodies) || texts.is_empty() {
         if call.output.is_empty() {
             call.output = body.clone();
@@ -189,7 +210,8 @@ pub(crate) fn note_output(call: &mut Call, body: &Bytes, texts: Vec<Segment>) ->
     let scanner = call.shared().scanner.clone();
     let injection = rules.has(INJECTION).then_some(&rules);
     // Never late: an answer is as long as its tokens, and what is not looked at could not be kept.
-    let Ok(mut scanned) = Scanned::scan(&scanner, texts, body, injection, || false) else {
+    let extras = call.extras(Direction::Output);
+    let Ok(mut scanned) = Scanned::scan(&scanner, texts, body, injection, &extras, || false) else {
         return Scanned::default();
     };
     let decided = scanned.decide(body, Direction::Output, &rules);
@@ -200,84 +222,18 @@ pub(crate) fn note_output(call: &mut Call, body: &Bytes, texts: Vec<Segment>) ->
     scanned
 }
 
-/// Holds an answer's text against the schemas of all levels.
-fn shape(call: &mut Call, texts: &[Segment], body: &Bytes) -> Vec<Wrong> {
-    let rules = call.rules[Direction::Output as usize].clone();
-    if !rules.has(SCHEMA) {
-        return Vec::new();
-    }
-    // An answer that calls tools has no text to hold to a schema.
-    let is_content = |segment: &&Segment| matches!(segment.place, Place::AnswerContent { .. });
-    let Some(content) = texts.iter().find(is_content) else { return Vec::new() };
-    let since = call.elapsed_us();
-    let text = content.as_str(body);
-    let mut wrongs = Vec::new();
-    let mut notes = Vec::new();
-    for level in call.chain.levels() {
-        let Some(path) = level.rules.schema.as_ref().map(|schema| &schema.path) else { continue };
-        let voice = level.voices(Direction::Output).iter().find(|voice| voice.rule.kind == SCHEMA);
-        let (Some(voice), Some(schema)) = (voice, call.snapshot.schemas.get(path)) else { continue };
-        let Err(errors) = schema.check(text) else { continue };
-        let complaint = format!("it does not fit schema `{path}`: {}", errors.join("; "));
-        let finding = Finding { kind: SCHEMA, label: SCHEMA, span: 0..text.len(), score: 1.0 };
-        if rules.is_excepted(&finding, text, Scope::Assistant) {
-            continue;
-        }
-        let shadow = voice.rule.shadow;
-        notes.push(GuardNote {
-            direction: Direction::Output,
-            kind: SCHEMA.into(),
-            label: path.clone(),
-            action: voice.rule.action,
-            count: 1,
-            score: 1.0,
-            reason: errors.join("; "),
-            value_hash: Some(rules.hash(text)),
-            rule: Some(voice.level.clone()),
-            shadow,
-        });
-        if !shadow {
-            let rule = &voice.rule;
-            wrongs.push(Wrong {
-                action: rule.action,
-                or_else: rule.or_else,
-                reroute: rule.to.clone(),
-                complaint,
-            });
-        }
-    }
-    for wrong in &wrongs {
-        call.record.decision = call.record.decision.max(wrong.action.into());
-    }
-    call.record.guard_runs.push(GuardRun {
-        direction: Direction::Output,
-        kind: SCHEMA.into(),
-        outcome: if notes.is_empty() { RunOutcome::Passed } else { RunOutcome::Found },
-        on: Some("assistant 1".into()),
-        took_us: call.elapsed_us().saturating_sub(since),
-        reason: None,
-        excepted: 0,
-    });
-    call.record.guard.extend(notes);
-    wrongs
-}
-
 /// The operator's fallback in place of an answer that may not be shown.
-fn blocked(call: &mut Call, complaint: &str) -> Result<Guarded, Fault> {
+fn blocked(call: &mut Call, kind: &str, complaint: &str) -> Result<Guarded, Fault> {
     call.record.decision = Decision::Block;
     let Some(text) = call.route.fallback.clone() else {
-        let mut notes =
-            call.record.guard.iter().filter(|note| !note.shadow && note.direction == Direction::Output);
-        if let Some(note) = notes.clone().find(|note| note.action.stops() && *note.kind != *SCHEMA) {
-            return Err(stopped(note));
-        }
-        if notes.any(|note| *note.kind == *SCHEMA) {
-            return Err(Fault::provider(
+        let mut notes = call.record.guard.iter().rev().filter(|note| !note.shadow);
+        return Err(match notes.find(|note| note.direction == Direction::Output && note.action.stops()) {
+            Some(note) if kind != SCHEMA => stopped(note),
+            _ => Fault::provider(
                 Code::OutputInvalid,
                 format!("the model's answer cannot be used: {complaint}"),
-            ));
-        }
-        return Err(Fault::policy(Code::GuardrailBlocked, format!("the answer was stopped: {complaint}")));
+            ),
+        });
     };
     call.record.outcome = Outcome::Blocked;
     call.record.error = Some(Code::GuardrailBlocked);
@@ -301,7 +257,7 @@ async fn held_stream(call: &mut Call, mut live: Box<Live>) -> Result<Guarded, Fa
     }
     let message = call.assembler.message_json();
     let texts = texts_of(&message);
-    whole(call, message, texts, Some(frames))
+    whole(call, message, texts, Some(frames)).await
 }
 
 /// Tokens become values again, in words and in the arguments of tools.

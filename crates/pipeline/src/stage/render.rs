@@ -35,7 +35,7 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     let mut variables = chat.gauntlet.as_ref().map(|field| field.variables.clone()).unwrap_or_default();
     let for_record = clean(call, &mut variables)?;
     let Request::Chat(chat) = &call.request else { return Ok(()) };
-    let (edit, messages) = rendered(chat, &prompt, &variables, &call.body)?;
+    let (edit, texts) = rendered(chat, &prompt, &variables, &call.body)?;
     if let Some(variables) = &for_record {
         call.record_prompt = Some(rendered(chat, &prompt, variables, &call.body)?.0);
     }
@@ -43,23 +43,28 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     call.record_edits.push(chat.with_noted(&serde_json::json!({
         "prompt": format!("{}@{}", prompt.name, prompt.version),
         "variables": for_record.as_ref().unwrap_or(&variables),
-        "rendered_messages": messages,
+        "rendered_messages": texts.len(),
     })));
     call.edits.push(edit);
+    call.prompt_texts = texts;
     call.pinned = prompt.model.clone();
     Ok(())
 }
+
+/// Role and text.
+type Messages = Vec<(&'static str, String)>;
 
 fn rendered(
     chat: &gauntlet_wire::openai::chat::ChatRequest,
     prompt: &Prompt,
     variables: &Map<String, Value>,
     body: &bytes::Bytes,
-) -> Result<(Edit, usize), Fault> {
+) -> Result<(Edit, Messages), Fault> {
     let rendered = prompt.render(variables)?;
     let messages: Vec<(&str, &str)> =
         rendered.messages.iter().map(|(role, text)| (*role, text.as_str())).collect();
-    Ok((chat.with_prompt(body, &messages), messages.len()))
+    let edit = chat.with_prompt(body, &messages);
+    Ok((edit, rendered.messages))
 }
 
 /// Variables are input too. What the rules replace is replaced before it is rendered; gives another set for the record

@@ -72,9 +72,7 @@ pub(super) fn assemble(
         sources,
         env,
         options,
-        budget_file,
-        own_prices.unwrap_or_default(),
-        (policies, excepted),
+        Beside { budget_file, own_prices: own_prices.unwrap_or_default(), policies, exceptions: excepted },
         [&mut main, &mut budget_report],
     );
     let mut mistakes = main.mistakes;
@@ -87,16 +85,23 @@ pub(super) fn assemble(
     (config, mistakes)
 }
 
+/// What the other files say.
+struct Beside {
+    budget_file: BudgetFile,
+    own_prices: Vec<prices::OwnPrice>,
+    policies: GuardPolicies,
+    exceptions: Vec<Exception>,
+}
+
 fn file(
     root: &Node,
     sources: &Sources,
     env: &dyn Fn(&str) -> Option<String>,
     options: &LoadOptions,
-    budget_file: BudgetFile,
-    own_prices: Vec<prices::OwnPrice>,
-    (policies, exceptions): (GuardPolicies, Vec<Exception>),
+    beside: Beside,
     [report, budget_report]: [&mut Report; 2],
 ) -> Config {
+    let Beside { budget_file, own_prices, policies, exceptions } = beside;
     let schemas = schemas_of(sources);
     let nothing = Node { at: root.at, value: node::Value::Map(Vec::new()) };
     let mut fields = Fields::of(root, "", report).or_else(|| Fields::of(&nothing, "", report));

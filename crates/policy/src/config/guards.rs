@@ -2,19 +2,20 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use gauntlet_guard::{Citations, Contract, Spotlight, ToolRules};
 use gauntlet_types::{Action, Direction, Exception, Name, Rule};
 
 use super::{
-    Source,
+    Source, checks,
     near::did_you_mean,
     node::{self, At, Node, Value},
     read::{self, Fields, Report},
     routes::Schemas,
-    rules::{self, INJECTION, PII, SCHEMA, SECRETS},
+    rules::{self, INJECTION, JUDGE, PII, SCHEMA, SECRETS, TOXICITY},
     scalar,
     shape::Schema,
 };
-use crate::guard::{GuardPolicy, Level, LevelKind, PolicyId, Ruleset};
+use crate::guard::{GuardPolicy, Judge, Level, LevelKind, PolicyId, Ruleset};
 
 /// How long the guards of one call may look at its texts unless `scan_time` says otherwise: a hundred times what they need
 /// for a long prompt, so that only a starved machine or a hostile text comes to it.
@@ -23,12 +24,19 @@ const SCAN_TIME: Duration = Duration::from_secs(2);
 /// Rules as typed, where a missing one may come from elsewhere.
 #[derive(Clone, Default)]
 pub(super) struct RulesShape {
-    input: Vec<Rule>,
-    output: Vec<Rule>,
+    pub(super) input: Vec<Rule>,
+    pub(super) output: Vec<Rule>,
     size_max: Option<usize>,
     /// The inner none is a written `off`.
     schema: Option<Option<Arc<Schema>>>,
     on_invalid: Option<Rule>,
+    judges: [Option<Arc<Judge>>; 2],
+    /// The inner none is a written `off`.
+    spotlight: Option<Option<Spotlight>>,
+    pub(super) hosts: Option<Vec<String>>,
+    pub(super) contract: Option<Arc<Contract>>,
+    pub(super) citations: Option<Arc<Citations>>,
+    pub(super) tools: Option<Arc<ToolRules>>,
 }
 
 impl RulesShape {
@@ -46,6 +54,14 @@ impl RulesShape {
         self.size_max = self.size_max.or(base.size_max);
         self.schema = self.schema.or_else(|| base.schema.clone());
         self.on_invalid = self.on_invalid.or_else(|| base.on_invalid.clone());
+        for (own, base) in self.judges.iter_mut().zip(&base.judges) {
+            *own = own.take().or_else(|| base.clone());
+        }
+        self.spotlight = self.spotlight.or(base.spotlight);
+        self.hosts = self.hosts.or_else(|| base.hosts.clone());
+        self.contract = self.contract.or_else(|| base.contract.clone());
+        self.citations = self.citations.or_else(|| base.citations.clone());
+        self.tools = self.tools.or_else(|| base.tools.clone());
         self
     }
 
@@ -64,7 +80,18 @@ impl RulesShape {
         if schema.is_some() {
             self.output.push(self.on_invalid.unwrap_or_else(|| Rule::of(SCHEMA.name, Action::Block)));
         }
-        Ruleset { input: self.input, output: self.output, size_max: self.size_max, schema }
+        Ruleset {
+            input: self.input,
+            output: self.output,
+            size_max: self.size_max,
+            schema,
+            judges: self.judges,
+            spotlight: self.spotlight.flatten(),
+            hosts: self.hosts,
+            contract: self.contract,
+            citations: self.citations,
+            tools: self.tools,
+        }
     }
 }
 
@@ -82,15 +109,20 @@ pub(super) fn sections(
     if let Some(node) = fields.get("output") {
         output(node, what, schemas, &mut shape, report);
     }
+    if let Some(node) = fields.get("tools") {
+        checks::tools(node, what, schemas, &mut shape, report);
+    }
     shape
 }
 
 fn input(node: &Node, what: &str, shape: &mut RulesShape, report: &mut Report) {
     let place = format!("`input` of {what}");
     let Some(mut fields) = Fields::of(node, &place, report) else { return };
-    for spec in [&PII, &SECRETS, &INJECTION] {
+    for spec in [&PII, &SECRETS, &INJECTION, &TOXICITY] {
         shape.input.extend(rules::rule(&mut fields, spec.name, spec, Direction::Input, &place, report));
     }
+    judge(&mut fields, Direction::Input, &place, shape, report);
+    shape.spotlight = fields.choice("spotlight", report, &checks::SPOTLIGHTS);
     shape.size_max = fields.read("max_size", report, scalar::SIZE);
     fields.finish(report);
 }
@@ -101,14 +133,51 @@ fn output(node: &Node, what: &str, schemas: &Schemas<'_>, shape: &mut RulesShape
     for spec in [&PII, &SECRETS, &INJECTION] {
         shape.output.extend(rules::rule(&mut fields, spec.name, spec, Direction::Output, &place, report));
     }
+    judge(&mut fields, Direction::Output, &place, shape, report);
+    checks::output(&mut fields, &place, shape, report);
     shape.schema =
         fields.text("schema", report).and_then(|(path, at)| schema(path, at, what, schemas, report));
     shape.on_invalid = rules::rule(&mut fields, "on_invalid", &SCHEMA, Direction::Output, &place, report);
     fields.finish(report);
 }
 
+/// `judge: {action: block, model: openai/gpt-4o-mini}`
+fn judge(
+    fields: &mut Fields<'_>,
+    direction: Direction,
+    place: &str,
+    shape: &mut RulesShape,
+    report: &mut Report,
+) {
+    let Some(node) = fields.get(JUDGE.name) else { return };
+    let place = format!("`judge` of {place}");
+    let Some(mut own) = Fields::of(node, &place, report) else { return };
+    let model = own.text("model", report);
+    let ask = own.text("ask", report);
+    let is_alongside = own.read("alongside", report, scalar::BOOL);
+    let rule = rules::of_fields(&mut own, node.at, &place, &JUDGE, direction, report);
+    if own.is_missing("model") {
+        report.error(node.at, format!("{place} has no `model`"), "name the model that is asked");
+    }
+    if let (Some(_), Direction::Output) = (is_alongside, direction) {
+        let cure = "take it out: an answer cannot be judged before it is there";
+        report.error(node.at, format!("`alongside` of {place} is for the input"), cure);
+    }
+    own.finish(report);
+    let (Some((model, _)), Some(rule)) = (model, rule) else { return };
+    match direction {
+        Direction::Input => shape.input.push(rule),
+        Direction::Output => shape.output.push(rule),
+    }
+    shape.judges[direction as usize] = Some(Arc::new(Judge {
+        model: model.into(),
+        ask: ask.map(|(text, _)| text.into()),
+        is_alongside: is_alongside.unwrap_or(false),
+    }));
+}
+
 /// `off` takes an inherited schema away.
-fn schema(
+pub(super) fn schema(
     path: &str,
     at: At,
     what: &str,

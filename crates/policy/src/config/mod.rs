@@ -6,6 +6,7 @@
 
 mod alerts;
 mod budgets;
+mod checks;
 mod exceptions;
 mod exporters;
 mod flat;

@@ -42,6 +42,16 @@ const PRIVATE_OUT: &[Action] = &[
     Action::Review,
     Action::Block,
 ];
+const WORDS_IN: &[Action] = &[
+    Action::Allow,
+    Action::Log,
+    Action::Flag,
+    Action::Mask,
+    Action::Redact,
+    Action::Reroute,
+    Action::Review,
+    Action::Block,
+];
 const MEANING_IN: &[Action] =
     &[Action::Allow, Action::Log, Action::Flag, Action::Reroute, Action::Review, Action::Block];
 const MEANING_OUT: &[Action] = &[
@@ -84,8 +94,52 @@ pub(super) const SCHEMA: KindSpec = KindSpec {
     why: "a shape is mended, asked for again or refused",
 };
 
+pub(super) const JUDGE: KindSpec = KindSpec { name: "judge", ..INJECTION };
+pub(super) const TOXICITY: KindSpec =
+    KindSpec { name: "toxicity", input: WORDS_IN, output: PRIVATE_OUT, ..PII };
+pub(super) const LINKS: KindSpec = KindSpec { name: "links", input: &[], ..PII };
+pub(super) const EXFILTRATION: KindSpec = KindSpec { name: "exfiltration", ..LINKS };
+pub(super) const CANARY: KindSpec = KindSpec { name: "canary", ..LINKS };
+pub(super) const LEAK: KindSpec = KindSpec {
+    name: "leak",
+    input: &[],
+    output: MEANING_OUT,
+    why: "what a prompt says is all over the answer, so there is nothing to cut out",
+};
+pub(super) const REFUSAL: KindSpec = KindSpec { name: "refusal", ..LEAK };
+pub(super) const CONTRACT: KindSpec = KindSpec {
+    name: "contract",
+    input: &[],
+    output: MEANING_OUT,
+    why: "an answer cannot be mended to say something else",
+};
+pub(super) const CITATIONS: KindSpec = KindSpec { name: "citations", ..CONTRACT };
+pub(super) const TOOLS: KindSpec = KindSpec {
+    name: "tools",
+    input: &[],
+    output: MEANING_OUT,
+    why: "a call is made or not made, and nobody but the model knows what it should have been",
+};
+pub(super) const TAINT: KindSpec = KindSpec { name: "taint", ..TOOLS };
+
 /// Every kind by its name.
-pub(super) const KINDS: [&str; 4] = [PII.name, SECRETS.name, INJECTION.name, SCHEMA.name];
+pub(super) const KINDS: [&str; 15] = [
+    PII.name,
+    SECRETS.name,
+    INJECTION.name,
+    TOXICITY.name,
+    JUDGE.name,
+    SCHEMA.name,
+    CONTRACT.name,
+    CITATIONS.name,
+    LINKS.name,
+    EXFILTRATION.name,
+    CANARY.name,
+    LEAK.name,
+    REFUSAL.name,
+    TOOLS.name,
+    TAINT.name,
+];
 
 impl KindSpec {
     fn actions(&self, direction: Direction) -> &'static [Action] {

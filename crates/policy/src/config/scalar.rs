@@ -32,6 +32,8 @@ pub(super) const SEED: Scalar<u64> =
     Scalar { expected: "a whole number from 0 up", example: "write for example `7`", parse: whole };
 pub(super) const SHARE: Scalar<f64> =
     Scalar { expected: "a share from 0 to 1", example: "write for example `0.05` or `5%`", parse: share };
+pub(super) const NUMBER: Scalar<f64> =
+    Scalar { expected: "a number", example: "write for example `100` or `-0.5`", parse: number };
 pub(super) const PERCENT: Scalar<u32> =
     Scalar { expected: "a percentage from 0 to 100", example: "write for example `80%`", parse: percent };
 pub(super) const BOOL: Scalar<bool> =
@@ -105,6 +107,10 @@ fn positive<T: std::str::FromStr + PartialEq + Default>(text: &str) -> Option<T>
 
 fn tokens(text: &str) -> Option<TokenCount> {
     positive(text).map(TokenCount)
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.replace('_', "").parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 fn share(text: &str) -> Option<f64> {
