@@ -9,7 +9,7 @@
 //! Not read: addresses that a renderer would put together itself (`base` elements, scripts), and schemes broken up by
 //! tabs or line breaks.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use gauntlet_types::Finding;
 
@@ -18,7 +18,7 @@ use crate::{
     decode::forms,
     host::{Address, Host, Hosts},
     output::data::Seen,
-    shingle::{self, mix},
+    shingle::{self, Hashes, mix},
     window::Window,
 };
 
@@ -56,7 +56,7 @@ pub struct LinkRules {
     hosts: Arc<Hosts>,
     seen: Seen,
     /// Addresses that the conversation gave the model to use.
-    given: HashSet<u64>,
+    given: Hashes,
 }
 
 /// What opens an address, and so what ends it.
@@ -86,7 +86,7 @@ impl LinkRules {
     /// The same for one call. Addresses that stand in `trusted` texts may be repeated as they are; a link that holds
     /// text or values of `conversation` (secrets, addresses, three words in a row) carries data.
     pub fn for_call(&self, trusted: &[&str], conversation: &[&str]) -> LinkRules {
-        let mut given = HashSet::new();
+        let mut given = Hashes::default();
         let bare = LinkRules::default();
         for text in trusted {
             let mut links = Vec::new();
