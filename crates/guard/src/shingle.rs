@@ -119,10 +119,13 @@ pub(crate) fn run(words: &[Word]) -> u64 {
     words.iter().fold(SEED, |hash, word| mix(hash, word.hash))
 }
 
+/// Hashes of what texts hold. The hasher has a random seed: hashes that are alike on purpose must not make it slow.
+pub(crate) type Hashes = HashSet<u64, foldhash::fast::RandomState>;
+
 /// All runs of `N` words of some texts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shingles<const N: usize> {
-    runs: HashSet<u64>,
+    runs: Hashes,
 }
 
 impl<const N: usize> Shingles<N> {

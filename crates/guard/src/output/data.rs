@@ -1,12 +1,10 @@
 //! Whether the path, query or host of a link carries data: text of the conversation, or a part that says nothing but
 //! is too long and too mixed to be a name.
 
-use std::collections::HashSet;
-
 use crate::{
     decode::forms,
     host::unescape,
-    shingle::{self, SEED, Shingles, mix},
+    shingle::{self, Hashes, SEED, Shingles, mix},
 };
 
 /// Parts of an address shorter than this hold too little to be worth hiding, in bytes.
@@ -26,7 +24,7 @@ const VALUE_MIN: usize = 6;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
     runs: Shingles<3>,
-    values: HashSet<u64>,
+    values: Hashes,
 }
 
 impl Seen {
@@ -122,7 +120,9 @@ fn is_opaque(part: &str) -> bool {
 
 /// Whether a label of a host name is too long and too mixed for a name. Names have no case, which leaves base32 and hex.
 fn is_message(label: &str) -> bool {
-    let is_mixed = |part: &str| part.len() >= LABEL_MIN && part.bytes().any(|byte| byte.is_ascii_digit());
+    // Text in base32 or hex has digits all over; names have a number at most.
+    let digits = |part: &str| part.bytes().filter(u8::is_ascii_digit).count();
+    let is_mixed = |part: &str| part.len() >= LABEL_MIN && digits(part) >= 3;
     !label.starts_with("xn--") && label.split('-').any(is_mixed)
 }
 

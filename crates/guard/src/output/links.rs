@@ -9,7 +9,7 @@
 //! Not read: addresses that a renderer would put together itself (`base` elements, scripts), and schemes broken up by
 //! tabs or line breaks.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use gauntlet_types::Finding;
 
@@ -18,7 +18,7 @@ use crate::{
     decode::forms,
     host::{Address, Host, Hosts},
     output::data::Seen,
-    shingle::{self, mix},
+    shingle::{self, Hashes, mix},
     window::Window,
 };
 
@@ -29,10 +29,10 @@ pub const URL_MAX: usize = 2048;
 const SET_LEFT: usize = 120;
 
 /// White space between an address and what opens it.
-const GAP_MAX: usize = 4;
+const GAP_MAX: usize = 16;
 
 /// Slashes after a scheme; browsers take any number.
-const SLASHES_MAX: usize = 8;
+const SLASHES_MAX: usize = URL_MAX;
 
 /// Schemes that fetch, and those that run what follows.
 const FETCH: [&str; 9] = ["https", "http", "wss", "ws", "ftps", "sftp", "ftp", "file", "smb"];
@@ -56,7 +56,7 @@ pub struct LinkRules {
     hosts: Arc<Hosts>,
     seen: Seen,
     /// Addresses that the conversation gave the model to use.
-    given: HashSet<u64>,
+    given: Hashes,
 }
 
 /// What opens an address, and so what ends it.
@@ -86,7 +86,7 @@ impl LinkRules {
     /// The same for one call. Addresses that stand in `trusted` texts may be repeated as they are; a link that holds
     /// text or values of `conversation` (secrets, addresses, three words in a row) carries data.
     pub fn for_call(&self, trusted: &[&str], conversation: &[&str]) -> LinkRules {
-        let mut given = HashSet::new();
+        let mut given = Hashes::default();
         let bare = LinkRules::default();
         for text in trusted {
             let mut links = Vec::new();
@@ -128,6 +128,10 @@ impl LinkRules {
                 Some(name) if i - name.len() >= from => {
                     self.scheme(window, text, i - name.len(), i + len, name)
                 }
+                None if is_broken(window, i) => match slashes(window, i + len) {
+                    (end, 2..) => self.address(window, text, i, end, true),
+                    _ => Reading::Nothing,
+                },
                 _ => return Reading::Nothing,
             },
             '.' if ends_www(window, i) && i - 3 >= from => match window.at(i + 1).is_ascii_alphanumeric() {
@@ -135,12 +139,16 @@ impl LinkRules {
                 false => Reading::Nothing,
             },
             '/' | '\\' if !matches!(window.before(i), b':' | b'/' | b'\\' | b';') => {
-                let (end, count) = slashes(window, i);
-                match opener(window, i) {
-                    Opener::None => return Reading::Nothing,
+                if opener(window, i) == Opener::None {
+                    return Reading::Nothing;
+                }
+                match slashes(window, i) {
+                    (end, 2..) => {
+                        let is_odd = len > 1 || window.slice(i, end).contains(&b'\\');
+                        self.address(window, text, i, end, is_odd)
+                    }
                     // An escaped quote or line in JSON.
-                    _ if count < 2 => Reading::Nothing,
-                    _ => self.address(window, text, i, end, len > 1 || window.slice(i, end).contains(&b'\\')),
+                    _ => Reading::Nothing,
                 }
             }
             '&' => {
@@ -321,6 +329,19 @@ fn name_before(window: &Window, end: usize) -> Option<&'static str> {
         end >= name.len() && window.slice(end - name.len(), end).eq_ignore_ascii_case(name.as_bytes())
     };
     FETCH.iter().chain(&RUN).filter(is_before).max_by_key(|name| name.len()).copied()
+}
+
+/// Whether what stands before a colon is the end of `https`, the beginning of which is written as entities or broken off
+/// by a line or tab, as browsers read past. The address is found from its colon on then: the rest may be shown already.
+fn is_broken(window: &Window, colon: usize) -> bool {
+    let start = window.run_back(colon, NAME_MAX, |byte| byte.is_ascii_alphabetic());
+    let tail = window.slice(start, colon).to_ascii_lowercase();
+    let is_tail = b"https".ends_with(&tail) || b"http".ends_with(&tail);
+    match window.before(start) {
+        b';' => is_tail,
+        b'\n' | b'\t' | b'\r' => is_tail && !tail.is_empty(),
+        _ => false,
+    }
 }
 
 /// Where a scheme or `www` that the text ends in begins; the end when it ends in none.

@@ -30,13 +30,25 @@ pub struct Profanity {
     whole: HashMap<String, Grade>,
     /// Beginnings of words, by their first three letters.
     heads: HashMap<String, Vec<(String, Grade)>>,
+    /// All of them by their first letter, with whether any ending may follow.
+    by_letter: HashMap<char, Vec<(Vec<char>, bool, Grade)>>,
+    /// Which first three bytes occur among plain words: nearly all words of a text are dismissed by this.
+    begins: Box<[u64; BEGINS / 64]>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+const BEGINS: usize = 1 << 15;
+
+/// The place of three plain letters in the table of beginnings, whatever their case.
+fn begin_place(letters: &[u8]) -> usize {
+    letters.iter().fold(0, |place, byte| place << 5 | usize::from(byte & 31))
+}
+
+/// Ordered from mild to grave: of several words that stars may hide the gravest is meant.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Grade {
+    Obscenity,
     Profanity,
     Slur,
-    Obscenity,
 }
 
 impl Grade {
@@ -57,7 +69,12 @@ impl Default for Profanity {
 
 impl Profanity {
     pub fn new() -> Profanity {
-        let mut new = Profanity { whole: HashMap::new(), heads: HashMap::new() };
+        let mut new = Profanity {
+            whole: HashMap::new(),
+            heads: HashMap::new(),
+            by_letter: HashMap::new(),
+            begins: Box::new([0; BEGINS / 64]),
+        };
         let rows = [
             (lexicon::PROFANITY, Grade::Profanity),
             (lexicon::SLURS, Grade::Slur),
@@ -65,6 +82,15 @@ impl Profanity {
         ];
         for (words, grade) in rows {
             for word in words.split_whitespace() {
+                let begin = plain(word.trim_end_matches('*'));
+                let letters: Vec<char> = begin.chars().collect();
+                if let Some(first) = letters.first() {
+                    new.by_letter.entry(*first).or_default().push((letters, word.ends_with('*'), grade));
+                }
+                if let Some(letters) = begin.as_bytes().get(..3) {
+                    let place = begin_place(letters);
+                    new.begins[place / 64] |= 1 << (place % 64);
+                }
                 match word.strip_suffix('*') {
                     Some(head) => {
                         let head = plain(head);
@@ -121,6 +147,9 @@ impl Profanity {
             return;
         }
         let word = &view.text()[start..end];
+        if self.is_harmless(word.as_bytes()) {
+            return;
+        }
         let trimmed = word.trim_matches(is_mark);
         let head = start + (word.len() - word.trim_start_matches(is_mark).len());
         for (word, start) in [(trimmed, head), (word, start)] {
@@ -130,6 +159,18 @@ impl Profanity {
                 return;
             }
         }
+    }
+
+    /// Whether a word of plain letters, none of them drawn out, begins as no listed one does.
+    fn is_harmless(&self, word: &[u8]) -> bool {
+        if word.iter().all(u8::is_ascii_digit) {
+            return true;
+        }
+        let is_plain = word.iter().all(u8::is_ascii_alphabetic);
+        let place = begin_place(&word[..3]);
+        is_plain
+            && self.begins[place / 64] >> (place % 64) & 1 == 0
+            && !word.windows(3).any(|run| run[0] | 32 == run[1] | 32 && run[1] | 32 == run[2] | 32)
     }
 
     fn grade(&self, word: &str) -> Option<Grade> {
@@ -159,23 +200,16 @@ impl Profanity {
 
     /// `f**k`: the stars stand for a letter each, and two letters at least are left.
     fn starred(&self, word: &str) -> Option<Grade> {
-        let shown = word.chars().filter(|c| *c != '*').count();
-        if shown < 2 || word.chars().next().is_none_or(|c| c == '*') {
-            return None;
-        }
-        let fits = |known: &str, is_head: bool| {
-            let (known_len, len) = (known.chars().count(), word.chars().count());
-            let is_len = known_len == len || is_head && known_len < len;
-            // What is starred must be inside what is known, or any word would do.
-            let stars_end = word.chars().rev().position(|c| c == '*').map_or(0, |back| len - back);
-            is_len
-                && stars_end <= known_len
-                && known.chars().zip(word.chars()).all(|(k, w)| k == w || w == '*')
+        let word: Vec<char> = word.chars().collect();
+        let shown = word.iter().filter(|c| **c != '*').count();
+        // What is starred must be inside what is known, or any word would do.
+        let stars_end = word.iter().rposition(|c| *c == '*').map_or(0, |last| last + 1);
+        let known = self.by_letter.get(word.first()?).filter(|_| shown >= 2)?;
+        let fits = |known: &[char], is_head: bool| {
+            (known.len() == word.len() || is_head && (stars_end..word.len()).contains(&known.len()))
+                && known.iter().zip(&word).all(|(known, shown)| known == shown || *shown == '*')
         };
-        let whole = self.whole.iter().find(|(known, _)| fits(known, false)).map(|(_, grade)| *grade);
-        let heads =
-            || self.heads.values().flatten().find(|(head, _)| fits(head, true)).map(|(_, grade)| *grade);
-        whole.or_else(heads)
+        known.iter().filter(|(known, is_head, _)| fits(known, *is_head)).map(|(.., grade)| *grade).max()
     }
 }
 
@@ -248,6 +282,7 @@ mod tests {
         let check = |text: &str, expected: &[&str]| assert_eq!(found(text), expected, "{text}");
         check("What the fuck, SHIT!", &["fuck", "SHIT"]);
         check("sh1t f*ck f**king fuuuuck", &["sh1t", "f*ck", "f**king", "fuuuuck"]);
+        check("f****t", &["f****t"]);
         check("b!tch, a$$hole", &["b!tch", "a$$hole"]);
         check("ｆｕｃｋ shі\u{200b}t", &["ｆｕｃｋ", "shі\u{200b}t"]);
         check(

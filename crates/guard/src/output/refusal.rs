@@ -126,7 +126,7 @@ const DECLINES: &str = "
     I can't give you | I cannot give you | I can't discuss | I cannot discuss | I can't answer that | I cannot answer that | I can't offer | I cannot offer
     I won't help | I will not help | I won't provide | I will not provide | I won't assist | I will not assist | I won't do that | I will not do that
     I won't be able to help | I won't be able to assist | I won't be able to provide | I will not be able to | I must decline | I have to decline | I need to decline
-    I'm going to decline | I respectfully decline | I must refuse | I have to refuse | I refuse to | I'd rather not | not comfortable with | not something I can help
+    I'm going to decline | I respectfully decline | I must refuse | I have to refuse | I refuse to | not comfortable with | not something I can help
     not something I'm able to | not something I can do | can't help with that | cannot help with that | I'm not allowed to | I am not allowed to
     I can't tell you how | I cannot tell you how | I can't in good conscience | I cannot in good conscience
     kann ich nicht helfen | kann dir nicht helfen | kann Ihnen nicht helfen | dabei nicht helfen | damit nicht helfen | dabei nicht unterstützen | hierbei nicht helfen

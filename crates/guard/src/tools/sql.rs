@@ -111,7 +111,9 @@ fn tokens(sql: &str) -> Result<Vec<Token>, Unclear> {
     while i < chars.len() {
         match (at(i), at(i + 1)) {
             (c, _) if c.is_whitespace() => i += 1,
-            ('-', '-') => i = line(&chars, i),
+            // Two minus signs to those who want white space after them.
+            ('-', '-') if !matches!(at(i + 2), ' ' | '\t' | '\n' | '\0') => return Err(Unclear),
+            ('-', '-') => i = line(&chars, i)?,
             // A comment in one dialect, an operator in another.
             ('#', _) => return Err(Unclear),
             ('/', '*') => i = comment(&chars, i)?,
@@ -120,14 +122,24 @@ fn tokens(sql: &str) -> Result<Vec<Token>, Unclear> {
                 tokens.push(Token::Other);
             }
             ('[', _) => {
-                i = quoted(&chars, i, ']')?;
+                let end = quoted(&chars, i, ']')?;
+                // A name in one dialect; in another an index, in which strings and comments are what they are elsewhere.
+                if chars[i..end].iter().any(|c| matches!(c, '\'' | '"' | '`' | ';' | '-' | '/' | '$')) {
+                    return Err(Unclear);
+                }
+                i = end;
                 tokens.push(Token::Other);
             }
             ('$', next) if next == '$' || next.is_alphabetic() || next == '_' => return Err(Unclear),
             ('\0', _) => return Err(Unclear),
             (c, _) if c.is_alphabetic() || c == '_' => {
                 let end = (i..chars.len()).find(|k| !is_of_name(at(*k))).unwrap_or(chars.len());
-                tokens.push(Token::Word(chars[i..end].iter().flat_map(|c| c.to_uppercase()).collect()));
+                let word: String = chars[i..end].iter().flat_map(|c| c.to_uppercase()).collect();
+                // `q'[ it's ]'` is a string with quotes of its own.
+                if matches!(word.as_str(), "Q" | "NQ") && at(end) == '\'' {
+                    return Err(Unclear);
+                }
+                tokens.push(Token::Word(word));
                 i = end;
             }
             (c, _) if c.is_ascii_digit() => {
@@ -148,8 +160,11 @@ fn is_of_name(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '$')
 }
 
-fn line(chars: &[char], start: usize) -> usize {
-    (start..chars.len()).find(|k| chars[*k] == '\n').unwrap_or(chars.len())
+/// The end of a comment to the end of the line. What a lone carriage return ends is unclear.
+fn line(chars: &[char], start: usize) -> Result<usize, Unclear> {
+    let end = (start..chars.len()).find(|k| chars[*k] == '\n').unwrap_or(chars.len());
+    let is_lone = |k: usize| chars[k] == '\r' && chars.get(k + 1) != Some(&'\n');
+    if (start..end).any(is_lone) { Err(Unclear) } else { Ok(end) }
 }
 
 /// The end of a comment. One that some dialects nest and others do not, or run, is unclear.
@@ -221,6 +236,10 @@ mod tests {
             "SELECT /* /* */ 1; DROP TABLE t -- */",
             "SELECT 1 # 2\n; DROP TABLE t",
             "SELECT $$a$$",
+            "SELECT 1--1; DROP TABLE t",
+            "SELECT 1 -- \r ; DROP TABLE t\n",
+            "SELECT q'[']' ; DROP TABLE t; -- '",
+            "SELECT ARRAY['a]', 'b'] ; DROP TABLE t; --'",
             "SELECT 'open",
             "SELECT 1 /* open",
             "'SELECT'",

@@ -6,15 +6,13 @@
 //! enough. Arguments are read as they are and decoded once. What a model says in other words is not traced: this is
 //! evidence for a decision, and no proof of innocence.
 
-use std::collections::HashSet;
-
 use serde_json::Value;
 
 use crate::{
     decode::forms,
     host::unescape,
     misfit::Misfit,
-    shingle::{self, SEED, mix},
+    shingle::{self, Hashes, SEED, mix},
 };
 
 const TAINT: &str = "taint";
@@ -36,10 +34,10 @@ const MISFITS_MAX: usize = 16;
 /// What untrusted texts brought that no trusted one has.
 #[derive(Clone, Debug, Default)]
 pub struct Taint {
-    runs: HashSet<u64>,
+    runs: Hashes,
     /// Runs of two to four words, for values that are no longer.
-    short: HashSet<u64>,
-    values: HashSet<u64>,
+    short: Hashes,
+    values: Hashes,
 }
 
 impl Taint {

@@ -41,6 +41,7 @@ fn links_to_other_hosts_are_found_in_every_notation() {
     check("ftp://evil.test", "ftp://evil.test");
     check("file://evil.test/share", "file://evil.test/share");
     check("https://example.com/", "https://example.com/");
+    check("https:////////////evil.test", "https:////////////evil.test");
 }
 
 #[test]
@@ -73,6 +74,10 @@ fn disguises_of_the_host_are_told() {
         "[x](http://2130706433/)",
         "[x](https://docs.example.com，x.evil.test/)",
         "[x](https&#58;//evil.test/)",
+        "<img src=\"&#104;ttps://evil.test/\">",
+        "<img src=\"ht\ntps://evil.test/\">",
+        "<img src=\"&#104;&#116;&#116;&#112;://evil.test/\">",
+        "<img src=         \"/\\evil.test/\">",
         "[x](https://evil&period;test/)",
     ] {
         let found = labels(text);
