@@ -116,6 +116,8 @@ pub(crate) struct Call {
     pub(crate) prompt_texts: Vec<(&'static str, String)>,
     /// A word that stands in the system prompt and nowhere else.
     pub(crate) canary: Option<String>,
+    /// What models found in the answer, by the number of the text.
+    pub(crate) tagged: Vec<(usize, gauntlet_types::Finding)>,
     /// What tokens stand for.
     pub(crate) vault: Vault,
     /// What guards put in the place of what they found, for the model; the record gets placeholders instead.
@@ -241,6 +243,7 @@ impl Call {
             is_unseen: false,
             prompt_texts: Vec::new(),
             canary: None,
+            tagged: Vec::new(),
             vault: Vault::new(shared.secret_of(id)),
             masks: Vec::new(),
             reroute: None,

@@ -23,6 +23,7 @@ mod snapshot;
 mod spans;
 mod stage;
 mod stream;
+mod tagged;
 mod text;
 
 pub use answer::{Answer, AnswerBody, Incoming, Operator};

@@ -24,7 +24,14 @@ impl Call {
     ) {
         let took_us = self.elapsed_us().saturating_sub(since);
         let rules = &self.rules[direction as usize];
-        let runs = kinds.iter().filter(|kind| rules.has(kind)).map(|kind| {
+        // What has failed has not passed.
+        let has_failed = |kind: &str| {
+            let mut runs = self.record.guard_runs.iter();
+            runs.any(|run| {
+                run.direction == direction && *run.kind == *kind && run.outcome == RunOutcome::Failed
+            })
+        };
+        let runs = kinds.iter().filter(|kind| rules.has(kind) && !has_failed(kind)).map(|kind| {
             let excepted = decided.excepted.get(kind).copied().unwrap_or(0);
             let is_found = decided.notes.iter().any(|note| *note.kind == **kind);
             GuardRun {
@@ -37,6 +44,7 @@ impl Call {
                 excepted,
             }
         });
+        let runs: Vec<GuardRun> = runs.collect();
         self.record.guard_runs.extend(runs);
     }
 

@@ -38,7 +38,9 @@ pub async fn run(gate: Arc<Gate>, incoming: Incoming, gone: Gone) -> Answer {
 async fn stages(call: &mut Call) -> Result<Passed, Fault> {
     stage::admit::run(call)?;
     stage::limit::run(call).await?;
-    stage::guard_input::run(call).await?;
+    if let Some(answer) = stage::guard_input::run(call).await? {
+        return Ok(answer);
+    }
     stage::render::run(call)?;
     stage::plan::run(call)?;
     if let Some(answer) = stage::reserve::run(call).await? {

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use gauntlet_guard::OutputSchema;
 use gauntlet_policy::config::{Dialect, Policy, Provider};
-use gauntlet_ports::{Endpoint, EndpointKind, Sim};
+use gauntlet_ports::{Endpoint, EndpointKind, Models, Sim};
 use gauntlet_prompts::Registry;
 use gauntlet_types::Name;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
@@ -14,6 +14,8 @@ pub struct Snapshot {
     pub policy: Policy,
     pub prompts: Arc<Registry>,
     pub(crate) schemas: Arc<HashMap<Name, OutputSchema>>,
+    /// Models that run in this process.
+    pub(crate) models: Models,
     pub(crate) endpoints: Arc<HashMap<Name, Arc<Endpoint>>>,
     /// Said at start and on every page: what a person must know about this gateway.
     notice: Option<String>,
@@ -49,7 +51,14 @@ impl Snapshot {
         let notice = policy.is_open().then(|| {
             "no key exists yet, so any caller on this machine is taken as tenant `default`".to_owned()
         });
-        Ok(Snapshot { policy, prompts, schemas: Arc::new(schemas), endpoints, notice })
+        let (schemas, models) = (Arc::new(schemas), Models::default());
+        Ok(Snapshot { policy, prompts, schemas, models, endpoints, notice })
+    }
+
+    /// The same with these models.
+    #[must_use]
+    pub fn with_models(self, models: Models) -> Snapshot {
+        Snapshot { models, ..self }
     }
 
     pub fn notice(&self) -> Option<String> {

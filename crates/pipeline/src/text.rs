@@ -26,6 +26,12 @@ pub(crate) struct OutOfTime {
 }
 
 impl Scanned {
+    /// Texts that nobody has looked at yet.
+    pub(crate) fn of(segments: Vec<Segment>) -> Scanned {
+        let looked = |segment| Looked { segment, findings: Vec::new(), actions: Vec::new() };
+        Scanned { texts: segments.into_iter().map(looked).collect() }
+    }
+
     /// Scans every text. Definitions are written by the application's author: personal data and secrets are looked for
     /// there too (the record holds them), orders to the model are what they are for.
     ///
@@ -61,6 +67,16 @@ impl Scanned {
             texts.push(Looked { segment, findings, actions: Vec::new() });
         }
         Ok(Scanned { texts })
+    }
+
+    /// Adds what models found, by the number of the text.
+    pub(crate) fn add(&mut self, found: Vec<(usize, Finding)>) {
+        for (i, finding) in found {
+            if let Some(looked) = self.texts.get_mut(i) {
+                looked.findings.push(finding);
+                looked.findings.sort_by_key(|finding| finding.span.start);
+            }
+        }
     }
 
     /// Decides about what was found, and keeps for each finding what to do.
@@ -226,5 +242,5 @@ fn place(segment: &Segment) -> Where {
 
 /// What must not be kept: personal data and secrets. Links, rude words and attempts at injection are no secrets.
 pub(crate) fn is_private(finding: &Finding) -> bool {
-    matches!(finding.kind, "pii" | "secrets")
+    matches!(finding.kind, "pii" | "secrets" | "names")
 }

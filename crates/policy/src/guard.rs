@@ -67,6 +67,10 @@ pub struct Ruleset {
     pub schema: Option<Arc<Schema>>,
     /// Whom to ask, by direction, under the rule `judge`.
     pub judges: [Option<Arc<Judge>>; 2],
+    /// The label that is feared, by direction, under the rule `classifier`.
+    pub classes: [Option<Name>; 2],
+    /// A call that is stopped on its way in gets the route's `fallback` in place of an error.
+    pub answers_blocked: bool,
     /// How text from tools is dressed.
     pub spotlight: Option<Spotlight>,
     /// Where links may lead, under the rules `links` and `exfiltration`; none where no rule speaks of links.

@@ -9,6 +9,7 @@ pub mod crash;
 pub mod events;
 pub mod groups;
 pub mod keep;
+mod models;
 pub mod shared;
 pub mod spool;
 pub mod trace_store;
@@ -23,6 +24,7 @@ pub use control::{ControlError, ControlStore, Kill, KillKind, StoredKey, StoredP
 pub use events::{Event, EventFilter, EventKind, Severity};
 pub use groups::{GroupBy, GroupPage, GroupRow};
 pub use keep::Cut;
+pub use models::{Classifier, Models, Tagger};
 pub use shared::{
     BudgetAsk, BudgetGrant, Exchange, Exchanged, RateAsk, RateGrant, ReplicaLine, SharedError, SharedState,
     SlotAsk, SlotGrant,

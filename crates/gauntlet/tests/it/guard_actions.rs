@@ -19,6 +19,7 @@ routes:
   trial: {input: {pii: {action: block, shadow: yes}}}
   never: {input: {pii: {action: block, sample: 0.0000001}}}
   review: {input: {injection: review}}
+  polite: {input: {pii: block, on_block: fallback}, fallback: Let us not speak of that.}
   again: {output: {pii: reask}}
   schema: {output: {schema: reply.json, on_invalid: reask}}
   other: {model: main, output: {pii: {action: reroute, to: spare}}}
@@ -209,6 +210,22 @@ fn the_record_proves_what_ran_and_what_did_not() {
         ["input secrets found", "output pii not_run", "output secrets not_run"],
         "what has not looked has not passed"
     );
+}
+
+#[test]
+fn a_stopped_call_may_get_the_routes_own_words() {
+    let app = start();
+    app.provider.default(Step::text("never"));
+    let private = TestApp::body(&format!("I am {EMAIL}"));
+    let reply = app.chat(&route("polite"), &private);
+    let choice = reply.json()["choices"][0].clone();
+    assert_eq!((reply.status, reply.header("x-gauntlet-guardrail")), (200, Some("block")));
+    assert_eq!(choice["message"]["content"], "Let us not speak of that.");
+    assert_eq!(choice["finish_reason"], "content_filter");
+    let streamed = app.stream(&route("polite"), &private).collect();
+    assert_eq!(streamed.text(), "Let us not speak of that.");
+    assert_eq!(app.trace_of(&reply)["record"]["outcome"], "blocked");
+    assert!(app.provider.take_requests().is_empty());
 }
 
 #[test]

@@ -1,18 +1,41 @@
 //! Is the input safe: size, personal data, secrets, attempts at injection. Everything found is also kept out of the record.
 
 use gauntlet_guard::Extras;
-use gauntlet_types::{Action, Code, Decision, Direction, Fault, GuardNote, Name, Scope, Stage};
+use gauntlet_types::{
+    Action, Code, Decision, Direction, Fault, Finish, GuardNote, Name, Outcome, Scope, Stage,
+};
 
 use crate::{
-    call::{Call, Request},
+    call::{Call, Passed, Request},
     judge::{self, JUDGE},
+    stage::attempt::canned,
+    tagged::{self, CLASSIFIER, NAMES},
     text::{INJECTION, OutOfTime, Scanned},
 };
 
 /// The kinds that one scan of the texts finds.
 const SCANNED: [&str; 4] = ["pii", "secrets", INJECTION, "toxicity"];
+/// Those that models in this process find.
+const TAGGED: [&str; 2] = [NAMES, CLASSIFIER];
 
-pub(crate) async fn run(call: &mut Call) -> Result<(), Fault> {
+/// Gives an answer where a stopped call has the route's own words in place of an error.
+pub(crate) async fn run(call: &mut Call) -> Result<Option<Passed>, Fault> {
+    let fault = match look(call).await {
+        Ok(()) => return Ok(None),
+        Err(fault) => fault,
+    };
+    let wants_words = call.chain.levels().iter().any(|level| level.rules.answers_blocked);
+    match call.route.fallback.clone() {
+        Some(text) if wants_words && fault.code == Code::GuardrailBlocked => {
+            call.record.outcome = Outcome::Blocked;
+            call.record.error = Some(Code::GuardrailBlocked);
+            Ok(Some(Passed::Whole(canned(call, &text, Finish::ContentFilter))))
+        }
+        _ => Err(fault),
+    }
+}
+
+async fn look(call: &mut Call) -> Result<(), Fault> {
     call.enter(Stage::GuardInput);
     size(call)?;
     let rules = call.rules[Direction::Input as usize].clone();
@@ -39,8 +62,18 @@ pub(crate) async fn run(call: &mut Call) -> Result<(), Fault> {
         Err(late) => return out_of_time(call, late, since),
     };
     keep_others_out(call);
+    let tagged = tagged::look(call, Direction::Input, &input, &call.body).await;
+    for (kind, why) in &tagged.failed {
+        call.note_failed(Direction::Input, kind, why, 0);
+    }
+    if let Some((kind, why)) = tagged::closes(call, Direction::Input, &tagged) {
+        call.is_unseen = true;
+        return Err(not_seen(call, "input", kind, &why));
+    }
+    input.add(tagged.found);
     let decided = input.decide(&call.body, Direction::Input, &rules);
     call.note_runs(Direction::Input, &SCANNED, &decided, input.scopes(), since);
+    call.note_runs(Direction::Input, &TAGGED, &decided, input.scopes(), since);
     call.record.decision = call.record.decision.max(decided.decision);
     let stopped = decided.notes.iter().find(|note| !note.shadow && note.action.stops()).map(stopped);
     call.record.guard.extend(decided.notes);
@@ -103,13 +136,16 @@ fn out_of_time(call: &mut Call, late: OutOfTime, since: u32) -> Result<(), Fault
     }
     match SCANNED.into_iter().find(|kind| rules.is_closed(kind)) {
         None => Ok(()),
-        Some(kind) => {
-            call.record.decision = Decision::Block;
-            let message = format!("guardrail `{kind}` could not look at the whole input: {reason}");
-            let detail = serde_json::json!({"guard": {"kind": kind, "type": "not_run"}});
-            Err(Fault::policy(Code::GuardrailBlocked, message).detail(detail))
-        }
+        Some(kind) => Err(not_seen(call, "input", kind, &reason)),
     }
+}
+
+/// A guard that could not look stops the call, under a rule that fails closed.
+pub(crate) fn not_seen(call: &mut Call, what: &str, kind: &str, why: &str) -> Fault {
+    call.record.decision = Decision::Block;
+    let message = format!("guardrail `{kind}` could not look at the whole {what}: {why}");
+    let detail = serde_json::json!({"guard": {"kind": kind, "type": "not_run"}});
+    Fault::policy(Code::GuardrailBlocked, message).detail(detail)
 }
 
 /// `user`, `metadata` and unknown fields travel as they are, and are kept redacted.

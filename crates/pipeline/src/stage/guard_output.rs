@@ -15,11 +15,22 @@ use crate::{
         attempt::{Answered, canned},
         guard_input::{self, stopped},
     },
+    tagged,
     text::{INJECTION, Scanned, scope},
 };
 
 /// The kinds that one scan of the texts finds.
-const SCANNED: [&str; 7] = ["pii", "secrets", INJECTION, "links", "exfiltration", "canary", "toxicity"];
+const SCANNED: [&str; 9] = [
+    "pii",
+    "secrets",
+    INJECTION,
+    "links",
+    "exfiltration",
+    "canary",
+    "toxicity",
+    tagged::NAMES,
+    tagged::CLASSIFIER,
+];
 /// The kinds of which anything that is done is done to all of an answer.
 const WHOLE: [&str; 5] = ["schema", "contract", "citations", "refusal", INJECTION];
 
@@ -59,6 +70,7 @@ fn needs_whole(call: &Call) -> bool {
     };
     WHOLE.iter().any(|kind| rules.most(kind) > Action::Flag)
         || rules.has(JUDGE)
+        || tagged::is_asked(call, Direction::Output)
         || rules.kinds().iter().any(|kind| asks_again(kind))
 }
 
@@ -80,7 +92,7 @@ async fn whole(
     }
     wrongs.extend(checks::of_calls(call));
     let first = call.record.guard.len();
-    let scanned = note_output(call, &body, texts);
+    let scanned = note_tagged(call, &body, texts).await?;
     let rules = call.rules[Direction::Output as usize].clone();
     wrongs.extend(content(call, first));
     wrongs.extend(judged(call, &scanned, &body).await?);
@@ -196,6 +208,25 @@ fn ask_again(call: &mut Call, complaint: &str) -> bool {
     true
 }
 
+/// The same with what models in this process find, for answers that are there whole.
+async fn note_tagged(call: &mut Call, body: &Bytes, texts: Vec<Segment>) -> Result<Scanned, Fault> {
+    if !tagged::is_asked(call, Direction::Output) {
+        return Ok(note_output(call, body, texts));
+    }
+    let unscanned = Scanned::of(texts.clone());
+    let tagged = tagged::look(call, Direction::Output, &unscanned, body).await;
+    for (kind, why) in &tagged.failed {
+        call.note_failed(Direction::Output, kind, why, 0);
+    }
+    if let Some((kind, why)) = tagged::closes(call, Direction::Output, &tagged) {
+        // What nobody has looked at is not kept.
+        call.is_unseen = true;
+        return Err(guard_input::not_seen(call, "answer", kind, &why));
+    }
+    call.tagged = tagged.found;
+    Ok(note_output(call, body, texts))
+}
+
 /// Scans an answer, notes what was found, and keeps the redacted text for the record.
 pub(crate) fn note_output(call: &mut Call, body: &Bytes, texts: Vec<Segment>) -> Scanned {
     let rules = call.rules[Direction::Output as usize].clone();
@@ -214,6 +245,7 @@ pub(crate) fn note_output(call: &mut Call, body: &Bytes, texts: Vec<Segment>) ->
     let Ok(mut scanned) = Scanned::scan(&scanner, texts, body, injection, &extras, || false) else {
         return Scanned::default();
     };
+    scanned.add(std::mem::take(&mut call.tagged));
     let decided = scanned.decide(body, Direction::Output, &rules);
     call.note_runs(Direction::Output, &SCANNED, &decided, scanned.scopes(), since);
     call.record.decision = call.record.decision.max(decided.decision);

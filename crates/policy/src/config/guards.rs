@@ -11,7 +11,7 @@ use super::{
     node::{self, At, Node, Value},
     read::{self, Fields, Report},
     routes::Schemas,
-    rules::{self, INJECTION, JUDGE, PII, SCHEMA, SECRETS, TOXICITY},
+    rules::{self, CLASSIFIER, INJECTION, JUDGE, NAMES, PII, SCHEMA, SECRETS, TOXICITY},
     scalar,
     shape::Schema,
 };
@@ -31,6 +31,8 @@ pub(super) struct RulesShape {
     schema: Option<Option<Arc<Schema>>>,
     on_invalid: Option<Rule>,
     judges: [Option<Arc<Judge>>; 2],
+    answers_blocked: Option<bool>,
+    classes: [Option<Name>; 2],
     /// The inner none is a written `off`.
     spotlight: Option<Option<Spotlight>>,
     pub(super) hosts: Option<Vec<String>>,
@@ -57,6 +59,10 @@ impl RulesShape {
         for (own, base) in self.judges.iter_mut().zip(&base.judges) {
             *own = own.take().or_else(|| base.clone());
         }
+        for (own, base) in self.classes.iter_mut().zip(&base.classes) {
+            *own = own.take().or_else(|| base.clone());
+        }
+        self.answers_blocked = self.answers_blocked.or(base.answers_blocked);
         self.spotlight = self.spotlight.or(base.spotlight);
         self.hosts = self.hosts.or_else(|| base.hosts.clone());
         self.contract = self.contract.or_else(|| base.contract.clone());
@@ -86,6 +92,8 @@ impl RulesShape {
             size_max: self.size_max,
             schema,
             judges: self.judges,
+            classes: self.classes,
+            answers_blocked: self.answers_blocked.unwrap_or(false),
             spotlight: self.spotlight.flatten(),
             hosts: self.hosts,
             contract: self.contract,
@@ -118,10 +126,12 @@ pub(super) fn sections(
 fn input(node: &Node, what: &str, shape: &mut RulesShape, report: &mut Report) {
     let place = format!("`input` of {what}");
     let Some(mut fields) = Fields::of(node, &place, report) else { return };
-    for spec in [&PII, &SECRETS, &INJECTION, &TOXICITY] {
+    for spec in [&PII, &SECRETS, &NAMES, &INJECTION, &TOXICITY] {
         shape.input.extend(rules::rule(&mut fields, spec.name, spec, Direction::Input, &place, report));
     }
     judge(&mut fields, Direction::Input, &place, shape, report);
+    classifier(&mut fields, Direction::Input, &place, shape, report);
+    shape.answers_blocked = fields.choice("on_block", report, &[("error", false), ("fallback", true)]);
     shape.spotlight = fields.choice("spotlight", report, &checks::SPOTLIGHTS);
     shape.size_max = fields.read("max_size", report, scalar::SIZE);
     fields.finish(report);
@@ -130,15 +140,47 @@ fn input(node: &Node, what: &str, shape: &mut RulesShape, report: &mut Report) {
 fn output(node: &Node, what: &str, schemas: &Schemas<'_>, shape: &mut RulesShape, report: &mut Report) {
     let place = format!("`output` of {what}");
     let Some(mut fields) = Fields::of(node, &place, report) else { return };
-    for spec in [&PII, &SECRETS, &INJECTION] {
+    for spec in [&PII, &SECRETS, &NAMES, &INJECTION] {
         shape.output.extend(rules::rule(&mut fields, spec.name, spec, Direction::Output, &place, report));
     }
     judge(&mut fields, Direction::Output, &place, shape, report);
+    classifier(&mut fields, Direction::Output, &place, shape, report);
     checks::output(&mut fields, &place, shape, report);
     shape.schema =
         fields.text("schema", report).and_then(|(path, at)| schema(path, at, what, schemas, report));
     shape.on_invalid = rules::rule(&mut fields, "on_invalid", &SCHEMA, Direction::Output, &place, report);
     fields.finish(report);
+}
+
+/// `classifier: {action: block, label: INJECTION, threshold: 0.9}`
+fn classifier(
+    fields: &mut Fields<'_>,
+    direction: Direction,
+    place: &str,
+    shape: &mut RulesShape,
+    report: &mut Report,
+) {
+    let Some(node) = fields.get(CLASSIFIER.name) else { return };
+    let place = format!("`classifier` of {place}");
+    let Some(mut own) = Fields::of(node, &place, report) else { return };
+    let label = own.text("label", report);
+    let rule = rules::of_fields(&mut own, node.at, &place, &CLASSIFIER, direction, report);
+    if own.is_missing("label") {
+        report.error(
+            node.at,
+            format!("{place} has no `label`"),
+            "name the label of the model that is feared",
+        );
+    }
+    own.finish(report);
+    let (Some((label, _)), Some(mut rule)) = (label, rule) else { return };
+    // More likely than not, unless the rule says otherwise.
+    rule.threshold.get_or_insert(0.5);
+    shape.classes[direction as usize] = Some(label.into());
+    match direction {
+        Direction::Input => shape.input.push(rule),
+        Direction::Output => shape.output.push(rule),
+    }
 }
 
 /// `judge: {action: block, model: openai/gpt-4o-mini}`
@@ -326,6 +368,10 @@ pub struct Guards {
     pub tenants: HashMap<Name, Vec<Arc<Level>>>,
     pub keys: HashMap<Name, Vec<Arc<Level>>>,
     pub policies: GuardPolicies,
+    /// The folder of a model that finds names, and of one that classifies texts; none for the rules without a model, and for
+    /// no classifier.
+    pub names: Option<Name>,
+    pub classifier: Option<Name>,
     /// Findings that are let pass.
     pub exceptions: Arc<[Exception]>,
     /// How long the guards of one call may look at its texts.
@@ -339,6 +385,8 @@ impl Default for Guards {
             tenants: HashMap::new(),
             keys: HashMap::new(),
             policies: GuardPolicies::default(),
+            names: None,
+            classifier: None,
             exceptions: Arc::new([]),
             scan_time: SCAN_TIME,
         }
@@ -370,6 +418,13 @@ pub(super) fn read(
             LevelKind::Tenant => guards.tenants = found,
             _ => guards.keys = found,
         }
+    }
+    if let Some(node) = fields.get("models")
+        && let Some(mut models) = Fields::of(node, "`models` of `guardrails`", report)
+    {
+        guards.names = models.text("names", report).map(|(text, _)| text.into());
+        guards.classifier = models.text("classifier", report).map(|(text, _)| text.into());
+        models.finish(report);
     }
     if let Some(time) = fields.read("scan_time", report, scalar::DURATION) {
         guards.scan_time = time;

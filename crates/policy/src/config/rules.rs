@@ -122,8 +122,13 @@ pub(super) const TOOLS: KindSpec = KindSpec {
 };
 pub(super) const TAINT: KindSpec = KindSpec { name: "taint", ..TOOLS };
 
+pub(super) const NAMES: KindSpec = KindSpec { name: "names", ..PII };
+pub(super) const CLASSIFIER: KindSpec = KindSpec { name: "classifier", ..INJECTION };
+
 /// Every kind by its name.
-pub(super) const KINDS: [&str; 15] = [
+pub(super) const KINDS: [&str; 17] = [
+    NAMES.name,
+    CLASSIFIER.name,
     PII.name,
     SECRETS.name,
     INJECTION.name,
