@@ -51,13 +51,9 @@ impl Extras {
     }
 
     /// Appends what all of them find in a whole text; each in order, one after the other.
-    pub(crate) fn find(&self, text: &str, out: &mut Vec<Finding>) {
-        if self.is_empty() {
-            return;
-        }
-        let part = Part { text, view: &View::of(text), is_last: true };
+    pub(crate) fn find(&self, whole: &Part, out: &mut Vec<Finding>) {
         for index in 0..COUNT {
-            self.collect(index, &part, 0, out);
+            self.collect(index, whole, 0, out);
         }
     }
 }

@@ -7,7 +7,7 @@ use gauntlet_types::Finding;
 use crate::{
     candidate::{self, Candidate, Proof},
     decode::{self, DEPTH_MAX, Decoded},
-    extras::Extras,
+    extras::{Extras, Part},
     injection::{self, Trust},
     pii, secret, trigger,
     view::View,
@@ -71,9 +71,14 @@ impl Scanner {
     /// The same for a text whose writer is known: whose orders to the model they would be decides how much is needed to
     /// call them an attempt.
     pub fn scan_from(&self, text: &str, trust: Trust, kinds: Kinds, out: &mut Vec<Finding>) {
+        let view = kinds.has_spans().then(|| View::of(text));
+        self.scan_view(text, view.as_ref(), trust, kinds, out);
+    }
+
+    /// `view` is that of the text, where kinds with spans are asked for.
+    fn scan_view(&self, text: &str, view: Option<&View>, trust: Trust, kinds: Kinds, out: &mut Vec<Finding>) {
         let first = out.len();
-        if kinds.has_spans() {
-            let view = View::of(text);
+        if let Some(view) = view.filter(|_| kinds.has_spans()) {
             let window = Window::new(view.text(), true, true);
             let mut candidates = Vec::new();
             self.collect(&window, 0, kinds, &mut candidates);
@@ -93,10 +98,14 @@ impl Scanner {
 
     /// The same with what the call brings along. Findings of the extras may overlap all others.
     pub fn scan_with(&self, text: &str, trust: Trust, kinds: Kinds, extras: &Extras, out: &mut Vec<Finding>) {
+        if extras.is_empty() {
+            return self.scan_from(text, trust, kinds, out);
+        }
         let first = out.len();
-        self.scan_from(text, trust, kinds, out);
+        let view = View::of(text);
+        self.scan_view(text, Some(&view), trust, kinds, out);
         let before = out.len();
-        extras.find(text, out);
+        extras.find(&Part { text, view: &view, is_last: true }, out);
         if out.len() > before {
             out[first..].sort_by_key(|finding| finding.span.start);
         }
