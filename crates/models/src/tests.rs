@@ -1,0 +1,3 @@
+//! Whole directories, opened and used: tiny models made on the spot, and real ones beside their reference.
+
+mod reference;
