@@ -52,7 +52,7 @@ def taught(texts):
     bytes_bpe.train_from_iterator(
         texts, trainers.BpeTrainer(vocab_size=600, special_tokens=special, initial_alphabet=alphabet)
     )
-    bytes_bpe.post_processor = processors.RobertaProcessing(sep=("</s>", 2), cls=("<s>", 0), add_prefix_space=False)
+    bytes_bpe.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
     yield "bytes_bpe", bytes_bpe
 
     marked_bpe = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))

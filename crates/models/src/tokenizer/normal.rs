@@ -168,13 +168,10 @@ impl Step {
                     spaces => spaces,
                 })
             }
-            Step::Prepend(text) => {
-                if glyphs.is_empty() {
-                    return glyphs;
-                }
-                let at = glyphs[0].start;
-                text.iter().map(|c| Glyph { c: *c, start: at, end: at }).chain(glyphs).collect()
-            }
+            Step::Prepend(text) => match glyphs.first().copied() {
+                Some(first) => text.iter().map(|c| Glyph { c: *c, ..first }).chain(glyphs).collect(),
+                None => glyphs,
+            },
             Step::Map(map) => map.apply(&glyphs),
         }
     }

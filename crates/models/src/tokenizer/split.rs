@@ -176,10 +176,11 @@ fn metaspace(mut word: Word, mark: char, is_prefixed: bool, is_split: bool, out:
     }
 }
 
+/// Puts a mark before a word, in the place of its first character.
 fn prefixed(mut word: Word, mark: char) -> Word {
     let first = word.first().copied();
     if let Some(first) = first.filter(|first| first.c != mark) {
-        word.insert(0, Glyph { c: mark, start: first.start, end: first.start });
+        word.insert(0, Glyph { c: mark, ..first });
     }
     word
 }

@@ -6,8 +6,11 @@ use serde_json::Value;
 
 use super::{Fault, Glyph, VOCABULARY_MAX, Vocabulary, byte_pieces, read_unknown, read_vocabulary};
 
-/// Longer words are cut, as each merge looks at the whole word. No word of a language comes near it, so nothing is lost.
+/// Longer words are cut, as each merge looks at the whole word. No word of a language comes near it; where a file cuts no words
+/// at all, its text is cut before the mark of a blank.
 const WORD_CHARS_MAX: usize = 256;
+/// What SentencePiece writes for a blank.
+const BLANK_MARK: char = '\u{2581}';
 
 pub(in crate::tokenizer) struct Bpe {
     vocabulary: Vocabulary,
@@ -59,8 +62,16 @@ impl Bpe {
     }
 
     pub(super) fn of(&self, word: &[Glyph], give: &mut impl FnMut(i32, &[Glyph])) {
-        for part in word.chunks(WORD_CHARS_MAX) {
-            self.part(part, give);
+        let mut rest = word;
+        while !rest.is_empty() {
+            let longest = rest.len().min(WORD_CHARS_MAX);
+            let is_mark = |glyph: &Glyph| glyph.c == BLANK_MARK;
+            let at = match rest.get(1..longest).and_then(|inside| inside.iter().rposition(is_mark)) {
+                Some(mark) if longest < rest.len() => mark + 1,
+                _ => longest,
+            };
+            self.part(&rest[..at], give);
+            rest = &rest[at..];
         }
     }
 
