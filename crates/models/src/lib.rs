@@ -18,6 +18,7 @@ mod encoder;
 mod error;
 mod graph;
 mod label;
+mod message;
 pub mod names;
 mod reader;
 mod runtime;

@@ -14,6 +14,7 @@ use crate::{
     directory::{WEIGHTS_BYTES_MAX, check_size},
     error::ModelError,
     graph::Graph,
+    message,
 };
 
 /// What a graph takes, by the names that exporters give; only the first must be there.
@@ -48,6 +49,7 @@ pub(crate) struct Output {
 impl Session {
     pub(crate) fn open_onnx(path: &Path, use_of: Use) -> Result<Session, ModelError> {
         check_size(path, WEIGHTS_BYTES_MAX)?;
+        message::check(path).map_err(|what| ModelError::broken(path, what))?;
         // Weights in files beside a graph bear its name with another ending; the runtime reads no others.
         for entry in fs::read_dir(path.parent().unwrap_or(path)).into_iter().flatten().flatten() {
             let name = entry.file_name();
@@ -74,6 +76,9 @@ impl Session {
 
     fn new(path: &Path, model: Result<Model, String>, use_of: Use) -> Result<Session, ModelError> {
         let model = model.map_err(|what| ModelError::broken(path, what))?;
+        if model.input_ids().is_empty() {
+            return Err(ModelError::broken(path, "it holds no graph with inputs"));
+        }
         let inputs = INPUTS.map(|name| model.find_node(name).filter(|id| model.input_ids().contains(id)));
         if inputs[0].is_none() {
             return Err(ModelError::unsupported(
