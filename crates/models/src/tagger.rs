@@ -176,10 +176,7 @@ fn finding(text: &str, name: &Name) -> Option<Finding> {
     let begin = end - covered[..end].trim_start_matches(|c: char| is_edge(c) || c == '.').len();
     let span = name.start as usize + begin..name.start as usize + end;
     let score = name.share / name.words as f32;
-    (!span.is_empty()).then(|| Finding {
-        kind: "pii",
-        label: name.kind.as_str(),
-        span,
-        score: score.min(1.0),
-    })
+    // The number of a house is part of an address; alone it is any number.
+    let has_letter = text[span.clone()].chars().any(char::is_alphabetic);
+    has_letter.then(|| Finding { kind: "pii", label: name.kind.as_str(), span, score: score.min(1.0) })
 }
