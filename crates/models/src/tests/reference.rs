@@ -4,12 +4,13 @@
 //! `GAUNTLET_TEST_ENCODERS`.
 
 use std::{
-    env, fs,
+    fs,
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
+use gauntlet_testkit::parts;
 use serde::Deserialize;
 use unicode_normalization::char::is_combining_mark;
 
@@ -37,22 +38,10 @@ const APART_MAX: f32 = 1e-3;
 /// ONNX Runtime multiplies 4-bit weights by activations of 8 bits on some machines, and logits are not of length one.
 const LOGITS_APART_MAX: f32 = 0.05;
 
+/// What the reference says of one model or tokenizer.
 #[derive(Deserialize)]
-struct Answer {
-    sentences: Model,
-    names: Model,
-    tokenizers: Vec<Taught>,
-}
-
-#[derive(Deserialize)]
-struct Taught {
-    file: PathBuf,
-    texts: Vec<Text>,
-}
-
-#[derive(Deserialize)]
-struct Model {
-    folder: PathBuf,
+struct Told {
+    path: PathBuf,
     texts: Vec<Text>,
 }
 
@@ -64,22 +53,13 @@ struct Text {
     numbers: Vec<f32>,
 }
 
-/// What the reference says; it writes its tokenizers to `folder`.
-fn answer(folder: &Path) -> Option<Answer> {
-    let Some(python) = env::var_os("GAUNTLET_TEST_ENCODERS").filter(|value| !value.is_empty()) else {
-        println!(
-            "SKIPPED: no encoders; `cargo xtask test` installs them, GAUNTLET_TEST_ENCODERS names a Python that has them"
-        );
-        return None;
-    };
+/// Asks the reference for `what`; tokenizers are written to `folder`.
+fn ask(what: &str, folder: &Path) -> Option<Vec<Told>> {
+    let python = parts::encoders()?;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/reference/reference.py");
-    let mut child = Command::new(python)
-        .arg(script)
-        .arg(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = Command::new(python);
+    command.arg(script).arg(what).arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(&serde_json::to_vec(&TEXTS).unwrap()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "the reference failed");
@@ -106,54 +86,36 @@ fn furthest(left: &[f32], right: &[f32]) -> f32 {
 }
 
 #[test]
-fn real_models_give_the_tokens_and_numbers_of_their_reference() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(answer) = answer(folder.path()) else { return };
-
-    let Model { folder, texts } = &answer.sentences;
-    let reader = Opening::at(folder).unwrap().load(Head::Hidden, Options::default(), 512).unwrap();
-    let embedder = Embedder::open(folder).unwrap();
+fn an_encoder_of_sentences_gives_the_tokens_and_vectors_of_its_reference() {
+    let Some(told) = ask("sentences", Path::new("")) else { return };
+    let Told { path, texts } = &told[0];
+    let reader = Opening::at(path).unwrap().load(Head::Hidden, Options::default(), 512).unwrap();
+    let embedder = Embedder::open(path).unwrap();
     for (text, expected) in TEXTS.into_iter().zip(texts) {
         check_tokens(&reader.tokens(text).unwrap(), text, expected);
         let apart = furthest(&embedder.embed(text).unwrap(), &expected.numbers);
         assert!(apart < APART_MAX, "{apart} for {text:?}");
     }
+}
 
-    let Model { folder, texts } = &answer.names;
+#[test]
+fn a_tagger_in_four_bits_gives_the_tokens_and_logits_of_its_reference_and_names_people_and_places() {
+    let Some(told) = ask("names", Path::new("")) else { return };
+    let Told { path, texts } = &told[0];
     let reader =
-        Opening::at(folder).unwrap().load(Head::Tokens { labels: 35 }, Options::default(), 512).unwrap();
+        Opening::at(path).unwrap().load(Head::Tokens { labels: 35 }, Options::default(), 512).unwrap();
     for (text, expected) in TEXTS.into_iter().zip(texts) {
-        check_tokens(&reader.tokens(text).unwrap(), text, expected);
+        let tokens = reader.tokens(text).unwrap();
+        check_tokens(&tokens, text, expected);
         reader
-            .run(&reader.tokens(text).unwrap(), |_, output| {
+            .run(&tokens, |_, output| {
                 let apart = furthest(&output.numbers, &expected.numbers);
                 assert!(apart < LOGITS_APART_MAX, "{apart} for {text:?}");
             })
             .unwrap();
     }
-}
-
-#[test]
-fn every_kind_of_tokenizer_cuts_as_its_reference_does() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(answer) = answer(folder.path()) else { return };
-    assert_eq!(answer.tokenizers.len(), 5);
-    for Taught { file, texts } in answer.tokenizers {
-        println!("{}", file.display());
-        let tokenizer = Tokenizer::parse(&file, &fs::read(&file).unwrap()).unwrap();
-        for (text, expected) in TEXTS.into_iter().zip(&texts) {
-            check_tokens(&tokenizer.tokens(text), text, expected);
-        }
-    }
-}
-
-#[test]
-fn a_real_tagger_names_people_and_places() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(answer) = answer(folder.path()) else { return };
-    let tagger = Tagger::open(&answer.names.folder).unwrap();
     let text = TEXTS[6];
-    let found = tagger.entities(text).unwrap();
+    let found = Tagger::open(path).unwrap().entities(text).unwrap();
     let found: Vec<(&str, &str)> =
         found.iter().map(|found| (found.label, &text[found.span.clone()])).collect();
     assert_eq!(
@@ -167,4 +129,18 @@ fn a_real_tagger_names_people_and_places() {
             ("LOCATION", "Frankfurt"),
         ]
     );
+}
+
+#[test]
+fn every_kind_of_tokenizer_cuts_as_its_reference_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(told) = ask("tokenizers", folder.path()) else { return };
+    assert_eq!(told.len(), 5);
+    for Told { path, texts } in told {
+        println!("{}", path.display());
+        let tokenizer = Tokenizer::parse(&path, &fs::read(&path).unwrap()).unwrap();
+        for (text, expected) in TEXTS.into_iter().zip(&texts) {
+            check_tokens(&tokenizer.tokens(text), text, expected);
+        }
+    }
 }

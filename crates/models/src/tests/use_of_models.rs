@@ -146,6 +146,24 @@ fn the_same_model_as_a_graph_says_the_same() {
 }
 
 #[test]
+fn one_model_serves_many_threads_with_the_same_answer() {
+    let tagger = tagger();
+    let answers = std::thread::scope(|scope| {
+        let calls =
+            (0..4).map(|_| scope.spawn(|| tagger.entities("Annabel Smith lives in New York").unwrap()));
+        // All are begun before the first is waited for.
+        calls.collect::<Vec<_>>().into_iter().map(|call| call.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert!(answers.iter().all(|answer| answer.len() == 2 && *answer == answers[0]));
+}
+
+#[test]
+fn a_word_without_end_is_one_unknown_token() {
+    let text = format!("Ann {} Paris", "x".repeat(200_000));
+    assert_eq!(names(&tagger(), &text), [("PERSON", "Ann"), ("LOCATION", "Paris")]);
+}
+
+#[test]
 fn one_directory_gives_the_same_whatever_the_number_of_threads() {
     let folder = tempfile::tempdir().unwrap();
     tiny::write(folder.path(), &tiny::NAMES);
