@@ -47,7 +47,7 @@ enum Feature {
     Inside = 3,
 }
 
-type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+pub(super) type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
 pub(super) fn tokenizer() -> Value {
     let vocabulary: serde_json::Map<String, Value> =

@@ -146,6 +146,74 @@ fn the_same_model_as_a_graph_says_the_same() {
 }
 
 #[test]
+fn distilbert_is_bert_under_other_names() {
+    let folder = tempfile::tempdir().unwrap();
+    tiny::write_with(folder.path(), &tiny::NAMES, |tensors| {
+        rename(
+            tensors,
+            &[
+                ("bert.embeddings", "distilbert.embeddings"),
+                ("bert.encoder.layer", "distilbert.transformer.layer"),
+                ("attention.self.query", "attention.q_lin"),
+                ("attention.self.key", "attention.k_lin"),
+                ("attention.self.value", "attention.v_lin"),
+                ("attention.output.dense", "attention.out_lin"),
+                ("attention.output.LayerNorm", "sa_layer_norm"),
+                ("intermediate.dense", "ffn.lin1"),
+                ("output.dense", "ffn.lin2"),
+                ("0.output.LayerNorm", "0.output_layer_norm"),
+            ],
+        );
+        tensors.remove("distilbert.embeddings.token_type_embeddings.weight");
+    });
+    let mut config = tiny::config(&tiny::NAMES);
+    for (bert, distilbert) in
+        [("hidden_size", "dim"), ("num_hidden_layers", "n_layers"), ("num_attention_heads", "n_heads")]
+    {
+        config[distilbert] = config.as_object_mut().unwrap().remove(bert).unwrap();
+    }
+    config["model_type"] = "distilbert".into();
+    std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    let tagger = Tagger::open(folder.path()).unwrap();
+    assert_eq!(
+        names(&tagger, "Annabel Smith in Paris"),
+        [("PERSON", "Annabel Smith"), ("LOCATION", "Paris")]
+    );
+}
+
+#[test]
+fn roberta_counts_positions_from_behind_its_padding() {
+    let folder = tempfile::tempdir().unwrap();
+    tiny::write_with(folder.path(), &tiny::NAMES, |tensors| {
+        rename(tensors, &[("bert.", "roberta.")]);
+        // Two positions that are never used, and would make everything a place.
+        let (shape, numbers) = tensors.get_mut("roberta.embeddings.position_embeddings.weight").unwrap();
+        shape[0] += 2;
+        let wrong = [0.0, 0.0, 0.0, 0.0, 50.0, -50.0, 0.0, 0.0];
+        numbers.splice(0..0, wrong.into_iter().chain(wrong));
+    });
+    let mut config = tiny::config(&tiny::NAMES);
+    config["model_type"] = "roberta".into();
+    config["max_position_embeddings"] = 18.into();
+    config["pad_token_id"] = 1.into();
+    std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    let tagger = Tagger::open(folder.path()).unwrap();
+    assert_eq!(
+        names(&tagger, "and Annabel Smith in Paris"),
+        [("PERSON", "Annabel Smith"), ("LOCATION", "Paris")]
+    );
+}
+
+fn rename(tensors: &mut tiny::Tensors, names: &[(&str, &str)]) {
+    let old = std::mem::take(tensors);
+    for (name, tensor) in old {
+        // Each pair once, in their order, at the first place.
+        let name = names.iter().fold(name, |name, (from, to)| name.replacen(from, to, 1));
+        tensors.insert(name, tensor);
+    }
+}
+
+#[test]
 fn one_model_serves_many_threads_with_the_same_answer() {
     let tagger = tagger();
     let answers = std::thread::scope(|scope| {
