@@ -38,7 +38,8 @@ pub fn find(text: &str) -> Vec<Finding> {
         let context = Context { text, words: &words, tables, at };
         match rules.iter().find_map(|rule| rule(&context)) {
             Some(Match { label, words: range, score }) => {
-                let span = words[range.start].span.start..words[range.end - 1].span.end;
+                let last = &words[range.end - 1];
+                let span = words[range.start].span.start..last.span.end - last.possessive();
                 found.push(Finding { kind: "pii", label, span, score });
                 at = range.end;
             }
@@ -264,6 +265,7 @@ mod tests {
     #[test]
     fn a_title_makes_a_person_of_the_name_behind_it() {
         check("Dr. Ann Smith called.", &[(PERSON, "Ann Smith")]);
+        check("Dr. Merkel's office", &[(PERSON, "Merkel")]);
         check("Herr Müller und Frau von der Leyen", &[(PERSON, "Müller"), (PERSON, "von der Leyen")]);
         check("Mme Dupont, M. Lefèvre", &[(PERSON, "Dupont"), (PERSON, "Lefèvre")]);
         check("Prof. Dr. Ludwig van Beethoven", &[(PERSON, "Ludwig van Beethoven")]);

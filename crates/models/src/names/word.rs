@@ -15,6 +15,11 @@ impl Word<'_> {
     pub(super) fn is_short(&self) -> bool {
         self.text.chars().take(2).count() < 2
     }
+
+    /// How many bytes of an English genitive it ends with.
+    pub(super) fn possessive(&self) -> usize {
+        ["'s", "\u{2019}s"].into_iter().find(|ending| self.text.ends_with(ending)).map_or(0, str::len)
+    }
 }
 
 /// Longer runs of letters are no words of a language.
