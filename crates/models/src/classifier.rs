@@ -43,7 +43,8 @@ impl Classifier {
     ///
     /// A text that needs several windows gets for each label the highest score of any: an attack in one paragraph of a
     /// long document is an attack. Scores of labels that exclude one another then may add up to more than one, so ask
-    /// for the label that is feared, not for the highest. Errors: `TextTooLong`, `Run`.
+    /// for the label that is feared, not for the highest. Errors: `TextTooLong`,
+    /// `TooManyTokens`, `Run`.
     pub fn scores(&self, text: &str) -> Result<Vec<(&str, f32)>, ModelError> {
         let tokens = self.reader.tokens(text)?;
         let mut highest = vec![0.0f32; self.labels.len()];

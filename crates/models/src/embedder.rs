@@ -38,7 +38,8 @@ impl Embedder {
     /// A vector of length one; the product of two is how near their texts are, from -1 to 1.
     ///
     /// A text that needs several windows gets the mean of all of them, where other libraries leave out what comes after the
-    /// first. Errors: `TextTooLong`, `Run`.
+    /// first. Errors: `TextTooLong`,
+    /// `TooManyTokens`, `Run`.
     pub fn embed(&self, text: &str) -> Result<Vec<f32>, ModelError> {
         let tokens = self.reader.tokens(text)?;
         let mut sum: Vec<f32> = Vec::new();

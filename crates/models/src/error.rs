@@ -27,6 +27,8 @@ pub enum ModelError {
     Run { folder: PathBuf, tokens: usize, what: String },
     #[error("a text of {bytes} bytes is more than the {bytes_max} that a model reads; send it in parts")]
     TextTooLong { bytes: usize, bytes_max: usize },
+    #[error("a text of {tokens} tokens is more than the {tokens_max} that a model reads; send it in parts")]
+    TooManyTokens { tokens: usize, tokens_max: usize },
 }
 
 impl ModelError {

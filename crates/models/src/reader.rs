@@ -12,8 +12,10 @@ use crate::{
     window::{Window, windows},
 };
 
-/// More text than this is refused: at some ten milliseconds for a hundred tokens it is ten seconds of a core.
+/// More text than this is refused: prose of this length has some 60,000 tokens, which take a small encoder fifteen seconds.
 pub const TEXT_BYTES_MAX: usize = 256 << 10;
+/// Text that is not prose may have a token for each byte and more; this bounds the work whatever it is.
+const TEXT_TOKENS_MAX: usize = 64 << 10;
 
 /// Attention costs the square of a window, and what encoders are taught on is rarely longer.
 pub(crate) const WINDOW_TOKENS_MAX: usize = 512;
@@ -143,12 +145,18 @@ impl Reader {
         before.iter().copied().chain(ids).chain(after.iter().copied()).collect()
     }
 
-    /// The tokens of a text. Errors: `TextTooLong`.
+    /// The tokens of a text. Errors: `TextTooLong`, `TooManyTokens`.
     pub(crate) fn tokens(&self, text: &str) -> Result<Vec<Token>, ModelError> {
         if text.len() > TEXT_BYTES_MAX {
             return Err(ModelError::TextTooLong { bytes: text.len(), bytes_max: TEXT_BYTES_MAX });
         }
-        Ok(self.tokenizer.tokens(text))
+        let tokens = self.tokenizer.tokens(text);
+        match tokens.len() {
+            count if count > TEXT_TOKENS_MAX => {
+                Err(ModelError::TooManyTokens { tokens: count, tokens_max: TEXT_TOKENS_MAX })
+            }
+            _ => Ok(tokens),
+        }
     }
 
     /// Runs every window of the tokens. `take` gets the window and its output with a row for each of its tokens and those

@@ -73,7 +73,8 @@ impl Tagger {
 
     /// Finds names: kind `pii`, labels `PERSON`, `LOCATION`, `ORGANIZATION`, `NRP`, in order and without overlaps.
     ///
-    /// The score is how sure the model is, averaged over the words of a name. Errors: `TextTooLong`, `Run`.
+    /// The score is how sure the model is, averaged over the words of a name. Errors: `TextTooLong`,
+    /// `TooManyTokens`, `Run`.
     pub fn entities(&self, text: &str) -> Result<Vec<Finding>, ModelError> {
         let tokens = self.reader.tokens(text)?;
         let mut shares = Vec::with_capacity(tokens.len());

@@ -74,6 +74,8 @@ fn names_far_into_a_long_text_are_found() {
 fn a_text_that_is_too_long_is_refused_and_not_cut() {
     let text = "a".repeat(TEXT_BYTES_MAX + 1);
     assert!(matches!(tagger().entities(&text), Err(ModelError::TextTooLong { .. })));
+    let text = ".".repeat(70_000);
+    assert!(matches!(tagger().entities(&text), Err(ModelError::TooManyTokens { tokens: 70_000, .. })));
 }
 
 proptest! {
