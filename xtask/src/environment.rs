@@ -90,7 +90,7 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
                 (otel_is_ready, "will install OpenTelemetry's instrumentation for Python (pip, ~20 s)")
             }
             Part::Encoders => {
-                (encoders_are_ready, "will install two encoders and ONNX Runtime (pip, ~20 s, 350 MB)")
+                (encoders_are_ready, "will install two encoders and ONNX Runtime (pip, ~25 s, 290 MB)")
             }
         };
         let state = match (wants(part), is_ready) {
