@@ -69,6 +69,7 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
     let node_is_ready = node::is_ready(&place);
     let phoenix_is_ready = own_venv::PHOENIX.is_ready(&place);
     let otel_is_ready = own_venv::OTEL.is_ready(&place);
+    let encoders_are_ready = own_venv::ENCODERS.is_ready(&place);
     println!("test environment in {}", cache.display());
     for part in Part::ALL {
         let (is_ready, otherwise) = match part {
@@ -88,6 +89,9 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
             Part::Otel => {
                 (otel_is_ready, "will install OpenTelemetry's instrumentation for Python (pip, ~20 s)")
             }
+            Part::Encoders => {
+                (encoders_are_ready, "will install two encoders and ONNX Runtime (pip, ~25 s, 290 MB)")
+            }
         };
         let state = match (wants(part), is_ready) {
             (false, _) => "LEFT OUT on request",
@@ -104,6 +108,7 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
         (Part::Model, model_is_ready),
         (Part::Phoenix, phoenix_is_ready),
         (Part::Otel, otel_is_ready),
+        (Part::Encoders, encoders_are_ready),
     ];
     let wanting: Vec<Part> =
         wanting.into_iter().filter(|(part, ready)| wants(*part) && !ready).map(|(part, _)| part).collect();
@@ -145,7 +150,7 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
             note("GAUNTLET_TEST_PYTHON", interpreter);
         }
     }
-    for own in [own_venv::PHOENIX, own_venv::OTEL] {
+    for own in [own_venv::PHOENIX, own_venv::OTEL, own_venv::ENCODERS] {
         if wants(own.part)
             && let Some(interpreter) = own.prepare(&place, steps, &mut missing)
         {

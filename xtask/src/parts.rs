@@ -22,10 +22,12 @@ pub enum Part {
     Prometheus,
     /// OpenTelemetry's SDK for Python and other people's instrumentation, senders of spans.
     Otel,
+    /// Two real encoders, and the implementations that say what they should give.
+    Encoders,
 }
 
 impl Part {
-    pub const ALL: [Part; 9] = [
+    pub const ALL: [Part; 10] = [
         Part::Python,
         Part::Node,
         Part::Browser,
@@ -35,6 +37,7 @@ impl Part {
         Part::Phoenix,
         Part::Prometheus,
         Part::Otel,
+        Part::Encoders,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -48,6 +51,7 @@ impl Part {
             Part::Phoenix => "phoenix",
             Part::Prometheus => "prometheus",
             Part::Otel => "otel",
+            Part::Encoders => "encoders",
         }
     }
 

