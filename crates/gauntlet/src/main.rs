@@ -15,6 +15,7 @@ mod runfile;
 mod sharing;
 mod show;
 mod stores;
+mod tagging;
 mod up;
 mod wiring;
 

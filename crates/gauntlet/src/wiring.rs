@@ -18,7 +18,7 @@ use gauntlet_policy::{
     config::{self, KillEntry, KillScope, LoadOptions, LogSink, Mistake, Policy, Severity, SharedStore},
     keys::{KeyGrant, KeyHash, KeySource},
 };
-use gauntlet_ports::{Clock, ControlStore, KillKind, Observer, ReplicaLine, StoredKey};
+use gauntlet_ports::{Clock, ControlStore, KillKind, Models, Observer, ReplicaLine, StoredKey};
 use gauntlet_prompts::{Prompt, Registry};
 use gauntlet_server::{
     Access, Admin, AdminParts, Token,
@@ -35,6 +35,7 @@ use crate::{
     config_dir::{self, ConfigDir},
     export, indexing, keeping, sharing,
     stores::{Stores, Use},
+    tagging,
 };
 
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -57,6 +58,8 @@ pub fn make_data_dir(data: &Path) -> Result<()> {
 pub struct Loaded {
     pub policy: Policy,
     pub prompts: Vec<Arc<Prompt>>,
+    /// Models that run in this process.
+    pub models: Models,
     pub warnings: Vec<Mistake>,
 }
 
@@ -76,11 +79,19 @@ pub fn load(dir: &ConfigDir, loopback: bool) -> Result<Loaded, Vec<Mistake>> {
     if let Err(errors) = Registry::of(prompts.clone(), Vec::new()) {
         mistakes.extend(errors.into_iter().map(prompt_mistake));
     }
+    let models = loaded.as_ref().map(|loaded| tagging::open(&loaded.policy, dir.dir.as_deref()));
+    let models = match models.transpose() {
+        Ok(models) => models.unwrap_or_default(),
+        Err(error) => {
+            mistakes.push(Mistake { severity: Severity::Error, ..warning(format!("{error:#}"), "") });
+            Models::default()
+        }
+    };
     match loaded {
         Some(loaded) if mistakes.is_empty() => {
             let mut warnings = loaded.warnings;
             warnings.extend(not_yet(&loaded.policy));
-            Ok(Loaded { policy: loaded.policy, prompts, warnings })
+            Ok(Loaded { policy: loaded.policy, prompts, models, warnings })
         }
         _ => Err(mistakes),
     }
@@ -171,7 +182,7 @@ pub fn snapshot(loaded: &Loaded, control: &dyn ControlStore, now: Timestamp) -> 
     let registry = Registry::of(prompts, control.label_list()?).map_err(|errors| {
         anyhow!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     })?;
-    Ok(Snapshot::new(policy, Arc::new(registry))?)
+    Ok(Snapshot::new(policy, Arc::new(registry))?.with_models(loaded.models.clone()))
 }
 
 /// None where the stored hash cannot be read: such a key opens nothing.

@@ -25,6 +25,7 @@ mod full_disk;
 mod guard_actions;
 mod guard_checks;
 mod guard_judges;
+mod guard_names;
 mod keeping;
 mod keys_and_kills;
 mod kill_nine;
