@@ -19,6 +19,12 @@ pub(crate) const LABEL_RIGHT: usize = 48;
 /// Of two labels as near, the one to the left is meant.
 const RIGHT_PENALTY: usize = 8;
 
+/// Groups of four in a row that may lack a digit, with the first: an account number has at most 31 symbols.
+const IBAN_GROUPS: usize = 8;
+
+/// Labels of so many bytes (four Cyrillic letters) are taken for abbreviations.
+const ABBREVIATION_MAX: usize = 8;
+
 /// White space and quotes around a value that is all of a text.
 const FRAME_MAX: usize = 8;
 
@@ -150,6 +156,29 @@ impl<'a> Window<'a> {
             .rev()
             .take_while(|byte| byte.is_ascii_alphanumeric())
             .any(|byte| byte.is_ascii_digit())
+            || self.is_group_joint(i)
+    }
+
+    /// Whether groups of four capitals or digits, one of them with a digit, stand before the space at `i`: a printed
+    /// IBAN, whose account number may have groups of letters alone.
+    fn is_group_joint(&self, i: usize) -> bool {
+        let mut end = i;
+        for _ in 0..IBAN_GROUPS {
+            let Some(group) = end.checked_sub(4).and_then(|start| self.bytes.get(start..end)) else {
+                return false;
+            };
+            if !group.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()) {
+                return false;
+            }
+            if group.iter().any(u8::is_ascii_digit) {
+                return true;
+            }
+            if self.before(end - 4) != b' ' {
+                return false;
+            }
+            end -= 5;
+        }
+        false
     }
 
     /// Whether a spelled-out value may go on across the space at `i`: single characters with spaces between them, or
@@ -186,15 +215,10 @@ impl<'a> Window<'a> {
         start
     }
 
-    /// Whether one of `labels` stands near the value `start..end`: to its left, or close on its right.
+    /// How far from the value `start..end` the nearest of `labels` stands, in bytes, if one is near: to its left, or close
+    /// on its right. Those to the right count as farther: text names a thing first.
     ///
     /// A label must begin at the start of a word.
-    pub(crate) fn has_label(&self, start: usize, end: usize, labels: &Labels) -> bool {
-        self.label_distance(start, end, labels).is_some()
-    }
-
-    /// How far from the value the nearest of `labels` stands, in bytes. Those to the right count as farther: text names
-    /// a thing first.
     pub(crate) fn label_distance(&self, start: usize, end: usize, labels: &Labels) -> Option<usize> {
         let left = self.label_left(start, LABEL_LEFT, labels);
         let right = self.label_right(end, labels).map(|distance| distance + RIGHT_PENALTY);
@@ -248,12 +272,14 @@ impl Near {
         let text = window.slice(from, to);
         self.len = fold(text, &mut self.text).len();
         self.count = 0;
+        let mut in_word = is_word_byte(window.before(from), window.before(from.saturating_sub(1)));
         let mut before = window.before(from);
         for (i, byte) in self.text[..self.len].iter().enumerate() {
-            if !before.is_ascii_alphanumeric() {
+            if !in_word && !matches!(byte, 0x80..=0xBF) {
                 self.starts[self.count] = i as u8;
                 self.count += 1;
             }
+            in_word = is_word_byte(*byte, before);
             before = *byte;
         }
     }
@@ -302,15 +328,51 @@ pub(crate) fn is_hex(byte: u8) -> bool {
     byte.is_ascii_hexdigit()
 }
 
+/// Whether `byte`, with the one before it, ends a letter of a script that parts words with spaces (Latin, Greek,
+/// Cyrillic, Armenian). Labels in other scripts may stand glued to what is before them.
+fn is_word_byte(byte: u8, before: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!((before, byte), (0xC3..=0xD5, 0x80..=0xBF))
+}
+
 /// Lower case, and `_` as a space, so that `phone_number` reads as `phone number`.
+///
+/// Of letters of two bytes those are folded whose small form has two bytes as well, which is all of Latin, Greek and
+/// Cyrillic that labels are written with.
 fn fold<'b>(from: &[u8], into: &'b mut [u8]) -> &'b [u8] {
-    for (to, byte) in into.iter_mut().zip(from) {
-        *to = match byte {
+    let mut lead = 0;
+    for i in 0..from.len() {
+        let byte = from[i];
+        into[i] = match byte {
             b'_' => b' ',
+            0x80..=0xBF => {
+                let (first, second) = small(lead, byte);
+                if i > 0 && first != lead {
+                    into[i - 1] = first;
+                }
+                second
+            }
             _ => byte.to_ascii_lowercase(),
         };
+        lead = byte;
     }
     &into[..from.len()]
+}
+
+/// The small form of the letter with the UTF-8 bytes `lead` and `byte`.
+fn small(lead: u8, byte: u8) -> (u8, u8) {
+    match (lead, byte) {
+        (0xC3, 0x80..=0x9E) => (0xC3, byte + 0x20),
+        (0xC4, 0x80..=0xB7) | (0xC5, 0x8A..=0xB7) if byte.is_multiple_of(2) => (lead, byte + 1),
+        (0xC4, 0xB9 | 0xBB | 0xBD) | (0xC5, 0x81 | 0x83 | 0x85 | 0x87 | 0xB9 | 0xBB | 0xBD) => {
+            (lead, byte + 1)
+        }
+        (0xCE, 0x91..=0x9F) => (0xCE, byte + 0x20),
+        (0xCE, 0xA0..=0xA9) => (0xCF, byte - 0x20),
+        (0xD0, 0x80..=0x8F) => (0xD1, byte + 0x10),
+        (0xD0, 0x90..=0x9F) => (0xD0, byte + 0x20),
+        (0xD0, 0xA0..=0xAF) => (0xD1, byte - 0x20),
+        _ => (lead, byte),
+    }
 }
 
 /// Words that name what a number is; lower case, `_` written as a space.
@@ -336,7 +398,9 @@ impl Labels {
     /// Asks at the starts of words only: there are a dozen in reach, while labels and places are many.
     fn ends<'b>(&'b self, near: &'b Near) -> impl Iterator<Item = usize> + 'b {
         let text = &near.text[..near.len];
-        let is_end = |i: usize| match text.get(i) {
+        let is_end = |i: usize, label: &str| match text.get(i) {
+            // Greek and Cyrillic words end by case and number; abbreviations do not.
+            Some(0xCE..=0xD5) => label.len() > ABBREVIATION_MAX,
             Some(right) => !right.is_ascii_alphabetic() || *right == b's',
             None => true,
         };
@@ -346,9 +410,12 @@ impl Labels {
             .filter(|i| self.first >> (text[*i] & 31) & 1 == 1)
             .flat_map(move |i| {
                 let stands = move |word: &&&str| text[i..].starts_with(word.as_bytes());
-                self.words.iter().filter(stands).map(move |word| i + word.len())
+                self.words
+                    .iter()
+                    .filter(stands)
+                    .filter(move |word| is_end(i + word.len(), word))
+                    .map(move |word| i + word.len())
             })
-            .filter(move |end| is_end(*end))
     }
 }
 
@@ -362,7 +429,7 @@ mod tests {
             let start = text.find('9').unwrap();
             let window = Window::new(text, true, true);
             assert_eq!(
-                window.has_label(start, start + 1, &Labels::new(&["tax id", "tfn"])),
+                window.label_distance(start, start + 1, &Labels::new(&["tax id", "tfn"])).is_some(),
                 expected,
                 "{text}"
             );
@@ -372,6 +439,30 @@ mod tests {
         check("the form lists 9 as the TFN.", true);
         check("id 9, tfn: 8", false);
         check("outfn 9", false);
+        check("my Tfn: 9", true);
+    }
+
+    #[test]
+    fn labels_in_capitals_of_other_scripts_are_found() {
+        let check = |text: &str, label: &'static [&'static str], expected: bool| {
+            let start = text.find('9').unwrap();
+            let window = Window::new(text, true, true);
+            assert_eq!(
+                window.label_distance(start, start + 1, &Labels::new(label)).is_some(),
+                expected,
+                "{text}"
+            );
+        };
+        check("ИНН 9", &["инн"], true);
+        check("СНИЛС: 9", &["снилс"], true);
+        check("ΑΦΜ 9", &["αφμ"], true);
+        check("RČ 9", &["rč"], true);
+        check("EMŠO=9", &["emšo"], true);
+        check("NUMÉRO 9", &["numéro"], true);
+        check("старинн 9", &["инн"], false);
+        check("инновация 9", &["инн"], false);
+        check("паспорта 9", &["паспорт"], true);
+        check("我的手机9", &["手机"], true);
     }
 
     #[test]
@@ -384,5 +475,9 @@ mod tests {
         check("JS 70", true);
         check("71 B", true);
         check("ab1, c", false);
+        check("PK59GZHM APNY", true);
+        let printed = "QA33 BLEE BPUA UUK6";
+        let window = Window::new(printed, true, true);
+        assert!(window.is_joint(9) && window.is_joint(14));
     }
 }

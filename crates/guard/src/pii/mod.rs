@@ -15,13 +15,16 @@ use std::cmp::Reverse;
 
 use crate::{
     candidate::{Candidate, PII, Proof},
-    window::{LABEL_LEFT, Labels, Window, is_alnum, is_digit},
+    window::{LABEL_LEFT, Labels, Window, is_digit},
 };
 use numbers::{ROWS, Trust};
 use shape::{Shape, starts_at};
 
 /// The longest run of digits or letters that an identifier begins with.
 const LEAD_MAX: usize = 22;
+
+/// The longest run of letters before the first digit of a value: addresses of cryptocurrencies have 44 symbols.
+const WORD_MAX: usize = 44;
 
 /// So many letters may stand apart before the digits of an identifier.
 const LETTERS_MAX: usize = 4;
@@ -94,14 +97,16 @@ impl Detectors {
 
     /// The digit at `i` follows no digit.
     pub(crate) fn at_digit(&self, window: &Window, i: usize, out: &mut Vec<Candidate>) {
-        let start = window.run_back(i, LEAD_MAX + 1, is_alnum);
-        if i - start > LEAD_MAX || window.slice(start, i).iter().any(u8::is_ascii_digit) {
+        let start = window.run_back(i, WORD_MAX + 1, u8_is_letter);
+        if i - start > WORD_MAX || window.before(start).is_ascii_digit() {
             return;
         }
         if start == i {
             phone::at(window, i, out);
         }
         if !starts_at(window, start) {
+            // "HH-LD2107"
+            self.plate(window, start, out);
             return;
         }
         if start == i {
@@ -133,6 +138,20 @@ impl Detectors {
         let start = window.run_back(gap, LETTERS_MAX + 1, u8_is_letter);
         if (1..=LETTERS_MAX).contains(&(gap - start)) && starts_at(window, start) {
             self.identifiers(window, start, self.by_letters.get(gap - start), out);
+        } else if gap - start <= LETTERS_MAX {
+            self.plate(window, start, out);
+        }
+    }
+
+    /// Identifiers of letters, a dash, and more letters that start at `middle`: "HH-LD 2107".
+    fn plate(&self, window: &Window, middle: usize, out: &mut Vec<Candidate>) {
+        if window.before(middle) != b'-' {
+            return;
+        }
+        let start = window.run_back(middle - 1, LETTERS_MAX + 1, u8_is_letter);
+        let letters = middle - 1 - start;
+        if (1..=LETTERS_MAX).contains(&letters) && starts_at(window, start) {
+            self.identifiers(window, start, self.by_letters.get(letters), out);
         }
     }
 
@@ -180,14 +199,16 @@ impl Detectors {
             };
             // Nine or ten digits pass the check of some country or other more often than not.
             let is_telling = compact.has_separator || compact.as_bytes().len() > 10 || shape.has_letter;
-            let is_field = row.is_checked && is_telling && window.is_lone(start, end);
+            // Letters, digits and gaps as a register prints them are no other field.
+            let is_printed = compact.has_separator && shape.has_letter;
+            let is_field = (row.is_checked && is_telling || is_printed) && window.is_lone(start, end);
             if !is_sure && distance.is_none() && !is_field {
                 continue;
             }
             let (proof, score) = match (row.is_checked, distance.is_some()) {
                 (true, true) => (Proof::CheckedAndLabelled, 1.0),
                 (true, false) => (Proof::Checked, 0.9),
-                (false, true) => (Proof::Labelled, 0.85),
+                (false, true) => (Proof::Labelled, labelled_score(distance.unwrap_or(LABEL_LEFT))),
                 (false, false) => (Proof::Shape, 0.6),
             };
             let distance = distance.unwrap_or(usize::MAX);
@@ -209,9 +230,16 @@ impl Detectors {
     }
 }
 
-/// Whether the number at `start` is said to be one of the kinds that are nobody's.
+/// Whether the number at `start` is said, in its line, to be one of the kinds that are nobody's.
 fn is_other_number(window: &Window, start: usize) -> bool {
-    window.has_label_left(start, OTHER_NUMBERS_LEFT, &OTHER_NUMBERS)
+    window
+        .label_left(start, OTHER_NUMBERS_LEFT, &OTHER_NUMBERS)
+        .is_some_and(|far| !window.slice(start - far, start).contains(&b'\n'))
+}
+
+/// How sure a label makes that a form is what it seems: the nearer the surer, which also settles which of two is meant.
+fn labelled_score(distance: usize) -> f32 {
+    0.88 - 0.001 * distance.min(LABEL_LEFT) as f32
 }
 
 fn u8_is_letter(byte: u8) -> bool {
