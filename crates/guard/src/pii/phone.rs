@@ -177,6 +177,7 @@ fn national(window: &Window, start: usize, i: usize, out: &mut Vec<Candidate>) {
                 && !is_date(groups)
                 && !is_national_id(groups)
                 && !is_range(&written)
+                && !(start < i && groups[0] == 4 && matches!(&d[..2], b"19" | b"20"))
         }
     };
     let distance = if is_plausible { window.label_distance(start, end, &LABELS) } else { None };
