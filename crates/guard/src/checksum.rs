@@ -147,7 +147,7 @@ pub(crate) fn is_base58_of_32_bytes(text: &[u8]) -> bool {
     base58::<32>(text).is_some_and(|bytes| bytes.iter().take_while(|byte| **byte == 0).count() == zeros)
 }
 
-/// Bech32 and Bech32m (BIP 173, BIP 350), lower case, with a human-readable part in letters.
+/// Bech32 and Bech32m (BIP 173, BIP 350), with a human-readable part in letters.
 pub(crate) fn bech32(text: &[u8]) -> bool {
     const ALPHABET: &[u8; 32] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
     fn step(sum: u32, value: u32) -> u32 {
@@ -162,7 +162,12 @@ pub(crate) fn bech32(text: &[u8]) -> bool {
         next
     }
     let Some(one) = text.iter().position(|byte| *byte == b'1') else { return false };
-    let (name, data) = (&text[..one], &text[one + 1..]);
+    // All capitals are allowed, for the sake of QR codes; a mixture is not.
+    let lower = text.to_ascii_lowercase();
+    if text.iter().any(u8::is_ascii_lowercase) && lower != text {
+        return false;
+    }
+    let (name, data) = (&lower[..one], &lower[one + 1..]);
     let expanded = name.iter().map(|byte| u32::from(byte >> 5));
     let expanded = expanded.chain([0]).chain(name.iter().map(|byte| u32::from(byte & 31)));
     let mut sum = expanded.fold(1, step);

@@ -6,6 +6,8 @@
 
 use std::cell::{Cell, RefCell};
 
+use crate::decode::spelled::is_number;
+
 /// How far to the left of a trigger the value it belongs to may begin, in bytes. The longest such value is an e-mail
 /// address, whose local part is at most 64 bytes (RFC 5321, 4.5.3.1.1).
 pub(crate) const LOOKBACK: usize = 64;
@@ -189,8 +191,10 @@ impl<'a> Window<'a> {
         while right < self.len() && right <= i + 8 && self.bytes[right] != b' ' {
             right += 1;
         }
+        let said = self.slice(self.run_back(i, 8, |byte| is_alnum(byte) || byte >= 0x80), i);
         let (left, right, is_open) = (&self.bytes[left..i], &self.bytes[i + 1..right], right == self.len());
-        left.len() == 1 && (right.len() == 1 || right.is_empty())
+        (left.len() == 1 || said.len() == 1) && right.len() <= 1
+            || (said.len() == 1 || is_number(said, false)) && is_number(right, is_open)
             || is_mark(left, false)
             || is_mark(right, is_open)
     }
@@ -221,6 +225,10 @@ impl<'a> Window<'a> {
     /// A label must begin at the start of a word.
     pub(crate) fn label_distance(&self, start: usize, end: usize, labels: &Labels) -> Option<usize> {
         let left = self.label_left(start, LABEL_LEFT, labels);
+        // Nothing on the right is nearer than that.
+        if left.is_some_and(|distance| distance <= RIGHT_PENALTY) {
+            return left;
+        }
         let right = self.label_right(end, labels).map(|distance| distance + RIGHT_PENALTY);
         left.into_iter().chain(right).min()
     }
@@ -234,7 +242,9 @@ impl<'a> Window<'a> {
         let floor = start.saturating_sub(reach.min(LABEL_LEFT));
         let mut near = self.left.borrow_mut();
         near.read(self, floor, start);
-        labels.ends(&near).max().map(|end| near.len - end)
+        let mut last = None;
+        labels.each_end(&near, |end| last = last.max(Some(end)));
+        last.map(|end| near.len - end)
     }
 
     fn label_right(&self, end: usize, labels: &Labels) -> Option<usize> {
@@ -244,7 +254,13 @@ impl<'a> Window<'a> {
         let mut near = self.right.borrow_mut();
         near.read(self, end, stop.max(end));
         // `iban: 123, phone: 456`: a label with a colon belongs to what follows it.
-        labels.ends(&near).find(|to| !matches!(self.at(end + to), b':' | b'=' | b'"'))
+        let mut first = None;
+        labels.each_end(&near, |to| {
+            if first.is_none() && !matches!(self.at(end + to), b':' | b'=' | b'"') {
+                first = Some(to);
+            }
+        });
+        first
     }
 }
 
@@ -257,11 +273,22 @@ struct Near {
     /// Where words begin: a label begins there only.
     starts: [u8; LABEL_LEFT],
     count: usize,
+    /// Which pair of letters begins each word, as the number of a bit (see [`pair`]), and all of them.
+    bits: [u8; LABEL_LEFT],
+    pairs: u64,
 }
 
 impl Near {
     const fn new() -> Near {
-        Near { range: None, text: [0; LABEL_LEFT], len: 0, starts: [0; LABEL_LEFT], count: 0 }
+        Near {
+            range: None,
+            text: [0; LABEL_LEFT],
+            len: 0,
+            starts: [0; LABEL_LEFT],
+            count: 0,
+            bits: [0; LABEL_LEFT],
+            pairs: 0,
+        }
     }
 
     fn read(&mut self, window: &Window, from: usize, to: usize) {
@@ -272,12 +299,16 @@ impl Near {
         let text = window.slice(from, to);
         self.len = fold(text, &mut self.text).len();
         self.count = 0;
+        self.pairs = 0;
         let mut in_word = is_word_byte(window.before(from), window.before(from.saturating_sub(1)));
         let mut before = window.before(from);
         for (i, byte) in self.text[..self.len].iter().enumerate() {
             if !in_word && !matches!(byte, 0x80..=0xBF) {
                 self.starts[self.count] = i as u8;
+                let bit = pair(*byte, if i + 1 < self.len { self.text[i + 1] } else { 0 });
+                self.bits[self.count] = bit;
                 self.count += 1;
+                self.pairs |= 1 << bit;
             }
             in_word = is_word_byte(*byte, before);
             before = *byte;
@@ -300,8 +331,8 @@ pub(crate) fn is_accented(byte: u8) -> bool {
 
 /// A word for `@` or `.`, with or without brackets; `is_open` when more of it may come.
 fn is_mark(word: &[u8], is_open: bool) -> bool {
-    const MARKS: [&[u8]; 9] =
-        [b"@", b"at", b"dot", b"arroba", b"punkt", b"point", b"punto", b"ponto", b"klammeraffe"];
+    const MARKS: [&[u8]; 10] =
+        [b"@", b"at", b"dot", b"arroba", b"arobase", b"punkt", b"point", b"punto", b"ponto", b"klammeraffe"];
     let word = match word {
         [b'[' | b'(' | b'{' | b'<', rest @ ..] => rest,
         _ => word,
@@ -375,28 +406,37 @@ fn small(lead: u8, byte: u8) -> (u8, u8) {
     }
 }
 
+/// One of 64 bits for the first two bytes of a word.
+const fn pair(first: u8, second: u8) -> u8 {
+    first.wrapping_mul(5).wrapping_add(second) & 63
+}
+
 /// Words that name what a number is; lower case, `_` written as a space.
 pub(crate) struct Labels {
     words: &'static [&'static str],
-    /// Which first bytes occur, by their low five bits: most words nearby are dismissed by this.
-    first: u32,
+    /// Which pairs of first bytes occur: most words nearby are dismissed by this.
+    pairs: u64,
 }
 
 impl Labels {
     pub(crate) const fn new(words: &'static [&'static str]) -> Labels {
-        let mut first = 0;
+        let mut pairs = 0;
         let mut i = 0;
         while i < words.len() {
-            first |= 1 << (words[i].as_bytes()[0] & 31);
+            let word = words[i].as_bytes();
+            pairs |= if word.len() > 1 { 1 << pair(word[0], word[1]) } else { u64::MAX };
             i += 1;
         }
-        Labels { words, first }
+        Labels { words, pairs }
     }
 
-    /// The ends of those labels that stand in the text as words (a plural `s` or a number may follow).
+    /// Calls `found` with the end of each label that stands in the text as a word (a plural `s` or a number may follow).
     ///
     /// Asks at the starts of words only: there are a dozen in reach, while labels and places are many.
-    fn ends<'b>(&'b self, near: &'b Near) -> impl Iterator<Item = usize> + 'b {
+    fn each_end(&self, near: &Near, mut found: impl FnMut(usize)) {
+        if self.pairs & near.pairs == 0 {
+            return;
+        }
         let text = &near.text[..near.len];
         let is_end = |i: usize, label: &str| match text.get(i) {
             // Greek and Cyrillic words end by case and number; abbreviations do not.
@@ -404,18 +444,21 @@ impl Labels {
             Some(right) => !right.is_ascii_alphabetic() || *right == b's',
             None => true,
         };
-        near.starts[..near.count]
-            .iter()
-            .map(|start| usize::from(*start))
-            .filter(|i| self.first >> (text[*i] & 31) & 1 == 1)
-            .flat_map(move |i| {
-                let stands = move |word: &&&str| text[i..].starts_with(word.as_bytes());
-                self.words
-                    .iter()
-                    .filter(stands)
-                    .filter(move |word| is_end(i + word.len(), word))
-                    .map(move |word| i + word.len())
-            })
+        for (start, bit) in near.starts[..near.count].iter().zip(&near.bits) {
+            if self.pairs >> bit & 1 == 0 {
+                continue;
+            }
+            let rest = &text[usize::from(*start)..];
+            for word in self.words {
+                // One byte dismisses most words, and costs less than a call to compare them all.
+                if word.as_bytes()[0] == rest[0] && rest.starts_with(word.as_bytes()) {
+                    let end = usize::from(*start) + word.len();
+                    if is_end(end, word) {
+                        found(end);
+                    }
+                }
+            }
+        }
     }
 }
 

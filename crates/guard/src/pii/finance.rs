@@ -113,7 +113,7 @@ pub(super) fn iban(window: &Window, start: usize, out: &mut Vec<Candidate>) {
             i += 1;
             continue;
         }
-        if byte == b'.' || !window.is_separator(i) {
+        if !window.is_separator(i) || byte == b'.' && !window.at(i + 1).is_ascii_alphanumeric() {
             return;
         }
         i += 1;
@@ -141,7 +141,7 @@ const MONERO: [usize; 2] = [95, 106];
 
 /// `start` is the first symbol of a word.
 pub(super) fn crypto(window: &Window, start: usize, out: &mut Vec<Candidate>) {
-    if window.at(start) == b'0' && window.at(start + 1) == b'x' {
+    if window.at(start) == b'0' && matches!(window.at(start + 1), b'x' | b'X') {
         let end = window.run(start + 2, 41, is_hex);
         if end - start == 42 {
             push_address(window, start, end, Proof::Checked, out);
@@ -158,7 +158,9 @@ pub(super) fn crypto(window: &Window, start: usize, out: &mut Vec<Candidate>) {
     // Base58Check tells by its checksum of 32 bits whatever network the address is of (Bitcoin, Litecoin, Dogecoin,
     // Dash, Tron …).
     let is_checked = (26..=35).contains(&word.len()) && checksum::base58check(word)
-        || BECH32_PARTS.iter().any(|part| word.starts_with(part))
+        || BECH32_PARTS
+            .iter()
+            .any(|part| word.get(..part.len()).is_some_and(|w| w.eq_ignore_ascii_case(part)))
             && word.len() <= 63
             && checksum::bech32(word);
     let is_monero = MONERO.contains(&word.len())

@@ -18,7 +18,7 @@ use crate::{
     window::{LABEL_LEFT, Labels, Window, is_digit},
 };
 use numbers::{ROWS, Trust};
-use shape::{Shape, starts_at};
+use shape::{Class, Shape, starts_at};
 
 /// The longest run of digits or letters that an identifier begins with.
 const LEAD_MAX: usize = 22;
@@ -61,11 +61,13 @@ const OTHER_NUMBERS_LEFT: usize = 20;
 
 pub(crate) struct Detectors {
     shapes: Vec<(usize, Shape)>,
-    /// Which shapes begin with so many digits.
-    by_digits: Vec<Vec<u16>>,
-    /// Which shapes begin with so many letters.
-    by_letters: Vec<Vec<u16>>,
+    /// Which shapes begin with so many digits and go on with such a class.
+    by_digits: Vec<ByClass>,
+    /// Which shapes begin with so many letters and go on with such a class.
+    by_letters: Vec<ByClass>,
 }
+
+type ByClass = [Vec<u16>; Class::ALL.len()];
 
 impl Detectors {
     pub(crate) fn new() -> Detectors {
@@ -75,19 +77,22 @@ impl Detectors {
                 entry.shapes.iter().flat_map(|pattern| Shape::expand(pattern)).map(|shape| (row, shape)),
             );
         }
-        let mut by_digits = vec![Vec::new(); LEAD_MAX + 1];
-        let mut by_letters = vec![Vec::new(); LEAD_MAX + 1];
+        let mut by_digits: Vec<ByClass> = vec![ByClass::default(); LEAD_MAX + 1];
+        let mut by_letters: Vec<ByClass> = vec![ByClass::default(); LEAD_MAX + 1];
         for (i, (_, shape)) in shapes.iter().enumerate() {
             // A shape that starts with `X` may start with either, in any number.
             let digits_first = !shape.starts_with_letter;
             let letters_first = shape.starts_with_letter || shape.lead == 0;
             for lead in 1..=LEAD_MAX {
-                if lead == shape.lead || (shape.lead_is_open && lead >= shape.lead) {
+                if lead != shape.lead && !(shape.lead_is_open && lead >= shape.lead) {
+                    continue;
+                }
+                for class in Class::ALL.into_iter().filter(|class| shape.goes_on(lead, *class)) {
                     if digits_first {
-                        by_digits[lead].push(i as u16);
+                        by_digits[lead][class as usize].push(i as u16);
                     }
                     if letters_first {
-                        by_letters[lead].push(i as u16);
+                        by_letters[lead][class as usize].push(i as u16);
                     }
                 }
             }
@@ -113,7 +118,7 @@ impl Detectors {
             let digits = window.run(i, LEAD_MAX + 1, is_digit) - i;
             network::ipv4(window, i, digits, out);
             finance::crypto(window, i, out);
-            self.identifiers(window, i, self.by_digits.get(digits), out);
+            self.identifiers(window, i, digits, &self.by_digits, out);
             // Spaced identifiers may begin with letters of their own: "JS 70 40 71 B", "APP 456CV".
             if window.before(i) == b' ' && i >= 2 {
                 self.lettered(window, i - 1, out);
@@ -121,7 +126,7 @@ impl Detectors {
         } else {
             finance::iban(window, start, out);
             finance::crypto(window, start, out);
-            self.identifiers(window, start, self.by_letters.get(i - start), out);
+            self.identifiers(window, start, i - start, &self.by_letters, out);
         }
     }
 
@@ -137,7 +142,7 @@ impl Detectors {
     fn lettered(&self, window: &Window, gap: usize, out: &mut Vec<Candidate>) {
         let start = window.run_back(gap, LETTERS_MAX + 1, u8_is_letter);
         if (1..=LETTERS_MAX).contains(&(gap - start)) && starts_at(window, start) {
-            self.identifiers(window, start, self.by_letters.get(gap - start), out);
+            self.identifiers(window, start, gap - start, &self.by_letters, out);
         } else if gap - start <= LETTERS_MAX {
             self.plate(window, start, out);
         }
@@ -151,7 +156,7 @@ impl Detectors {
         let start = window.run_back(middle - 1, LETTERS_MAX + 1, u8_is_letter);
         let letters = middle - 1 - start;
         if (1..=LETTERS_MAX).contains(&letters) && starts_at(window, start) {
-            self.identifiers(window, start, self.by_letters.get(letters), out);
+            self.identifiers(window, start, letters, &self.by_letters, out);
         }
     }
 
@@ -172,14 +177,24 @@ impl Detectors {
         &self,
         window: &Window,
         start: usize,
-        shapes: Option<&Vec<u16>>,
+        lead: usize,
+        by_lead: &[ByClass],
         out: &mut Vec<Candidate>,
     ) {
+        let Some(by_class) = by_lead.get(lead) else { return };
+        let shapes = &by_class[Class::of(window.at(start + lead)) as usize];
         let first = out.len();
         // How near the label of each proposal from `first` on stands.
         let mut distances: Vec<usize> = Vec::new();
-        for &index in shapes.into_iter().flatten() {
+        if shapes.is_empty() {
+            return;
+        }
+        let second = window.run(start + lead + 1, LEAD_MAX, is_digit) - (start + lead + 1);
+        for &index in shapes {
             let (row, shape) = &self.shapes[usize::from(index)];
+            if !shape.has_second(lead, second) {
+                continue;
+            }
             let row = &ROWS[*row];
             let Some((end, compact)) = shape.matches(window, start) else { continue };
             let symbols = compact.as_bytes();

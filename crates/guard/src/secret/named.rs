@@ -156,6 +156,13 @@ fn split(window: &Window, start: usize, i: usize) -> Option<(usize, usize)> {
 
 /// Whether `text` ends with a word that names a credential. Short ones are parts of other words: `monkey`, `acmeKEY`.
 fn is_named(text: &[u8]) -> bool {
+    // The last letters of the names.
+    if !matches!(
+        text.last().map(u8::to_ascii_lowercase),
+        Some(b't' | b'n' | b'y' | b'h' | b'd' | b's' | b'e')
+    ) {
+        return false;
+    }
     NAMES.iter().any(|name| {
         let Some(at) = text.len().checked_sub(name.len()) else { return false };
         let (before, word) = text.split_at(at);
