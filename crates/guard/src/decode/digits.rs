@@ -169,9 +169,10 @@ fn is_group_mark(byte: u8) -> bool {
     matches!(byte, b' ' | b'-' | b'.' | b'_' | b'/' | b'*' | b'|' | b',' | b'~' | b'\n' | b'\t' | b'"' | b'+')
 }
 
-/// Numbers in a list have a comma and a space between them.
+/// Numbers in a list have a comma and a space between them, sums a plus, times a sign before their zone.
 fn is_list(gap: &[u8]) -> bool {
-    matches!(gap, b", " | b". " | b"," | b",\n" | b"\",\"" | b"\", \"")
+    gap.contains(&b'+') && !gap.contains(&b'"')
+        || matches!(gap, b" -" | b", " | b". " | b"," | b",\n" | b"\",\"" | b"\", \"")
 }
 
 /// `4l11 1111 O123 …`: letters that pass for digits, among digits.

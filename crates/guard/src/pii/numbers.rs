@@ -131,7 +131,7 @@ pub(crate) static ROWS: &[Row] = &[
     row("UK_DRIVING_LICENCE", &["XXXXXDDDDDDXXXLL", "XXXXX DDDDDD XXXLL"], is_uk_licence, Alone, false, &["driving licence", "driving license", "licence", "dvla"]),
     row("UK_PASSPORT", &["LLDDDDDDD"], |_| true, Labelled, false, &["passport", "passports"]),
     row("UK_POSTCODE", &["LD DLL", "LDD DLL", "LLD DLL", "LLDD DLL", "LDL DLL", "LLDL DLL", "LDDLL", "LDDDLL", "LLDDLL", "LLDDDLL", "LDLDLL", "LLDLDLL"], is_postcode, Labelled, false, &["postcode", "post code", "postal code", "address", "lives at", "delivery to"]),
-    row("UK_VEHICLE_REGISTRATION", &["LLDD~LLL", "LDDD~LLL", "LDD~LLL", "LLL~DDDL", "LLL~DDL", "LLL~DL"], |_| true, Labelled, false,
+    row("UK_VEHICLE_REGISTRATION", &["LLDD~LLL", "LDDD~LLL", "LDD~LLL", "LLL~DDDL", "LLL~DDL", "LLL~DL"], is_uk_plate, Labelled, false,
         &["registration", "reg", "number plate", "licence plate", "license plate", "numberplate", "vehicle", "vrm", "plate"]),
     row("UK_UTR", &["DDDDD~DDDDD"], is_utr, Labelled, true, &["utr", "unique taxpayer", "tax reference"]),
     row("UK_VAT", &["LLDDDDDDDDD", "LL~DDD~DDDD~DD"], |id| id.starts_with(b"GB") && is_uk_vat(&id[2..]), Labelled, true, &["vat"]),

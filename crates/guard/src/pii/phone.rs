@@ -173,6 +173,8 @@ fn national(window: &Window, start: usize, i: usize, out: &mut Vec<Candidate>) {
         [_] => is_abroad(d),
         _ => {
             (7..=13).contains(&d.len())
+                // Decimals and versions.
+                && (written.separator != b'.' || groups.len() > 2)
                 && (groups.iter().all(|group| *group >= 2) || written.bracket.is_some() || d[0] == b'0')
                 && !is_date(groups)
                 && !is_national_id(groups)

@@ -91,7 +91,8 @@ pub(super) fn at(window: &Window, i: usize, out: &mut Vec<Candidate>) {
         [.., b' ', b'i', b's'] => between - 3,
         _ => between,
     };
-    if window.slice(0, between).ends_with(b"assword") {
+    let named = window.slice(0, between);
+    if named.ends_with(b"assword") || named.ends_with(b"_PASSWORD") {
         spoken(window, i, out);
     }
     let left = window.slice(between.saturating_sub(NAME_LEFT), between);

@@ -165,6 +165,8 @@ fn of_several_types_the_nearest_label_names_the_value() {
     check("ИНН 7707083893, СНИЛС: 112-233-445 95", &["RU_INN=7707083893", "RU_SNILS=112-233-445 95"]);
     check("NIR 1 85 05 2A 789 012 91", &["FR_NIR=1 85 05 2A 789 012 91"]);
     check("SW1A 1AA", &["UK_POSTCODE=SW1A 1AA"]);
+    check("number plate AB51 ABC, plate AB35 ABC", &["UK_VEHICLE_REGISTRATION=AB51 ABC"]);
+    check("hetu 310289-211C", &[]);
     check("plaka 34 ABC 1234", &["TR_LICENSE_PLATE=34 ABC 1234"]);
 }
 

@@ -27,6 +27,21 @@ pub(in crate::pii) fn is_postcode(id: &[u8]) -> bool {
     id[id.len() - 2..].iter().all(|byte| !b"CIKMOV".contains(byte)) && !b"QVX".contains(&id[0])
 }
 
+/// DVLA, INF104: two letters, the half-year (02–29, 51–79) and three letters; or the styles before 2001 with one letter
+/// for the year. None has I or Q among its letters, nor I, O, Q, U, Z for the year.
+pub(in crate::pii) fn is_uk_plate(id: &[u8]) -> bool {
+    let is_year = |letter: u8| !b"IOQUZ".contains(&letter);
+    let has_letters = id.iter().all(|byte| !matches!(byte, b'I' | b'Q'));
+    has_letters
+        && match id {
+            [_, b'A'..=b'Z', tens @ b'0'..=b'9', ones, ..] => {
+                matches!(two(&[*tens, *ones]), 2..=29 | 51..=79)
+            }
+            [year, b'0'..=b'9', ..] => is_year(*year),
+            _ => id.last().is_some_and(|year| is_year(*year)),
+        }
+}
+
 pub(in crate::pii) fn is_utr(d: &[u8]) -> bool {
     b"21987654321"[(weighted(&d[1..], &[6, 7, 8, 9, 10, 5, 4, 3, 2]) % 11) as usize] == d[0]
 }
