@@ -60,6 +60,16 @@ fn numbers_all(bencher: Bencher) {
 }
 
 #[divan::bench]
+fn numbers_pii_and_secrets(bencher: Bencher) {
+    bench(bencher, four_kilobytes(NUMBERS), Kinds { injection: false, ..Kinds::ALL });
+}
+
+#[divan::bench]
+fn secrets_pii_and_secrets(bencher: Bencher) {
+    bench(bencher, four_kilobytes(&secrets()), Kinds { injection: false, ..Kinds::ALL });
+}
+
+#[divan::bench]
 fn secrets_all(bencher: Bencher) {
     bench(bencher, four_kilobytes(&secrets()), Kinds::ALL);
 }

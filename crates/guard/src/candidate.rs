@@ -88,10 +88,13 @@ pub(crate) fn settle(candidates: &mut Vec<Candidate>, known: usize) -> (Vec<Cand
     (kept, settled.max(known))
 }
 
-/// The better proven, then the longer, then the earlier.
+/// The better proven, then the longer, then the surer, then the earlier.
 fn best_of(cluster: &[Candidate]) -> Vec<Candidate> {
     let mut order: Vec<&Candidate> = cluster.iter().collect();
-    order.sort_by_key(|c| (std::cmp::Reverse((c.proof, c.end - c.start)), c.start));
+    order.sort_by(|a, b| {
+        let key = |c: &Candidate| (c.proof, c.end - c.start);
+        key(b).cmp(&key(a)).then(b.score.total_cmp(&a.score)).then(a.start.cmp(&b.start))
+    });
     let mut kept: Vec<Candidate> = Vec::new();
     for candidate in order {
         if kept.iter().all(|k| candidate.end <= k.start || k.end <= candidate.start) {

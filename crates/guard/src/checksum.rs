@@ -95,26 +95,59 @@ pub(crate) fn luhn36(compact: &[u8]) -> bool {
     (36 - sum % 36) % 36 == value36(*check)
 }
 
-/// Bitcoin's Base58Check, addresses of 25 bytes.
-pub(crate) fn base58check(text: &[u8]) -> bool {
-    const ALPHABET: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
-    let mut bytes = [0u8; 25];
+/// The values of Base58's symbols; 0xFF for others.
+const BASE58: [u8; 256] = {
+    let alphabet = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+    let mut values = [0xFF; 256];
+    let mut i = 0;
+    while i < alphabet.len() {
+        values[alphabet[i] as usize] = i as u8;
+        i += 1;
+    }
+    values
+};
+
+pub(crate) fn is_base58(symbol: u8) -> bool {
+    BASE58[usize::from(symbol)] != 0xFF
+}
+
+/// The number in base 58 as `N` bytes; `None` when it has other symbols or needs more.
+fn base58<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+    let mut bytes = [0u8; N];
     for symbol in text {
-        let Some(mut carry) = ALPHABET.iter().position(|known| known == symbol) else { return false };
+        let mut carry = u32::from(BASE58[usize::from(*symbol)]);
+        if carry == 0xFF {
+            return None;
+        }
         for byte in bytes.iter_mut().rev() {
-            carry += usize::from(*byte) * 58;
+            carry += u32::from(*byte) * 58;
             *byte = (carry & 0xFF) as u8;
             carry >>= 8;
         }
         if carry != 0 {
-            return false;
+            return None;
         }
     }
+    Some(bytes)
+}
+
+/// Bitcoin's Base58Check, addresses of 25 bytes.
+pub(crate) fn base58check(text: &[u8]) -> bool {
+    if !text.iter().all(|symbol| is_base58(*symbol)) {
+        return false;
+    }
+    let Some(bytes) = base58::<25>(text) else { return false };
     let (payload, check) = bytes.split_at(21);
     Sha256::digest(Sha256::digest(payload)).starts_with(check)
 }
 
-/// Bech32 and Bech32m (BIP 173, BIP 350), lower case, human-readable part `bc`.
+/// Whether the text is 32 bytes in base 58, as the public keys of Solana are: as many zeros lead it as the number needs.
+pub(crate) fn is_base58_of_32_bytes(text: &[u8]) -> bool {
+    let zeros = text.iter().take_while(|symbol| **symbol == b'1').count();
+    base58::<32>(text).is_some_and(|bytes| bytes.iter().take_while(|byte| **byte == 0).count() == zeros)
+}
+
+/// Bech32 and Bech32m (BIP 173, BIP 350), with a human-readable part in letters.
 pub(crate) fn bech32(text: &[u8]) -> bool {
     const ALPHABET: &[u8; 32] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
     fn step(sum: u32, value: u32) -> u32 {
@@ -128,8 +161,16 @@ pub(crate) fn bech32(text: &[u8]) -> bool {
         }
         next
     }
-    let Some(data) = text.strip_prefix(b"bc1") else { return false };
-    let mut sum = [3, 3, 0, 2, 3].into_iter().fold(1, step);
+    let Some(one) = text.iter().position(|byte| *byte == b'1') else { return false };
+    // All capitals are allowed, for the sake of QR codes; a mixture is not.
+    let lower = text.to_ascii_lowercase();
+    if text.iter().any(u8::is_ascii_lowercase) && lower != text {
+        return false;
+    }
+    let (name, data) = (&lower[..one], &lower[one + 1..]);
+    let expanded = name.iter().map(|byte| u32::from(byte >> 5));
+    let expanded = expanded.chain([0]).chain(name.iter().map(|byte| u32::from(byte & 31)));
+    let mut sum = expanded.fold(1, step);
     for symbol in data {
         let Some(value) = ALPHABET.iter().position(|known| known == symbol) else { return false };
         sum = step(sum, value as u32);
@@ -140,6 +181,14 @@ pub(crate) fn bech32(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn public_keys_in_base_58_are_32_bytes() {
+        assert!(is_base58_of_32_bytes(b"11111111111111111111111111111111"));
+        assert!(is_base58_of_32_bytes(b"TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"));
+        assert!(!is_base58_of_32_bytes(b"1TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"));
+        assert!(!is_base58_of_32_bytes(b"TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9"));
+    }
 
     #[test]
     fn published_examples_pass_and_their_neighbours_do_not() {
@@ -158,6 +207,9 @@ mod tests {
         check(luhn36, "27AAPFU0939F1ZV");
         check(base58check, "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa");
         check(bech32, "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4");
+        check(base58check, "LVg2kJoFNg45Nbpy53h7Fe1wKyeXVRhMH9");
+        check(base58check, "DH5yaieqoZN36fDVciNyRueRGvGLR3mr7L");
+        check(bech32, "ltc1qhzjptwpym9afcdjhs7jcz6fd0jma0l0rc0e5yr");
         check(bech32, "bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqzk5jj0");
     }
 }

@@ -7,12 +7,14 @@
 //! are decoded. A stream holds an encoded run back until it ends, as it does an open-ended secret, and no longer than
 //! that bound.
 
+mod digits;
 pub(crate) mod forms;
 pub(crate) mod spelled;
 
 use std::ops::Range;
 
 use crate::{
+    candidate::Proof,
     trigger::is_trigger,
     window::{LOOKBACK, Window, is_alnum, is_hex},
 };
@@ -28,11 +30,6 @@ const BASE64_MIN: usize = 12;
 const HEX_MIN: usize = 16;
 /// So many symbols show whether a run is encoded text.
 const HEAD: usize = 16;
-/// Single characters with a gap after each, as few as the shortest number has digits.
-const SPACED_MIN: usize = 7;
-const SPACED_MAX: usize = 80;
-/// A printed number has no more groups than an IBAN.
-const GROUPS_MAX: usize = 10;
 
 /// A run and what it says.
 pub(crate) struct Decoded {
@@ -40,8 +37,29 @@ pub(crate) struct Decoded {
     pub(crate) text: String,
     /// For each byte of `text`, where what says it starts, and at last the end; empty where the whole run says all.
     starts: Vec<usize>,
-    /// Nobody writes it so by chance. Other runs are tables and lists more often than numbers in disguise.
-    pub(crate) is_sure: bool,
+    pub(crate) reading: Reading,
+}
+
+/// How likely a run was written to say something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reading {
+    /// Nobody writes it so by chance.
+    Sure,
+    /// Tables and lists look so as well: what it says must have a check, or a label.
+    Likely,
+    /// Tables and lists look so more often than not: there must be a label.
+    Listed,
+}
+
+impl Reading {
+    /// Whether what is so well proven counts when it was read so.
+    pub(crate) fn admits(self, proof: Proof) -> bool {
+        match self {
+            Reading::Sure => true,
+            Reading::Likely => proof >= Proof::Labelled,
+            Reading::Listed => matches!(proof, Proof::Labelled | Proof::CheckedAndLabelled),
+        }
+    }
 }
 
 impl Decoded {
@@ -67,9 +85,9 @@ impl Spelling {
         self.starts.resize(self.text.len(), start);
     }
 
-    fn end(mut self, span: Range<usize>, is_sure: bool) -> Decoded {
+    fn end(mut self, span: Range<usize>, reading: Reading) -> Decoded {
         self.starts.push(span.end);
-        Decoded { span, text: self.text, starts: self.starts, is_sure }
+        Decoded { span, text: self.text, starts: self.starts, reading }
     }
 }
 
@@ -79,14 +97,27 @@ pub(crate) fn at(window: &Window, i: usize, out: &mut Vec<Decoded>) {
         b'%' => out.extend(percent(window, i)),
         b'&' => out.extend(entities(window, i)),
         b'\\' => out.extend(escapes(window, i)),
-        b'0'..=b'9' | b'A' | b'J' | b'-' | b'_' | b'=' => {
+        // All runs begin with the first of several digits.
+        b'0'..=b'9' if window.before(i).is_ascii_digit() => {}
+        b'0'..=b'9' => {
             symbols(window, i, out);
             hex_pairs(window, i, out);
-            spaced(window, i, out);
-            groups(window, i, out);
+            digits::spaced(window, i, out);
+            digits::groups(window, i, out);
+            digits::look_alikes(window, i, out);
+            digits::address(window, i, out);
+            digits::codes(window, i, out);
+        }
+        b'=' => {
+            symbols(window, i, out);
+            out.extend(quoted_printable(window, i));
+        }
+        b'A' | b'J' | b'-' | b'_' => {
+            symbols(window, i, out);
+            digits::spaced(window, i, out);
         }
         b'@' => {
-            spaced(window, i, out);
+            digits::spaced(window, i, out);
             out.extend(spelled::address(window, i));
         }
         _ => {}
@@ -121,7 +152,7 @@ fn percent(window: &Window, i: usize) -> Option<Decoded> {
         at += if window.at(at) == b'%' { 3 } else { 1 };
     }
     starts.push(at);
-    Some(Decoded { span: start..at, text: String::from_utf8(bytes).ok()?, starts, is_sure: true })
+    Some(Decoded { span: start..at, text: String::from_utf8(bytes).ok()?, starts, reading: Reading::Sure })
 }
 
 /// `ann&#64;example&period;com`
@@ -144,14 +175,34 @@ fn entities(window: &Window, i: usize) -> Option<Decoded> {
             break;
         }
     }
-    Some(spelling.end(start..at, true))
+    Some(spelling.end(start..at, Reading::Sure))
+}
+
+/// `=61=6E=6E=40`: quoted-printable where it has no need to be.
+fn quoted_printable(window: &Window, i: usize) -> Option<Decoded> {
+    let is_escape =
+        |at: usize| window.at(at) == b'=' && is_hex(window.at(at + 1)) && is_hex(window.at(at + 2));
+    if !is_escape(i) || i >= 3 && is_escape(i - 3) {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    let mut starts = Vec::new();
+    let mut at = i;
+    while is_escape(at) && at < i + ENCODED_MAX {
+        bytes.extend(forms::hex(&[window.at(at + 1), window.at(at + 2)]).unwrap_or_default());
+        starts.push(at);
+        at += 3;
+    }
+    starts.push(at);
+    let text = if bytes.len() < HEX_MIN / 2 { None } else { forms::readable(bytes) };
+    Some(Decoded { span: i..at, text: text?, starts, reading: Reading::Sure })
 }
 
 /// `\u0061\u006e\x6e`
 fn escapes(window: &Window, i: usize) -> Option<Decoded> {
     forms::escape(|k| window.at(i + k))?;
     let start = window.run_back(i, LOOKBACK, is_plain);
-    if window.before(start) == b'\\' && matches!(window.at(start), b'u' | b'x' | b'U') {
+    if window.before(start) == b'\\' && matches!(window.at(start), b'u' | b'x' | b'U' | b'0' | b'1') {
         return None;
     }
     // `\n` before an escape is no part of the word.
@@ -169,7 +220,7 @@ fn escapes(window: &Window, i: usize) -> Option<Decoded> {
             break;
         }
     }
-    Some(spelling.end(start.min(i)..at, true))
+    Some(spelling.end(start.min(i)..at, Reading::Sure))
 }
 
 /// Base64 in both alphabets, base32 and hex: a word that says nothing itself.
@@ -193,7 +244,7 @@ fn symbols(window: &Window, i: usize, out: &mut Vec<Decoded>) {
                 span: start..end,
                 text,
                 starts: Vec::new(),
-                is_sure: true,
+                reading: Reading::Sure,
             }));
             return;
         }
@@ -256,123 +307,6 @@ fn hex_pairs(window: &Window, i: usize, out: &mut Vec<Decoded>) {
         && says_more
         && let Some(text) = forms::readable(bytes)
     {
-        out.push(Decoded { span: i..at - 1, text, starts: Vec::new(), is_sure: false });
+        out.push(Decoded { span: i..at - 1, text, starts: Vec::new(), reading: Reading::Likely });
     }
-}
-
-/// `4 1 1 1 …`, `a.n.n.@…`: single characters with the same gap after each.
-fn spaced(window: &Window, i: usize, out: &mut Vec<Decoded>) {
-    let gap = window.at(i + 1);
-    if !is_gap(gap) || is_gap(window.at(i)) {
-        return;
-    }
-    let mut start = i;
-    // A stream holds single characters between spaces; of a character with something else at it, only digits.
-    let is_apart = |at: usize| gap != b' ' || matches!(window.before(at), b' ' | b'\n' | 0);
-    while start >= 2
-        && i - start < LOOKBACK
-        && window.before(start) == gap
-        && is_single(window, start - 2, gap)
-        && (is_apart(start - 2) || window.at(start - 2).is_ascii_digit())
-    {
-        start -= 2;
-        // The run was found from that character.
-        if matches!(window.at(start), b'0'..=b'9' | b'A' | b'J' | b'@') {
-            return;
-        }
-    }
-    if start == i && is_alnum(window.before(i)) {
-        return;
-    }
-    let mut spelling = Spelling::default();
-    let mut at = start;
-    let mut end = start;
-    while spelling.text.len() < SPACED_MAX && is_single(window, at, gap) {
-        spelling.push(char::from(window.at(at)), at);
-        end = at + 1;
-        at = window.run(
-            end,
-            3,
-            match gap {
-                b' ' => |byte| byte == b' ',
-                b'.' => |byte| byte == b'.',
-                b'-' => |byte| byte == b'-',
-                _ => |byte| byte == b'_',
-            },
-        );
-        if at == end {
-            break;
-        }
-    }
-    if spelling.text.len() < SPACED_MIN {
-        return;
-    }
-    // A number may be followed by a word of one letter.
-    let digits = spelling.text.bytes().take_while(u8::is_ascii_digit).count();
-    if digits >= SPACED_MIN && digits < spelling.text.len() {
-        let part =
-            Spelling { text: spelling.text[..digits].to_owned(), starts: spelling.starts[..digits].to_vec() };
-        let end = part.starts.last().map_or(start, |last| last + 1);
-        out.push(part.end(start..end, false));
-    }
-    out.push(spelling.end(start..end, false));
-}
-
-fn is_gap(byte: u8) -> bool {
-    matches!(byte, b' ' | b'.' | b'-' | b'_')
-}
-
-/// A character that stands alone at `at`.
-fn is_single(window: &Window, at: usize, gap: u8) -> bool {
-    let byte = window.at(at);
-    byte.is_ascii_graphic()
-        && byte != gap
-        && !is_alnum(window.at(at + 1))
-        && (at == 0 || !is_alnum(window.before(at)))
-}
-
-/// `4111_1111_1111_1111`, `123 . 45 . 6789`: groups of digits with gaps that no identifier is printed with.
-fn groups(window: &Window, i: usize, out: &mut Vec<Decoded>) {
-    let before = window.before(i);
-    // Where a group with a mark of its own stands before, the run began there.
-    let goes_on =
-        |mark: u8| is_group_mark(mark) && mark != b' ' && i >= 2 && window.before(i - 1).is_ascii_digit();
-    if !window.at(i).is_ascii_digit() || is_alnum(before) || goes_on(before) {
-        return;
-    }
-    let mut spelling = Spelling::default();
-    let (mut at, mut count, mut is_odd, mut end) = (i, 0, false, i);
-    let mut first_gap = None;
-    while count < GROUPS_MAX {
-        let stop = window.run(at, 20, |byte| byte.is_ascii_digit());
-        if stop == at {
-            break;
-        }
-        if count > 0 {
-            spelling.push(' ', end);
-        }
-        (at..stop).for_each(|k| spelling.push(char::from(window.at(k)), k));
-        count += 1;
-        end = stop;
-        let next = window.run(stop, 4, is_group_mark);
-        let gap = window.slice(stop, next);
-        if gap.is_empty() || !window.at(next).is_ascii_digit() || is_list(gap) {
-            break;
-        }
-        is_odd |= !matches!(gap, b" " | b"-" | b".") || *first_gap.get_or_insert(gap) != gap || gap == b".";
-        at = next;
-    }
-    let digits = spelling.text.len() + 1 - count;
-    if count >= 2 && is_odd && (8..=19).contains(&digits) && !is_alnum(window.at(end)) {
-        out.push(spelling.end(i..end, false));
-    }
-}
-
-fn is_group_mark(byte: u8) -> bool {
-    matches!(byte, b' ' | b'-' | b'.' | b'_' | b'/' | b'*' | b'|' | b',')
-}
-
-/// Numbers in a list have a comma and a space between them.
-fn is_list(gap: &[u8]) -> bool {
-    matches!(gap, b", " | b". ")
 }

@@ -5,8 +5,8 @@ use std::ops::Range;
 use gauntlet_types::Finding;
 
 use crate::{
-    candidate::{self, Candidate, Proof},
-    decode::{self, DEPTH_MAX, Decoded},
+    candidate::{self, Candidate},
+    decode::{self, DEPTH_MAX, Decoded, Reading},
     extras::{Extras, Part},
     injection::{self, Trust},
     pii, secret, trigger,
@@ -198,14 +198,14 @@ impl Scanner {
             let mut deeper = Vec::new();
             self.plain(&inner, start..end, kinds, &mut found, |i, found| {
                 // Nobody spells out what is encoded, nor the other way round.
-                if depth < DEPTH_MAX && run.is_sure {
+                if depth < DEPTH_MAX && run.reading == Reading::Sure {
                     decode::at(&inner, i, &mut deeper);
                     self.rescan(&inner, &mut deeper, kinds, depth + 1, found);
                 }
             });
             // A finding that reaches out of the run was there before it was decoded.
             found.retain(|inside| {
-                inside.start >= start && inside.end <= end && (run.is_sure || inside.proof >= Proof::Labelled)
+                inside.start >= start && inside.end <= end && run.reading.admits(inside.proof)
             });
             out.extend(found.into_iter().map(|inside| {
                 let span = run.said_by(inside.start - start..inside.end - start);

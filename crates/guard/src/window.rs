@@ -6,6 +6,8 @@
 
 use std::cell::{Cell, RefCell};
 
+use crate::decode::spelled::is_number;
+
 /// How far to the left of a trigger the value it belongs to may begin, in bytes. The longest such value is an e-mail
 /// address, whose local part is at most 64 bytes (RFC 5321, 4.5.3.1.1).
 pub(crate) const LOOKBACK: usize = 64;
@@ -18,6 +20,12 @@ pub(crate) const LABEL_RIGHT: usize = 48;
 
 /// Of two labels as near, the one to the left is meant.
 const RIGHT_PENALTY: usize = 8;
+
+/// Groups of four in a row that may lack a digit, with the first: an account number has at most 31 symbols.
+const IBAN_GROUPS: usize = 8;
+
+/// Labels of so many bytes (four Cyrillic letters) are taken for abbreviations.
+const ABBREVIATION_MAX: usize = 8;
 
 /// White space and quotes around a value that is all of a text.
 const FRAME_MAX: usize = 8;
@@ -150,6 +158,29 @@ impl<'a> Window<'a> {
             .rev()
             .take_while(|byte| byte.is_ascii_alphanumeric())
             .any(|byte| byte.is_ascii_digit())
+            || self.is_group_joint(i)
+    }
+
+    /// Whether groups of four capitals or digits, one of them with a digit, stand before the space at `i`: a printed
+    /// IBAN, whose account number may have groups of letters alone.
+    fn is_group_joint(&self, i: usize) -> bool {
+        let mut end = i;
+        for _ in 0..IBAN_GROUPS {
+            let Some(group) = end.checked_sub(4).and_then(|start| self.bytes.get(start..end)) else {
+                return false;
+            };
+            if !group.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()) {
+                return false;
+            }
+            if group.iter().any(u8::is_ascii_digit) {
+                return true;
+            }
+            if self.before(end - 4) != b' ' {
+                return false;
+            }
+            end -= 5;
+        }
+        false
     }
 
     /// Whether a spelled-out value may go on across the space at `i`: single characters with spaces between them, or
@@ -160,8 +191,10 @@ impl<'a> Window<'a> {
         while right < self.len() && right <= i + 8 && self.bytes[right] != b' ' {
             right += 1;
         }
+        let said = self.slice(self.run_back(i, 8, |byte| is_alnum(byte) || byte >= 0x80), i);
         let (left, right, is_open) = (&self.bytes[left..i], &self.bytes[i + 1..right], right == self.len());
-        left.len() == 1 && (right.len() == 1 || right.is_empty())
+        (left.len() == 1 || said.len() == 1) && right.len() <= 1
+            || (said.len() == 1 || is_number(said, false)) && is_number(right, is_open)
             || is_mark(left, false)
             || is_mark(right, is_open)
     }
@@ -186,17 +219,16 @@ impl<'a> Window<'a> {
         start
     }
 
-    /// Whether one of `labels` stands near the value `start..end`: to its left, or close on its right.
+    /// How far from the value `start..end` the nearest of `labels` stands, in bytes, if one is near: to its left, or close
+    /// on its right. Those to the right count as farther: text names a thing first.
     ///
     /// A label must begin at the start of a word.
-    pub(crate) fn has_label(&self, start: usize, end: usize, labels: &Labels) -> bool {
-        self.label_distance(start, end, labels).is_some()
-    }
-
-    /// How far from the value the nearest of `labels` stands, in bytes. Those to the right count as farther: text names
-    /// a thing first.
     pub(crate) fn label_distance(&self, start: usize, end: usize, labels: &Labels) -> Option<usize> {
         let left = self.label_left(start, LABEL_LEFT, labels);
+        // Nothing on the right is nearer than that.
+        if left.is_some_and(|distance| distance <= RIGHT_PENALTY) {
+            return left;
+        }
         let right = self.label_right(end, labels).map(|distance| distance + RIGHT_PENALTY);
         left.into_iter().chain(right).min()
     }
@@ -210,7 +242,9 @@ impl<'a> Window<'a> {
         let floor = start.saturating_sub(reach.min(LABEL_LEFT));
         let mut near = self.left.borrow_mut();
         near.read(self, floor, start);
-        labels.ends(&near).max().map(|end| near.len - end)
+        let mut last = None;
+        labels.each_end(&near, |end| last = last.max(Some(end)));
+        last.map(|end| near.len - end)
     }
 
     fn label_right(&self, end: usize, labels: &Labels) -> Option<usize> {
@@ -220,7 +254,13 @@ impl<'a> Window<'a> {
         let mut near = self.right.borrow_mut();
         near.read(self, end, stop.max(end));
         // `iban: 123, phone: 456`: a label with a colon belongs to what follows it.
-        labels.ends(&near).find(|to| !matches!(self.at(end + to), b':' | b'=' | b'"'))
+        let mut first = None;
+        labels.each_end(&near, |to| {
+            if first.is_none() && !matches!(self.at(end + to), b':' | b'=' | b'"') {
+                first = Some(to);
+            }
+        });
+        first
     }
 }
 
@@ -233,11 +273,22 @@ struct Near {
     /// Where words begin: a label begins there only.
     starts: [u8; LABEL_LEFT],
     count: usize,
+    /// Which pair of letters begins each word, as the number of a bit (see [`pair`]), and all of them.
+    bits: [u8; LABEL_LEFT],
+    pairs: u64,
 }
 
 impl Near {
     const fn new() -> Near {
-        Near { range: None, text: [0; LABEL_LEFT], len: 0, starts: [0; LABEL_LEFT], count: 0 }
+        Near {
+            range: None,
+            text: [0; LABEL_LEFT],
+            len: 0,
+            starts: [0; LABEL_LEFT],
+            count: 0,
+            bits: [0; LABEL_LEFT],
+            pairs: 0,
+        }
     }
 
     fn read(&mut self, window: &Window, from: usize, to: usize) {
@@ -248,12 +299,18 @@ impl Near {
         let text = window.slice(from, to);
         self.len = fold(text, &mut self.text).len();
         self.count = 0;
+        self.pairs = 0;
+        let mut in_word = is_word_byte(window.before(from), window.before(from.saturating_sub(1)));
         let mut before = window.before(from);
         for (i, byte) in self.text[..self.len].iter().enumerate() {
-            if !before.is_ascii_alphanumeric() {
+            if !in_word && !matches!(byte, 0x80..=0xBF) {
                 self.starts[self.count] = i as u8;
+                let bit = pair(*byte, if i + 1 < self.len { self.text[i + 1] } else { 0 });
+                self.bits[self.count] = bit;
                 self.count += 1;
+                self.pairs |= 1 << bit;
             }
+            in_word = is_word_byte(*byte, before);
             before = *byte;
         }
     }
@@ -274,8 +331,8 @@ pub(crate) fn is_accented(byte: u8) -> bool {
 
 /// A word for `@` or `.`, with or without brackets; `is_open` when more of it may come.
 fn is_mark(word: &[u8], is_open: bool) -> bool {
-    const MARKS: [&[u8]; 9] =
-        [b"@", b"at", b"dot", b"arroba", b"punkt", b"point", b"punto", b"ponto", b"klammeraffe"];
+    const MARKS: [&[u8]; 10] =
+        [b"@", b"at", b"dot", b"arroba", b"arobase", b"punkt", b"point", b"punto", b"ponto", b"klammeraffe"];
     let word = match word {
         [b'[' | b'(' | b'{' | b'<', rest @ ..] => rest,
         _ => word,
@@ -302,53 +359,106 @@ pub(crate) fn is_hex(byte: u8) -> bool {
     byte.is_ascii_hexdigit()
 }
 
+/// Whether `byte`, with the one before it, ends a letter of a script that parts words with spaces (Latin, Greek,
+/// Cyrillic, Armenian). Labels in other scripts may stand glued to what is before them.
+fn is_word_byte(byte: u8, before: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!((before, byte), (0xC3..=0xD5, 0x80..=0xBF))
+}
+
 /// Lower case, and `_` as a space, so that `phone_number` reads as `phone number`.
+///
+/// Of letters of two bytes those are folded whose small form has two bytes as well, which is all of Latin, Greek and
+/// Cyrillic that labels are written with.
 fn fold<'b>(from: &[u8], into: &'b mut [u8]) -> &'b [u8] {
-    for (to, byte) in into.iter_mut().zip(from) {
-        *to = match byte {
+    let mut lead = 0;
+    for i in 0..from.len() {
+        let byte = from[i];
+        into[i] = match byte {
             b'_' => b' ',
+            0x80..=0xBF => {
+                let (first, second) = small(lead, byte);
+                if i > 0 && first != lead {
+                    into[i - 1] = first;
+                }
+                second
+            }
             _ => byte.to_ascii_lowercase(),
         };
+        lead = byte;
     }
     &into[..from.len()]
+}
+
+/// The small form of the letter with the UTF-8 bytes `lead` and `byte`.
+fn small(lead: u8, byte: u8) -> (u8, u8) {
+    match (lead, byte) {
+        (0xC3, 0x80..=0x9E) => (0xC3, byte + 0x20),
+        (0xC4, 0x80..=0xB7) | (0xC5, 0x8A..=0xB7) if byte.is_multiple_of(2) => (lead, byte + 1),
+        (0xC4, 0xB9 | 0xBB | 0xBD) | (0xC5, 0x81 | 0x83 | 0x85 | 0x87 | 0xB9 | 0xBB | 0xBD) => {
+            (lead, byte + 1)
+        }
+        (0xCE, 0x91..=0x9F) => (0xCE, byte + 0x20),
+        (0xCE, 0xA0..=0xA9) => (0xCF, byte - 0x20),
+        (0xD0, 0x80..=0x8F) => (0xD1, byte + 0x10),
+        (0xD0, 0x90..=0x9F) => (0xD0, byte + 0x20),
+        (0xD0, 0xA0..=0xAF) => (0xD1, byte - 0x20),
+        _ => (lead, byte),
+    }
+}
+
+/// One of 64 bits for the first two bytes of a word.
+const fn pair(first: u8, second: u8) -> u8 {
+    first.wrapping_mul(5).wrapping_add(second) & 63
 }
 
 /// Words that name what a number is; lower case, `_` written as a space.
 pub(crate) struct Labels {
     words: &'static [&'static str],
-    /// Which first bytes occur, by their low five bits: most words nearby are dismissed by this.
-    first: u32,
+    /// Which pairs of first bytes occur: most words nearby are dismissed by this.
+    pairs: u64,
 }
 
 impl Labels {
     pub(crate) const fn new(words: &'static [&'static str]) -> Labels {
-        let mut first = 0;
+        let mut pairs = 0;
         let mut i = 0;
         while i < words.len() {
-            first |= 1 << (words[i].as_bytes()[0] & 31);
+            let word = words[i].as_bytes();
+            pairs |= if word.len() > 1 { 1 << pair(word[0], word[1]) } else { u64::MAX };
             i += 1;
         }
-        Labels { words, first }
+        Labels { words, pairs }
     }
 
-    /// The ends of those labels that stand in the text as words (a plural `s` or a number may follow).
+    /// Calls `found` with the end of each label that stands in the text as a word (a plural `s` or a number may follow).
     ///
     /// Asks at the starts of words only: there are a dozen in reach, while labels and places are many.
-    fn ends<'b>(&'b self, near: &'b Near) -> impl Iterator<Item = usize> + 'b {
+    fn each_end(&self, near: &Near, mut found: impl FnMut(usize)) {
+        if self.pairs & near.pairs == 0 {
+            return;
+        }
         let text = &near.text[..near.len];
-        let is_end = |i: usize| match text.get(i) {
+        let is_end = |i: usize, label: &str| match text.get(i) {
+            // Greek and Cyrillic words end by case and number; abbreviations do not.
+            Some(0xCE..=0xD5) => label.len() > ABBREVIATION_MAX,
             Some(right) => !right.is_ascii_alphabetic() || *right == b's',
             None => true,
         };
-        near.starts[..near.count]
-            .iter()
-            .map(|start| usize::from(*start))
-            .filter(|i| self.first >> (text[*i] & 31) & 1 == 1)
-            .flat_map(move |i| {
-                let stands = move |word: &&&str| text[i..].starts_with(word.as_bytes());
-                self.words.iter().filter(stands).map(move |word| i + word.len())
-            })
-            .filter(move |end| is_end(*end))
+        for (start, bit) in near.starts[..near.count].iter().zip(&near.bits) {
+            if self.pairs >> bit & 1 == 0 {
+                continue;
+            }
+            let rest = &text[usize::from(*start)..];
+            for word in self.words {
+                // One byte dismisses most words, and costs less than a call to compare them all.
+                if word.as_bytes()[0] == rest[0] && rest.starts_with(word.as_bytes()) {
+                    let end = usize::from(*start) + word.len();
+                    if is_end(end, word) {
+                        found(end);
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -362,7 +472,7 @@ mod tests {
             let start = text.find('9').unwrap();
             let window = Window::new(text, true, true);
             assert_eq!(
-                window.has_label(start, start + 1, &Labels::new(&["tax id", "tfn"])),
+                window.label_distance(start, start + 1, &Labels::new(&["tax id", "tfn"])).is_some(),
                 expected,
                 "{text}"
             );
@@ -372,6 +482,30 @@ mod tests {
         check("the form lists 9 as the TFN.", true);
         check("id 9, tfn: 8", false);
         check("outfn 9", false);
+        check("my Tfn: 9", true);
+    }
+
+    #[test]
+    fn labels_in_capitals_of_other_scripts_are_found() {
+        let check = |text: &str, label: &'static [&'static str], expected: bool| {
+            let start = text.find('9').unwrap();
+            let window = Window::new(text, true, true);
+            assert_eq!(
+                window.label_distance(start, start + 1, &Labels::new(label)).is_some(),
+                expected,
+                "{text}"
+            );
+        };
+        check("ИНН 9", &["инн"], true);
+        check("СНИЛС: 9", &["снилс"], true);
+        check("ΑΦΜ 9", &["αφμ"], true);
+        check("RČ 9", &["rč"], true);
+        check("EMŠO=9", &["emšo"], true);
+        check("NUMÉRO 9", &["numéro"], true);
+        check("старинн 9", &["инн"], false);
+        check("инновация 9", &["инн"], false);
+        check("паспорта 9", &["паспорт"], true);
+        check("我的手机9", &["手机"], true);
     }
 
     #[test]
@@ -384,5 +518,9 @@ mod tests {
         check("JS 70", true);
         check("71 B", true);
         check("ab1, c", false);
+        check("PK59GZHM APNY", true);
+        let printed = "QA33 BLEE BPUA UUK6";
+        let window = Window::new(printed, true, true);
+        assert!(window.is_joint(9) && window.is_joint(14));
     }
 }

@@ -3,13 +3,13 @@
 //! `DIR` holds the sets uncompressed, one JSON object a line: `pii.jsonl`, `secrets.jsonl`, `clean_text.jsonl`,
 //! `injection_attacks.jsonl`, `overdefense_benign.jsonl`. A found span counts when it covers a labelled one with an
 //! intersection over union of at least one half. `--list pii` shows what was missed and what was too much, and
-//! `--list disguised` which disguises hide what. Types of other projects' tests are read by the names of ours.
+//! `--list disguised` which disguises hide what. `--list streams` cuts every text in pieces instead and compares. Types of other projects' tests are read by the names of ours.
 
 mod disguise;
 
-use std::{collections::BTreeMap, ops::Range, path::Path, time::Instant};
+use std::{collections::BTreeMap, ops::Range, path::Path, sync::Arc, time::Instant};
 
-use gauntlet_guard::{Kinds, Scanner, code_points};
+use gauntlet_guard::{Kinds, Scanner, StreamRedactor, code_points};
 use gauntlet_types::Finding;
 use serde_json::Value;
 
@@ -41,6 +41,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("built in {:.2} ms", begun.elapsed().as_secs_f64() * 1e3);
     let shows = |name: &str| list.as_deref() == Some(name);
 
+    if shows("streams") {
+        let scanner = Arc::new(Scanner::new());
+        for name in ["pii", "secrets", "clean_text"] {
+            streamed(&scanner, name, &read(&dir.join(format!("{name}.jsonl")))?);
+        }
+        return Ok(());
+    }
     let pii = Kinds { pii: true, ..Kinds::NONE };
     let secrets = Kinds { secrets: true, ..Kinds::NONE };
     let injection = Kinds { injection: true, ..Kinds::NONE };
@@ -99,6 +106,39 @@ fn disguised(scanner: &Scanner, cases: &[Case], kinds: Kinds, is_listed: bool) {
         (all, right) = (all + cases.len(), right + hits);
     }
     println!("disguised: recall {:.4} ({all} values)", ratio(right, all));
+}
+
+/// Whether streams cut in pieces of several lengths give what the whole gives, and how much they held back at most.
+fn streamed(scanner: &Arc<Scanner>, name: &str, cases: &[Case]) {
+    let kinds = Kinds { pii: true, secrets: true, injection: false };
+    let (mut unlike, mut held_most) = (0, 0);
+    for case in cases {
+        let mut findings = Vec::new();
+        scanner.scan(&case.text, kinds, &mut findings);
+        let whole = gauntlet_guard::redact(&case.text, &findings);
+        let chars: Vec<char> = case.text.chars().collect();
+        for len in [1, 2, 5, 17, 64] {
+            let mut redactor = StreamRedactor::new(scanner.clone(), kinds);
+            let mut shown = String::new();
+            for piece in chars.chunks(len) {
+                shown.push_str(&redactor.push(&piece.iter().collect::<String>()));
+                held_most = held_most.max(redactor.held_len());
+            }
+            shown.push_str(&redactor.finish());
+            if shown != whole {
+                unlike += 1;
+                println!(
+                    "  pieces of {len}: {:?}\n    whole {whole:?}\n    gives {shown:?}",
+                    head(&case.text)
+                );
+                break;
+            }
+        }
+    }
+    println!(
+        "{name} in pieces: {unlike} of {} unlike the whole, at most {held_most} bytes held",
+        cases.len()
+    );
 }
 
 fn ratio(part: usize, all: usize) -> f64 {

@@ -99,10 +99,14 @@ pub(crate) fn entity(byte: impl Fn(usize) -> u8) -> Option<(char, usize)> {
     (at > first).then_some((c, at + usize::from(byte(at) == b';')))
 }
 
-/// The escape that `byte(0)`, … spell (`\x41`, `\u0041`, `\u{41}`, `\U00000041`), and its length.
+/// The escape that `byte(0)`, … spell (`\x41`, `\u0041`, `\u{41}`, `\U00000041`, `\101`), and its length.
 pub(crate) fn escape(byte: impl Fn(usize) -> u8) -> Option<(char, usize)> {
     if byte(0) != b'\\' {
         return None;
+    }
+    if matches!((byte(1), byte(2), byte(3)), (b'0' | b'1', b'0'..=b'7', b'0'..=b'7')) {
+        let code = (1..4).fold(0u32, |code, k| code << 3 | u32::from(byte(k) - b'0'));
+        return char::from_u32(code).filter(|c| !c.is_control()).map(|c| (c, 4));
     }
     let (first, digits) = match (byte(1), byte(2)) {
         (b'u', b'{') => (3, 6),
@@ -151,6 +155,7 @@ mod tests {
         assert_eq!(escape(of("\\u0040")), Some(('@', 6)));
         assert_eq!(escape(of("\\x40")), Some(('@', 4)));
         assert_eq!(escape(of("\\u{40}")), Some(('@', 6)));
+        assert_eq!(escape(of("\\101")), Some(('A', 4)));
         assert_eq!(escape(of("\\n")), None);
         assert_eq!(rot13(b'n'), b'a');
     }

@@ -4,19 +4,94 @@
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
-use super::{Decoded, Spelling};
-use crate::window::{LOOKBACK, Window, is_alnum};
+use super::{Decoded, Reading, Spelling};
+use crate::window::{LOOKBACK, Labels, Window, is_alnum};
 
-/// Digits by their names; `oh` is how a zero is said and means nothing by itself.
-const NUMBERS: [&str; 11] =
-    ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "oh"];
+/// Digits by their names, in the languages that telephone numbers are read out in; `oh` is how a zero is said. Names
+/// of fewer than [`WAKING_MIN`] letters are too common to wake this, and join a run that others begin or follow.
+const NUMBERS: [(&str, u8); 63] = [
+    ("zero", 0),
+    ("one", 1),
+    ("two", 2),
+    ("three", 3),
+    ("four", 4),
+    ("five", 5),
+    ("six", 6),
+    ("seven", 7),
+    ("eight", 8),
+    ("nine", 9),
+    ("oh", 0),
+    // German.
+    ("null", 0),
+    ("eins", 1),
+    ("zwei", 2),
+    ("zwo", 2),
+    ("drei", 3),
+    ("vier", 4),
+    ("fünf", 5),
+    ("sechs", 6),
+    ("sieben", 7),
+    ("acht", 8),
+    ("neun", 9),
+    // French.
+    ("zéro", 0),
+    ("un", 1),
+    ("deux", 2),
+    ("trois", 3),
+    ("quatre", 4),
+    ("cinq", 5),
+    ("sept", 7),
+    ("huit", 8),
+    ("neuf", 9),
+    // Spanish.
+    ("cero", 0),
+    ("uno", 1),
+    ("dos", 2),
+    ("tres", 3),
+    ("cuatro", 4),
+    ("cinco", 5),
+    ("seis", 6),
+    ("siete", 7),
+    ("ocho", 8),
+    ("nueve", 9),
+    // Italian.
+    ("due", 2),
+    ("tre", 3),
+    ("quattro", 4),
+    ("cinque", 5),
+    ("sei", 6),
+    ("sette", 7),
+    ("otto", 8),
+    ("nove", 9),
+    // Portuguese.
+    ("um", 1),
+    ("dois", 2),
+    ("três", 3),
+    ("quatro", 4),
+    ("sete", 7),
+    ("oito", 8),
+    // Dutch.
+    ("nul", 0),
+    ("een", 1),
+    ("twee", 2),
+    ("drie", 3),
+    ("vijf", 5),
+    ("zes", 6),
+    ("zeven", 7),
+    ("negen", 9),
+];
+
+/// Names that wake the reading, by their letters in ASCII.
+const WAKING_MIN: usize = 4;
 
 /// How `@` is spelled. A bare word needs white space around it and more evidence.
-const SIGNS: [&str; 8] = [" at ", "at]", "at)", "at}", "at>", "_at_", "arroba", "klammeraffe"];
+const SIGNS: [&str; 9] = [" at ", "at]", "at)", "at}", "at>", "_at_", "arroba", "arobase", "klammeraffe"];
 
 /// Fewer spoken digits are a count or a year.
 const DIGITS_MIN: usize = 7;
 const DIGITS_MAX: usize = 24;
+/// The longest names have seven letters.
+const WORD_MAX: usize = 8;
 
 /// Words before a bare "at" that are no one's mailbox: "find us at example dot com".
 const NOBODY: [&[u8]; 20] = [
@@ -42,6 +117,20 @@ const NOBODY: [&[u8]; 20] = [
     b"and",
 ];
 
+/// Words shortly before a mailbox, beside which a bare "at" is enough.
+static MAIL: Labels = Labels::new(&[
+    "mail",
+    "e-mail",
+    "email",
+    "mails",
+    "correo",
+    "courriel",
+    "reach me",
+    "write to",
+    "contact me",
+]);
+const MAIL_LEFT: usize = 32;
+
 pub(crate) struct Spelled {
     words: AhoCorasick,
 }
@@ -52,8 +141,8 @@ impl Spelled {
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::LeftmostFirst)
             .kind(Some(AhoCorasickKind::DFA))
-            .build(SIGNS.iter().chain(&NUMBERS[..10]))
-            .expect("eighteen short words make a small automaton");
+            .build(SIGNS.iter().copied().chain(waking()))
+            .expect("some fifty short words make a small automaton");
         Spelled { words }
     }
 
@@ -72,32 +161,48 @@ impl Spelled {
     }
 }
 
-/// `i` is the first letter of a number's name. Reads digits from there if no digit is said before.
+/// The three-letter names of English, and all longer ones.
+fn waking() -> impl Iterator<Item = &'static str> {
+    let is_waking = |(n, (name, _)): &(usize, &(&'static str, u8))| *n < 10 || name.len() >= WAKING_MIN;
+    NUMBERS.iter().enumerate().filter(is_waking).map(|(_, (name, _))| *name)
+}
+
+/// `i` is the first letter of a number's name. Reads digits from there, or from the names before it that did not wake this.
 pub(crate) fn digits(window: &Window, i: usize) -> Option<Decoded> {
-    let word_end = window.run_back(i, 3, |byte| matches!(byte, b' ' | b'-' | b','));
-    let word = window.slice(window.run_back(word_end, 8, is_alnum), word_end);
-    if word_end < i && (number(word).is_some() || word.len() == 1 && word[0].is_ascii_digit()) {
-        return None;
+    let mut first = i;
+    while let Some((start, is_waking)) = said_before(window, first).filter(|(start, _)| i - start < LOOKBACK)
+    {
+        if is_waking {
+            return None;
+        }
+        first = start;
     }
     let mut spelling = Spelling::default();
-    let (mut at, mut end) = (i, i);
-    let mut times = 1;
+    let (mut at, mut end) = (first, first);
+    let (mut times, mut said) = (1, 0);
     while spelling.text.len() < DIGITS_MAX {
-        let stop = window.run(at, 8, is_alnum);
+        let stop = window.run(at, WORD_MAX, is_word);
         let word = window.slice(at, stop);
-        let digit = match word {
-            [digit @ b'0'..=b'9'] => Some(u32::from(digit - b'0')),
-            _ => number(word),
-        };
-        match digit {
-            Some(digit) => {
-                (0..times).for_each(|_| spelling.push(char::from_digit(digit, 10).unwrap_or('0'), at));
+        match (word, number(word)) {
+            (_, Some(digit)) => {
+                said += 1;
+                (0..times).for_each(|_| spelling.push(char::from(b'0' + digit), at));
                 times = 1;
                 end = stop;
             }
-            None if word.eq_ignore_ascii_case(b"double") && !spelling.text.is_empty() => times = 2,
-            None if word.eq_ignore_ascii_case(b"triple") && !spelling.text.is_empty() => times = 3,
-            None => break,
+            // Letters of an account number are said as they are.
+            ([symbol], None) if symbol.is_ascii_alphanumeric() => {
+                spelling.push(char::from(*symbol), at);
+                times = 1;
+                end = stop;
+            }
+            // An address of a network, or a number printed with dots.
+            _ if is_dot(word) && end > first && spelling.text.as_bytes().last() != Some(&b'.') => {
+                spelling.push('.', at);
+            }
+            _ if word.eq_ignore_ascii_case(b"double") && !spelling.text.is_empty() => times = 2,
+            _ if word.eq_ignore_ascii_case(b"triple") && !spelling.text.is_empty() => times = 3,
+            _ => break,
         }
         let gap = window.run(stop, 3, |byte| matches!(byte, b' ' | b'-' | b','));
         if gap == stop {
@@ -105,14 +210,51 @@ pub(crate) fn digits(window: &Window, i: usize) -> Option<Decoded> {
         }
         at = gap;
     }
-    (spelling.text.len() >= DIGITS_MIN).then(|| spelling.end(i..end, false))
+    if spelling.text.ends_with('.') {
+        spelling.text.pop();
+        spelling.starts.pop();
+    }
+    // "one I": what was said ends with a number, unless it is letters in plenty.
+    (spelling.text.len() >= DIGITS_MIN && said * 3 >= spelling.text.len())
+        .then(|| spelling.end(first..end, Reading::Likely))
 }
 
-fn number(word: &[u8]) -> Option<u32> {
-    NUMBERS
-        .iter()
-        .position(|name| word.eq_ignore_ascii_case(name.as_bytes()))
-        .map(|n| if n == 10 { 0 } else { n as u32 })
+/// Where the word before `at` starts, if it is a number or a single symbol, and whether it wakes the reading itself.
+fn said_before(window: &Window, at: usize) -> Option<(usize, bool)> {
+    // `Window::is_spelled_joint` holds these back for a stream.
+    let end = window.run_back(at, 1, |byte| matches!(byte, b' ' | b'-'));
+    let start = window.run_back(end, WORD_MAX, is_word);
+    let word = window.slice(start, end);
+    if end == at || start > 0 && is_word(window.before(start)) {
+        return None;
+    }
+    match (word, number(word)) {
+        (_, Some(_)) => Some((start, waking().any(|name| word.eq_ignore_ascii_case(name.as_bytes())))),
+        ([symbol], None) if symbol.is_ascii_alphanumeric() => Some((start, false)),
+        _ => None,
+    }
+}
+
+/// Whether `word` names a digit, or may become such a name when `is_open`.
+pub(crate) fn is_number(word: &[u8], is_open: bool) -> bool {
+    if !is_open {
+        return number(word).is_some();
+    }
+    NUMBERS.iter().any(|(name, _)| {
+        name.as_bytes().get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word))
+    })
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte >= 0x80
+}
+
+fn number(word: &[u8]) -> Option<u8> {
+    // No name is as short or as long.
+    if !(2..=WORD_MAX).contains(&word.len()) {
+        return None;
+    }
+    NUMBERS.iter().find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes())).map(|(_, digit)| *digit)
 }
 
 /// `i` is where a spelled `@` was found, or one with something around it: `ann @ example . com`. Reads the address around it.
@@ -171,10 +313,11 @@ pub(crate) fn address(window: &Window, i: usize) -> Option<Decoded> {
     }
     // "look at example.com" is no address; `ann.b at example.com` is.
     let is_telling = local.bytes().any(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'_'));
-    if labels < 2 || is_bare && !has_spelled_dot && !has_spelled_dot_left && !is_telling {
+    let is_said = || window.has_label_left(start, MAIL_LEFT, &MAIL);
+    if labels < 2 || is_bare && !has_spelled_dot && !has_spelled_dot_left && !is_telling && !is_said() {
         return None;
     }
-    Some(spelling.end(start..end, true))
+    Some(spelling.end(start..end, Reading::Sure))
 }
 
 /// `part dot ` before `at`: where the part starts and ends.

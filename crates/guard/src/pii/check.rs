@@ -14,12 +14,21 @@ pub(super) fn two(digits: &[u8]) -> u32 {
     n(digits[0]) * 10 + n(digits[1])
 }
 
+/// Whether the month has the day, in some year.
+fn is_date(month: u32, day: u32) -> bool {
+    const DAYS: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    month
+        .checked_sub(1)
+        .and_then(|month| DAYS.get(month as usize))
+        .is_some_and(|days| (1..=*days).contains(&day))
+}
+
 pub(super) fn is_month_day(d: &[u8]) -> bool {
-    (1..=12).contains(&two(d)) && (1..=31).contains(&two(&d[2..]))
+    is_date(two(d), two(&d[2..]))
 }
 
 pub(super) fn is_day_month(d: &[u8]) -> bool {
-    (1..=31).contains(&two(d)) && (1..=12).contains(&two(&d[2..]))
+    is_date(two(&d[2..]), two(d))
 }
 
 /// Issuer ranges with their lengths (ISO/IEC 7812 registry, by network), then Luhn.

@@ -4,7 +4,7 @@ use super::shape::{Compact, ends_at};
 use crate::{
     candidate::{Candidate, PII, Proof},
     checksum,
-    window::{Window, is_alnum, is_hex},
+    window::{Labels, Window, is_alnum, is_hex},
 };
 
 /// Country and total length (SWIFT IBAN registry, release 99).
@@ -113,7 +113,7 @@ pub(super) fn iban(window: &Window, start: usize, out: &mut Vec<Candidate>) {
             i += 1;
             continue;
         }
-        if byte == b'.' || !window.is_separator(i) {
+        if !window.is_separator(i) || byte == b'.' && !window.at(i + 1).is_ascii_alphanumeric() {
             return;
         }
         i += 1;
@@ -130,25 +130,59 @@ pub(super) fn iban(window: &Window, start: usize, out: &mut Vec<Candidate>) {
     }
 }
 
+/// Words beside which 32 bytes in base 58 are an address, and not any other key or hash.
+static SOLANA: Labels = Labels::new(&["sol", "solana", "phantom", "spl", "wallet"]);
+
+/// Human-readable parts of Bech32 addresses (SLIP-173): Bitcoin and its test network, Litecoin, and Cosmos.
+const BECH32_PARTS: [&[u8]; 4] = [b"bc1", b"tb1", b"ltc1", b"cosmos1"];
+
+/// Monero's addresses are 95 symbols, 106 with a payment number in them.
+const MONERO: [usize; 2] = [95, 106];
+
 /// `start` is the first symbol of a word.
 pub(super) fn crypto(window: &Window, start: usize, out: &mut Vec<Candidate>) {
-    let is_address = match (window.at(start), window.at(start + 1)) {
-        (b'0', b'x') => {
-            let end = window.run(start + 2, 41, is_hex);
-            (end - start == 42).then_some(end)
+    if window.at(start) == b'0' && matches!(window.at(start + 1), b'x' | b'X') {
+        let end = window.run(start + 2, 41, is_hex);
+        if end - start == 42 {
+            push_address(window, start, end, Proof::Checked, out);
         }
-        (b'1' | b'3', _) => {
-            let end = window.run(start, 36, is_alnum);
-            ((26..=35).contains(&(end - start)) && checksum::base58check(window.slice(start, end)))
-                .then_some(end)
-        }
-        (b'b', b'c') if window.at(start + 2) == b'1' => {
-            let end = window.run(start, 63, is_alnum);
-            ((14..=62).contains(&(end - start)) && checksum::bech32(window.slice(start, end))).then_some(end)
-        }
-        _ => None,
-    };
-    if let Some(end) = is_address.filter(|end| ends_at(window, *end)) {
-        out.push(Candidate { start, end, kind: PII, label: "CRYPTO", score: 1.0, proof: Proof::Checked });
+        return;
+    }
+    // Most words end long before the shortest address does.
+    let head = window.run(start, ADDRESS_MIN, is_alnum);
+    if head - start < ADDRESS_MIN {
+        return;
+    }
+    let end = window.run(head, MONERO[1] + 1 - ADDRESS_MIN, is_alnum);
+    let word = window.slice(start, end);
+    // Base58Check tells by its checksum of 32 bits whatever network the address is of (Bitcoin, Litecoin, Dogecoin,
+    // Dash, Tron …).
+    let is_checked = (26..=35).contains(&word.len()) && checksum::base58check(word)
+        || BECH32_PARTS
+            .iter()
+            .any(|part| word.get(..part.len()).is_some_and(|w| w.eq_ignore_ascii_case(part)))
+            && word.len() <= 63
+            && checksum::bech32(word);
+    let is_monero = MONERO.contains(&word.len())
+        && matches!(word[0], b'4' | b'8')
+        && word.iter().all(|symbol| checksum::is_base58(*symbol));
+    let is_solana = (32..=44).contains(&word.len())
+        && checksum::is_base58_of_32_bytes(word)
+        && word.iter().any(u8::is_ascii_uppercase)
+        && word.iter().any(u8::is_ascii_lowercase)
+        && window.label_distance(start, end, &SOLANA).is_some();
+    if is_checked || is_monero || is_solana {
+        let proof = if is_solana { Proof::Labelled } else { Proof::Checked };
+        push_address(window, start, end, proof, out);
+    }
+}
+
+/// The shortest addresses have 26 symbols (Base58Check).
+const ADDRESS_MIN: usize = 26;
+
+fn push_address(window: &Window, start: usize, end: usize, proof: Proof, out: &mut Vec<Candidate>) {
+    if ends_at(window, end) {
+        let score = if proof == Proof::Checked { 1.0 } else { 0.85 };
+        out.push(Candidate { start, end, kind: PII, label: "CRYPTO", score, proof });
     }
 }

@@ -7,9 +7,13 @@ use crate::{
 };
 
 /// Words beside which four numbers with dots are a version and not an address.
-static VERSIONS: Labels = Labels::new(&["version", "v", "release", "build", "rev"]);
+static VERSIONS: Labels =
+    Labels::new(&["version", "v", "release", "build", "rev", "section", "chapter", "clause", "rule"]);
 static ADDRESSES: Labels =
     Labels::new(&["ip", "ipv4", "address", "host", "server", "client", "addr", "gateway", "dns"]);
+
+/// Longer than any group of an address.
+const LABEL_MAX: usize = 8;
 
 pub(super) fn ipv4(window: &Window, start: usize, digits: usize, out: &mut Vec<Candidate>) {
     if digits > 3 || window.at(start + digits) != b'.' {
@@ -42,8 +46,12 @@ pub(super) fn ipv4(window: &Window, start: usize, digits: usize, out: &mut Vec<C
     if !is_end || is_nobody {
         return;
     }
+    // A prefix length makes it a network.
+    let is_network = window.at(i) == b'/' && window.at(i + 1).is_ascii_digit();
     let is_version = window.has_label_left(start, 12, &VERSIONS)
-        || (octets.iter().all(|octet| *octet < 20) && !window.has_label_left(start, 24, &ADDRESSES));
+        || !is_network
+            && octets.iter().all(|octet| *octet < 20)
+            && !window.has_label_left(start, 24, &ADDRESSES);
     if !is_version {
         push(start, i, "IP_ADDRESS", 0.95, out);
     }
@@ -54,7 +62,7 @@ pub(super) fn ipv6(window: &Window, i: usize, out: &mut Vec<Candidate>) {
     let start = window.run_back(i, 5, is_hex);
     let before = window.before(start);
     if i - start > 4
-        || before == b':'
+        || before == b':' && (start == i || is_glued(window, start))
         || before.is_ascii_alphanumeric()
         || matches!(before, b'_' | b'.' | b'-')
     {
@@ -127,12 +135,25 @@ fn embedded(window: &Window, dot: usize) -> Option<usize> {
     (octets == 4).then_some(start + text.len())
 }
 
+/// Whether what ends with the mark before `start` is more of the same: `MAC:58:…` has a label there.
+fn is_glued(window: &Window, start: usize) -> bool {
+    let before = window.before(start - 1);
+    is_hex(before) && !is_word(window, start - 1) || before == window.before(start)
+}
+
+/// Whether the word that ends before `end` has letters that no hexadecimal number has.
+fn is_word(window: &Window, end: usize) -> bool {
+    let start = window.run_back(end, LABEL_MAX, |byte| byte.is_ascii_alphabetic());
+    !window.slice(start, end).iter().all(|byte| is_hex(*byte))
+}
+
 /// `i` is the first colon or dash.
 pub(super) fn mac(window: &Window, i: usize, out: &mut Vec<Candidate>) {
     let mark = window.at(i);
     let start = window.run_back(i, 3, is_hex);
     let before = window.before(start);
-    if i - start != 2 || before.is_ascii_alphanumeric() || before == mark || before == b'_' {
+    let goes_on = before == mark && is_glued(window, start);
+    if i - start != 2 || before.is_ascii_alphanumeric() || goes_on || before == b'_' {
         return;
     }
     let mut at = start;

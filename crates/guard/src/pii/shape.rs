@@ -36,6 +36,35 @@ impl Compact {
     }
 }
 
+/// What stands after the first letters or digits of an identifier.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    Digit,
+    Letter,
+    Space,
+    Dash,
+    Dot,
+    Slash,
+    Other,
+}
+
+impl Class {
+    pub(crate) const ALL: [Class; 7] =
+        [Class::Digit, Class::Letter, Class::Space, Class::Dash, Class::Dot, Class::Slash, Class::Other];
+
+    pub(crate) fn of(byte: u8) -> Class {
+        match byte {
+            b'0'..=b'9' => Class::Digit,
+            b'a'..=b'z' | b'A'..=b'Z' => Class::Letter,
+            b' ' => Class::Space,
+            b'-' => Class::Dash,
+            b'.' => Class::Dot,
+            b'/' => Class::Slash,
+            _ => Class::Other,
+        }
+    }
+}
+
 /// One pattern, with its optional separators decided.
 pub(crate) struct Shape {
     steps: Vec<u8>,
@@ -45,6 +74,8 @@ pub(crate) struct Shape {
     pub(crate) has_letter: bool,
     /// What follows the lead may be more of the same (`X`).
     pub(crate) lead_is_open: bool,
+    /// How many digits the second group has, if it is digits alone.
+    second: Option<usize>,
 }
 
 impl Shape {
@@ -59,13 +90,41 @@ impl Shape {
         let first = steps.first().copied().unwrap_or(b'X');
         let lead = steps.iter().take_while(|step| **step == first).count();
         let lead_is_open = first == b'X' || steps.get(lead) == Some(&b'X');
+        let group: Vec<u8> = steps.iter().skip(lead + 1).copied().take_while(|step| *step == b'D').collect();
+        let is_apart = steps.get(lead).is_some_and(|step| !step.is_ascii_alphanumeric());
+        let is_whole = steps.get(lead + 1 + group.len()) != Some(&b'X');
         Shape {
+            second: (is_apart && is_whole && !group.is_empty()).then_some(group.len()),
             lead: if first == b'X' { 0 } else { lead },
             starts_with_letter: first == b'L',
             has_letter: steps.contains(&b'L'),
             lead_is_open,
             steps,
         }
+    }
+
+    /// Whether what follows a lead of `lead` symbols may be of this class: this dismisses most shapes.
+    pub(crate) fn goes_on(&self, lead: usize, class: Class) -> bool {
+        let after = match self.steps.get(lead) {
+            // A longer lead than the pattern's own takes steps from the open part.
+            _ if lead > self.lead || self.lead == 0 => return true,
+            after => after.copied().unwrap_or(0),
+        };
+        match after {
+            0 => !matches!(class, Class::Digit | Class::Letter),
+            b'D' => class == Class::Digit,
+            b'L' => class == Class::Letter,
+            b'X' => matches!(class, Class::Digit | Class::Letter),
+            b'~' => matches!(class, Class::Space | Class::Dash),
+            b'_' => matches!(class, Class::Space | Class::Dash | Class::Dot),
+            literal => class == Class::of(literal),
+        }
+    }
+
+    /// Whether a second group of `digits` digits fits.
+    #[inline]
+    pub(crate) fn has_second(&self, lead: usize, digits: usize) -> bool {
+        lead != self.lead || self.second.is_none_or(|second| second == digits)
     }
 
     /// The end of the match at `start`, if there is one that is not part of something longer.

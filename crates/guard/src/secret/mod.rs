@@ -2,6 +2,7 @@
 //! that only their name gives away (`assigned.rs`).
 
 mod assigned;
+mod formats;
 mod named;
 mod structured;
 mod table;
@@ -65,25 +66,32 @@ impl Detectors {
                 if byte != b'A' {
                     self.at_digit(window, i, first, out);
                 }
+                if matches!(before, b'$' | b'H' | b'r' | b'n') {
+                    formats::password_hash(window, i, out);
+                }
             }
             b'J' => structured::jwt(window, i, out),
             b'-' => {
                 structured::pem(window, i, out);
-                structured::mailchimp(window, i, out);
+                structured::mail_keys(window, i, out);
             }
             b'.' => structured::dotted(window, i, out),
             b':' => {
                 structured::telegram(window, i, out);
                 if window.starts_with(i + 1, b"//") {
                     structured::url(window, i, out);
+                    formats::webhook(window, i, out);
                 } else {
                     assigned::at(window, i, out);
                 }
             }
-            b'=' => assigned::at(window, i, out),
+            b'=' => {
+                formats::signature(window, i, out);
+                assigned::at(window, i, out);
+            }
             _ => {}
         }
-        if matches!(byte, b'0'..=b'9' | b'-' | b'_' | b'A' | b'J') {
+        if matches!(byte, b'0'..=b'9' | b'-' | b'_' | b'A' | b'J') && !window.before(i).is_ascii_digit() {
             named::at(window, i, out);
         }
     }
@@ -92,11 +100,12 @@ impl Detectors {
         if window.at(i + 1) == b'Q' && window.at(i + 2) == b'~' {
             structured::azure_client_secret(window, i, out);
         }
-        if !window.before(i).is_ascii_alphabetic() {
+        let start = window.run_back(i, LOOKBACK, |byte| byte.is_ascii_alphabetic());
+        if is_alnum(window.before(start)) {
             return;
         }
-        let start = window.run_back(i, LOOKBACK, is_alnum);
-        if window.slice(start, i).iter().any(u8::is_ascii_digit) {
+        formats::marked_at_end(window, start, out);
+        if start == i {
             return;
         }
         for &index in &self.bare {
@@ -133,7 +142,11 @@ fn prefixed(window: &Window, start: usize, row: &Row, first: usize, out: &mut Ve
         return;
     }
     // A short prefix may begin a slug; random text of such a length has a digit.
-    if row.prefix.len() <= 5 && row.set == Set::Url && !text.iter().any(u8::is_ascii_digit) {
+    if row.prefix.len() <= 5
+        && row.set == Set::Url
+        && !text.iter().any(u8::is_ascii_digit)
+        && !assigned::is_scrambled(text)
+    {
         return;
     }
     let score = if is_github_sum(row.prefix, text) { 1.0 } else { 0.95 };

@@ -197,12 +197,27 @@ pub(super) fn telegram(window: &Window, i: usize, out: &mut Vec<Candidate>) {
     }
 }
 
-/// `i` is the dash of `…32 hex digits…-us12`.
-pub(super) fn mailchimp(window: &Window, i: usize, out: &mut Vec<Candidate>) {
-    if window.at(i + 1) != b'u' || window.at(i + 2) != b's' {
+/// `i` is the dash of `…32 hex digits…-us12`, or the first one of `…32…-…8…-…8…`.
+pub(super) fn mail_keys(window: &Window, i: usize, out: &mut Vec<Candidate>) {
+    let is_data_center = window.at(i + 1) == b'u' && window.at(i + 2) == b's';
+    if !is_data_center && !is_hex(window.at(i + 1)) {
         return;
     }
     let start = window.run_back(i, 33, is_hex);
+    if !is_data_center {
+        // Mailgun's newer keys: 32, 8 and 8 digits.
+        let middle = window.run(i + 1, 9, is_hex);
+        let end = if window.at(middle) == b'-' { window.run(middle + 1, 9, is_hex) } else { middle };
+        if i - start == 32
+            && middle - i - 1 == 8
+            && end - middle == 9
+            && !is_alnum(window.before(start))
+            && !matches!(window.at(end), b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z')
+        {
+            push(start, end, "mailgun", 0.95, out);
+        }
+        return;
+    }
     let end = window.run(i + 3, 3, is_digit);
     if i - start == 32
         && (1..=2).contains(&(end - i - 3))

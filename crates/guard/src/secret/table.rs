@@ -13,6 +13,8 @@ pub(crate) enum Set {
     Url,
     /// Base64url and the dot between parts.
     Dotted,
+    /// Base64url with a checksum after an equals sign.
+    Signed,
     /// Base64 with `+`, `/`, `=`.
     Base64,
     /// A path of webhooks: base64url, `/`, `.`, `@`, `?`, `=`, `&`.
@@ -27,6 +29,7 @@ impl Set {
             Set::Upper => |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit(),
             Set::Url => |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'),
             Set::Dotted => |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'),
+            Set::Signed => |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'='),
             Set::Base64 => |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='),
             Set::Path => |byte| byte.is_ascii_alphanumeric() || b"-_/.@?=&%".contains(&byte),
         }
@@ -112,6 +115,8 @@ pub(crate) const ROWS: &[Row] = &[
     // Clouds.
     row("aws_access_key_id", "AKIA", Set::Upper, 16, 16),
     row("aws_session_key_id", "ASIA", Set::Upper, 16, 16),
+    row("aws_session_token", "IQoJb3JpZ2luX2Vj", Set::Base64, 100, 2048),
+    row("aws_session_token", "FwoGZXIvYXdz", Set::Base64, 100, 2048),
     row("aws_bedrock_key", "ABSK", Set::Base64, 100, 300),
     row("gcp_api_key", "AIza", Set::Url, 35, 35),
     row("gcp_oauth_secret", "GOCSPX-", Set::Url, 28, 28),
@@ -174,7 +179,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("sonar", "squ_", Set::Hex, 40, 40),
     row("sonar", "sqa_", Set::Hex, 40, 40),
     row("postman", "PMAK-", Set::Url, 59, 59),
-    row("snyk", "snyk_uat.", Set::Dotted, 40, 120),
+    row("snyk", "snyk_uat.", Set::Dotted, 40, 400),
     row("sentry", "sntrys_", Set::Base64, 80, 300),
     row("sentry_user", "sntryu_", Set::Hex, 64, 64),
     row("grafana", "glsa_", Set::Url, 41, 41),
@@ -186,8 +191,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("notion", "ntn_", Set::Alnum, 43, 50),
     row("notion", "secret_", Set::Alnum, 43, 43),
     row("figma", "figd_", Set::Url, 40, 44),
-    row("atlassian", "ATATT3", Set::Base64, 60, 220),
-    row("atlassian", "ATATT3", Set::Url, 60, 220),
+    checked("atlassian", "ATATT3", Set::Signed, (60, 400), has_digit),
     row("prefect", "pnu_", Set::Alnum, 36, 36),
     row("posthog", "phx_", Set::Url, 40, 60),
     row("databricks", "dapi", Set::Hex, 32, 32),
@@ -301,7 +305,6 @@ pub(crate) const ROWS: &[Row] = &[
     row("slack_cookie", "xoxd-", Set::Path, 40, 400),
     row("slack_workflow", "xwfp-", Set::Url, 40, 120),
     row("stripe_ephemeral", "ek_live_", Set::Alnum, 24, 120),
-    row("stripe_publishable", "pk_live_", Set::Alnum, 24, 120),
     row("telnyx", "KEY0", Set::Url, 50, 60),
     row("terraform", "tfe_", Set::Dotted, 60, 120),
     row("together", "tgp_v1_", Set::Url, 40, 50),
@@ -350,5 +353,8 @@ pub(crate) const ROWS: &[Row] = &[
 /// Digits and both cases, or digits in plenty: random rather than a slug such as `sk-learn-contrib-project`.
 fn is_mixed(body: &[u8]) -> bool {
     let count = |test: fn(&u8) -> bool| body.iter().filter(|byte| test(byte)).count();
-    count(u8::is_ascii_digit) >= 2 && count(u8::is_ascii_uppercase) >= 2 && count(u8::is_ascii_lowercase) >= 2
+    let is_scrambled = super::assigned::is_scrambled(body);
+    (count(u8::is_ascii_digit) >= 2 || is_scrambled)
+        && count(u8::is_ascii_uppercase) >= 2
+        && count(u8::is_ascii_lowercase) >= 2
 }

@@ -38,6 +38,59 @@ fn what_is_spelled_out_is_read() {
 }
 
 #[test]
+fn digits_are_read_through_any_marks_beside_a_label() {
+    let ssn = |text: &str| check(PII, &format!("ssn: {text}, ok"), &[&format!("US_SSN={text}")]);
+    for text in ["1,2,3,4,5,6,7,8,9", "1/2/3/4/5/6/7/8/9", "(1)(2)(3)(4)(5)(6)(7)(8)(9)", "1*2*3*4*5*6*7*8*9"]
+    {
+        // The brackets at both ends are no part of the digits.
+        ssn(text.trim_matches(['(', ')']));
+    }
+    ssn("123_456_789");
+    ssn("12 34 56 78 9");
+    ssn("12345\n6789");
+    ssn("123\t45\t6789");
+    ssn("123-4\" + \"5-6789");
+    ssn("l23-45-6789");
+    ssn("12345 678O");
+    check(PII, "the rows 1,2,3,4,5,6,7,8,9 and 12 34 56 78 9", &[]);
+    check(PII, "card 4111\n1111\n1111\n1111", &["CREDIT_CARD=4111\n1111\n1111\n1111"]);
+}
+
+#[test]
+fn addresses_and_digits_are_read_out_in_several_languages() {
+    let check = |text, expected: &[&str]| check(PII, text, expected);
+    check("von 185[.]76[.]139[.]142 aus", &["IP_ADDRESS=185[.]76[.]139[.]142"]);
+    check("185 dot 76 dot 139 dot 142", &["IP_ADDRESS=185 dot 76 dot 139 dot 142"]);
+    check(
+        "ssn eins zwei drei vier fünf sechs sieben acht neun",
+        &["US_SSN=eins zwei drei vier fünf sechs sieben acht neun"],
+    );
+    check(
+        "ssn un deux trois quatre cinq six sept huit neuf",
+        &["US_SSN=un deux trois quatre cinq six sept huit neuf"],
+    );
+    check(
+        "NRIC S one two three four five six seven D",
+        &["SG_NRIC_FIN=S one two three four five six seven D"],
+    );
+    check("mail: ann at example.org", &["EMAIL_ADDRESS=ann at example.org"]);
+    check("ann arobase example point org", &["EMAIL_ADDRESS=ann arobase example point org"]);
+    check("un deux trois, nous irons au bois; eins, zwei, drei", &[]);
+}
+
+#[test]
+fn character_codes_are_read() {
+    let check = |text, expected: &[&str]| check(PII, text, expected);
+    check("97 110 110 64 101 46 111 114 103", &["EMAIL_ADDRESS=97 110 110 64 101 46 111 114 103"]);
+    check(
+        "\\141\\156\\156\\100\\145\\056\\157\\162\\147",
+        &["EMAIL_ADDRESS=\\141\\156\\156\\100\\145\\056\\157\\162\\147"],
+    );
+    check("=61=6E=6E=40=65=2E=6F=72=67", &["EMAIL_ADDRESS==61=6E=6E=40=65=2E=6F=72=67"]);
+    check("40 41 42 43 44 45 46 47 48 49 50", &[]);
+}
+
+#[test]
 fn what_is_encoded_is_decoded_twice() {
     let check = |text, expected: &[&str]| check(PII, text, expected);
     check("q=ann%40example.com&x", &["EMAIL_ADDRESS=ann%40example.com"]);

@@ -60,6 +60,13 @@ fn telephone_numbers_are_told_from_other_numbers() {
         "mobile: 33123483977, handy 4915112345677",
         &["PHONE_NUMBER=33123483977", "PHONE_NUMBER=4915112345677"],
     );
+    check("0033 6 12 34 58 82", &["PHONE_NUMBER=0033 6 12 34 58 82"]);
+    check("8 (301) 123-45-33", &["PHONE_NUMBER=8 (301) 123-45-33"]);
+    check("070-123 45 94, 043 268 88 35", &["PHONE_NUMBER=070-123 45 94", "PHONE_NUMBER=043 268 88 35"]);
+    check("[08-987 468 33-Office]", &["PHONE_NUMBER=08-987 468 33"]);
+    check("my number: 48488089", &["PHONE_NUMBER=48488089"]);
+    check("Boston, MA 02110-1301, contact 2007-2022, (2019) 345-367", &[]);
+    check("(41.830178, -95.312018), clause 252.227-7013", &[]);
     check("2015550008 rows", &[]);
     check("2024-11-21 10:15, 21.11.2026, 1.2.3.4567, 3.14159265, 10/12/2024", &[]);
     check("ISBN 978-3-16-148410-0, order 1887-2586, v2.14.0, timestamp 1700796713", &[]);
@@ -79,6 +86,19 @@ fn accounts_and_coins_are_proven_by_their_checks() {
         "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
         &["CRYPTO=bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"],
     );
+    // Groups of letters alone, and other coins.
+    check("to PK36 SCBL ABCD EFGH 1234 5702?", &[]);
+    check("QA69 DOHB ABCD EFGH IJKL MNOP QRST U", &["IBAN_CODE=QA69 DOHB ABCD EFGH IJKL MNOP QRST U"]);
+    check("LVg2kJoFNg45Nbpy53h7Fe1wKyeXVRhMH9", &["CRYPTO=LVg2kJoFNg45Nbpy53h7Fe1wKyeXVRhMH9"]);
+    check(
+        "ltc1qhzjptwpym9afcdjhs7jcz6fd0jma0l0rc0e5yr",
+        &["CRYPTO=ltc1qhzjptwpym9afcdjhs7jcz6fd0jma0l0rc0e5yr"],
+    );
+    check(
+        "solana: TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA",
+        &["CRYPTO=TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"],
+    );
+    check("token TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA", &[]);
     check(
         "0xa9a88906768b929313d5f3df9768344497134a59",
         &["CRYPTO=0xa9a88906768b929313d5f3df9768344497134a59"],
@@ -100,6 +120,8 @@ fn network_addresses_are_told_from_versions_and_paths() {
     check("mac 0012.3456.789a, price 0012.3456.7890", &["MAC_ADDRESS=0012.3456.789a"]);
     check("::ffff:129.144.52.38", &["IP_ADDRESS=::ffff:129.144.52.38"]);
     check("::ffff:129.144.1", &[]);
+    check("MAC：58:03:94:68:8F:07", &["MAC_ADDRESS=58:03:94:68:8F:07"]);
+    check("section 4.10.22.7, route 10.0.0.0/8", &["IP_ADDRESS=10.0.0.0"]);
 }
 
 #[test]
@@ -137,6 +159,14 @@ fn of_several_types_the_nearest_label_names_the_value() {
         "plate ABJ-123XY, plate APP 456CV",
         &["NG_VEHICLE_REGISTRATION=ABJ-123XY", "NG_VEHICLE_REGISTRATION=APP 456CV"],
     );
+    check("Kennzeichen: HH-LD 2107, B-L42", &["DE_LICENSE_PLATE=HH-LD 2107", "DE_LICENSE_PLATE=B-L42"]);
+    check("account 12345678 of bank, phone: 0171-2345678", &["PHONE_NUMBER=0171-2345678"]);
+    check("British passport 530271945", &["UK_PASSPORT=530271945"]);
+    check("ИНН 7707083893, СНИЛС: 112-233-445 95", &["RU_INN=7707083893", "RU_SNILS=112-233-445 95"]);
+    check("NIR 1 85 05 2A 789 012 91", &["FR_NIR=1 85 05 2A 789 012 91"]);
+    check("SW1A 1AA", &["UK_POSTCODE=SW1A 1AA"]);
+    check("number plate AB51 ABC, plate AB35 ABC", &["UK_VEHICLE_REGISTRATION=AB51 ABC"]);
+    check("hetu 310289-211C", &[]);
     check("plaka 34 ABC 1234", &["TR_LICENSE_PLATE=34 ABC 1234"]);
 }
 

@@ -87,6 +87,65 @@ fn names_give_random_values_away() {
 }
 
 #[test]
+fn files_of_passwords_are_known_by_their_form() {
+    let check = |text: &str, expected: &[&str]| check(SECRETS, text, expected);
+    check("machine api.example.com login ann password k7#pQ2w\n", &["netrc=k7#pQ2w"]);
+    check("machine h\n  login ann\n  password tr0ub4dor\n", &["netrc=tr0ub4dor"]);
+    check("the login page asks for a password 3 times", &[]);
+    let bcrypt = of("$2y$10$", 53);
+    check(&format!("ann:{bcrypt}\n"), &[&format!("password_hash={bcrypt}")]);
+    let apr1 = format!("$apr1${}${}", &RANDOM[..8], &RANDOM[..22]);
+    check(&format!("ann:{apr1}\n"), &[&format!("password_hash={apr1}")]);
+    check("it costs $2 and $10$ and {SHA}", &[]);
+    let auth = "{\"auths\": {\"https://index.docker.io/v1/\": {\"auth\": \"YW5uOmJhc2ljIHRva2VuIDEyMzQ1Njc4OTAx\"}}}";
+    check(auth, &["generic_api_key=YW5uOmJhc2ljIHRva2VuIDEyMzQ1Njc4OTAx"]);
+    let basic = "{\"Authorization\": \"Basic ZGVtbzpwNTVaN2tMcTlXeA==\"}";
+    check(basic, &["bearer_opaque=ZGVtbzpwNTVaN2tMcTlXeA=="]);
+}
+
+#[test]
+fn addresses_that_carry_a_secret_are_found() {
+    let signature = format!("{}%2B{}%3D", &RANDOM[..38], &RANDOM[..4]);
+    let url = format!("https://x.blob.core.windows.net/c/f?sv=2022-11-02&sp=r&sig={signature}");
+    check(SECRETS, &format!("{url}&x=1"), &[&format!("azure_sas={signature}")]);
+    check(SECRETS, "https://example.com/?page=2&sig=short", &[]);
+    let uuid = "5e1f3c2a-8b7d-4c6e-9f10-a2b3c4d5e6f7";
+    let hook = format!(
+        "https://acme.webhook.office.com/webhookb2/{uuid}@{uuid}/IncomingWebhook/{}/{uuid}",
+        hex("", 32)
+    );
+    check(SECRETS, &format!("post to {hook} please"), &[&format!("teams_webhook={hook}")]);
+}
+
+#[test]
+fn keys_with_their_mark_at_the_end_or_in_the_middle_are_found() {
+    let check_one = |label: &str, secret: String| {
+        check(SECRETS, &format!("found `{secret}`"), &[&format!("{label}={secret}")]);
+    };
+    check_one("newrelic", hex("", 36) + "NRAL");
+    check_one("azure_devops", of("", 76) + "AZDO" + &RANDOM[..4]);
+    check_one("mailgun", format!("{}-{}-{}", hex("", 32), hex("", 8), hex("", 8)));
+    check_one("aws_session_token", of("IQoJb3JpZ2luX2Vj", 300));
+}
+
+#[test]
+fn the_name_of_a_value_may_stand_before_it() {
+    let value = hex("", 32);
+    let check = |text: String, is_found: bool| {
+        let expected = format!("generic_api_key={value}");
+        check(SECRETS, &text, &[expected.as_str()][..usize::from(is_found)]);
+    };
+    check(format!("<add key=\"API_KEY\" value=\"{value}\"/>"), true);
+    check(format!("- name: SERVICE_TOKEN\n  value: {value}"), true);
+    check(format!("<add key=\"BUILD\" value=\"{value}\"/>"), false);
+    check(format!("my api key is {value}"), true);
+    check(format!("ENV SERVICE_PAT {value}"), true);
+    super::check(SECRETS, "ENV DB_PASSWORD mWPvnR2$XE7", &["password=mWPvnR2$XE7"]);
+    check(format!("next_page_token: {value}, idempotency_key={value}"), false);
+    check(format!("\"private_key_id\": \"{value}\""), false);
+}
+
+#[test]
 fn a_word_before_a_random_value_gives_it_away_without_an_assignment() {
     let value = hex("", 32);
     let check = |text: String, is_found: bool| {

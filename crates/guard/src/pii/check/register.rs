@@ -1,7 +1,7 @@
 //! Further registers of persons, businesses, vehicles and documents.
 
 use super::{is_day_month, is_month_day, n, two};
-use crate::checksum::weighted;
+use crate::checksum::{remainder, weighted};
 
 /// Prefixes that the IRS gives out to its campuses (Internal Revenue Manual 21.7.13).
 pub(in crate::pii) fn is_ein(d: &[u8]) -> bool {
@@ -27,13 +27,29 @@ pub(in crate::pii) fn is_postcode(id: &[u8]) -> bool {
     id[id.len() - 2..].iter().all(|byte| !b"CIKMOV".contains(byte)) && !b"QVX".contains(&id[0])
 }
 
+/// DVLA, INF104: two letters, the half-year (02–29, 51–79) and three letters; or the styles before 2001 with one letter
+/// for the year. None has I or Q among its letters, nor I, O, Q, U, Z for the year.
+pub(in crate::pii) fn is_uk_plate(id: &[u8]) -> bool {
+    let is_year = |letter: u8| !b"IOQUZ".contains(&letter);
+    let has_letters = id.iter().all(|byte| !matches!(byte, b'I' | b'Q'));
+    has_letters
+        && match id {
+            [_, b'A'..=b'Z', tens @ b'0'..=b'9', ones, ..] => {
+                matches!(two(&[*tens, *ones]), 2..=29 | 51..=79)
+            }
+            [year, b'0'..=b'9', ..] => is_year(*year),
+            _ => id.last().is_some_and(|year| is_year(*year)),
+        }
+}
+
 pub(in crate::pii) fn is_utr(d: &[u8]) -> bool {
     b"21987654321"[(weighted(&d[1..], &[6, 7, 8, 9, 10, 5, 4, 3, 2]) % 11) as usize] == d[0]
 }
 
 pub(in crate::pii) fn is_uk_vat(d: &[u8]) -> bool {
     let sum = weighted(d, &[8, 7, 6, 5, 4, 3, 2]) + two(&d[7..]);
-    sum.is_multiple_of(97) || (sum + 55).is_multiple_of(97)
+    // HMRC gives numbers out in three ranges, whose sums differ by 42 and 55.
+    [0, 42, 55].iter().any(|range| (sum + range).is_multiple_of(97))
 }
 
 pub(in crate::pii) fn is_ppsn(id: &[u8]) -> bool {
@@ -46,7 +62,6 @@ pub(in crate::pii) fn is_ppsn(id: &[u8]) -> bool {
 pub(in crate::pii) fn is_german_document(id: &[u8], firsts: &[u8]) -> bool {
     firsts.contains(&id[0])
         && id.iter().all(|byte| byte.is_ascii_digit() || b"CFGHJKLMNPRTVWXYZ".contains(byte))
-        && id[1..].iter().filter(|byte| byte.is_ascii_digit()).count() >= 4
 }
 
 /// The letter as two digits, weights 1 and 2 by turns, digits of products added up (GKV, Anlage 1).
@@ -108,7 +123,7 @@ pub(in crate::pii) fn is_polish_card(id: &[u8]) -> bool {
 /// Slovenia's EMŠO and the numbers of the other states that used one register.
 pub(in crate::pii) fn is_jmbg(d: &[u8]) -> bool {
     let rest = weighted(d, &[7, 6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2]) % 11;
-    is_day_month(d) && (11 - rest) % 11 == n(d[12])
+    is_day_month(d) && (11 - rest) % 11 % 10 == n(d[12])
 }
 
 pub(in crate::pii) fn is_inn(d: &[u8]) -> bool {
@@ -183,6 +198,36 @@ pub(in crate::pii) fn is_cbu(d: &[u8]) -> bool {
     check(d, &[7, 1, 3, 9, 7, 1, 3]) && check(&d[8..], &[3, 9, 7, 1, 3, 9, 7, 1, 3, 9, 7, 1, 3])
 }
 
+/// Inland Revenue: two rounds of weights, mod 11; numbers lie between ten and a hundred and fifty million.
+pub(in crate::pii) fn is_ird(d: &[u8]) -> bool {
+    let mut padded = *b"000000000";
+    padded[9 - d.len()..].copy_from_slice(d);
+    let check = |weights: &[u32]| match weighted(&padded[..8], weights) % 11 {
+        0 => 0,
+        rest => 11 - rest,
+    };
+    let check = match check(&[3, 2, 7, 6, 5, 4, 3, 2]) {
+        10 => check(&[7, 4, 3, 2, 5, 2, 7, 6]),
+        check => check,
+    };
+    check == n(padded[8]) && padded[0] < b'2' && padded[..2] != *b"00"
+}
+
+/// CUIT and CUIL: a check of ten becomes nine (AFIP, with another prefix).
+pub(in crate::pii) fn is_cuit(d: &[u8]) -> bool {
+    let check = (11 - weighted(d, &[5, 4, 3, 2, 7, 6, 5, 4, 3, 2]) % 11) % 11;
+    matches!(two(d), 20 | 23..=27 | 30 | 33 | 34 | 50 | 51 | 55) && check.min(9) == n(d[10])
+}
+
+/// Year, month (women + 50, since 2004 also + 20) and day; the whole is a multiple of eleven, or the first nine are ten
+/// over one.
+pub(in crate::pii) fn is_rodne_cislo(d: &[u8]) -> bool {
+    let month = two(&d[2..]) % 50;
+    matches!(month, 1..=12 | 21..=32)
+        && (1..=31).contains(&two(&d[4..]))
+        && (remainder(d, 11) == 0 || remainder(&d[..9], 11) == 10 && d[9] == b'0')
+}
+
 pub(in crate::pii) fn is_nit(d: &[u8]) -> bool {
     let rest = weighted(d, &[41, 37, 29, 23, 19, 17, 13, 7, 3]) % 11;
     (if rest < 2 { rest } else { 11 - rest }) == n(d[9])
@@ -223,6 +268,9 @@ mod tests {
         assert!(is_iranian(b"0013542419"));
         assert!(is_nit(b"2131234321"));
         assert!(is_ruc(b"20512333797"));
+        assert!(is_ird(b"49091850") && is_ird(b"136410132"));
+        assert!(is_cuit(b"20055361682"));
+        assert!(is_rodne_cislo(b"7103192745"));
         assert!(is_cbu(b"2850590940090418135201"));
     }
 }
