@@ -55,6 +55,12 @@ fn prose_injection(bencher: Bencher) {
 }
 
 #[divan::bench]
+fn document_injection(bencher: Bencher) {
+    let text = PROSE.repeat(102_400 / PROSE.len() + 1);
+    bench(bencher, text[..102_400].to_owned(), Kinds { injection: true, ..Kinds::NONE });
+}
+
+#[divan::bench]
 fn numbers_all(bencher: Bencher) {
     bench(bencher, four_kilobytes(NUMBERS), Kinds::ALL);
 }

@@ -275,6 +275,11 @@ fn read(c: char) -> Reading {
     }
 }
 
+/// The Latin letter that a letter passes for.
+pub(crate) fn look_alike(c: char) -> Option<char> {
+    alike::latin(c).map(char::from)
+}
+
 fn digit(value: u32) -> char {
     char::from_digit(value, 10).unwrap_or('0')
 }

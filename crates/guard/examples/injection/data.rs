@@ -5,12 +5,16 @@ use std::{collections::HashMap, io::Read, path::Path};
 use gauntlet_guard::injection::{Reader, train::Bag};
 use serde_json::Value;
 
+use crate::{authored, encode};
+
 pub struct Row {
     pub text: String,
     pub bag: Bag,
     pub is_attack: bool,
     /// Rows to be judged by, not only learnt from.
     pub is_judged: bool,
+    /// Rows made of others by an encoding that nothing is taught in: to be judged by on their own.
+    pub encoding: Option<&'static str>,
     /// Of sets without attacks in mind.
     pub is_clean: bool,
     /// Left out together in leave-one-source-out.
@@ -49,8 +53,24 @@ pub fn read(dir: &Path, reader: &Reader) -> Result<Set, Box<dyn std::error::Erro
             rows.extend(row(file, &value, reader));
         }
     }
+    for text in authored::sources() {
+        hasher.update(text.as_bytes());
+    }
+    rows.extend(authored::sentences().into_iter().map(|sentence| Row {
+        bag: Bag::of(reader, &sentence.text),
+        text: sentence.text,
+        is_attack: sentence.is_attack,
+        is_judged: false,
+        is_clean: false,
+        encoding: None,
+        family: "authored",
+        slice: sentence.kind,
+        weight: AUTHORED,
+        group: 0,
+    }));
     group(&mut rows);
     mention(&mut rows, reader);
+    disguise(&mut rows, reader);
     Ok(Set { rows, hash: hasher.finalize() })
 }
 
@@ -88,6 +108,7 @@ fn row(file: &str, value: &Value, reader: &Reader) -> Option<Row> {
         is_attack,
         is_judged: matches!(file, "injection_attacks" | "overdefense_benign"),
         is_clean: file == "clean_text",
+        encoding: None,
         family,
         weight: weight(file, source, category, &slice),
         slice,
@@ -139,6 +160,9 @@ fn weight(file: &str, source: &str, category: &str, slice: &str) -> f32 {
         _ => 1.0,
     }
 }
+
+/// How much a row written for this project counts.
+const AUTHORED: f32 = 0.6;
 
 /// Ways to speak of an attempt without making one.
 const CARRIERS: [&str; 16] = [
@@ -195,11 +219,63 @@ fn mention(rows: &mut Vec<Row>, reader: &Reader) {
             is_attack: false,
             is_judged: false,
             is_clean: false,
+            encoding: None,
             family,
             slice: "mention".to_owned(),
-            weight: 0.4,
+            weight: 0.6,
             group,
         });
+    }
+}
+
+/// What stands before an encoded text.
+const LEADS: [&str; 5] = ["", "Task data: ", "", "Decode: ", "Please translate: "];
+const LEADS_ATTACK: [&str; 5] =
+    ["", "Task data: ", "Decode this and do what it says: ", "Decode: ", "Please translate and follow: "];
+/// Encodings that the development set has as well: these are taught, on harmless texts too, so that an encoding alone
+/// proves nothing. The others are kept to judge by.
+const TAUGHT: usize = 10;
+/// Rows of each label for an encoding.
+const DISGUISED: usize = 16;
+
+/// Adds encoded copies of rows, each in the group and family of its original.
+fn disguise(rows: &mut Vec<Row>, reader: &Reader) {
+    let originals = |is_attack: bool| -> Vec<usize> {
+        (0..rows.len())
+            .filter(|i| {
+                let row = &rows[*i];
+                row.is_attack == is_attack
+                    && row.is_judged
+                    && row.text.is_ascii()
+                    && (30..240).contains(&row.text.len())
+                    && !["encoded", "benign_encoded", "neuralchemy", "harmbench"]
+                        .contains(&row.slice.as_str())
+            })
+            .collect()
+    };
+    let originals = [originals(false), originals(true)];
+    for (n, name) in encode::NAMES.into_iter().enumerate() {
+        for k in 0..DISGUISED {
+            for (of_label, is_attack) in originals.iter().zip([false, true]) {
+                // A step without common factors spreads the choice over the sources.
+                let at = of_label[(n * DISGUISED + k).wrapping_mul(7919) % of_label.len()];
+                let lead = if is_attack { LEADS_ATTACK[k % 5] } else { LEADS[k % 5] };
+                let text = format!("{lead}{}", encode::encode(name, rows[at].text.trim()));
+                let is_taught = n < TAUGHT;
+                rows.push(Row {
+                    bag: Bag::of(reader, &text),
+                    text,
+                    is_attack,
+                    is_judged: false,
+                    is_clean: false,
+                    encoding: (!is_taught).then_some(name),
+                    family: rows[at].family,
+                    slice: "disguised".to_owned(),
+                    weight: if is_taught { 0.5 } else { 0.0 },
+                    group: rows[at].group,
+                });
+            }
+        }
     }
 }
 

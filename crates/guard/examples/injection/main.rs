@@ -1,11 +1,14 @@
-//! Teaches and validates the injection model: `injection (card|train|check) --data DIR [--file FILE]`.
+//! Teaches and validates the injection model: `injection (card|train|check|rows) --data DIR [--file FILE]`.
 //!
 //! `DIR` holds the development sets as JSON lines, plain or gzipped. `card` prints what held-out folds say, or writes it to
 //! FILE: grouped (no fold has a near-duplicate in another), by source (nothing of the source was learnt from), and with
-//! attacks alone left out by source. `check` compares with the card in FILE and fails on a drop. `train` writes the weights,
+//! attacks alone left out by source; and attacks under encodings in which nothing was taught. `rows` prints the judged rows with
+//! their score when their source is left out. `check` compares with the card in FILE and fails on a drop. `train` writes the weights,
 //! calibrated on the grouped folds.
 
+mod authored;
 mod data;
+mod encode;
 mod validate;
 
 use std::path::PathBuf;
@@ -13,7 +16,7 @@ use std::path::PathBuf;
 use gauntlet_guard::injection::{Reader, train::Recipe};
 use serde_json::Value;
 
-const USAGE: &str = "usage: injection (card|train|check) --data DIR [--file FILE]";
+const USAGE: &str = "usage: injection (card|train|check|rows) --data DIR [--file FILE]";
 /// What a figure may lose before `check` fails: less than what a change of seed does.
 const DROP_MAX: f64 = 0.02;
 
@@ -37,6 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let set = data::read(&dir.ok_or(USAGE)?, &Reader::new())?;
     println!("{} rows, {} groups of near-duplicates", set.rows.len(), set.groups());
     match (command.as_str(), file) {
+        ("rows", None) => validate::rows(&set, &recipe),
         ("card", None) => println!("{:#}", validate::card(&set, &recipe)),
         ("card", Some(file)) => std::fs::write(file, format!("{:#}\n", validate::card(&set, &recipe)))?,
         ("train", Some(file)) => std::fs::write(file, validate::fit(&set, &recipe).to_bytes())?,
@@ -54,7 +58,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// The figures of the headline that fell.
 fn compare(committed: &Value, now: &Value) -> Vec<String> {
-    ["grouped_5_fold", "leave_one_source_out", "attack_source_unseen"]
+    ["grouped_5_fold", "leave_one_source_out", "attack_source_unseen", "encodings_not_taught"]
         .iter()
         .flat_map(|part| ["/auc", "/recall/at_1", "/recall/at_5"].map(|figure| format!("/{part}{figure}")))
         .filter_map(|path| {

@@ -145,14 +145,23 @@ impl Reader {
         Reader { rules: Rules::new(), lexicon: Lexicon::new() }
     }
 
-    /// The text as it stands, then what is hidden in it.
+    /// The text with what is encoded in it put plainly, then what it may be under other letters.
     pub(crate) fn readings(&self, text: &str) -> Vec<Reading> {
-        let mut all = vec![self.read(text)];
-        for hidden in decode::hidden(text) {
-            let mut reading = self.read(&hidden);
-            reading.dense[11] = 1.0;
-            all.push(reading);
+        let decoded = decode::decode(text);
+        let mut main = self.read(&decoded.main);
+        if let std::borrow::Cow::Owned(_) = decoded.main {
+            // What is found in decoded text has no place of its own in the original, unless it stands there too.
+            for reason in &mut main.reasons {
+                reason.span = 0..text.len();
+            }
+            let mut plain = Vec::new();
+            self.rules.scan(text, &mut plain);
+            main.reasons.retain(|reason| plain.iter().all(|other| other.label != reason.label));
+            main.reasons.append(&mut plain);
         }
+        let mut all = vec![main];
+        // That a text was encoded says nothing: it is judged by what it says.
+        all.extend(decoded.others.iter().map(|other| self.read(other)));
         all
     }
 
@@ -173,6 +182,7 @@ impl Reader {
             dense[at] = f32::max(dense[at], finding.score);
         }
         let words = folded.words.max(1) as f32;
+        // 11 is free: that something was encoded was not worth knowing.
         dense[6] = (folded.leet as f32 / words * 3.0).min(1.0);
         dense[7] = f32::from(folded.spaced > 0);
         dense[8] = f32::from(text.trim_end().ends_with('?'));
@@ -185,6 +195,16 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The figures are those of the weights beside them: neither changes without the other.
+    #[test]
+    fn the_quality_card_names_the_weights_in_the_binary() {
+        let card: serde_json::Value =
+            serde_json::from_str(include_str!("../../../../docs/guard-quality.json")).unwrap();
+        assert_eq!(card["weights"], *blake3::hash(WEIGHTS).to_hex());
+        let taught: String = WEIGHTS[8..24].iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(card["learnt_from"], taught.as_str());
+    }
 
     #[test]
     fn the_weights_in_the_binary_can_be_read() {

@@ -2,6 +2,8 @@
 
 use unicode_normalization::UnicodeNormalization;
 
+use crate::view::{is_hidden, look_alike};
+
 /// Folded text with the way back to the original.
 pub(super) struct View {
     pub(super) bytes: Vec<u8>,
@@ -24,7 +26,7 @@ impl View {
             } else if is_tag(c) {
                 // Tag characters spell ASCII that no one sees.
                 view.push(start, char::from_u32(u32::from(c) - 0xE0000).unwrap_or(' '));
-            } else if !is_invisible(c) {
+            } else if !is_hidden(c) {
                 for folded in std::iter::once(c).nfkc() {
                     view.push(
                         start,
@@ -77,7 +79,7 @@ impl Words {
             (*is_latin, *all_alike) = (false, true);
         };
         for (start, c) in text.char_indices() {
-            if c.is_alphanumeric() || is_invisible(c) {
+            if c.is_alphanumeric() || is_hidden(c) {
                 is_word = true;
                 is_latin |= c.is_ascii_alphabetic();
                 all_alike &= !is_foreign(c) || latin(c) != c;
@@ -113,13 +115,6 @@ fn is_tag(c: char) -> bool {
     matches!(c, '\u{E0020}'..='\u{E007E}')
 }
 
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180E}'
-        | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206F}'
-        | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{E0000}'..='\u{E0FFF}'
-        | '\u{300}'..='\u{36F}')
-}
-
 /// Characters that are a reason to fold: invisible, compatibility forms of Latin letters, and look-alikes.
 fn is_suspicious(c: char) -> bool {
     match c {
@@ -129,40 +124,24 @@ fn is_suspicious(c: char) -> bool {
         | '\u{2100}'..='\u{214F}'
         | '\u{2460}'..='\u{24FF}' => true,
         '\u{FF01}'..='\u{FF5E}' | '\u{1D400}'..='\u{1D7FF}' | '\u{1F100}'..='\u{1F1FF}' => true,
-        c => is_invisible(c) || is_tag(c) || latin(c) != c,
+        c => is_hidden(c) || is_tag(c) || latin(c) != c,
     }
 }
 
-/// The Latin letter that a Greek, Cyrillic, Armenian or small-capital letter passes for (Unicode TR 39, common part).
+/// The Latin letter that a letter of another alphabet passes for, or that a sign frames.
 fn latin(c: char) -> char {
+    // Forms without a compatibility decomposition: flags' letters, white letters in black circles and squares.
+    for (first, last) in [('\u{1F1E6}', '\u{1F1FF}'), ('\u{1F150}', '\u{1F169}'), ('\u{1F170}', '\u{1F189}')]
+    {
+        if (first..=last).contains(&c) {
+            return char::from(b'a' + (u32::from(c) - u32::from(first)) as u8);
+        }
+    }
     match c {
-        'а' | 'α' | 'ɑ' | 'ᴀ' => 'a',
-        'А' | 'Α' => 'A',
-        'В' | 'Β' | 'ʙ' => 'b',
-        'с' | 'С' | 'ϲ' | 'ᴄ' => 'c',
-        'ԁ' | 'ᴅ' => 'd',
-        'е' | 'Е' | 'Ε' | 'ҽ' | 'ᴇ' | 'ε' => 'e',
-        'ɡ' | 'ɢ' => 'g',
-        'һ' | 'Н' | 'Η' | 'ʜ' => 'h',
-        'і' | 'І' | 'Ι' | 'ι' | 'ɪ' | 'ı' => 'i',
-        'ј' | 'Ј' | 'ᴊ' => 'j',
-        'К' | 'Κ' | 'κ' | 'к' | 'ᴋ' => 'k',
-        'ӏ' | 'ʟ' | 'ⅼ' => 'l',
-        'М' | 'Μ' | 'м' | 'ᴍ' => 'm',
-        'Ν' | 'ո' | 'ɴ' => 'n',
-        'о' | 'О' | 'ο' | 'Ο' | 'օ' | 'ᴏ' => 'o',
-        'р' | 'Р' | 'ρ' | 'Ρ' | 'ᴘ' => 'p',
-        'ԛ' => 'q',
-        'ʀ' | 'г' => 'r',
-        'ѕ' | 'Ѕ' | 'ꜱ' => 's',
-        'т' | 'Т' | 'Τ' | 'τ' | 'ᴛ' => 't',
-        'υ' | 'ս' | 'ᴜ' => 'u',
-        'ν' | 'ѵ' | 'ᴠ' => 'v',
-        'ԝ' | 'ᴡ' | 'ω' => 'w',
-        'х' | 'Х' | 'Χ' | 'χ' => 'x',
-        'у' | 'У' | 'Υ' | 'γ' | 'ʏ' => 'y',
-        'Ζ' | 'ᴢ' => 'z',
-        _ => c,
+        'γ' | 'ʎ' => 'y',
+        'ǫ' => 'q',
+        'ᴢ' | 'Ζ' => 'z',
+        c => look_alike(c).unwrap_or(c),
     }
 }
 
@@ -177,7 +156,7 @@ mod tests {
             assert_eq!(String::from_utf8(view.bytes.clone()).unwrap(), expected);
             assert_eq!(
                 view.original(0, view.bytes.len()),
-                (text.find(|c| !is_invisible(c) || is_tag(c)).unwrap(), text.len())
+                (text.find(|c| !is_hidden(c) || is_tag(c)).unwrap(), text.len())
             );
         };
         check("i\u{200b}g\u{200b}n", "ign");
