@@ -10,7 +10,13 @@ const CONFIG: &str = "routes: {support: {input: {names: redact}, output: {names:
 #[test]
 fn names_are_found_by_rules_where_a_rule_asks_for_them() {
     let app = TestApp::start(CONFIG);
-    app.provider.default(Step::text("Dr. Ann Smith lives in Paris."));
+    app.provider.respond(|seen| {
+        let is_stream = serde_json::from_slice::<Value>(&seen.body).unwrap()["stream"] == true;
+        match is_stream {
+            true => Step::stream(&["Dr. Ann", " Smith lives in", " Paris."]),
+            false => Step::text("Dr. Ann Smith lives in Paris."),
+        }
+    });
     let asked = TestApp::body("My name is Ann Smith and I live in Paris.");
     let reply = app.chat(&[("x-gauntlet-route", "support")], &asked);
     let sent: Value = serde_json::from_slice(&app.provider.last_request().body).unwrap();

@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 
 /// `# …` comments, `= name: a | b` choices with a name, `@ attack kind` and `@ harmless kind` sections, `*8 sentence`.
-const TEXTS: [&str; 3] = [
+const TEXTS: [&str; 4] = [
     include_str!("authored/attacks.txt"),
     include_str!("authored/harmless.txt"),
     include_str!("authored/languages.txt"),
+    include_str!("authored/short.txt"),
 ];
 
 /// Variants of a sentence that does not say how many.
