@@ -14,6 +14,8 @@ mod decode;
 #[doc(hidden)]
 pub mod injection;
 mod pii;
+#[doc(hidden)]
+pub mod quality;
 mod redact;
 mod rulebook;
 mod scanner;
