@@ -7,6 +7,7 @@ pub mod card;
 pub mod disguise;
 pub mod ranked;
 pub mod spans;
+pub mod speed;
 pub mod synthetic;
 
 use std::{collections::BTreeMap, ops::Range};

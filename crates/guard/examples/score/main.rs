@@ -4,7 +4,7 @@
 //! the same, `quality` in this crate), of the made set where DIR is `made`, and with `--list SET` each row of a set that was not read as it is labelled,
 //! with `--list disguised` which disguises hide what.
 
-use std::{io::Read, path::Path};
+use std::{io::Read, path::Path, time::Instant};
 
 use gauntlet_guard::{
     Kinds, Scanner,
@@ -13,7 +13,7 @@ use gauntlet_guard::{
         card::{Role, Sets, card},
         disguise::Disguised,
         spans::{Mistake, Spans},
-        synthetic,
+        speed, synthetic,
     },
 };
 
@@ -30,7 +30,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let sets = if dir == "made" { synthetic::sets() } else { read(Path::new(&dir))? };
     let scanner = Scanner::new();
     match list.as_deref() {
-        None => println!("{:#}", card(&scanner, &sets)),
+        None => {
+            let mut figures = card(&scanner, &sets);
+            let begun = Instant::now();
+            figures["speed"] = speed::speed(&scanner, &sets, &|| begun.elapsed().as_secs_f64());
+            println!("{figures:#}");
+        }
         Some("disguised") => {
             let rows = sets.get("pii").ok_or("there is no set `pii`")?;
             let kinds = Kinds { pii: true, ..Kinds::NONE };

@@ -184,7 +184,7 @@ pub fn drops(committed: &Value, now: &Value, margin: f64) -> Vec<String> {
 fn weakest(card: &Value) -> Value {
     let all = figures(card);
     let is_slice = |figure: &&Figure| {
-        let in_table = ["/by_type/", "/by_slice/", "/by/", "/attacks/", "/benign/"];
+        let in_table = ["/by_type/", "/by_slice/", "/by/", "/injection/attacks/", "/injection/benign/"];
         in_table.iter().any(|part| figure.path.contains(part))
             && figure.rows.is_some_and(|rows| rows >= WEAK_ROWS_MIN)
     };
@@ -192,7 +192,12 @@ fn weakest(card: &Value) -> Value {
         names.iter().any(|name| figure.path.rsplit('/').next() == Some(name))
     };
     let pick = |names: &[&str], sign: f64| -> Vec<Value> {
-        let slices = all.iter().filter(is_slice).filter(|figure| ends(figure, names));
+        // Where the right type counts, being found at all says nothing more.
+        let is_shown = |figure: &&Figure| {
+            ends(figure, names)
+                || (sign > 0.0 && ends(figure, &["recall"]) && figure.path.contains("/disguised/"))
+        };
+        let slices = all.iter().filter(is_slice).filter(is_shown);
         let mut picked: Vec<&Figure> = slices.filter(|figure| figure.value != (1.0 + sign) / 2.0).collect();
         picked.sort_by(|a, b| (sign * a.value).total_cmp(&(sign * b.value)).then(a.path.cmp(&b.path)));
         let shown = picked
@@ -202,7 +207,7 @@ fn weakest(card: &Value) -> Value {
         shown.collect()
     };
     json!({
-        "recall": pick(&["typed_recall", "recall", "recall_at_1"], 1.0),
+        "recall": pick(&["typed_recall", "recall_at_1"], 1.0),
         "flagged": pick(&["flagged"], -1.0),
     })
 }
@@ -253,6 +258,6 @@ mod tests {
         let weak = weakest(&json!({"pii": {"pii": {"by_type": by_type}}}));
         let shown: Vec<_> =
             weak["recall"].as_array().unwrap().iter().map(|one| one["value"].as_f64().unwrap()).collect();
-        assert_eq!(shown, [0.1, 0.2, 0.5, 0.5]);
+        assert_eq!(shown, [0.1, 0.5]);
     }
 }
