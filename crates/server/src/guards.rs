@@ -1,10 +1,14 @@
 //! The management API of guards: what holds for a call, what another policy would have decided, what was found on a call.
 
+pub mod backtest;
+mod evidence;
+mod findings;
+
 use axum::{
     Router,
-    extract::{Query, State, rejection::QueryRejection},
+    extract::{DefaultBodyLimit, Query, State, rejection::QueryRejection},
     response::Response,
-    routing::get,
+    routing::{get, post},
 };
 use gauntlet_policy::guard::explain::{self, Explained};
 use gauntlet_types::{Code, Fault};
@@ -14,8 +18,14 @@ use crate::{
     api::{answer, fault},
 };
 
+/// A policy and the schemas that it names.
+const POLICY_MAX: usize = 8 << 20;
+
 pub(crate) fn router() -> Router<Admin> {
-    Router::new().route("/api/v1/guard/explain", get(explained))
+    Router::new()
+        .route("/api/v1/guard/explain", get(explained))
+        .route("/api/v1/guard/findings", post(findings::find))
+        .route("/api/v1/guard/backtest", post(backtest::page).layer(DefaultBodyLimit::max(POLICY_MAX)))
 }
 
 fn bad(message: impl Into<String>) -> Fault {
