@@ -8,7 +8,7 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 use clap::{Args, Parser, Subcommand};
 
 pub use filter::{Filter, SpanFilter};
-pub use guard::{Explain, Guard};
+pub use guard::{Allow, Backtest, Explain, Guard, Quality};
 
 /// One binary between your applications and their language models.
 ///

@@ -126,6 +126,9 @@ pub struct Allow {
 
 #[derive(Args)]
 pub struct Quality {
+    /// Of the small set in the binary, made from a seed, instead of a folder's
+    #[arg(long)]
+    pub made: bool,
     /// A card to compare with; exit code 1 when a figure is worse by more than --margin
     #[arg(long, value_name = "CARD")]
     pub against: Option<PathBuf>,

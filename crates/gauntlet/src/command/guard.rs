@@ -1,11 +1,17 @@
 //! `gauntlet guard …`: the guards from the shell, on texts, on the configuration and on recorded calls.
 
+mod allow;
+mod backtest;
+mod cases;
+mod diff;
 mod explain;
+mod quality;
 mod scan;
 
 use std::{path::Path, process::ExitCode};
 
 use anyhow::{Result, bail};
+use gauntlet_types::Direction;
 
 use crate::{
     cli::{Guard, Place},
@@ -17,7 +23,12 @@ pub fn run(place: &Place, command: Guard) -> Result<ExitCode> {
     match command {
         Guard::Scan { policy, direction, jsonl: _ } => scan::run(place, policy.as_deref(), &direction)?,
         Guard::Explain(asked) => explain::run(place, &asked)?,
-        _ => bail!("not yet"),
+        Guard::Diff { before, after } => return diff::run(place, &before, &after),
+        Guard::Backtest(asked) => backtest::run(place, &asked)?,
+        Guard::Allow(asked) => allow::run(place, &asked)?,
+        Guard::List => cases::list(place)?,
+        Guard::Test { file } => return cases::test(place, file.as_deref()),
+        Guard::Quality(asked) => return quality::run(place, &asked),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -32,5 +43,18 @@ fn of_folder(folder: Option<&Path>) -> Result<(ConfigDir, Loaded)> {
     match wiring::load(&dir, true) {
         Ok(loaded) => Ok((dir, loaded)),
         Err(_) => bail!("the configuration has mistakes; `gauntlet check` shows them"),
+    }
+}
+
+/// Whether a policy is meant by its file, and not by its name.
+fn is_file(reference: &str) -> bool {
+    [".yaml", ".yml"].iter().any(|ending| reference.ends_with(ending))
+}
+
+/// How a direction is said.
+fn said(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Input => "input",
+        Direction::Output => "output",
     }
 }
