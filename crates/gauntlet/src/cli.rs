@@ -1,12 +1,14 @@
 //! The command line, as clap reads it. What each command does is in `command/`.
 
 mod filter;
+mod guard;
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand};
 
 pub use filter::{Filter, SpanFilter};
+pub use guard::{Allow, Backtest, Explain, Guard, Quality};
 
 /// One binary between your applications and their language models.
 ///
@@ -524,20 +526,5 @@ pub enum Prompt {
         reference: String,
         #[arg(long, default_value = "production")]
         to: String,
-    },
-}
-
-#[derive(Subcommand)]
-pub enum Guard {
-    /// Scan JSON lines {"id","text"} from standard input
-    Scan {
-        /// A route's rules [default: everything found is redacted, secrets are blocked, injection is flagged]
-        #[arg(long, value_name = "ROUTE")]
-        policy: Option<String>,
-        #[arg(long, default_value = "input", value_parser = ["input", "output"])]
-        direction: String,
-        /// Read and write JSON lines (the only form)
-        #[arg(long)]
-        jsonl: bool,
     },
 }

@@ -19,6 +19,8 @@ mod misfit;
 mod output;
 mod pattern;
 mod pii;
+#[doc(hidden)]
+pub mod quality;
 mod redact;
 mod repair;
 mod rulebook;

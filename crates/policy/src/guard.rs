@@ -3,6 +3,9 @@
 //! Levels are asked one beside the other, and of what they ask the most severe is done. So a level can only tighten what
 //! those above it say, and no order between them has to be remembered.
 
+pub mod diff;
+pub mod explain;
+
 use std::{fmt, sync::Arc};
 
 use gauntlet_guard::{Citations, Contract, Spotlight, ToolRules};

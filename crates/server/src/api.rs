@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::{
     admin::{Admin, NewKey, store_fault},
-    auth, bills, erase, error, groups, moving, pages, replay, spans,
+    auth, bills, erase, error, groups, guards, moving, pages, replay, spans,
 };
 
 /// Everything but the doors.
@@ -46,6 +46,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/metrics", get(metrics))
         .merge(bills::router())
         .merge(erase::router())
+        .merge(guards::router())
         .merge(spans::router())
         .merge(pages::guarded())
         .layer(middleware::from_fn_with_state(admin.clone(), auth::guard));

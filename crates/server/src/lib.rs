@@ -9,6 +9,7 @@ mod door;
 pub mod erase;
 pub mod error;
 mod groups;
+pub mod guards;
 mod moving;
 pub mod otlp;
 mod pages;

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use gauntlet_guard::injection::{
-    Model,
-    train::{Recipe, calibrate, train},
+use gauntlet_guard::{
+    injection::{
+        Model,
+        train::{Recipe, calibrate, train},
+    },
+    quality::ranked::{auc, cut as quantile, over},
 };
 use serde_json::{Value, json};
 
@@ -82,17 +85,8 @@ fn cut(set: &Set, scores: &Scores, share: f64) -> f32 {
     quantile(others.collect(), share)
 }
 
-fn quantile(mut others: Vec<f32>, share: f64) -> f32 {
-    others.sort_by(|a, b| b.total_cmp(a));
-    others[(others.len() as f64 * share) as usize]
-}
-
 fn rounded(share: f64) -> f64 {
     (share * 1e4).round() / 1e4
-}
-
-fn over(all: &[f32], cut: f32) -> f64 {
-    rounded(all.iter().filter(|score| **score > cut).count() as f64 / all.len().max(1) as f64)
 }
 
 fn report(set: &Set, scores: &Scores) -> Value {
@@ -198,21 +192,6 @@ fn attacks_unseen(set: &Set, recipe: &Recipe) -> Value {
         }
     }
     json!({"recall": {"at_1": rounded(hits[0] / all), "at_5": rounded(hits[1] / all)}, "attacks": table})
-}
-
-/// The chance that an attack scores above a harmless row.
-pub fn auc(ranked: &mut [(f32, bool)]) -> f64 {
-    ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
-    let (mut below, mut sum, mut attacks) = (0.0, 0.0, 0.0);
-    for (_, is_attack) in ranked.iter() {
-        if *is_attack {
-            sum += below;
-            attacks += 1.0;
-        } else {
-            below += 1.0;
-        }
-    }
-    sum / (below * attacks)
 }
 
 /// Shares of harmless rows of the development set that may be flagged when a user wrote them, and when a tool did.

@@ -2,12 +2,17 @@
 //!
 //! The label in the set keeps its type; its span becomes that of the disguised value.
 
-use super::{Case, Gold};
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{Gold, Row, overlap, ratio, rounded};
+use crate::{Kinds, Scanner, code_points};
 
 /// A disguise, or `None` where it does not suit the value.
-type Disguise = fn(&str) -> Option<String>;
+pub type Disguise = fn(&str) -> Option<String>;
 
-pub(super) const ALL: [(&str, Disguise); 17] = [
+pub const ALL: [(&str, Disguise); 17] = [
     ("zero_width", |v| Some(join(v, "\u{200b}"))),
     ("soft_hyphen", |v| Some(join(v, "\u{ad}"))),
     ("full_width", |v| each(v, |c| char::from_u32(if c == ' ' { 0x3000 } else { u32::from(c) + 0xFEE0 }))),
@@ -41,8 +46,8 @@ pub(super) const ALL: [(&str, Disguise); 17] = [
 ];
 
 /// The cases whose first labelled value can be disguised so, with it disguised and the others gone.
-pub(super) fn apply(cases: &[Case], disguise: Disguise) -> Vec<Case> {
-    let disguised = |case: &Case| {
+pub fn apply(cases: &[Row], disguise: Disguise) -> Vec<Row> {
+    let disguised = |case: &Row| {
         let [gold] = case.gold.iter().filter(|gold| gold.is_pattern).collect::<Vec<_>>()[..] else {
             return None;
         };
@@ -53,9 +58,56 @@ pub(super) fn apply(cases: &[Case], disguise: Disguise) -> Vec<Case> {
         let span = gold.span.start..gold.span.start + value.chars().count();
         let gold =
             Gold { span, label: gold.label.clone(), value: value.clone(), wider: None, is_pattern: true };
-        Some(Case { text: before + &value + &after, gold: vec![gold], slice: String::new() })
+        Some(Row { text: before + &value + &after, gold: vec![gold], ..case.clone() })
     };
     cases.iter().filter_map(disguised).collect()
+}
+
+/// How many disguised values are found, by disguise.
+#[derive(Clone, Default, Debug)]
+pub struct Disguised {
+    pub by: BTreeMap<&'static str, (usize, usize)>,
+}
+
+impl Disguised {
+    pub fn score(
+        scanner: &Scanner,
+        rows: &[Row],
+        kinds: Kinds,
+        mut missed: impl FnMut(&'static str, &Row),
+    ) -> Disguised {
+        let mut scored = Disguised::default();
+        let mut findings = Vec::new();
+        for (name, disguise) in ALL {
+            let count = scored.by.entry(name).or_default();
+            for row in apply(rows, disguise) {
+                findings.clear();
+                scanner.scan(&row.text, kinds, &mut findings);
+                let is_found = findings.iter().any(|found| {
+                    overlap(&row.gold[0].span, &code_points(&row.text, found.span.clone())) >= 0.5
+                });
+                count.0 += usize::from(is_found);
+                count.1 += 1;
+                if !is_found {
+                    missed(name, &row);
+                }
+            }
+        }
+        scored
+    }
+
+    pub fn sum(&self) -> (usize, usize) {
+        self.by.values().fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1))
+    }
+
+    pub fn json(&self) -> Value {
+        let (hits, all) = self.sum();
+        let one = |(name, (hits, all)): (&&'static str, &(usize, usize))| {
+            ((*name).to_owned(), json!({"spans": all, "recall": rounded(ratio(*hits, *all))}))
+        };
+        let by = self.by.iter().map(one).collect::<serde_json::Map<_, _>>();
+        json!({"spans": all, "recall": rounded(ratio(hits, all)), "by": by})
+    }
 }
 
 fn join(value: &str, gap: &str) -> String {
