@@ -121,8 +121,8 @@ impl LinkRules {
 
     /// Looks at the byte at `i`.
     fn at(&self, window: &Window, text: &str, i: usize, from: usize) -> Reading {
-        let Some((c, len)) = unit(window, i) else { return Reading::Nothing };
         window.take_touched();
+        let Some((c, len)) = unit(window, i) else { return Reading::Nothing };
         let reading = match c {
             ':' => match name_before(window, i) {
                 Some(name) if i - name.len() >= from => {

@@ -166,14 +166,20 @@ proptest! {
 }
 
 #[test]
+fn an_entity_that_is_cut_is_waited_for() {
+    check(" 1x, httpskestrel-4417-plum.@)href='url(/?d=&sol;/ｅvil。test", &[1, 7, 3], Kinds::NONE, &extras());
+}
+
+#[test]
 fn all_of_what_overlaps_is_found_and_replaced_once() {
     let text = "see https://evil.test/?k=ann@example.org and kestrel-4417-plum, damn.";
     let mut found = Vec::new();
-    Scanner::new().scan_with(text, Trust::User, Kinds::ALL, &extras(), &mut found);
+    let both = Kinds { injection: false, ..Kinds::ALL };
+    Scanner::new().scan_with(text, Trust::User, both, &extras(), &mut found);
     let kinds: Vec<_> = found.iter().map(|finding| finding.kind).collect();
     assert_eq!(kinds, ["links", "pii", "canary", "toxicity"]);
     assert_eq!(redact(text, &found), "see [REDACTED:LINK] and [REDACTED:CANARY], [REDACTED:WORD].");
-    check(text, &[1], Kinds { injection: false, ..Kinds::ALL }, &extras());
+    check(text, &[1], both, &extras());
 }
 
 #[test]
