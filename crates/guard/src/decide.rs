@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use gauntlet_types::{Action, Decision, Direction, Finding, GuardNote, Name, Scope};
 
 use crate::{
-    candidate::{INJECTION, SECRETS},
+    candidate::{CANARY, EXFILTRATION, INJECTION, LINKS, SECRETS, TOXICITY},
     rulebook::{Rulebook, value_of},
 };
 
@@ -154,6 +154,12 @@ fn reason(kind: &str, label: &str, group: &Group) -> String {
     let why = match (kind, label) {
         (INJECTION, "learned_pattern") => "reads like known attempts",
         (INJECTION, _) => "phrase matched",
+        (LINKS, _) => "a host that is not on the list",
+        (EXFILTRATION, _) => "carries data to a host that is not on the list",
+        (CANARY, _) => "the word that was planted",
+        (TOXICITY, _) => "a word of the list",
+        ("names", _) => "reads like a name",
+        ("classifier", _) => "scored by the model",
         (SECRETS, "jwt") => "header decodes and names an algorithm",
         (SECRETS, "rsa_pem") => "private key block",
         (SECRETS, "password" | "generic_api_key" | "bearer_opaque") => "random value behind a telling name",

@@ -322,6 +322,44 @@ fn tail(reach: &Reach, filter: &Filter, json: bool) -> Result<()> {
     Ok(())
 }
 
+/// What guards found and did, and which of them looked at all.
+fn guards(record: &Value) {
+    let list = |name: &str| record[name].as_array().cloned().unwrap_or_default();
+    for note in list("guard") {
+        let trial = if note["shadow"] == true { "on trial: " } else { "" };
+        let by = note["rule"].as_str().map(|rule| format!(" (by {rule})")).unwrap_or_default();
+        let what = format!(
+            "{} {trial}{} {}×{}: {}{by}",
+            text(&note["direction"]),
+            text(&note["action"]),
+            text(&note["label"]),
+            note["count"],
+            text(&note["reason"])
+        );
+        println!("{:<14} {}", "", show::printable(&what));
+    }
+    for direction in ["input", "output"] {
+        let mut looked: Vec<String> = Vec::new();
+        for run in list("guard_runs").iter().filter(|run| run["direction"] == direction) {
+            match run["outcome"].as_str() {
+                Some("passed" | "found") => looked.push(text(&run["kind"])),
+                outcome => {
+                    let what = format!(
+                        "{direction} {} {}: {}",
+                        text(&run["kind"]),
+                        outcome.unwrap_or("not_run").replace('_', " "),
+                        text(&run["reason"])
+                    );
+                    println!("{:<14} {}", "", show::printable(&what));
+                }
+            }
+        }
+        if !looked.is_empty() {
+            println!("{:<14} {direction} looked for: {}", "", looked.join(", "));
+        }
+    }
+}
+
 fn one(call: &Value) {
     let record = &call["record"];
     let caller = &record["caller"];
@@ -419,17 +457,7 @@ fn one(call: &Value) {
     }
     title("cache", text(&record["cache"]));
     title("guard", text(&record["decision"]));
-    for note in record["guard"].as_array().into_iter().flatten() {
-        let what = format!(
-            "{} {} {}×{}: {}",
-            text(&note["direction"]),
-            text(&note["action"]),
-            text(&note["label"]),
-            note["count"],
-            text(&note["reason"])
-        );
-        println!("{:<14} {}", "", show::printable(&what));
-    }
+    guards(record);
     println!("\nstages");
     for stage in record["stages"].as_array().into_iter().flatten() {
         println!(

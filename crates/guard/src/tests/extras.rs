@@ -167,7 +167,12 @@ proptest! {
 
 #[test]
 fn an_entity_that_is_cut_is_waited_for() {
-    check(" 1x, httpskestrel-4417-plum.@)href='url(/?d=&sol;/ｅvil。test", &[1, 7, 3], Kinds::NONE, &extras());
+    check(
+        " 1x, httpskestrel-4417-plum.@)href='url(/?d=&sol;/ｅvil。test",
+        &[1, 7, 3],
+        Kinds::NONE,
+        &extras(),
+    );
 }
 
 #[test]

@@ -96,7 +96,10 @@ fn marked(call: &Value, asked: &Allow) -> Result<Vec<Value>> {
             );
         }
     }
-    if fitting.len() > 1 && asked.kind.is_none() && asked.label.is_none() {
+    // Several phrases of one text are one matter.
+    let is_one = |field: &str| fitting.iter().all(|finding| finding[field] == fitting[0][field]);
+    let is_one_text = is_one("kind") && is_one("value_hash") && !fitting[0]["value_hash"].is_null();
+    if fitting.len() > 1 && !is_one_text && asked.kind.is_none() && asked.label.is_none() {
         bail!("{id} has several findings; say by --kind and --type which are none: {}", listed(all));
     }
     if let Some(without) = fitting.iter().find(|finding| finding["value_hash"].is_null()) {
