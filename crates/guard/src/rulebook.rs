@@ -95,8 +95,7 @@ impl Rulebook {
 
     /// Whether a failure of this guard stops the call.
     pub fn is_closed(&self, kind: &str) -> bool {
-        let is_closed = |voice: &Voice| voice.rule.on_error == gauntlet_types::OnError::Closed;
-        self.of(kind).any(|voice| !voice.rule.shadow && voice.rule.most().stops() && is_closed(voice))
+        self.of(kind).any(|voice| voice.rule.is_closed())
     }
 
     /// What to do about a finding in `text`.

@@ -8,10 +8,7 @@ use gauntlet_policy::guard::Level;
 use gauntlet_types::{Action, Direction, Finding, GuardNote, GuardRun, Name, RunOutcome, Scope, Voice};
 use gauntlet_wire::{Kind, Place, Segment, splice};
 
-use crate::{
-    call::Call,
-    text::{Scanned, scope},
-};
+use crate::{call::Call, text::Scanned};
 
 pub(crate) const SCHEMA: &str = "schema";
 const CONTRACT: &str = "contract";
@@ -287,7 +284,7 @@ fn note(
 
 /// What the model was told by those who made it: system messages, and the prompt that was rendered.
 pub(crate) fn system_texts(call: &Call) -> Vec<String> {
-    let is_told = |segment: &Segment| scope(segment) == Scope::System && segment.kind == Kind::Words;
+    let is_told = |segment: &Segment| segment.scope() == Scope::System && segment.kind == Kind::Words;
     let written = call.input.texts.iter().filter(|looked| is_told(&looked.segment));
     let written = written.map(|looked| looked.segment.as_str(&call.body).to_owned());
     // A prompt for the user's side holds what the user said.
@@ -301,7 +298,7 @@ fn by_trust(call: &Call) -> (Vec<String>, Vec<String>) {
     let (mut untrusted, mut trusted) = (Vec::new(), prompt_texts);
     for looked in &call.input.texts {
         let text = looked.segment.as_str(&call.body).to_owned();
-        match scope(&looked.segment) {
+        match looked.segment.scope() {
             Scope::ToolResult | Scope::Document => untrusted.push(text),
             Scope::System | Scope::User => trusted.push(text),
             // The model may have it from either.

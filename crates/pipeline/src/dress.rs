@@ -7,7 +7,7 @@ use gauntlet_guard::{Extras, LinkRules, Spotlight, Words, spotlight};
 use gauntlet_types::{Direction, Scope};
 use gauntlet_wire::{Edit, Kind};
 
-use crate::{call::Call, text::scope};
+use crate::call::Call;
 
 /// A random word of a call's own.
 const WORD_LEN: usize = 12;
@@ -46,7 +46,7 @@ impl Call {
 
     fn by_people(&self) -> Vec<String> {
         let is_trusted = |of| matches!(of, Scope::System | Scope::User);
-        let texts = self.input.texts.iter().filter(|looked| is_trusted(scope(&looked.segment)));
+        let texts = self.input.texts.iter().filter(|looked| is_trusted(looked.segment.scope()));
         texts.map(|looked| looked.segment.as_str(&self.body).to_owned()).collect()
     }
 
@@ -105,7 +105,7 @@ impl Call {
             .input
             .texts
             .iter()
-            .filter(|looked| is_outside(scope(&looked.segment)) && looked.segment.kind == Kind::Words);
+            .filter(|looked| is_outside(looked.segment.scope()) && looked.segment.kind == Kind::Words);
         let mut masks = self.masks.clone();
         let mut is_any = false;
         for looked in outside {

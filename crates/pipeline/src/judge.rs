@@ -154,10 +154,8 @@ pub(crate) async fn hear(
             reason,
             excepted: 0,
         });
-        let is_closed =
-            rule.on_error == gauntlet_types::OnError::Closed && rule.most().stops() && !rule.shadow;
         if let Err(reason) = verdict
-            && is_closed
+            && rule.is_closed()
         {
             call.record.decision = Decision::Block;
             let message =

@@ -4,13 +4,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use gauntlet_types::{Direction, Finding, OnError};
+use gauntlet_types::{Direction, Finding};
 use gauntlet_wire::Kind;
 
-use crate::{
-    call::Call,
-    text::{Scanned, scope},
-};
+use crate::{call::Call, text::Scanned};
 
 pub(crate) const NAMES: &str = "names";
 pub(crate) const CLASSIFIER: &str = "classifier";
@@ -53,7 +50,7 @@ pub(crate) async fn look(call: &Call, direction: Direction, texts: &Scanned, bod
         .enumerate()
         .filter(|(_, looked)| matches!(looked.segment.kind, Kind::Words | Kind::Arguments))
         .map(|(i, looked)| {
-            let (text, of) = (looked.segment.as_str(body).to_owned(), scope(&looked.segment));
+            let (text, of) = (looked.segment.as_str(body).to_owned(), looked.segment.scope());
             (i, text, names && in_scope(NAMES, of), in_scope(CLASSIFIER, of))
         })
         .collect();
@@ -100,12 +97,5 @@ fn failed(rules: &gauntlet_guard::Rulebook, why: &str) -> Tagged {
 /// The kind whose failure stops the call.
 pub(crate) fn closes(call: &Call, direction: Direction, tagged: &Tagged) -> Option<(&'static str, String)> {
     let rules = &call.rules[direction as usize];
-    // What should have been replaced and was not looked at does not pass either.
-    let is_closed = |kind: &str| {
-        let acts = |action: gauntlet_types::Action| action.stops() || action.replaces();
-        rules.of(kind).any(|voice| {
-            voice.rule.on_error == OnError::Closed && !voice.rule.shadow && acts(voice.rule.most())
-        })
-    };
-    tagged.failed.iter().find(|(kind, _)| is_closed(kind)).cloned()
+    tagged.failed.iter().find(|(kind, _)| rules.is_closed(kind)).cloned()
 }

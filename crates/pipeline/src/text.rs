@@ -87,7 +87,7 @@ impl Scanned {
             .filter(|looked| !looked.findings.is_empty())
             .map(|looked| Found {
                 place: place(&looked.segment),
-                scope: scope(&looked.segment),
+                scope: looked.segment.scope(),
                 text: looked.segment.as_str(body),
                 findings: looked.findings.clone(),
             })
@@ -167,11 +167,11 @@ impl Scanned {
     /// What of a scope was said since the last answer (or in it), less what is private.
     pub(crate) fn latest(&self, body: &Bytes, of: Scope) -> String {
         let is_answer =
-            |looked: &Looked| scope(&looked.segment) == Scope::Assistant && of != Scope::Assistant;
+            |looked: &Looked| looked.segment.scope() == Scope::Assistant && of != Scope::Assistant;
         let answered = self.texts.iter().rposition(is_answer);
         let fresh = &self.texts[answered.map_or(0, |at| at + 1)..];
         let words =
-            fresh.iter().filter(|looked| scope(&looked.segment) == of && looked.segment.kind == Kind::Words);
+            fresh.iter().filter(|looked| looked.segment.scope() == of && looked.segment.kind == Kind::Words);
         let redacted =
             words.map(|looked| gauntlet_guard::redact(looked.segment.as_str(body), &looked.findings));
         redacted.collect::<Vec<_>>().join("\n")
@@ -181,7 +181,7 @@ impl Scanned {
     pub(crate) fn scopes(&self) -> Option<Name> {
         let mut shown = String::new();
         for of in Scope::ALL {
-            let count = self.texts.iter().filter(|looked| scope(&looked.segment) == of).count();
+            let count = self.texts.iter().filter(|looked| looked.segment.scope() == of).count();
             if count > 0 {
                 shown.push_str(if shown.is_empty() { "" } else { ", " });
                 shown.push_str(&format!("{} {count}", of.as_str()));
@@ -192,20 +192,6 @@ impl Scanned {
 }
 
 pub(crate) const INJECTION: &str = "injection";
-
-/// What a text is to the conversation.
-pub(crate) fn scope(segment: &Segment) -> Scope {
-    match (segment.place, segment.kind, segment.role) {
-        (Place::AnswerArguments { .. }, ..) | (_, Kind::Arguments, _) => Scope::ToolArguments,
-        (Place::AnswerContent { .. } | Place::AnswerRefusal { .. } | Place::AnswerReasoning { .. }, ..) => {
-            Scope::Assistant
-        }
-        (_, Kind::Definition, _) | (_, _, Role::System | Role::Developer) => Scope::System,
-        (_, _, Role::Assistant) => Scope::Assistant,
-        (_, _, Role::Tool) => Scope::ToolResult,
-        (_, _, Role::User | Role::Other) => Scope::User,
-    }
-}
 
 /// Orders are what the author's messages are for; what a tool brings has no business giving any.
 fn trust(role: Role) -> Trust {

@@ -239,6 +239,12 @@ impl Rule {
             && (self.action != Action::Allow || self.types.iter().any(|(_, action)| *action != Action::Allow))
     }
 
+    /// Whether what it could not look at must not pass: it changes or stops what it finds, and fails closed.
+    pub fn is_closed(&self) -> bool {
+        let most = self.most();
+        self.on_error == OnError::Closed && !self.shadow && (most.replaces() || most.stops())
+    }
+
     /// The most severe thing that it may do.
     pub fn most(&self) -> Action {
         let types = self.types.iter().map(|(_, action)| *action);

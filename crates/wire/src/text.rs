@@ -2,6 +2,8 @@
 
 use std::{fmt, ops::Range};
 
+use gauntlet_types::Scope;
+
 use crate::{
     json::{Cursor, Literal, Piece, Scan, ValueKind, escape, pieces},
     splice::Edit,
@@ -180,6 +182,21 @@ fn in_body<'a>(body: &'a [u8], raw: &Range<usize>) -> &'a str {
 }
 
 impl Segment {
+    /// What the text is to its conversation.
+    pub fn scope(&self) -> Scope {
+        match (self.place, self.kind, self.role) {
+            (Place::AnswerArguments { .. }, ..) | (_, Kind::Arguments, _) => Scope::ToolArguments,
+            (
+                Place::AnswerContent { .. } | Place::AnswerRefusal { .. } | Place::AnswerReasoning { .. },
+                ..,
+            ) => Scope::Assistant,
+            (_, Kind::Definition, _) | (_, _, Role::System | Role::Developer) => Scope::System,
+            (_, _, Role::Assistant) => Scope::Assistant,
+            (_, _, Role::Tool) => Scope::ToolResult,
+            (_, _, Role::User | Role::Other) => Scope::User,
+        }
+    }
+
     /// The text; `body` is the one that the segment was found in.
     pub fn as_str<'a>(&'a self, body: &'a [u8]) -> &'a str {
         match &self.text {

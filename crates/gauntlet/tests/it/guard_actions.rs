@@ -229,6 +229,29 @@ fn a_stopped_call_may_get_the_routes_own_words() {
 }
 
 #[test]
+fn what_guards_had_no_time_for_does_not_pass_unless_a_rule_is_open() {
+    let app = TestApp::start(
+        "guardrails: {scan_time: 0s}
+routes:
+  closed: {input: {pii: redact}}
+  open: {input: {pii: {action: redact, on_error: open}, secrets: flag, injection: flag}}
+",
+    );
+    app.provider.default(Step::text("fine"));
+    let two = json!({"model": "test-model", "messages": [
+        {"role": "user", "content": "hello"}, {"role": "user", "content": format!("I am {EMAIL}")}]});
+    let closed = app.chat(&route("closed"), &two);
+    assert_eq!(closed.json()["error"]["code"], "guardrail_blocked");
+    assert!(closed.json()["error"]["message"].as_str().unwrap().contains("after 1 of 2 texts"));
+    assert!(app.provider.take_requests().is_empty());
+    let open = app.chat(&route("open"), &two);
+    assert_eq!(open.status, 200);
+    let trace = app.trace_of(&open);
+    assert!(runs(&trace).contains(&"input pii failed".to_owned()), "{trace}");
+    assert!(!trace.to_string().contains("ann.lee"), "what nobody has looked at is not kept");
+}
+
+#[test]
 fn a_call_held_for_review_passes_once_somebody_lets_it() {
     let app = start();
     app.provider.default(Step::text("fine"));

@@ -24,7 +24,9 @@ pub(crate) async fn run(call: &mut Call) -> Result<Option<Passed>, Fault> {
         Ok(()) => return Ok(None),
         Err(fault) => fault,
     };
-    let wants_words = call.chain.levels().iter().any(|level| level.rules.answers_blocked);
+    // The route's words are those of a conversation.
+    let wants_words =
+        call.request.chat().is_some() && call.chain.levels().iter().any(|level| level.rules.answers_blocked);
     match call.route.fallback.clone() {
         Some(text) if wants_words && fault.code == Code::GuardrailBlocked => {
             call.record.outcome = Outcome::Blocked;

@@ -16,7 +16,7 @@ use crate::{
         guard_input::{self, stopped},
     },
     tagged,
-    text::{INJECTION, Scanned, scope},
+    text::{INJECTION, Scanned},
 };
 
 /// The kinds that one scan of the texts finds.
@@ -301,7 +301,7 @@ fn restored(call: &Call, body: Bytes) -> Bytes {
         .iter()
         .filter_map(|segment| {
             let text = segment.as_str(&body);
-            let shown = call.vault.restore(text, filter::as_written(scope(segment)));
+            let shown = call.vault.restore(text, filter::as_written(segment.scope()));
             (shown != text).then(|| segment.replaced(&shown))
         })
         .collect();

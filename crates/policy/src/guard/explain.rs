@@ -331,9 +331,7 @@ fn holding(chain: &Chain, direction: Direction, kind: &'static str) -> Holding {
         let by = voice.map(|(level, _)| level.clone());
         (action != usual.0).then(|| OfType { label: (*label).clone(), action, by })
     });
-    let is_closed = |(_, rule): &Spoken<'_>| {
-        !rule.shadow && rule.is_on() && rule.most().stops() && rule.on_error == OnError::Closed
-    };
+    let is_closed = |(_, rule): &Spoken<'_>| rule.is_on() && rule.is_closed();
     Holding {
         direction,
         kind,

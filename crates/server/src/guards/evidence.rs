@@ -5,7 +5,7 @@ use gauntlet_guard::{Kinds, Scanner, Trust};
 use gauntlet_ports::StoredCall;
 use gauntlet_types::{Direction, Door, Finding, Scope};
 use gauntlet_wire::{
-    Kind, Place, Role, Segment,
+    Kind, Role, Segment,
     openai::{answer, chat, embeddings},
 };
 
@@ -42,7 +42,7 @@ pub(super) fn texts(call: &StoredCall) -> Option<Vec<Text>> {
 fn text(direction: Direction, segment: &Segment, body: &Bytes) -> Text {
     Text {
         direction,
-        scope: scope(segment),
+        scope: segment.scope(),
         text: segment.as_str(body).to_owned(),
         is_words: segment.kind == Kind::Words,
         trust: match segment.role {
@@ -50,20 +50,6 @@ fn text(direction: Direction, segment: &Segment, body: &Bytes) -> Text {
             Role::User | Role::Assistant | Role::Other => Trust::User,
             Role::Tool => Trust::Untrusted,
         },
-    }
-}
-
-/// As the pipeline takes it, which holds the same table for calls under way.
-fn scope(segment: &Segment) -> Scope {
-    match (segment.place, segment.kind, segment.role) {
-        (Place::AnswerArguments { .. }, ..) | (_, Kind::Arguments, _) => Scope::ToolArguments,
-        (Place::AnswerContent { .. } | Place::AnswerRefusal { .. } | Place::AnswerReasoning { .. }, ..) => {
-            Scope::Assistant
-        }
-        (_, Kind::Definition, _) | (_, _, Role::System | Role::Developer) => Scope::System,
-        (_, _, Role::Assistant) => Scope::Assistant,
-        (_, _, Role::Tool) => Scope::ToolResult,
-        (_, _, Role::User | Role::Other) => Scope::User,
     }
 }
 
