@@ -8,7 +8,7 @@ use gauntlet_policy::guard::Level;
 use gauntlet_types::{Action, Direction, Finding, GuardNote, GuardRun, Name, RunOutcome, Scope, Voice};
 use gauntlet_wire::{Kind, Place, Segment, splice};
 
-use crate::{call::Call, text::Scanned};
+use crate::{call::Call, filter, text::Scanned};
 
 pub(crate) const SCHEMA: &str = "schema";
 const CONTRACT: &str = "contract";
@@ -38,10 +38,11 @@ pub(crate) struct Wrong {
 
 /// Holds the words of an answer against what policy asks of them.
 pub(crate) fn of_words(call: &mut Call, texts: &[Segment], body: &Bytes) -> Vec<Wrong> {
-    let contents: Vec<&str> = texts
+    // As the caller will read it, with values for tokens.
+    let contents: Vec<String> = texts
         .iter()
         .filter(|segment| matches!(segment.place, Place::AnswerContent { .. }))
-        .map(|segment| segment.as_str(body))
+        .map(|segment| call.vault.restore(segment.as_str(body), filter::as_written(Scope::Assistant)))
         .filter(|text| !text.is_empty())
         .collect();
     // An answer that calls tools has no words to hold against anything.
@@ -153,9 +154,13 @@ pub(crate) fn of_calls(call: &mut Call) -> Vec<Wrong> {
     if !OF_CALLS.iter().any(|kind| call.rules[Direction::Output as usize].has(kind)) {
         return Vec::new();
     }
-    let calls = call.assembler.tool_calls();
+    let mut calls = call.assembler.tool_calls();
     if calls.is_empty() {
         return Vec::new();
+    }
+    for made in &mut calls {
+        // As the tool will read them: a token hides whose words they are.
+        made.arguments = call.vault.restore(&made.arguments, filter::as_written(Scope::ToolArguments));
     }
     // What a review lets pass is these calls, and no others.
     let value: Vec<String> = calls.iter().map(|call| format!("{} {}", call.name, call.arguments)).collect();
