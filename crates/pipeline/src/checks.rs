@@ -50,7 +50,9 @@ pub(crate) fn of_words(call: &mut Call, texts: &[Segment], body: &Bytes) -> Vec<
         return Vec::new();
     }
     let mut wrongs = Vec::new();
-    for kind in OF_WORDS {
+    let has_prompt = !system_texts(call).is_empty();
+    // Without a prompt there is nothing to tell.
+    for kind in OF_WORDS.into_iter().filter(|kind| *kind != LEAK || has_prompt) {
         let check = |call: &Call, level: &Level| {
             contents.iter().flat_map(|text| words(call, level, kind, text)).collect::<Vec<_>>()
         };

@@ -94,6 +94,9 @@ impl Call {
         if !self.rules[direction as usize].has(kind) {
             return "the sample left this call out";
         }
+        if kind == "canary" && self.canary.is_none() {
+            return "no word was planted";
+        }
         match (self.record.outcome, direction) {
             (Outcome::Ok | Outcome::Cancelled, Direction::Output) => match self.record.cache {
                 CacheUse::Exact => "the answer was looked at when it was kept",

@@ -125,6 +125,20 @@ fn a_planted_word_that_comes_back_stops_the_answer() {
 }
 
 #[test]
+fn what_had_nothing_to_look_for_has_not_passed() {
+    let app = start();
+    app.provider.default(Step::text("A fine day."));
+    let outcome = |name: &str, kind: &str| {
+        let reply = app.chat(&route(name), &TestApp::body("Hello."));
+        let runs = app.trace_of(&reply)["record"]["guard_runs"].clone();
+        let run = runs.as_array().unwrap().iter().find(|run| run["kind"] == kind).unwrap().clone();
+        run["outcome"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(outcome("leak", "leak"), "not_run", "there is no system prompt");
+    assert_eq!(outcome("canary", "canary"), "passed");
+}
+
+#[test]
 fn contracts_are_kept_or_noted() {
     let app = start();
     assert_eq!(said(&app, "contract", "Four words, all fine."), "Four words, all fine.");

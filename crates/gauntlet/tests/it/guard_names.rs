@@ -39,6 +39,16 @@ fn names_are_found_by_rules_where_a_rule_asks_for_them() {
 }
 
 #[test]
+fn names_in_the_arguments_of_tools_are_not_kept() {
+    let app = TestApp::start(CONFIG);
+    app.provider.default(Step::tool_calls(&[("greet", &["{\"text\":\"My name is Ann Smith\"}"])]));
+    let reply = app.chat(&[("x-gauntlet-route", "support")], &TestApp::body("hello"));
+    let trace = app.trace_of(&reply);
+    assert_eq!(trace["record"]["tool_calls"][0]["name"], "greet");
+    assert!(!trace.to_string().contains("Smith"), "{trace}");
+}
+
+#[test]
 fn a_folder_without_a_model_is_told_at_the_check() {
     let app = TestApp::start(CONFIG);
     app.write(

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use gauntlet_guard::Rulebook;
 use gauntlet_policy::{
     config::{KillEntry, Policy},
-    guard::Level,
+    guard::{Level, explain},
     keys::KeyGrant,
 };
 use gauntlet_types::{
@@ -392,12 +392,7 @@ fn guards(call: &mut Call) -> Result<(), Fault> {
     let shared = call.shared();
     let now = call.record.started;
     let exceptions = &call.policy().config().guards.exceptions;
-    let holds = |exception: &&Exception| {
-        let is = |bound: &Option<Name>, name: &Name| bound.as_ref().is_none_or(|bound| bound == name);
-        exception.until > now
-            && is(&exception.tenant, &caller.tenant)
-            && is(&exception.route, &call.route.name)
-    };
+    let holds = |exception: &&Exception| explain::holds(exception, &caller.tenant, &call.route.name, now);
     let exceptions: Arc<[Exception]> = exceptions.iter().filter(holds).cloned().collect();
     let key = gauntlet_guard::tenant_key(&shared.hash_key, &caller.tenant);
     // Of the trace, so that all calls of one conversation are looked at, or none.

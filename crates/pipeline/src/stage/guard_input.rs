@@ -68,8 +68,9 @@ async fn look(call: &mut Call) -> Result<(), Fault> {
     for (kind, why) in &tagged.failed {
         call.note_failed(Direction::Input, kind, why, 0);
     }
+    // What nobody has looked at for names is not kept, whether or not it passes.
+    call.is_unseen |= tagged.failed.iter().any(|(kind, _)| *kind == NAMES);
     if let Some((kind, why)) = tagged::closes(call, Direction::Input, &tagged) {
-        call.is_unseen = true;
         return Err(not_seen(call, "input", kind, &why));
     }
     input.add(tagged.found);

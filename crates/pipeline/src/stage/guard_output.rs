@@ -219,12 +219,15 @@ async fn note_tagged(call: &mut Call, body: &Bytes, texts: Vec<Segment>) -> Resu
         call.note_failed(Direction::Output, kind, why, 0);
     }
     if let Some((kind, why)) = tagged::closes(call, Direction::Output, &tagged) {
-        // What nobody has looked at is not kept.
-        call.is_unseen = true;
         return Err(guard_input::not_seen(call, "answer", kind, &why));
     }
     call.tagged = tagged.found;
-    Ok(note_output(call, body, texts))
+    let scanned = note_output(call, body, texts);
+    if tagged.failed.iter().any(|(kind, _)| *kind == tagged::NAMES) {
+        // What nobody has looked at for names is not kept, whether or not it passes.
+        call.output = Bytes::new();
+    }
+    Ok(scanned)
 }
 
 /// Scans an answer, notes what was found, and keeps the redacted text for the record.
@@ -247,7 +250,10 @@ pub(crate) fn note_output(call: &mut Call, body: &Bytes, texts: Vec<Segment>) ->
     };
     scanned.add(std::mem::take(&mut call.tagged));
     let decided = scanned.decide(body, Direction::Output, &rules);
-    call.note_runs(Direction::Output, &SCANNED, &decided, scanned.scopes(), since);
+    // Without a planted word there was nothing to look for.
+    let looked = |kind: &&&str| **kind != "canary" || call.canary.is_some();
+    let kinds: Vec<&'static str> = SCANNED.iter().filter(looked).copied().collect();
+    call.note_runs(Direction::Output, &kinds, &decided, scanned.scopes(), since);
     call.record.decision = call.record.decision.max(decided.decision);
     call.record.guard.extend(decided.notes);
     call.output = splice(body, scanned.for_record(body));

@@ -3,10 +3,13 @@
 use bytes::Bytes;
 use gauntlet_guard::Kinds;
 use gauntlet_ports::{SpoolError, Texts};
-use gauntlet_types::{Stage, ToolCall};
-use gauntlet_wire::splice;
+use gauntlet_types::{Direction, Stage, ToolCall};
+use gauntlet_wire::{
+    openai::answer::{self, Assembler},
+    splice,
+};
 
-use crate::call::Call;
+use crate::{call::Call, tagged::NAMES};
 
 pub(crate) fn run(call: &mut Call) {
     call.enter(Stage::Record);
@@ -54,6 +57,13 @@ pub(crate) fn input(call: &mut Call) -> Bytes {
 fn tool_calls(call: &Call) -> Vec<ToolCall> {
     if !call.route.record_bodies {
         return Vec::new();
+    }
+    if call.rules[Direction::Output as usize].has(NAMES) {
+        // The output is what is left when the names are out, too; where it is not kept, neither are they.
+        let mut redacted = Assembler::new();
+        let read = answer::read_plain(&call.output);
+        read.iter().flat_map(|read| &read.events).for_each(|event| redacted.feed(event));
+        return redacted.tool_calls();
     }
     let mut calls = call.assembler.tool_calls();
     for tool in &mut calls {

@@ -205,6 +205,11 @@ fn judge(
         let cure = "take it out: an answer cannot be judged before it is there";
         report.error(node.at, format!("`alongside` of {place} is for the input"), cure);
     }
+    let reroutes = rule.as_ref().is_some_and(|rule| rule.most() == Action::Reroute);
+    if is_alongside == Some(true) && reroutes {
+        let cure = "take `alongside` out: the first model is at work before the judge is heard";
+        report.error(node.at, format!("{place} cannot reroute alongside"), cure);
+    }
     own.finish(report);
     let (Some((model, _)), Some(rule)) = (model, rule) else { return };
     match direction {

@@ -82,6 +82,10 @@ fn slips_in_rules_are_told() {
         &["`to` of `pii` of `output` of `default` is for"],
     );
     check("default: {output: {pii: {action: flag, else: block}}}", &["`else` of `pii`"]);
+    check(
+        "default: {input: {judge: {action: reroute, model: m, alongside: yes}}}",
+        &["`judge` of `input` of `default` cannot reroute alongside"],
+    );
     check("default: {guard: strict}", &["1:18: route `default` names the unknown policy `strict`"]);
     check("guardrails: {floor: strict}", &["`floor` names the unknown policy `strict`"]);
 }
