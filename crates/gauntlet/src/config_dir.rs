@@ -3,6 +3,8 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
@@ -10,6 +12,8 @@ use gauntlet_policy::config::{Source, Sources};
 
 /// A larger file is not configuration. Guards against `--config /` and its like.
 const FILE_MAX: u64 = 4 << 20;
+/// Editors empty a file before they write it: one that is empty is looked at again so much later.
+const REWRITTEN: Duration = Duration::from_millis(50);
 /// Prompt files in one folder; beyond it the folder is probably not what was meant.
 const PROMPTS_MAX: usize = 10_000;
 
@@ -65,7 +69,13 @@ fn text(path: &Path) -> Result<Option<String>> {
                 meta.len()
             )
         }
-        Ok(_) => fs::read_to_string(path).map(Some).with_context(cannot),
+        Ok(_) => match fs::read_to_string(path).with_context(cannot)? {
+            text if text.is_empty() => {
+                thread::sleep(REWRITTEN);
+                fs::read_to_string(path).map(Some).with_context(cannot)
+            }
+            text => Ok(Some(text)),
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(cannot),
     }
