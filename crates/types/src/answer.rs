@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::usage::Usage;
+use crate::{call::Dialect, usage::Usage};
 
 /// Why an answer ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -48,6 +48,41 @@ pub struct ToolResult {
     pub output: String,
 }
 
+/// What a provider signed or sealed, and wants back unchanged with the next request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Seal {
+    /// Whose it is: nobody else can read it, and others refuse it.
+    pub by: Dialect,
+    pub on: Sealed,
+    /// The id of the item that it came with, where there is one.
+    pub id: Option<String>,
+    pub data: String,
+}
+
+/// What a seal belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sealed {
+    /// The reasoning that came just before it; its piece of reasoning ends here.
+    Reasoning,
+    /// Reasoning that nobody may read: there is no text of it.
+    Redacted,
+    /// The call of a tool, by its index.
+    ToolCall(u32),
+    /// The text that came just before it.
+    Text,
+}
+
+/// A source that an answer names.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Citation {
+    pub url: Option<String>,
+    pub title: Option<String>,
+    /// The words of the source.
+    pub cited: Option<String>,
+    /// The part of the answer it stands for, in characters from the beginning of the text of its choice.
+    pub span: Option<(u32, u32)>,
+}
+
 /// One thing learnt from an answer, whole or streamed, in the order of the wire.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
@@ -72,6 +107,20 @@ pub enum Event {
         id: Option<String>,
         name: Option<String>,
         arguments: String,
+    },
+    Seal {
+        choice: u32,
+        seal: Seal,
+    },
+    Citation {
+        choice: u32,
+        citation: Citation,
+    },
+    /// A picture or a sound that the model made: its media type and its bytes in base64.
+    Media {
+        choice: u32,
+        mime: String,
+        data: String,
     },
     Finish {
         choice: u32,

@@ -4,27 +4,144 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::Name;
 
+/// The format that a conversation is written in, asked and answered.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dialect {
+    /// OpenAI's chat completions, which most servers speak.
+    Chat,
+    /// OpenAI's legacy completions: a prompt and its continuation.
+    Completions,
+    /// OpenAI's Responses.
+    Responses,
+    /// Anthropic's Messages.
+    Messages,
+    /// Google's generateContent.
+    Gemini,
+    /// Bedrock's Converse: spoken upstream, at no door.
+    Converse,
+}
+
+impl Dialect {
+    pub const ALL: [Dialect; 6] = [
+        Dialect::Chat,
+        Dialect::Completions,
+        Dialect::Responses,
+        Dialect::Messages,
+        Dialect::Gemini,
+        Dialect::Converse,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Dialect::Chat => "chat",
+            Dialect::Completions => "completions",
+            Dialect::Responses => "responses",
+            Dialect::Messages => "messages",
+            Dialect::Gemini => "gemini",
+            Dialect::Converse => "converse",
+        }
+    }
+}
+
 /// The endpoint a call came in by.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Door {
     ChatCompletions,
+    /// OpenAI's legacy completions.
+    Completions,
+    Responses,
+    Messages,
+    /// Gemini's generateContent and streamGenerateContent.
+    GenerateContent,
     Embeddings,
+    /// Gemini's embedContent and batchEmbedContents.
+    EmbedContent,
+    /// Anthropic's count_tokens.
+    MessagesCountTokens,
+    /// Gemini's countTokens.
+    GeminiCountTokens,
+    Moderations,
+    Images,
+    Speech,
+    Transcriptions,
+    Rerank,
+    Files,
+    Batches,
 }
 
 impl Door {
+    pub const ALL: [Door; 16] = [
+        Door::ChatCompletions,
+        Door::Completions,
+        Door::Responses,
+        Door::Messages,
+        Door::GenerateContent,
+        Door::Embeddings,
+        Door::EmbedContent,
+        Door::MessagesCountTokens,
+        Door::GeminiCountTokens,
+        Door::Moderations,
+        Door::Images,
+        Door::Speech,
+        Door::Transcriptions,
+        Door::Rerank,
+        Door::Files,
+        Door::Batches,
+    ];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Door::ChatCompletions => "chat_completions",
+            Door::Completions => "completions",
+            Door::Responses => "responses",
+            Door::Messages => "messages",
+            Door::GenerateContent => "generate_content",
             Door::Embeddings => "embeddings",
+            Door::EmbedContent => "embed_content",
+            Door::MessagesCountTokens => "messages_count_tokens",
+            Door::GeminiCountTokens => "gemini_count_tokens",
+            Door::Moderations => "moderations",
+            Door::Images => "images",
+            Door::Speech => "speech",
+            Door::Transcriptions => "transcriptions",
+            Door::Rerank => "rerank",
+            Door::Files => "files",
+            Door::Batches => "batches",
         }
     }
 
-    /// `gen_ai.operation.name` of the OpenTelemetry GenAI conventions.
+    /// `gen_ai.operation.name` of the OpenTelemetry GenAI conventions; where they have none, our own name.
     pub const fn operation(self) -> &'static str {
         match self {
-            Door::ChatCompletions => "chat",
-            Door::Embeddings => "embeddings",
+            Door::ChatCompletions | Door::Responses | Door::Messages => "chat",
+            Door::Completions => "text_completion",
+            Door::GenerateContent => "generate_content",
+            Door::Embeddings | Door::EmbedContent => "embeddings",
+            other => other.as_str(),
+        }
+    }
+
+    /// Whose manners hold at this door, above all in errors.
+    pub const fn manners(self) -> Dialect {
+        match self {
+            Door::Messages | Door::MessagesCountTokens => Dialect::Messages,
+            Door::GenerateContent | Door::EmbedContent | Door::GeminiCountTokens => Dialect::Gemini,
+            Door::Responses => Dialect::Responses,
+            _ => Dialect::Chat,
+        }
+    }
+
+    /// The format of a conversation that comes in by this door; none where it is no conversation.
+    pub const fn dialect(self) -> Option<Dialect> {
+        match self {
+            Door::ChatCompletions => Some(Dialect::Chat),
+            Door::Completions => Some(Dialect::Completions),
+            Door::Responses => Some(Dialect::Responses),
+            Door::Messages => Some(Dialect::Messages),
+            Door::GenerateContent => Some(Dialect::Gemini),
+            _ => None,
         }
     }
 }

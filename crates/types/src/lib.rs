@@ -15,8 +15,8 @@ pub mod span;
 pub mod time;
 pub mod usage;
 
-pub use answer::{Event, Finish, ToolCall, ToolResult};
-pub use call::{Caller, Door, Environment, PromptRef, Target};
+pub use answer::{Citation, Event, Finish, Seal, Sealed, ToolCall, ToolResult};
+pub use call::{Caller, Dialect, Door, Environment, PromptRef, Target};
 pub use export::{ExportProfile, ExportProtocol};
 pub use fault::{Blame, Code, Fault};
 pub use guard::{

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use divan::{Bencher, black_box, counter::BytesCount};
 use gauntlet_wire::{
+    answer::Assembler,
     openai::{
-        answer::{Assembler, read_chunk, read_plain},
+        answer::{read_chunk, read_plain},
         chat,
     },
     splice,
@@ -53,7 +54,7 @@ fn parse_and_segments(bencher: Bencher, bytes: usize) {
     let body = request(bytes);
     bencher.counter(BytesCount::new(body.len())).bench(|| {
         let request = chat::parse(black_box(&body));
-        request.map(|request| (chat::segments(&request, &body), request))
+        request.map(|request| (request.segments(&body), request))
     });
 }
 

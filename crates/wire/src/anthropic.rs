@@ -1,3 +1,7 @@
-//! The Anthropic dialect: so far what its answers say of their use.
+//! The Anthropic dialect: Messages.
 
+pub mod answer;
+pub mod ask;
+pub mod error;
+pub mod neutral;
 pub mod usage;

@@ -1,3 +1,7 @@
-//! The Gemini dialect: so far what its answers say of their use.
+//! The Gemini dialect: generateContent.
 
+pub mod answer;
+pub mod ask;
+pub mod error;
+pub mod neutral;
 pub mod usage;

@@ -28,6 +28,17 @@ pub struct Malformed {
     pub at: Option<(usize, usize)>,
 }
 
+impl Malformed {
+    pub(crate) fn new(message: impl Into<String>) -> Malformed {
+        Malformed { message: message.into(), param: None, at: None }
+    }
+
+    pub(crate) fn field(param: impl Into<String>, message: impl fmt::Display) -> Malformed {
+        let param = param.into();
+        Malformed { message: format!("`{param}` {message}"), param: Some(param), at: None }
+    }
+}
+
 struct Position(Option<(usize, usize)>);
 
 impl fmt::Display for Position {

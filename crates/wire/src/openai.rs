@@ -5,8 +5,10 @@
 
 pub mod answer;
 pub mod chat;
+pub mod completions;
 pub mod embeddings;
 pub mod error;
 pub mod models;
+pub mod responses;
 pub mod tool_results;
 pub mod usage;

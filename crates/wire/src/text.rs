@@ -87,6 +87,15 @@ pub enum Place {
     Prediction,
     /// Anywhere else in a request.
     Elsewhere,
+    /// In a dialect whose paths are its own: `contents[0].parts[2].text`, `system[1].text`, `input[3].output`.
+    Path {
+        list: &'static str,
+        item: u32,
+        /// The list within the item, and the place in it.
+        inner: Option<(&'static str, u32)>,
+        /// The member; empty where the item itself is the text.
+        leaf: &'static str,
+    },
     /// `input` of an embeddings request; `item` when it is a list.
     Input {
         item: Option<u32>,
@@ -123,6 +132,13 @@ impl fmt::Display for Place {
             Place::ResponseFormat => f.write_str("response_format"),
             Place::Prediction => f.write_str("prediction.content"),
             Place::Elsewhere => f.write_str("another field"),
+            Place::Path { list, item, inner, leaf } => {
+                write!(f, "{list}[{item}]")?;
+                if let Some((inner, part)) = inner {
+                    write!(f, ".{inner}[{part}]")?;
+                }
+                if leaf.is_empty() { Ok(()) } else { write!(f, ".{leaf}") }
+            }
             Place::Input { item: None } => f.write_str("input"),
             Place::Input { item: Some(item) } => write!(f, "input[{item}]"),
             Place::AnswerContent { choice } => write!(f, "choices[{choice}].message.content"),

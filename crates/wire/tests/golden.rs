@@ -6,8 +6,9 @@ use std::{fmt::Write, fs, path::PathBuf};
 
 use bytes::Bytes;
 use gauntlet_wire::{
+    answer::Assembler,
     openai::{
-        answer::{Assembler, read_chunk, read_plain},
+        answer::{read_chunk, read_plain},
         error,
     },
     sse::{Decoder, Frame},

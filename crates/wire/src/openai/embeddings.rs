@@ -4,12 +4,13 @@ use bytes::Bytes;
 use gauntlet_types::Usage;
 
 use super::{
-    chat::{Spanned, kept_string, metadata, string},
     error::{ProviderError, from_value},
     usage,
 };
 use crate::{
+    conversation::Spanned,
     json::{Cursor, Fail, Malformed, Scan, ValueKind, quote},
+    reading::{Seen, kept_string, metadata, refuse_case_variant, string},
     splice::Edit,
     text::{Found, Kind, Place, Role, Segment, others},
 };
@@ -75,11 +76,11 @@ fn read(body: &[u8]) -> Scan<EmbeddingsRequest> {
         (None, None, None, None, None);
     let mut pairs = Vec::new();
     let mut kept = Vec::new();
-    let mut seen = super::chat::Seen::default();
+    let mut seen = Seen::default();
     let mut object = cursor.enter()?;
     while let Some(key) = cursor.member(&mut object)? {
         let Some(bit) = KEYS.iter().position(|known| *known == key) else {
-            super::chat::refuse_case_variant(&key, KEYS, object.key)?;
+            refuse_case_variant(&key, KEYS, object.key)?;
             others(&mut cursor, &mut kept)?;
             continue;
         };

@@ -69,15 +69,17 @@ impl<'a> Facts<'a> {
             F::Operation => Some(record.door.operation().into()),
             F::Kind => Some(
                 match record.door {
-                    Door::ChatCompletions => "LLM",
-                    Door::Embeddings => "EMBEDDING",
+                    Door::Embeddings | Door::EmbedContent => "EMBEDDING",
+                    Door::Rerank => "RERANKER",
+                    Door::Moderations => "GUARDRAIL",
+                    _ => "LLM",
                 }
                 .into(),
             ),
             F::LangfuseKind => Some(
                 match record.door {
-                    Door::ChatCompletions => "generation",
-                    Door::Embeddings => "embedding",
+                    Door::Embeddings | Door::EmbedContent => "embedding",
+                    _ => "generation",
                 }
                 .into(),
             ),

@@ -2,8 +2,9 @@
 
 use gauntlet_types::Event;
 
-use super::{Channel, TextDelta, finish};
+use super::finish;
 use crate::{
+    answer::{Channel, Extent, Key, TextDelta},
     json::{Cursor, Fail, Literal, Scan, ValueKind},
     openai::{
         error::{ProviderError, from_value},
@@ -210,7 +211,7 @@ impl Reading {
                 | Event::Reasoning { choice, .. }
                 | Event::ToolCall { choice, .. }
                 | Event::Finish { choice, .. } => *choice = number,
-                Event::Model(_) | Event::Usage(_) | Event::Error { .. } | Event::Done => {}
+                _ => {}
             }
         }
         for found in &mut self.texts[first.1..] {
@@ -223,7 +224,7 @@ impl Reading {
             }
         }
         for delta in &mut self.deltas[first.2..] {
-            delta.choice = number;
+            delta.key.choice = number;
         }
     }
 
@@ -311,8 +312,13 @@ impl Reading {
         self.events.push(event);
         match self.shape {
             Shape::Plain => self.texts.push(Found { place, role: Role::Assistant, kind, literal }),
-            Shape::Chunk => self.deltas.push(TextDelta { choice, channel, raw: literal.range() }),
+            Shape::Chunk => self.delta(choice, channel, literal),
         }
+    }
+
+    fn delta(&mut self, choice: u32, channel: Channel, literal: Literal) {
+        let key = Key { choice, part: 0, channel };
+        self.deltas.push(TextDelta { key, extent: Extent::Piece, raw: literal.range() });
     }
 
     fn tool_calls(&mut self, cursor: &mut Cursor<'_>, choice: u32) -> Scan<()> {
@@ -340,7 +346,7 @@ impl Reading {
                 }
             }
             // The index may stand behind the arguments.
-            self.deltas[first..].iter_mut().for_each(|delta| delta.channel = Channel::Arguments(index));
+            self.deltas[first..].iter_mut().for_each(|delta| delta.key.channel = Channel::Arguments(index));
             self.tool_call(choice, index, id, function.0, function.1);
             position += 1;
         }
@@ -384,11 +390,7 @@ impl Reading {
                         });
                     }
                     if self.shape == Shape::Chunk && !literal.is_empty() {
-                        self.deltas.push(TextDelta {
-                            choice,
-                            channel: Channel::FunctionCall,
-                            raw: literal.range(),
-                        });
+                        self.delta(choice, Channel::FunctionCall, literal);
                     }
                 }
                 ("arguments" | "input", ValueKind::Object) => {

@@ -3,6 +3,7 @@ use gauntlet_types::{Event, Finish, ServiceTier, TokenCount, Usage};
 use proptest::prelude::*;
 
 use super::*;
+use crate::answer::{ASSEMBLED_MAX, Assembler};
 use crate::{json, splice::Edit, sse::Frame};
 
 fn chunk(data: &str) -> Chunk {
@@ -20,7 +21,7 @@ fn a_chunk_tells_its_text_and_where_it_stands() {
     let chunk = chunk(data);
     assert_eq!(chunk.events, [Event::Model("m".into()), text(3, "a\n\"b")]);
     assert_eq!(chunk.texts.len(), 1);
-    assert_eq!((chunk.texts[0].choice, &data[chunk.texts[0].raw.clone()]), (3, r#"a\n\"b"#));
+    assert_eq!((chunk.texts[0].key.choice, &data[chunk.texts[0].raw.clone()]), (3, r#"a\n\"b"#));
     // An edit of a chunk leaves the rest of its frame alone.
     let frame = Frame::parse(frame(data.as_bytes()));
     let edit = Edit::new(chunk.texts[0].raw.clone(), json::escape("[\"X\"]"));

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use gauntlet_types::{Event, Finish, Usage};
 
-use super::{Channel, finish_word};
+use super::finish_word;
 use crate::{
+    answer::Channel,
     json::{Cursor, Scan, ValueKind, quote},
     openai::usage,
 };
@@ -125,7 +126,7 @@ pub fn stream_of_answer(like: &[u8], answer: &Bytes, usage: Option<&Usage>) -> V
                 frames.push(delta_frame(like, *choice, &delta, None));
             }
             Event::Finish { choice, why } => frames.push(text_frame(like, *choice, "", Some(*why))),
-            Event::Model(_) | Event::Usage(_) | Event::Error { .. } | Event::Done => {}
+            _ => {}
         }
     }
     if let Some(usage) = usage {

@@ -2,12 +2,10 @@
 
 use std::ops::Range;
 
-use super::{
-    MESSAGES_MAX,
-    read::{Seen, refuse_case_variant},
-};
 use crate::{
+    conversation::MESSAGES_MAX,
     json::{Cursor, Fail, Literal, Scan, ValueKind},
+    reading::{Seen, refuse_case_variant},
     text::{Found, Kind, Place, Role, all_strings, other, others, strings_named},
 };
 

@@ -9,30 +9,19 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use gauntlet_types::Dialect;
+
 use super::{
-    CHOICES_MAX, ChatRequest, GauntletField, Layout, LimitField, METADATA_MAX, Spanned, StreamOptions,
+    Layout, StreamOptions,
     message::{self, Messages},
-    prompt::{self, Form},
 };
 use crate::{
+    conversation::{self, CHOICES_MAX, Conversation, LimitField, Spanned},
+    extension::{self, Form, GauntletField},
     json::{Cursor, Fail, Malformed, Scan, ValueKind},
-    text::{Found, Place, other, others},
+    reading::{Seen, fields, kept_string, metadata, refuse_case_variant},
+    text::{Found, Place, others},
 };
-
-macro_rules! fields {
-    ($($variant:ident = $key:literal),* $(,)?) => {
-        #[derive(Clone, Copy, PartialEq, Eq)]
-        enum Field { $($variant),* }
-
-        impl Field {
-            const KEYS: &[&str] = &[$($key),*];
-
-            fn of(key: &str) -> Option<Field> {
-                match key { $($key => Some(Field::$variant),)* _ => None }
-            }
-        }
-    };
-}
 
 fields! {
     Model = "model", Messages = "messages", Stream = "stream", StreamOptions = "stream_options", MaxTokens = "max_tokens",
@@ -42,31 +31,8 @@ fields! {
     Prediction = "prediction", Gauntlet = "gauntlet", Prompt = "prompt",
 }
 
-/// Keys of one object that were seen, as bits.
-#[derive(Default)]
-pub(crate) struct Seen(u32);
-
-impl Seen {
-    /// Refuses a second key of the same kind. `param` names it.
-    pub(crate) fn once(&mut self, bit: u32, at: usize, param: impl std::fmt::Display) -> Scan<()> {
-        if self.0 & (1 << bit) != 0 {
-            return Err(Fail::field(at, param, "is given twice"));
-        }
-        self.0 |= 1 << bit;
-        Ok(())
-    }
-}
-
-/// Refuses a key that a server with case-blind keys would take for one of ours.
-pub(crate) fn refuse_case_variant(key: &str, known: &[&str], at: usize) -> Scan<()> {
-    match known.iter().find(|known| known.eq_ignore_ascii_case(key)) {
-        Some(known) => Err(Fail::field(at, key, format_args!("is spelt `{known}`"))),
-        None => Ok(()),
-    }
-}
-
 /// Reads a request. Errors name the field at fault and its line and column.
-pub fn parse(body: &Bytes) -> Result<ChatRequest, Malformed> {
+pub fn parse(body: &Bytes) -> Result<Conversation, Malformed> {
     read(body).map_err(|fail| fail.locate(body))
 }
 
@@ -89,13 +55,12 @@ struct Draft {
     tools: Vec<String>,
     response_format: Option<Range<usize>>,
     messages: Option<Messages>,
-    stream_options: Option<Range<usize>>,
     gauntlet: Option<GauntletField>,
     layout: Layout,
     texts: Vec<Found>,
 }
 
-fn read(body: &[u8]) -> Scan<ChatRequest> {
+fn read(body: &[u8]) -> Scan<Conversation> {
     let mut cursor = Cursor::new(body)?;
     if cursor.kind()? != ValueKind::Object {
         return Err(Fail::new(cursor.at(), "the body must be a JSON object"));
@@ -129,7 +94,7 @@ fn read(body: &[u8]) -> Scan<ChatRequest> {
                     "is a second prompt beside `gauntlet` or `prompt`: one is enough",
                 ));
             }
-            draft.gauntlet = Some(prompt::read(&mut cursor, &object, form)?);
+            draft.gauntlet = Some(extension::read(&mut cursor, &object, form)?);
             continue;
         }
         draft.field(&mut cursor, field)?;
@@ -211,7 +176,6 @@ impl Draft {
         cursor.kind()?;
         let start = cursor.at();
         if cursor.null()? {
-            self.stream_options = Some(start..cursor.at());
             self.layout.stream_options = StreamOptions::Null(start..cursor.at());
             return Ok(());
         }
@@ -236,7 +200,6 @@ impl Draft {
             self.include_usage = cursor.expect_bool("stream_options.include_usage")?;
             value = Some(start..cursor.at());
         }
-        self.stream_options = Some(start..cursor.at());
         self.layout.stream_options = match value {
             Some(span) => StreamOptions::With(span),
             None => StreamOptions::Without { at: inside, is_empty },
@@ -260,7 +223,7 @@ impl Draft {
         Ok(())
     }
 
-    fn finish(self, end: usize) -> Scan<ChatRequest> {
+    fn finish(self, end: usize) -> Scan<Conversation> {
         let Some(model) = self.model else { return Err(Fail::field(end, "model", "is missing")) };
         // The prompt may be named elsewhere too (a header, the route); `render` refuses what stays empty.
         let names_prompt = self.gauntlet.is_some();
@@ -270,7 +233,8 @@ impl Draft {
             None if names_prompt => Messages::default(),
             None => return Err(Fail::field(end, "messages", "is missing")),
         };
-        Ok(ChatRequest {
+        Ok(Conversation {
+            dialect: Dialect::Chat,
             model,
             stream: self.stream,
             include_usage: self.include_usage,
@@ -290,24 +254,12 @@ impl Draft {
             messages: messages.span,
             media_count: messages.media_count,
             image_count: messages.image_count,
-            stream_options: self.stream_options,
+            state: None,
             gauntlet: self.gauntlet,
-            layout: self.layout,
+            layout: conversation::Layout::Chat(self.layout),
             texts: self.texts,
         })
     }
-}
-
-pub(crate) fn string(cursor: &mut Cursor<'_>, param: &str) -> Scan<String> {
-    let literal = cursor.expect_string(param)?;
-    Ok(cursor.text(literal).into_owned())
-}
-
-/// A string that we read and no model does.
-pub(crate) fn kept_string(cursor: &mut Cursor<'_>, param: &str, texts: &mut Vec<Found>) -> Scan<String> {
-    let literal = cursor.expect_string(param)?;
-    other(literal, texts);
-    Ok(cursor.text(literal).into_owned())
 }
 
 fn choices(cursor: &mut Cursor<'_>) -> Scan<u32> {
@@ -318,36 +270,6 @@ fn choices(cursor: &mut Cursor<'_>) -> Scan<u32> {
     } else {
         Err(Fail::field(start, "n", "must be a whole number from 1 to 128"))
     }
-}
-
-pub(crate) fn metadata(cursor: &mut Cursor<'_>, texts: &mut Vec<Found>) -> Scan<Vec<(String, String)>> {
-    let mut object = cursor.expect_object("metadata")?;
-    let mut pairs = Vec::new();
-    while let Some(key) = cursor.member_literal(&mut object)? {
-        other(key, texts);
-        let key = cursor.text(key);
-        let value = match cursor.kind()? {
-            ValueKind::String => {
-                let literal = cursor.literal()?;
-                other(literal, texts);
-                Some(cursor.text(literal))
-            }
-            ValueKind::Number | ValueKind::True | ValueKind::False => {
-                let span = cursor.span()?;
-                Some(cursor.slice(span).into())
-            }
-            ValueKind::Object | ValueKind::Array | ValueKind::Null => {
-                others(cursor, texts)?;
-                None
-            }
-        };
-        if let Some(value) = value
-            && pairs.len() < METADATA_MAX
-        {
-            pairs.push((key.into_owned(), value.into_owned()));
-        }
-    }
-    Ok(pairs)
 }
 
 // `Seen` keeps one bit a field.

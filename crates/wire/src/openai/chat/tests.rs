@@ -2,9 +2,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{json::Malformed, splice::splice};
+use crate::{conversation::MESSAGES_MAX, json::Malformed, splice::splice};
 
-fn read(body: &str) -> (Bytes, ChatRequest) {
+fn read(body: &str) -> (Bytes, Conversation) {
     let body = Bytes::copy_from_slice(body.as_bytes());
     let request = parse(&body).unwrap_or_else(|error| panic!("{body:?}: {error}"));
     (body, request)
@@ -20,7 +20,7 @@ fn with(members: &str) -> String {
 }
 
 #[track_caller]
-fn edited(body: &str, edits: impl FnOnce(&ChatRequest, &Bytes) -> Vec<Edit>, wanted: &str) {
+fn edited(body: &str, edits: impl FnOnce(&Conversation, &Bytes) -> Vec<Edit>, wanted: &str) {
     let (body, request) = read(body);
     let result = splice(&body, edits(&request, &body));
     assert_eq!(result, wanted);
@@ -143,7 +143,8 @@ fn every_text_that_reaches_the_model_is_found() {
         "prediction":{"type":"content","content":[{"type":"text","text":"guess"}]},
         "response_format":{"type":"json_schema","json_schema":{"description":"shape"}}}"#,
     );
-    let found: Vec<String> = segments(&request, &body)
+    let found: Vec<String> = request
+        .segments(&body)
         .iter()
         .map(|s| format!("{} {:?} {:?} {:?}", s.place, s.role, s.kind, s.as_str(&body)))
         .collect();
@@ -155,7 +156,7 @@ fn every_text_that_reaches_the_model_is_found() {
 fn the_model_is_replaced() {
     edited(
         r#"{ "model" : "a" , "messages":[{"role":"user"}], "x":1e3}"#,
-        |request, _| vec![request.with_model("b/\"c\"")],
+        |request, _| request.with_model("b/\"c\"").into_iter().collect(),
         r#"{ "model" : "b/\"c\"" , "messages":[{"role":"user"}], "x":1e3}"#,
     );
 }
@@ -215,7 +216,7 @@ fn a_system_message_comes_first() {
             &body,
             |request, body| {
                 let mut edits = request.without_gauntlet();
-                edits.push(request.with_system(body, "be \"kind\""));
+                edits.extend(request.with_system(body, "be \"kind\""));
                 edits
             },
             wanted,
@@ -245,14 +246,12 @@ fn all_edits_go_together() {
     edited(
         r#"{"gauntlet":{"prompt":"p"},"model":"m","stream":true,"messages":[{"role":"user","content":"call 555"}]}"#,
         |request, body| {
-            let mut edits = vec![
-                request.with_model("n"),
-                request.with_system(body, "s"),
-                request.with_max_tokens(9, LimitField::MaxCompletionTokens),
-            ];
+            let mut edits = vec![request.with_max_tokens(9, LimitField::MaxCompletionTokens)];
+            edits.extend(request.with_model("n"));
+            edits.extend(request.with_system(body, "s"));
             edits.extend(request.with_usage());
             edits.extend(request.without_gauntlet());
-            edits.extend(segments(request, body)[0].edits(body, &[(5..8, "[PHONE]")]));
+            edits.extend(request.segments(body)[0].edits(body, &[(5..8, "[PHONE]")]));
             edits
         },
         concat!(
@@ -295,7 +294,7 @@ fn hostile_bodies_are_linear() {
         let body = Bytes::from(body);
         let start = std::time::Instant::now();
         if let Ok(request) = parse(&body) {
-            for segment in segments(&request, &body).iter().take(1) {
+            for segment in request.segments(&body).iter().take(1) {
                 let every_char: Vec<_> =
                     (0..segment.as_str(&body).len()).map(|at| (at..at + 1, "x")).collect();
                 segment.edits(&body, &every_char);
@@ -336,7 +335,7 @@ proptest! {
         let body = if is_pretty { serde_json::to_string_pretty(&document) } else { serde_json::to_string(&document) };
         let body = Bytes::from(body.unwrap());
         let request = parse(&body).unwrap();
-        let edits: Vec<Edit> = [request.with_model("n")].into_iter().chain(request.with_usage()).collect();
+        let edits: Vec<Edit> = request.with_model("n").into_iter().chain(request.with_usage()).collect();
         let result = splice(&body, edits.clone());
         let mut wanted = document;
         wanted["model"] = "n".into();
@@ -366,12 +365,12 @@ proptest! {
         body.drain(at + 1..at + 1 + drop);
         let body = Bytes::from(body);
         if let Ok(request) = parse(&body) {
-            let mut edits = vec![
-                request.with_model("n"), request.with_max_tokens(1, LimitField::MaxTokens), request.with_system(&body, "s"),
-            ];
+            let mut edits = vec![request.with_max_tokens(1, LimitField::MaxTokens)];
+            edits.extend(request.with_model("n"));
+            edits.extend(request.with_system(&body, "s"));
             edits.extend(request.with_usage());
             edits.extend(request.without_gauntlet());
-            for segment in segments(&request, &body) {
+            for segment in request.segments(&body) {
                 edits.push(segment.replaced("x"));
             }
             let result = crate::splice::splice_checked(&body, edits).unwrap();

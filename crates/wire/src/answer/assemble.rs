@@ -13,7 +13,7 @@ pub const ASSEMBLED_MAX: usize = 2 << 20;
 const TOOL_CALL_COST: usize = 256;
 
 /// Choices that are kept: as many as a request may ask for.
-const CHOICES_MAX: usize = super::super::chat::CHOICES_MAX as usize;
+const CHOICES_MAX: usize = crate::conversation::CHOICES_MAX as usize;
 
 /// Tool calls of one choice that are kept. Finding one by its index is a linear search; real answers have a handful.
 const TOOL_CALLS_MAX: usize = 1_000;
@@ -91,6 +91,8 @@ impl Assembler {
             }
             // Where usage comes with every chunk it grows: the last one counts.
             Event::Usage(usage) => self.usage = Some(*usage),
+            // Marks of the provider's, for the caller alone; the record has the words.
+            Event::Seal { .. } | Event::Citation { .. } | Event::Media { .. } => {}
             Event::Error { message, .. } => self.error = Some(message.clone()),
             Event::Done => self.is_done = true,
         }

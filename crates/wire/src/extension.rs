@@ -21,7 +21,7 @@ pub struct GauntletField {
 
 /// Which of the two forms it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     Gauntlet,
     Prompt,
 }
@@ -36,7 +36,7 @@ impl Form {
 }
 
 /// Reads the member's value, which is an object.
-pub(super) fn read(cursor: &mut Cursor<'_>, object: &Inside, form: Form) -> Scan<GauntletField> {
+pub(crate) fn read(cursor: &mut Cursor<'_>, object: &Inside, form: Form) -> Scan<GauntletField> {
     let key = form.key();
     let span = cursor.span()?;
     let (start, end) = (span.start, span.end);

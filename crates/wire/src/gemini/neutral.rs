@@ -1,0 +1,15 @@
+//! Not written yet.
+
+use crate::{
+    ask::{Ask, Written},
+    conversation::PathAsk,
+    json::Malformed,
+};
+
+pub(crate) fn read(_: &[u8], _: &PathAsk) -> Result<Ask, Malformed> {
+    Err(Malformed::new("not spoken yet"))
+}
+
+pub(crate) fn write(_: Ask, _: &str) -> Written {
+    Written::default()
+}
