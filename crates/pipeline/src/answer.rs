@@ -5,11 +5,14 @@ use std::pin::Pin;
 use bytes::Bytes;
 use futures_util::Stream;
 use gauntlet_types::{Caller, Door, Fault, PromptRef};
+use gauntlet_wire::conversation::PathAsk;
 use http::{HeaderMap, StatusCode};
 
 /// A call as the door took it. A body that could not be taken still becomes a record, hence the `Result`.
 pub struct Incoming {
     pub door: Door,
+    /// The model and whether to stream, where the dialect says so in the path.
+    pub path: PathAsk,
     pub headers: HeaderMap,
     pub body: Result<Bytes, Fault>,
     /// Made by management in somebody's name, so that no key is asked for; none for a caller at a door.

@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{Stream, future::BoxFuture};
-use gauntlet_types::{Door, Name};
+use gauntlet_types::{Dialect, Name};
 use http::{HeaderMap, StatusCode, Uri};
 use thiserror::Error;
 
@@ -44,10 +44,37 @@ pub struct Sim {
     pub answer: Option<String>,
 }
 
+/// What is asked of a provider; with the model it decides the address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Operation {
+    Chat,
+    Embeddings,
+    Other,
+}
+
+impl Operation {
+    pub const fn of(dialect: Dialect) -> Operation {
+        match dialect {
+            Dialect::Chat => Operation::Chat,
+            _ => Operation::Other,
+        }
+    }
+}
+
+impl Endpoint {
+    pub fn native(&self, _: &str) -> Dialect {
+        Dialect::Chat
+    }
+
+    pub fn speaks(&self, dialect: Dialect, _: &str) -> bool {
+        dialect == Dialect::Chat
+    }
+}
+
 pub struct UpstreamRequest {
     pub endpoint: Arc<Endpoint>,
     pub model: Name,
-    pub door: Door,
+    pub operation: Operation,
     pub is_streaming: bool,
     /// The caller's headers that may travel on.
     pub headers: HeaderMap,

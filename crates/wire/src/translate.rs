@@ -4,6 +4,7 @@ use bytes::Bytes;
 use gauntlet_types::{Dialect, Event};
 
 use crate::{
+    answer::read_plain,
     anthropic,
     ask::{Ask, Written},
     bedrock,
@@ -132,4 +133,22 @@ pub fn stream(dialect: Dialect, head: &Head, events: &[Event]) -> Vec<Bytes> {
     let mut frames: Vec<Bytes> = events.iter().flat_map(|event| writer.push(event)).collect();
     frames.extend(writer.end());
     frames
+}
+
+/// A request as a record holds it, in chat's words, for whoever shows or searches records of every door alike. None where
+/// it cannot be read.
+pub fn recorded_ask(dialect: Dialect, body: &Bytes, path: &PathAsk) -> Option<Bytes> {
+    if dialect == Dialect::Chat {
+        return Some(body.clone());
+    }
+    let asked = read_ask(dialect, body, path).ok()?;
+    let model = asked.model.clone();
+    Some(write_ask(Dialect::Chat, asked, &model).body.into())
+}
+
+/// What an answer as a record holds it says: in its own dialect where it was whole, in chat's words where it was put
+/// together from a stream.
+pub fn recorded_answer(dialect: Dialect, body: &Bytes) -> Vec<Event> {
+    let own = read_plain(dialect, body).ok().filter(|read| !read.events.is_empty());
+    own.or_else(|| read_plain(Dialect::Chat, body).ok()).map(|read| read.events).unwrap_or_default()
 }

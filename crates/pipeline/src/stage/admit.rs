@@ -13,7 +13,7 @@ use gauntlet_policy::{
 use gauntlet_types::{
     Caller, Code, Direction, Door, Environment, Exception, Fault, Name, SpanId, Stage, Timestamp, TraceId,
 };
-use gauntlet_wire::openai::{chat, embeddings};
+use gauntlet_wire::{conversation, openai::embeddings};
 use http::{HeaderMap, header};
 
 use crate::{
@@ -130,17 +130,21 @@ fn read(call: &mut Call) -> Result<(), Fault> {
             None => fault,
         }
     };
-    match call.door() {
-        Door::ChatCompletions => {
-            let chat = chat::parse(&call.body).map_err(malformed)?;
-            call.record.is_streaming = chat.stream;
-            call.record.model_asked = chat.model.value.as_str().into();
-            call.request = Request::Chat(Box::new(chat));
+    match (call.door(), call.door().dialect()) {
+        (_, Some(dialect)) => {
+            let asked = conversation::parse(dialect, &call.body, &call.path).map_err(malformed)?;
+            call.record.is_streaming = asked.stream;
+            call.record.model_asked = asked.model.value.as_str().into();
+            call.request = Request::Conversation(Box::new(asked));
         }
-        Door::Embeddings => {
+        (Door::Embeddings, None) => {
             let embeddings = embeddings::parse(&call.body).map_err(malformed)?;
             call.record.model_asked = embeddings.model.value.as_str().into();
             call.request = Request::Embeddings(Box::new(embeddings));
+        }
+        (door, None) => {
+            let message = format!("the door {} does not take calls yet", door.as_str());
+            return Err(Fault::caller(Code::NotFound, message));
         }
     }
     Ok(())
@@ -203,13 +207,13 @@ fn caller(call: &Call, grant: Option<&KeyGrant>) -> Result<Caller, Fault> {
     let headers = &call.headers;
     let claim = |name: &'static str| field(headers, name);
     let body = |key: &str| match &call.request {
-        Request::Chat(chat) => {
+        Request::Conversation(chat) => {
             chat.metadata.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
         }
         _ => None,
     };
     let body_user = match &call.request {
-        Request::Chat(chat) => chat.user.as_deref(),
+        Request::Conversation(chat) => chat.user.as_deref(),
         Request::Embeddings(embeddings) => embeddings.user.as_deref(),
         Request::None => None,
     };

@@ -7,11 +7,12 @@ use gauntlet_policy::{
     breaker::{BreakerEvent, BreakerPolicy},
     retry::{self, RetryPolicy, Verdict},
 };
-use gauntlet_ports::{UpstreamAnswer, UpstreamError, UpstreamRequest};
-use gauntlet_types::{Attempt, AttemptEnd, Code, Door, Event, Fault, Finish, Outcome, Stage, Usage};
+use gauntlet_ports::{Operation, UpstreamAnswer, UpstreamError, UpstreamRequest};
+use gauntlet_types::{Attempt, AttemptEnd, Code, Dialect, Event, Fault, Finish, Outcome, Stage, Usage};
 use gauntlet_wire::{
-    openai::{answer, embeddings, error::ProviderError},
-    splice,
+    answer::{PlainAnswer, read_plain},
+    openai::{embeddings, error::ProviderError},
+    splice, translate,
 };
 use http::{HeaderMap, HeaderName, header};
 use tokio::time::Instant;
@@ -41,6 +42,7 @@ pub(crate) enum Answered {
     Plain {
         body: Bytes,
         texts: Vec<gauntlet_wire::Segment>,
+        seals: Vec<gauntlet_wire::answer::SealAt>,
     },
     Live(Box<Live>),
     /// The operator's own words: no guard needed.
@@ -198,7 +200,7 @@ async fn at_target(
 async fn once(call: &mut Call, index: usize, deadline: Instant) -> Result<Answered, Failed> {
     let deadline = deadline.min(Instant::now() + call.route.timeouts.attempt);
     let is_streaming = call.request.is_streaming();
-    let request = request(call, index, is_streaming);
+    let (request, spoken) = request(call, index, is_streaming)?;
     let first_token = Instant::now() + call.route.timeouts.first_token;
     // A plain answer's headers come when it is finished, so that only the attempt's own limit holds for it.
     let patience = if is_streaming { deadline.min(first_token) } else { deadline };
@@ -214,31 +216,36 @@ async fn once(call: &mut Call, index: usize, deadline: Instant) -> Result<Answer
     gauntlet_ports::crash_point!("attempt.head");
     let reader = Reader::new(answer.body, call.route.timeouts.idle, deadline);
     let read = if is_streaming {
-        live(call, &answer.headers, reader, patience).await
+        live(call, &answer.headers, reader, patience, spoken).await
     } else {
-        plain(call, reader).await
+        plain(call, reader, spoken).await
     };
     read.map_err(Failed::begun)
 }
 
-/// Reads a plain answer to its end.
-async fn plain(call: &mut Call, mut reader: Reader) -> Result<Answered, Failed> {
+/// Reads a plain answer to its end; the model wrote it in `spoken`.
+async fn plain(call: &mut Call, mut reader: Reader, spoken: Dialect) -> Result<Answered, Failed> {
     let body = collect(&mut reader, ANSWER_MAX).await?;
-    match call.door() {
-        Door::ChatCompletions => {
-            let read = answer::read_plain(&body).map_err(|bad| {
-                Failed::new(AttemptEnd::Malformed, format!("not an answer: {}", bad.message))
-            })?;
+    let malformed = |bad: gauntlet_wire::Malformed| {
+        Failed::new(AttemptEnd::Malformed, format!("not an answer: {}", bad.message))
+    };
+    match &call.request {
+        Request::Conversation(_) => {
+            let read = read_plain(spoken, &body).map_err(malformed)?;
             if let Some(error) = read.error {
                 return Err(provider_error(call, error, AttemptEnd::StreamError, None));
             }
             read.events.iter().for_each(|event| call.take_note(event));
-            Ok(Answered::Plain { body, texts: read.texts.into_iter().map(|text| text.segment).collect() })
+            let dialect = call.dialect();
+            if spoken == dialect {
+                return Ok(answered(body, read));
+            }
+            let body = translate::whole(dialect, &call.head(), &read.events);
+            let read = read_plain(dialect, &body).map_err(malformed)?;
+            Ok(answered(body, read))
         }
-        Door::Embeddings => {
-            let read = embeddings::read_answer(&body).map_err(|bad| {
-                Failed::new(AttemptEnd::Malformed, format!("not an answer: {}", bad.message))
-            })?;
+        Request::Embeddings(_) | Request::None => {
+            let read = embeddings::read_answer(&body).map_err(malformed)?;
             if let Some(error) = read.error {
                 return Err(provider_error(call, error, AttemptEnd::StreamError, None));
             }
@@ -249,9 +256,14 @@ async fn plain(call: &mut Call, mut reader: Reader) -> Result<Answered, Failed> 
                     .into();
             read.model.into_iter().for_each(|model| call.take_note(&Event::Model(model)));
             read.usage.into_iter().for_each(|usage| call.take_note(&Event::Usage(usage)));
-            Ok(Answered::Plain { body, texts: Vec::new() })
+            Ok(Answered::Plain { body, texts: Vec::new(), seals: Vec::new() })
         }
     }
+}
+
+fn answered(body: Bytes, read: PlainAnswer) -> Answered {
+    let texts = read.texts.into_iter().map(|text| text.segment).collect();
+    Answered::Plain { body, texts, seals: read.seals }
 }
 
 /// Reads a stream up to its first token, so that a failure before it can still be tried elsewhere.
@@ -260,6 +272,7 @@ async fn live(
     headers: &HeaderMap,
     reader: Reader,
     patience: Instant,
+    spoken: Dialect,
 ) -> Result<Answered, Failed> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     if kind.starts_with("application/json") || kind.starts_with("text/html") {
@@ -268,7 +281,7 @@ async fn live(
         let error = gauntlet_wire::openai::error::read(&body);
         return Err(provider_error(call, error, AttemptEnd::Malformed, None));
     }
-    let mut live = Live::new(reader);
+    let mut live = Live::new(reader, call.dialect(), spoken, call.head());
     live.peek(call, patience).await.map_err(|stop| match stop {
         Stop::Provider { code, message } => {
             let error = ProviderError { message, code, ..ProviderError::default() };
@@ -300,37 +313,93 @@ async fn collect(reader: &mut Reader, limit: usize) -> Result<Bytes, Failed> {
     Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
-/// The body with all changes of the stages before, under the target's own model name.
-fn request(call: &Call, index: usize, is_streaming: bool) -> UpstreamRequest {
+/// The body with all changes of the stages before, under the target's own model name, in a dialect that the target
+/// speaks; and which that is.
+fn request(call: &mut Call, index: usize, is_streaming: bool) -> Result<(UpstreamRequest, Dialect), Failed> {
     let planned = &call.plan[index];
+    let (endpoint, model) = (planned.endpoint.clone(), planned.target.model.clone());
     let mut edits = call.edits.clone();
     edits.extend(call.masks.iter().cloned());
-    if *call.record.model_asked != *planned.target.model {
-        edits.push(match &call.request {
-            Request::Chat(chat) => chat.with_model(&planned.target.model),
-            Request::Embeddings(embeddings) => embeddings.with_model(&planned.target.model),
-            Request::None => unreachable!("a call without a request ends at `admit`"),
-        });
+    let is_renamed = *call.record.model_asked != *model;
+    let dialect = call.dialect();
+    let mut headers = forwarded(&call.headers);
+    let (operation, spoken, body) = match &call.request {
+        Request::Conversation(asked) if endpoint.speaks(dialect, &model) => {
+            edits.extend(is_renamed.then(|| asked.with_model(&model)).flatten());
+            let cuts = asked.without_foreign(&call.body);
+            // What is cut out whole needs no change within.
+            edits.retain(|edit| !cuts.iter().any(|cut| is_within(&edit.range, &cut.range)));
+            edits.extend(cuts);
+            (Operation::of(dialect), dialect, splice(&call.body, edits))
+        }
+        Request::Conversation(_) => {
+            let spoken = endpoint.native(&model);
+            let body = splice(&call.body, edits);
+            let written = translate::ask(dialect, spoken, &body, &call.path, &model);
+            let written = written.map_err(|bad| untranslatable(&bad.message))?;
+            note_translated(call, written.dropped, written.injected)?;
+            headers.retain_travelling();
+            (Operation::of(spoken), spoken, Bytes::from(written.body))
+        }
+        Request::Embeddings(embeddings) => {
+            edits.extend(is_renamed.then(|| embeddings.with_model(&model)));
+            (Operation::Embeddings, dialect, splice(&call.body, edits))
+        }
+        Request::None => unreachable!("a call without a request ends at `admit`"),
+    };
+    let request = UpstreamRequest { endpoint, model, operation, is_streaming, headers: headers.0, body };
+    Ok((request, spoken))
+}
+
+fn is_within(inner: &std::ops::Range<usize>, outer: &std::ops::Range<usize>) -> bool {
+    outer.start <= inner.start && inner.end <= outer.end
+}
+
+/// The request cannot be told in the target's dialect. Another target may speak the caller's.
+fn untranslatable(message: &str) -> Failed {
+    Failed { status: Some(400), ..Failed::new(AttemptEnd::Status, message) }
+}
+
+/// What the target's dialect has no word for, and what it wants said; refused where the caller wants all or nothing.
+fn note_translated(call: &mut Call, dropped: Vec<String>, injected: Vec<String>) -> Result<(), Failed> {
+    let is_strict = call.route.strict
+        || call.headers.get("x-gauntlet-strict").is_some_and(|value| value.as_bytes() == b"true");
+    if is_strict && !dropped.is_empty() {
+        let message = format!("{} cannot be told to it, and `strict` wants all or nothing", dropped.join(", "));
+        return Err(untranslatable(&message));
     }
-    UpstreamRequest {
-        endpoint: planned.endpoint.clone(),
-        model: planned.target.model.clone(),
-        door: call.door(),
-        is_streaming,
-        headers: forwarded(&call.headers),
-        body: splice(&call.body, edits),
+    call.record.dropped = dropped.into_iter().map(Into::into).collect();
+    for field in injected {
+        let field = gauntlet_types::Name::from(field.as_str());
+        if !call.record.injected.contains(&field) {
+            call.record.injected.push(field);
+        }
     }
+    Ok(())
 }
 
 /// The caller's headers that travel on: all but those of this connection, its credentials, and what is meant for us.
-fn forwarded(headers: &HeaderMap) -> HeaderMap {
+fn forwarded(headers: &HeaderMap) -> Forwarded {
     let mut kept = HeaderMap::with_capacity(headers.len() + 6);
     for (name, value) in headers {
         if travels(name) {
             kept.append(name.clone(), value.clone());
         }
     }
-    kept
+    Forwarded(kept)
+}
+
+struct Forwarded(HeaderMap);
+
+impl Forwarded {
+    /// Leaves what means the same to every provider: versions, betas and organisations of one are nothing to another.
+    fn retain_travelling(&mut self) {
+        let agent = self.0.remove(header::USER_AGENT);
+        self.0.clear();
+        if let Some(agent) = agent {
+            self.0.insert(header::USER_AGENT, agent);
+        }
+    }
 }
 
 fn travels(name: &HeaderName) -> bool {
@@ -474,17 +543,17 @@ fn give_up(call: &mut Call, last: Option<Failed>) -> Result<Answered, Fault> {
 
 /// A text of the operator's as an answer of the caller's dialect, streamed if that was asked for.
 pub(crate) fn canned(call: &mut Call, text: &str, finish: Finish) -> Whole {
-    let id = format!("chatcmpl-{}", call.record.id.0.simple());
-    let created = call.record.started.0 / 1_000_000;
-    let model = call.record.model_asked.clone();
-    let plain = answer::plain_text_answer(&id, created, &model, text, finish);
+    let events = [
+        Event::Text { choice: 0, text: text.to_owned() },
+        Event::Finish { choice: 0, why: finish },
+        Event::Usage(Usage::default()),
+    ];
+    let (dialect, head) = (call.dialect(), call.head());
+    let plain = translate::whole(dialect, &head, &events);
     call.output = plain.clone();
     call.record.finish = Some(finish);
     if call.request.is_streaming() {
-        let asked = call.request.chat().is_some_and(|chat| chat.include_usage);
-        let usage = asked.then(Usage::default);
-        let frames = answer::stream_text_answer(&id, created, &model, text, finish, usage.as_ref());
-        return Whole::events(frames.concat().into());
+        return Whole::events(translate::stream(dialect, &head, &events).concat().into());
     }
     Whole::json(plain)
 }

@@ -88,11 +88,11 @@ pub(crate) fn keep_whole(call: &Call, whole: &Whole) {
 
 /// Whether anything private stands in question or answer. The route may let it pass to this caller; it is not to be kept.
 fn has_private(call: &Call) -> bool {
-    if !call.input.is_clean() || !call.record.guard.is_empty() || call.record_prompt.is_some() {
+    if !call.input.is_clean() || !call.record.guard.is_empty() || !call.record_prompt.is_empty() {
         return true;
     }
     let message = call.assembler.message_json();
-    let texts = super::guard_output::texts_of(&message);
+    let texts = super::guard_output::texts_of(gauntlet_types::Dialect::Chat, &message);
     let scanned = Scanned::scan(&call.shared().scanner, texts, &message, None, &Extras::default(), || false);
     !scanned.is_ok_and(|scanned| scanned.is_clean())
 }

@@ -26,7 +26,7 @@ pub(crate) async fn run(call: &mut Call) -> Result<Option<Passed>, Fault> {
     };
     // The route's words are those of a conversation.
     let wants_words =
-        call.request.chat().is_some() && call.chain.levels().iter().any(|level| level.rules.answers_blocked);
+        call.request.conversation().is_some() && call.chain.levels().iter().any(|level| level.rules.answers_blocked);
     match call.route.fallback.clone() {
         Some(text) if wants_words && fault.code == Code::GuardrailBlocked => {
             call.record.outcome = Outcome::Blocked;
@@ -47,7 +47,7 @@ async fn look(call: &mut Call) -> Result<(), Fault> {
         return Ok(());
     }
     let segments = match &call.request {
-        Request::Chat(chat) => gauntlet_wire::openai::chat::segments(chat, &call.body),
+        Request::Conversation(asked) => asked.segments(&call.body),
         Request::Embeddings(embeddings) => {
             gauntlet_wire::openai::embeddings::segments(embeddings, &call.body)
         }
@@ -158,7 +158,7 @@ fn keep_others_out(call: &mut Call) {
         return;
     }
     let others = match &call.request {
-        Request::Chat(chat) => gauntlet_wire::openai::chat::other_segments(chat, &call.body),
+        Request::Conversation(asked) => asked.other_segments(&call.body),
         Request::Embeddings(embeddings) => {
             gauntlet_wire::openai::embeddings::other_segments(embeddings, &call.body)
         }

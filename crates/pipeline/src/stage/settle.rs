@@ -1,7 +1,7 @@
 //! What it really cost, on every way out of a call; and into the ledger once that is recorded.
 
-use gauntlet_types::{Door, NanoUsd, Outcome, Stage, TokenCount, Usage};
-use gauntlet_wire::openai::answer::Assembled;
+use gauntlet_types::{NanoUsd, Outcome, Stage, TokenCount, Usage};
+use gauntlet_wire::answer::Assembled;
 
 use crate::call::{Call, Request};
 
@@ -71,7 +71,7 @@ pub(crate) fn count_input(call: &Call) -> TokenCount {
     };
     let edits = &call.edits[..call.text_edits.min(call.edits.len())];
     let added: u32 = edits.iter().map(|edit| count_text(&String::from_utf8_lossy(&edit.with))).sum();
-    let messages = call.request.chat().map_or(0, |chat| chat.message_count as u32);
+    let messages = call.request.conversation().map_or(0, |chat| chat.message_count as u32);
     TokenCount(texts.saturating_add(added).saturating_add(messages * TOKENS_PER_MESSAGE))
 }
 
@@ -81,10 +81,7 @@ pub(crate) fn count_text(text: &str) -> u32 {
 }
 
 pub(crate) fn count(call: &Call) -> Usage {
-    let output = match call.door() {
-        Door::ChatCompletions => count_answer(call),
-        Door::Embeddings => 0,
-    };
+    let output = count_answer(call);
     Usage { input_fresh: count_input(call), output: TokenCount(output), estimated: true, ..Usage::default() }
 }
 
