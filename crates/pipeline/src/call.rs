@@ -14,8 +14,8 @@ use gauntlet_policy::{
 };
 use gauntlet_ports::{Clock, Endpoint, Texts};
 use gauntlet_types::{
-    CacheUse, CallRecord, Caller, Charge, Decision, Dialect, Door, Drawn, Event, Fault, Mono, Name, NanoUsd, Outcome,
-    SpanId, Stage, StageTime, Target, Timestamp, TokenCount, TraceId, Usage,
+    CacheUse, CallRecord, Caller, Charge, Decision, Dialect, Door, Drawn, Event, Fault, Mono, Name, NanoUsd,
+    Outcome, SpanId, Stage, StageTime, Target, Timestamp, TokenCount, TraceId, Usage,
 };
 use gauntlet_wire::{
     Conversation, Edit, answer::Assembler, conversation::PathAsk, openai::embeddings::EmbeddingsRequest,

@@ -129,7 +129,8 @@ impl Call {
     /// The worst case of one attempt at the dearest target, given a bound of the input.
     pub(crate) fn bound_of(&self, input: TokenCount) -> Drawn {
         let media = self.request.conversation().is_some_and(|chat| chat.media_count > 0);
-        let tier = self.request.conversation().and_then(|chat| ServiceTier::of_word(chat.service_tier.as_deref()?));
+        let tier =
+            self.request.conversation().and_then(|chat| ServiceTier::of_word(chat.service_tier.as_deref()?));
         let bound = |price: &Arc<Price>| {
             // No model reads more than its window holds, whatever is sent.
             let input = price.context_window.map_or(input, |window| input.min(window));

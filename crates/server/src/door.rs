@@ -1,4 +1,4 @@
-//! The doors: `/v1/…` as OpenAI's SDKs know them. Bare hyper, since every call passes here.
+//! The doors, as the vendors' SDKs know them. Bare hyper, since every call passes here.
 
 use std::{
     convert::Infallible,
@@ -10,8 +10,9 @@ use std::{
 use bytes::Bytes;
 use futures_util::Stream;
 use gauntlet_pipeline::{Answer, AnswerBody, Detach, Gate, Gone};
-use gauntlet_types::{Code, Door, Fault};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use gauntlet_types::{Code, Dialect, Door, Fault};
+use gauntlet_wire::conversation::PathAsk;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
@@ -22,22 +23,52 @@ use crate::{body, error};
 const HEADERS_MAX: usize = 128;
 const HEADER_BYTES_MAX: usize = 64 * 1024;
 
-/// Which door a request is for; none for everything that is not a call.
-pub(crate) fn find(path: &str) -> Option<Door> {
-    match path {
-        "/v1/chat/completions" => Some(Door::ChatCompletions),
-        "/v1/embeddings" => Some(Door::Embeddings),
-        _ => None,
-    }
+/// A door, and what the path says beside it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Found {
+    pub(crate) door: Door,
+    path: PathAsk,
 }
 
-pub(crate) async fn call(gate: Arc<Gate>, door: Door, request: Request<Incoming>) -> Response<DoorBody> {
-    let (parts, incoming) = request.into_parts();
+/// Which door a request is for; none for everything that is not a call.
+pub(crate) fn find(path: &str) -> Option<Found> {
+    let door = match path {
+        "/v1/chat/completions" => Door::ChatCompletions,
+        "/v1/completions" => Door::Completions,
+        "/v1/responses" => Door::Responses,
+        "/v1/messages" => Door::Messages,
+        "/v1/messages/count_tokens" => Door::MessagesCountTokens,
+        "/v1/embeddings" => Door::Embeddings,
+        _ => return find_gemini(path),
+    };
+    Some(Found { door, path: PathAsk::default() })
+}
+
+/// `/v1beta/models/{model}:generateContent` and its like. The model may be `provider/model`.
+fn find_gemini(path: &str) -> Option<Found> {
+    let versions = ["/v1beta/models/", "/v1/models/", "/v1alpha/models/"];
+    let rest = versions.iter().find_map(|version| path.strip_prefix(version))?;
+    let (model, verb) = rest.rsplit_once(':')?;
+    let (door, stream) = match verb {
+        "generateContent" => (Door::GenerateContent, false),
+        "streamGenerateContent" => (Door::GenerateContent, true),
+        "countTokens" => (Door::GeminiCountTokens, false),
+        "embedContent" | "batchEmbedContents" => (Door::EmbedContent, false),
+        _ => return None,
+    };
+    let model = percent_encoding::percent_decode_str(model).decode_utf8().ok()?.into_owned();
+    Some(Found { door, path: PathAsk { model, stream } })
+}
+
+pub(crate) async fn call(gate: Arc<Gate>, found: Found, request: Request<Incoming>) -> Response<DoorBody> {
+    let Found { door, path } = found;
+    let (mut parts, incoming) = request.into_parts();
     if parts.method != Method::POST {
         let message = format!("{} takes POST, not {}", parts.uri.path(), parts.method);
         let fault = Fault::caller(Code::MethodNotAllowed, message);
-        return error::answer(&fault).map(|bytes| DoorBody::Whole(Full::new(bytes)));
+        return error::answer_in(door.manners(), &fault).map(|bytes| DoorBody::Whole(Full::new(bytes)));
     }
+    key_of_query(&parts.uri, &mut parts.headers);
     let body = match headers_fit(&parts.headers) {
         Ok(()) => body::read(incoming, gate.shared.snapshot.load().policy.config().server.body_max).await,
         Err(fault) => Err(fault),
@@ -47,13 +78,25 @@ pub(crate) async fn call(gate: Arc<Gate>, door: Door, request: Request<Incoming>
     let headers = if must_close { trimmed(parts.headers) } else { parts.headers };
     let gone = Gone::default();
     let tasks = gate.shared.tasks.clone();
-    let incoming = gauntlet_pipeline::Incoming { door, headers, body, operator: None };
+    let incoming = gauntlet_pipeline::Incoming { door, path, headers, body, operator: None };
     let answer = Detach::new(gauntlet_pipeline::run(gate, incoming, gone.clone()), gone, tasks).await;
     let mut response = respond(answer);
     if must_close {
         response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
     }
     response
+}
+
+/// Google's examples put the key into the address.
+fn key_of_query(uri: &Uri, headers: &mut HeaderMap) {
+    let key =
+        uri.query().into_iter().flat_map(|query| query.split('&')).find_map(|pair| pair.strip_prefix("key="));
+    let header = HeaderName::from_static("x-goog-api-key");
+    if let Some(Ok(key)) = key.map(HeaderValue::from_str)
+        && !headers.contains_key(&header)
+    {
+        headers.insert(header, key);
+    }
 }
 
 pub(crate) fn headers_fit(headers: &HeaderMap) -> Result<(), Fault> {
@@ -149,9 +192,9 @@ pub(crate) fn from_router(response: axum::response::Response) -> Response<DoorBo
     response.map(|body| DoorBody::Router(body.boxed_unsync()))
 }
 
-pub(crate) fn broken() -> Response<DoorBody> {
+pub(crate) fn broken(manners: Dialect) -> Response<DoorBody> {
     let fault = Fault::us(Code::Internal, "the gateway failed on this call; the log says more");
-    let mut response = error::answer(&fault).map(|bytes| DoorBody::Whole(Full::new(bytes)));
+    let mut response = error::answer_in(manners, &fault).map(|bytes| DoorBody::Whole(Full::new(bytes)));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response
 }

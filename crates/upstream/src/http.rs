@@ -9,7 +9,9 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{Stream, future::BoxFuture};
-use gauntlet_ports::{EndpointKind, Operation, Upstream, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest};
+use gauntlet_ports::{
+    EndpointKind, Operation, Upstream, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest,
+};
 use gauntlet_types::Name;
 use http_body::Body;
 use http_body_util::Full;

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
-use gauntlet_ports::{EndpointKind, Operation, Sim, Upstream, UpstreamAnswer, UpstreamError, UpstreamRequest};
+use gauntlet_ports::{
+    EndpointKind, Operation, Sim, Upstream, UpstreamAnswer, UpstreamError, UpstreamRequest,
+};
 use gauntlet_types::Name;
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};

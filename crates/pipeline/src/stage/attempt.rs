@@ -365,7 +365,8 @@ fn note_translated(call: &mut Call, dropped: Vec<String>, injected: Vec<String>)
     let is_strict = call.route.strict
         || call.headers.get("x-gauntlet-strict").is_some_and(|value| value.as_bytes() == b"true");
     if is_strict && !dropped.is_empty() {
-        let message = format!("{} cannot be told to it, and `strict` wants all or nothing", dropped.join(", "));
+        let message =
+            format!("{} cannot be told to it, and `strict` wants all or nothing", dropped.join(", "));
         return Err(untranslatable(&message));
     }
     call.record.dropped = dropped.into_iter().map(Into::into).collect();

@@ -25,8 +25,8 @@ pub(crate) async fn run(call: &mut Call) -> Result<Option<Passed>, Fault> {
         Err(fault) => fault,
     };
     // The route's words are those of a conversation.
-    let wants_words =
-        call.request.conversation().is_some() && call.chain.levels().iter().any(|level| level.rules.answers_blocked);
+    let wants_words = call.request.conversation().is_some()
+        && call.chain.levels().iter().any(|level| level.rules.answers_blocked);
     match call.route.fallback.clone() {
         Some(text) if wants_words && fault.code == Code::GuardrailBlocked => {
             call.record.outcome = Outcome::Blocked;
