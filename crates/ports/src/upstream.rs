@@ -5,7 +5,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::{Stream, future::BoxFuture};
 use gauntlet_types::{Dialect, Name};
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use thiserror::Error;
 
 /// A provider as the adapter needs it; made from the configuration once per snapshot.
@@ -49,7 +49,12 @@ pub struct Sim {
 pub enum Operation {
     Chat,
     Embeddings,
+    CountTokens,
+    GeminiCountTokens,
+    EmbedContent,
+    BatchEmbedContents,
     Other,
+    Raw { method: Method, path: Name },
 }
 
 impl Operation {
@@ -62,6 +67,11 @@ impl Operation {
 }
 
 impl Endpoint {
+    /// No simulated model.
+    pub fn is_real(&self) -> bool {
+        !matches!(self.kind, EndpointKind::Sim(_))
+    }
+
     pub fn native(&self, _: &str) -> Dialect {
         Dialect::Chat
     }
@@ -76,6 +86,8 @@ pub struct UpstreamRequest {
     pub model: Name,
     pub operation: Operation,
     pub is_streaming: bool,
+    /// What the body is: JSON if none is said, a multipart form with its boundary where a file travels.
+    pub content_type: Option<HeaderValue>,
     /// The caller's headers that may travel on.
     pub headers: HeaderMap,
     pub body: Bytes,

@@ -124,7 +124,7 @@ fn again(original: &StoredCall, changes: &Changes) -> Result<Incoming, Fault> {
     let operator = Operator { caller, prompt, is_judge: false };
     let body = Value::Object(body).to_string();
     let operator = Some(Box::new(operator));
-    Ok(Incoming { door: record.door, path, headers, body: Ok(body.into()), operator })
+    Ok(Incoming { door: record.door, path, pass: None, headers, body: Ok(body.into()), operator })
 }
 
 /// Takes the messages out that a stored prompt was rendered to, so that another can be in their place. A call that named
