@@ -179,6 +179,38 @@ fn plain(raw: Range<usize>, kind: Kind) -> Segment {
     Segment { place: Place::Input { item: None }, role: Role::User, kind, raw, text: SegmentText::InBody }
 }
 
+/// The files that a request names by the ids of its provider (`file_id`, `file_ids`).
+pub fn file_ids(body: &[u8]) -> Vec<String> {
+    // Hardly any request names one, and a look for the word is cheap.
+    if memchr::memmem::find(body, b"\"file_id").is_none() {
+        return Vec::new();
+    }
+    let mut ids = Vec::new();
+    if let Ok(value) = serde_json::from_slice(body) {
+        collect_ids(&value, &mut ids);
+    }
+    ids
+}
+
+/// Depth is bounded by the parser that read it.
+fn collect_ids(value: &Value, ids: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            for (key, value) in members {
+                match value {
+                    Value::String(id) if key == "file_id" => ids.push(id.clone()),
+                    Value::Array(all) if key == "file_ids" => {
+                        ids.extend(all.iter().filter_map(|id| id.as_str().map(str::to_owned)));
+                    }
+                    other => collect_ids(other, ids),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect_ids(item, ids)),
+        _ => {}
+    }
+}
+
 /// A form as JSON, for the record: its texts, and the sizes of its files.
 pub fn noted(content_type: Option<&str>, body: &Bytes) -> Bytes {
     let Some(boundary) = content_type.and_then(boundary) else { return body.clone() };

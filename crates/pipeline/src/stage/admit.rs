@@ -130,7 +130,8 @@ fn read(call: &mut Call) -> Result<(), Fault> {
             None => fault,
         }
     };
-    match (call.door(), call.door().dialect()) {
+    let dialect = call.door().dialect().filter(|_| call.pass.is_none());
+    match (call.door(), dialect) {
         (_, Some(dialect)) => {
             let asked = conversation::parse(dialect, &call.body, &call.path).map_err(malformed)?;
             call.record.is_streaming = asked.stream;

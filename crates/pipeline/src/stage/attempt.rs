@@ -253,6 +253,11 @@ async fn plain(
             read.model.into_iter().for_each(|model| call.take_note(&Event::Model(model)));
             read.usage.into_iter().for_each(|usage| call.take_note(&Event::Usage(usage)));
             let kind = kind.unwrap_or(HeaderValue::from_static("application/json"));
+            if let Some(id) = read.id {
+                call.note_owner(&id)
+                    .await
+                    .map_err(|fault| Failed::new(AttemptEnd::Malformed, fault.message))?;
+            }
             let texts = read.texts.into_iter().map(|text| text.segment).collect();
             Ok(Answered::Passed { whole: Whole { body, content_type: kind }, texts })
         }
@@ -264,6 +269,7 @@ async fn plain(
             read.events.iter().for_each(|event| call.take_note(event));
             let dialect = call.dialect();
             if spoken == dialect {
+                call.note_kept_answer(&body);
                 return Ok(answered(body, read));
             }
             let body = translate::whole(dialect, &call.head(), &read.events);

@@ -61,7 +61,13 @@ pub(crate) async fn run(call: &mut Call, answered: Answered) -> Result<Guarded, 
     match answered {
         Answered::Canned(whole) => Ok(Guarded::Passed(Passed::Whole(whole))),
         Answered::Plain { body, texts, seals } => whole(call, body, texts, seals, None).await,
-        Answered::Passed { whole: answer, texts } => passed(call, answer, texts).await,
+        Answered::Passed { whole: answer, texts } => match passed(call, answer, texts).await? {
+            Guarded::Passed(Passed::Whole(guarded)) => {
+                let body = call.own_of_list(guarded.body).await?;
+                Ok(Guarded::Passed(Passed::Whole(Whole { body, ..guarded })))
+            }
+            other => Ok(other),
+        },
         Answered::Live(live) if needs_whole(call) => held_stream(call, live).await,
         Answered::Live(live) => Ok(Guarded::Passed(Passed::Live(live))),
     }
