@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     admin::Admin,
-    api::{blocking, fault, trace_get},
+    api::{blocking, fault, in_chat, trace_get},
 };
 
 /// What shall be otherwise; nothing for the exact call again.
@@ -194,7 +194,7 @@ fn side(call: &StoredCall) -> Side {
         tokens_out: record.usage.output_total().0,
         cost: record.cost,
         latency_us: record.latency_us,
-        text: text(&call.output),
+        text: text(&in_chat(call).output),
     }
 }
 
