@@ -19,6 +19,8 @@ pub(crate) fn run(call: &mut Call) {
             call.charge_hold = true;
             None
         }
+        // To count is not to use.
+        None if call.door().is_count() => None,
         // A cut or silent answer was billed all the same: counted here, and said so.
         None if was_asked && has_answer(call) => Some(count(call)),
         None => None,
