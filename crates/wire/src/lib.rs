@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod eventstream;
 pub mod json;
 pub mod splice;
 pub mod sse;
@@ -17,6 +18,7 @@ pub mod anthropic;
 pub mod gemini;
 pub mod openai;
 pub mod otlp;
+pub mod vertex;
 
 pub use json::Malformed;
 pub use splice::{Edit, splice};
