@@ -29,6 +29,22 @@ impl Door {
     }
 }
 
+/// The format of a conversation's bodies.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dialect {
+    /// OpenAI's chat completions.
+    Chat,
+    /// OpenAI's Responses.
+    Responses,
+    /// Anthropic's Messages.
+    Messages,
+    /// Gemini's `generateContent`.
+    Gemini,
+    /// Bedrock's Converse.
+    Converse,
+}
+
 /// Which ledger pays. Unknown names are refused at the door, so spend cannot hide under a misspelt environment.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

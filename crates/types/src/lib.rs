@@ -9,14 +9,16 @@ pub mod fault;
 pub mod guard;
 pub mod id;
 pub mod money;
+pub mod offer;
 pub mod record;
+pub mod secret;
 pub mod sketch;
 pub mod span;
 pub mod time;
 pub mod usage;
 
 pub use answer::{Event, Finish, ToolCall, ToolResult};
-pub use call::{Caller, Door, Environment, PromptRef, Target};
+pub use call::{Caller, Dialect, Door, Environment, PromptRef, Target};
 pub use export::{ExportProfile, ExportProtocol};
 pub use fault::{Blame, Code, Fault};
 pub use guard::{
@@ -25,10 +27,12 @@ pub use guard::{
 };
 pub use id::{CallId, Name, SpanId, TraceId};
 pub use money::{MoneyError, NanoUsd, PicoUsdPerToken, TokenCount};
+pub use offer::{LimitField, Quirks, Service, Services};
 pub use record::{
     Attempt, AttemptEnd, Billed, BudgetAction, BudgetNote, CacheUse, CallRecord, Charge, Drawn, Measure,
     Outcome, Stage, StageTime, StreamTiming, TextsGone,
 };
+pub use secret::Secret;
 pub use span::{Document, SpanKind, SpanRecord};
 pub use time::{Day, Mono, Timestamp};
 pub use usage::{ServiceTier, Usage};
