@@ -7,7 +7,7 @@ use gauntlet_policy::{
     breaker::{BreakerEvent, BreakerPolicy},
     retry::{self, RetryPolicy, Verdict},
 };
-use gauntlet_ports::{UpstreamAnswer, UpstreamError, UpstreamRequest};
+use gauntlet_ports::{Operation, UpstreamAnswer, UpstreamError, UpstreamRequest};
 use gauntlet_types::{Attempt, AttemptEnd, Code, Door, Event, Fault, Finish, Outcome, Stage, Usage};
 use gauntlet_wire::{
     openai::{answer, embeddings, error::ProviderError},
@@ -315,8 +315,12 @@ fn request(call: &Call, index: usize, is_streaming: bool) -> UpstreamRequest {
     UpstreamRequest {
         endpoint: planned.endpoint.clone(),
         model: planned.target.model.clone(),
-        door: call.door(),
+        operation: match call.door() {
+            Door::ChatCompletions => Operation::Chat,
+            Door::Embeddings => Operation::Embeddings,
+        },
         is_streaming,
+        content_type: None,
         headers: forwarded(&call.headers),
         body: splice(&call.body, edits),
     }
@@ -395,12 +399,8 @@ fn provider_error(call: &Call, error: ProviderError, end: AttemptEnd, status: Op
 
 /// Some providers say which key they refuse.
 fn without_key(message: String, call: &Call) -> String {
-    let gauntlet_ports::EndpointKind::Http { headers, .. } = &call.plan[call.current].endpoint.kind else {
-        return message;
-    };
-    let values = headers.values().filter_map(|value| value.to_str().ok());
-    let keys =
-        values.map(|value| value.strip_prefix("Bearer ").unwrap_or(value)).filter(|key| key.len() >= KEY_MIN);
+    let secrets = call.plan[call.current].endpoint.secrets();
+    let keys = secrets.into_iter().filter(|key| key.len() >= KEY_MIN);
     keys.fold(message, |message, key| message.replace(key, "[REDACTED:provider_key]"))
 }
 
