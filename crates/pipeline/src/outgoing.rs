@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use gauntlet_ports::{Operation, UpstreamRequest};
-use gauntlet_types::{Dialect, Door};
-use gauntlet_wire::{pass::Form, splice, translate};
+use gauntlet_types::{Dialect, Door, Quirks};
+use gauntlet_wire::{Conversation, Edit, pass::Form, splice, translate};
 use http::{HeaderMap, HeaderName, header};
 
 use crate::{
@@ -30,6 +30,7 @@ pub(crate) fn request(
     let (operation, spoken, body) = match &call.request {
         Request::Conversation(asked) if endpoint.speaks(dialect, &model) => {
             edits.extend(is_renamed.then(|| asked.with_model(&model)).flatten());
+            minded(asked, endpoint.quirks(), &mut edits);
             let cuts = asked.without_foreign(&call.body);
             // What is cut out whole needs no change within.
             edits.retain(|edit| !cuts.iter().any(|cut| is_within(&edit.range, &cut.range)));
@@ -44,7 +45,7 @@ pub(crate) fn request(
         Request::Conversation(_) => {
             let spoken = endpoint.native(&model);
             let body = splice(&call.body, edits);
-            let written = translate::ask(dialect, spoken, &body, &call.path, &model);
+            let written = translate::ask(dialect, spoken, &body, &call.path, &model, endpoint.quirks());
             let written = written.map_err(|bad| Untranslatable(bad.message))?;
             note_translated(call, written.dropped, written.injected)?;
             headers.retain_travelling();
@@ -73,6 +74,21 @@ pub(crate) fn request(
     let request =
         UpstreamRequest { endpoint, model, operation, is_streaming, content_type, headers: headers.0, body };
     Ok((request, spoken))
+}
+
+/// What a server of this dialect does not know is said as it knows it.
+fn minded(asked: &Conversation, quirks: Quirks, edits: &mut Vec<Edit>) {
+    if asked.dialect != Dialect::Chat {
+        return;
+    }
+    if quirks.has_no_stream_options
+        && let Some(added) = asked.with_usage()
+    {
+        edits.retain(|edit| *edit != added);
+    }
+    if quirks.has_old_limit {
+        edits.extend(asked.with_old_limit());
+    }
 }
 
 fn is_within(inner: &std::ops::Range<usize>, outer: &std::ops::Range<usize>) -> bool {

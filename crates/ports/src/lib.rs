@@ -37,6 +37,6 @@ pub use trace_store::{
     StoreError, StoredCall, StoredSpan, TraceCursor, TraceFilter, TracePage, TraceRow, TraceStore,
 };
 pub use upstream::{
-    Endpoint, EndpointKind, Operation, Sim, Upstream, UpstreamAnswer, UpstreamBody, UpstreamError,
-    UpstreamRequest,
+    Auth, AwsKeys, Endpoint, EndpointKind, HttpEndpoint, Layout, Operation, Sim, TokenGrant, Upstream,
+    UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest, VertexModel,
 };

@@ -233,6 +233,14 @@ impl Conversation {
         }
     }
 
+    /// Edit: says the caller's limit a second time under its old name, for servers that know no other. None where the
+    /// caller gave none, or under that name.
+    pub fn with_old_limit(&self) -> Option<Edit> {
+        let Layout::Chat(layout) = &self.layout else { return None };
+        let limit = self.max_tokens.as_ref().filter(|_| layout.is_new_limit)?.value;
+        Some(Edit::insert(layout.first_member, format!(r#""max_tokens":{limit},"#)))
+    }
+
     /// Just behind the object's opening brace: new members go here, each with its comma. The body has a member always.
     fn first_member(&self) -> usize {
         match &self.layout {

@@ -1,7 +1,7 @@
 //! From one dialect to another: a request on its way up, an answer on its way down.
 
 use bytes::Bytes;
-use gauntlet_types::{CallRecord, Dialect, Event};
+use gauntlet_types::{CallRecord, Dialect, Event, Quirks};
 use serde_json::Value;
 
 use crate::{
@@ -27,10 +27,10 @@ pub fn read_ask(dialect: Dialect, body: &[u8], path: &PathAsk) -> Result<Ask, Ma
     }
 }
 
-/// Writes a request, for the model of this name.
-pub fn write_ask(dialect: Dialect, ask: Ask, model: &str) -> Written {
+/// Writes a request, for the model of this name at a server with these quirks.
+pub fn write_ask(dialect: Dialect, ask: Ask, model: &str, quirks: Quirks) -> Written {
     match dialect {
-        Dialect::Chat => chat::ask::write(ask, model),
+        Dialect::Chat => chat::ask::write(ask, model, quirks),
         Dialect::Completions => completions::write_ask(ask, model),
         Dialect::Responses => responses::ask::write(ask, model),
         Dialect::Messages => anthropic::neutral::write(ask, model),
@@ -46,10 +46,11 @@ pub fn ask(
     body: &[u8],
     path: &PathAsk,
     model: &str,
+    quirks: Quirks,
 ) -> Result<Written, Malformed> {
     let mut ask = read_ask(from, body, path)?;
     let mut dropped = std::mem::take(&mut ask.dropped);
-    let mut written = write_ask(to, ask, model);
+    let mut written = write_ask(to, ask, model, quirks);
     dropped.append(&mut written.dropped);
     dropped.sort();
     dropped.dedup();
@@ -144,7 +145,7 @@ pub fn recorded_ask(dialect: Dialect, body: &Bytes, path: &PathAsk) -> Option<By
     }
     let asked = read_ask(dialect, body, path).ok()?;
     let model = asked.model.clone();
-    let written = write_ask(Dialect::Chat, asked, &model).body;
+    let written = write_ask(Dialect::Chat, asked, &model, Quirks::default()).body;
     // What the gateway noted of the prompt stands in every dialect alike.
     let noted = serde_json::from_slice::<Value>(body)
         .ok()

@@ -392,12 +392,8 @@ fn provider_error(call: &Call, error: ProviderError, end: AttemptEnd, status: Op
 
 /// Some providers say which key they refuse.
 fn without_key(message: String, call: &Call) -> String {
-    let gauntlet_ports::EndpointKind::Http { headers, .. } = &call.plan[call.current].endpoint.kind else {
-        return message;
-    };
-    let values = headers.values().filter_map(|value| value.to_str().ok());
-    let keys =
-        values.map(|value| value.strip_prefix("Bearer ").unwrap_or(value)).filter(|key| key.len() >= KEY_MIN);
+    let secrets = call.plan[call.current].endpoint.secrets();
+    let keys = secrets.into_iter().filter(|key| key.len() >= KEY_MIN);
     keys.fold(message, |message, key| message.replace(key, "[REDACTED:provider_key]"))
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Layout {
     pub first_member: usize,
     /// The limit's value, `null` included.
     pub limit: Option<Range<usize>>,
+    /// It is given as `max_completion_tokens`.
+    pub is_new_limit: bool,
     pub stream_options: StreamOptions,
 }
 

@@ -1,6 +1,6 @@
 //! A chat request in the neutral form, and out of it.
 
-use gauntlet_types::{Dialect, Seal, Sealed, ServiceTier};
+use gauntlet_types::{Dialect, Quirks, Seal, Sealed, ServiceTier};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -342,7 +342,7 @@ pub(crate) fn source_of_url(url: String) -> Source {
 }
 
 /// Writes a request for the model of this name.
-pub(crate) fn write(ask: Ask, model: &str) -> Written {
+pub(crate) fn write(ask: Ask, model: &str, quirks: Quirks) -> Written {
     let mut written = Written::default();
     let mut body = Map::new();
     body.insert("model".into(), model.into());
@@ -362,7 +362,8 @@ pub(crate) fn write(ask: Ask, model: &str) -> Written {
     put("tools", (!tools.is_empty()).then_some(Value::Array(tools)));
     put("tool_choice", ask.tool_choice.filter(|_| has_tools).map(|choice| write_choice(&choice)));
     put("parallel_tool_calls", ask.parallel_tools.filter(|_| has_tools).map(Value::from));
-    put("max_completion_tokens", ask.limit.map(Value::from));
+    let limit = if quirks.has_old_limit { "max_tokens" } else { "max_completion_tokens" };
+    put(limit, ask.limit.map(Value::from));
     put("temperature", ask.temperature.map(Value::from));
     put("top_p", ask.top_p.map(Value::from));
     put("seed", ask.seed.map(Value::from));
@@ -387,7 +388,7 @@ pub(crate) fn write(ask: Ask, model: &str) -> Written {
     if ask.stream {
         put("stream", Some(true.into()));
         // Money hangs on it, whatever the caller's dialect says of it.
-        put("stream_options", Some(json!({"include_usage": true})));
+        put("stream_options", (!quirks.has_no_stream_options).then(|| json!({"include_usage": true})));
     }
     if ask.top_k.is_some() {
         written.dropped.push("top_k".into());

@@ -167,6 +167,7 @@ impl Draft {
         }
         let value = cursor.expect_whole(field.as_str(), "from 0 to 4294967295")?;
         self.limit_field = Some(field);
+        self.layout.is_new_limit = field == LimitField::MaxCompletionTokens;
         self.max_tokens = Some(Spanned { value, span: start..cursor.at() });
         self.layout.limit = Some(start..cursor.at());
         Ok(())
