@@ -258,7 +258,10 @@ impl Open {
     fn is_whole(&self) -> bool {
         match &self.kind {
             Kind::Text | Kind::Reasoning => true,
-            Kind::Call { arguments, .. } => arguments.is_whole(),
+            // A seal comes behind a call, so that one without arguments has got none.
+            Kind::Call { arguments, seals, .. } => {
+                arguments.is_whole() || (!arguments.is_begun && !seals.is_empty())
+            }
         }
     }
 }

@@ -72,6 +72,7 @@ impl At {
         let leaf = match (self.is_nested, leaf) {
             (false, leaf) => leaf,
             (true, "text") => "content[].text",
+            (true, "content") => "content",
             (true, _) => "content[]",
         };
         Place::Path { list: self.list, item: self.item, inner, leaf }

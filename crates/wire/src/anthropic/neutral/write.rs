@@ -90,8 +90,11 @@ fn thinking(ask: &Ask, generation: Generation, draft: &mut Draft) -> Thinking {
     });
     let none = Thinking { member: None, effort: None, is_on: false, limit };
     let disabled = || generation.thinks_unasked().then(|| json!({"type": "disabled"}));
-    if is_forced && (is_wanted || generation.thinks_unasked()) {
+    if is_forced && !is_off && (is_wanted || generation.thinks_unasked()) {
         draft.drop_if(is_wanted, "reasoning");
+        if !is_wanted {
+            draft.injected.push("thinking".into());
+        }
         return Thinking { member: disabled(), ..none };
     }
     if is_off {
@@ -103,8 +106,9 @@ fn thinking(ask: &Ask, generation: Generation, draft: &mut Draft) -> Thinking {
     if generation.is_adaptive() {
         return adaptive(wished, none);
     }
-    // Half of what may be said is for the thoughts at most, so that an answer follows them.
-    let budget = budget.min(limit / 2).max(BUDGET_MIN);
+    // Half of what may be said is for the thoughts at most, so that an answer follows them. A limit of ours has its room.
+    let most = if ask.limit.is_some() { limit / 2 } else { budget };
+    let budget = budget.min(most).max(BUDGET_MIN);
     if budget >= limit || lacks_seals(ask) {
         draft.dropped.push("reasoning".into());
         return none;
@@ -262,28 +266,30 @@ fn write_output(shape: Option<Shape>, effort: Option<&str>, draft: &mut Draft) {
 
 /// Says of each object in a schema that it has no further members: Anthropic takes no other. True if it was not said.
 fn seal_objects(schema: &mut Value) -> bool {
-    match schema {
-        Value::Object(members) => {
-            let mut is_changed = false;
-            if members.get("type").is_some_and(|kind| kind == "object")
-                && !members.contains_key("additionalProperties")
-            {
-                members.insert("additionalProperties".into(), false.into());
-                is_changed = true;
-            }
-            for (key, inner) in members.iter_mut() {
-                // Values, not schemas.
-                if !matches!(key.as_str(), "enum" | "const" | "default" | "examples") {
-                    is_changed |= seal_objects(inner);
-                }
-            }
-            is_changed
-        }
-        Value::Array(items) => {
-            items.iter_mut().fold(false, |is_changed, item| seal_objects(item) | is_changed)
-        }
+    let Value::Object(members) = schema else { return false };
+    let is_object = match members.get("type") {
+        Some(Value::String(kind)) => kind == "object",
+        Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "object"),
         _ => false,
+    };
+    let mut is_changed = is_object && !members.contains_key("additionalProperties");
+    if is_changed {
+        members.insert("additionalProperties".into(), false.into());
     }
+    for (key, inner) in members.iter_mut() {
+        is_changed |= match (key.as_str(), inner) {
+            // Names of the caller's, each with a schema.
+            ("properties" | "$defs" | "definitions" | "patternProperties", Value::Object(named)) => {
+                named.values_mut().fold(false, |is_changed, schema| seal_objects(schema) | is_changed)
+            }
+            ("anyOf" | "allOf" | "oneOf" | "prefixItems" | "items", Value::Array(schemas)) => {
+                schemas.iter_mut().fold(false, |is_changed, schema| seal_objects(schema) | is_changed)
+            }
+            ("items" | "not" | "additionalProperties", schema) => seal_objects(schema),
+            _ => false,
+        };
+    }
+    is_changed
 }
 
 fn write_rest(ask: Ask, draft: &mut Draft) {
