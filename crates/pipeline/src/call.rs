@@ -14,17 +14,21 @@ use gauntlet_policy::{
 };
 use gauntlet_ports::{Clock, Endpoint, Texts};
 use gauntlet_types::{
-    CacheUse, CallRecord, Caller, Charge, Decision, Door, Drawn, Event, Fault, Mono, Name, NanoUsd, Outcome,
-    SpanId, Stage, StageTime, Target, Timestamp, TokenCount, TraceId, Usage,
+    CacheUse, CallRecord, Caller, Charge, Decision, Dialect, Door, Drawn, Event, Fault, Mono, Name, NanoUsd,
+    Outcome, SpanId, Stage, StageTime, Target, Timestamp, TokenCount, TraceId, Usage,
 };
 use gauntlet_wire::{
-    Edit,
-    openai::{answer::Assembler, chat::ChatRequest, embeddings::EmbeddingsRequest},
+    Conversation, Edit, Segment,
+    answer::Assembler,
+    conversation::PathAsk,
+    openai::embeddings::{self, EmbeddingsRequest},
+    pass::Pass,
+    translate::Head,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{
-    answer::{Answer, AnswerBody, Incoming, Operator},
+    answer::{Answer, AnswerBody, Incoming, Operator, PassPath},
     detach::{Gone, Running},
     gate::{Gate, Shared},
     judge::Asked,
@@ -38,20 +42,58 @@ use crate::{
 pub(crate) enum Request {
     /// Not read yet, or not readable.
     None,
-    Chat(Box<ChatRequest>),
+    Conversation(Box<Conversation>),
     Embeddings(Box<EmbeddingsRequest>),
+    /// Passed through as it is.
+    Pass(Box<Pass>),
 }
 
 impl Request {
-    pub(crate) fn chat(&self) -> Option<&ChatRequest> {
+    pub(crate) fn conversation(&self) -> Option<&Conversation> {
         match self {
-            Request::Chat(chat) => Some(chat),
+            Request::Conversation(chat) => Some(chat),
             _ => None,
         }
     }
 
+    pub(crate) fn pass(&self) -> Option<&Pass> {
+        match self {
+            Request::Pass(asked) => Some(asked),
+            _ => None,
+        }
+    }
+
+    /// Every text of it that a model reads.
+    pub(crate) fn segments(&self, body: &Bytes) -> Vec<Segment> {
+        match self {
+            Request::Conversation(asked) => asked.segments(body),
+            Request::Embeddings(asked) => embeddings::segments(asked, body),
+            Request::Pass(asked) => asked.segments(),
+            Request::None => Vec::new(),
+        }
+    }
+
+    /// Its other texts, for whoever keeps the body.
+    pub(crate) fn other_segments(&self, body: &Bytes) -> Vec<Segment> {
+        match self {
+            Request::Conversation(asked) => asked.other_segments(body),
+            Request::Embeddings(asked) => embeddings::other_segments(asked, body),
+            Request::Pass(asked) => asked.other_segments(),
+            Request::None => Vec::new(),
+        }
+    }
+
+    pub(crate) fn user(&self) -> Option<&str> {
+        match self {
+            Request::Conversation(asked) => asked.user.as_deref(),
+            Request::Embeddings(asked) => asked.user.as_deref(),
+            Request::Pass(asked) => asked.user.as_deref(),
+            Request::None => None,
+        }
+    }
+
     pub(crate) fn is_streaming(&self) -> bool {
-        self.chat().is_some_and(|chat| chat.stream)
+        self.conversation().is_some_and(|chat| chat.stream)
     }
 }
 
@@ -96,6 +138,10 @@ pub(crate) struct Call {
     pub(crate) operator: Option<Box<Operator>>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// What its path asks for, where a dialect says it there.
+    pub(crate) path: PathAsk,
+    /// Where it goes if it is passed through.
+    pub(crate) pass: Option<PassPath>,
     /// Why the door could not take the body.
     pub(crate) body_fault: Option<Fault>,
     pub(crate) request: Request,
@@ -135,7 +181,7 @@ pub(crate) struct Call {
     /// What is changed of it for the record besides.
     pub(crate) record_edits: Vec<Edit>,
     /// A prompt rendered without what the record may not hold, if that differs from the one that is sent.
-    pub(crate) record_prompt: Option<Edit>,
+    pub(crate) record_prompt: Vec<Edit>,
     pub(crate) pinned: Option<Name>,
     pub(crate) plan: Vec<Planned>,
     /// The target being tried, or the one that answered.
@@ -230,6 +276,8 @@ impl Call {
             operator: incoming.operator,
             headers: incoming.headers,
             body,
+            path: incoming.path,
+            pass: incoming.pass,
             body_fault,
             request: Request::None,
             record,
@@ -252,7 +300,7 @@ impl Call {
             edits: Vec::new(),
             text_edits: 0,
             record_edits: Vec::new(),
-            record_prompt: None,
+            record_prompt: Vec::new(),
             pinned: None,
             plan: Vec::new(),
             current: 0,
@@ -336,6 +384,7 @@ impl Call {
             Event::ToolCall { .. } => {
                 self.note_piece();
             }
+            Event::Citation { .. } | Event::Media { .. } | Event::Seal { .. } => self.note_piece(),
             Event::Error { .. } | Event::Done => {}
         }
         self.assembler.feed(event);
@@ -367,7 +416,7 @@ impl Call {
 
     /// The prompt that the call or its route names; none where the operator's body has it already.
     pub(crate) fn prompt_named(&self) -> Option<String> {
-        let chat = self.request.chat()?;
+        let chat = self.request.conversation()?;
         let header = self.headers.get("x-gauntlet-prompt").and_then(|value| value.to_str().ok());
         let asked = header.map(str::to_owned);
         let asked = asked.or_else(|| chat.gauntlet.as_ref().and_then(|field| field.prompt.clone()));
@@ -402,7 +451,7 @@ impl Call {
         }
         let id = self.record.id.to_string();
         let status = StatusCode::from_u16(self.record.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = gauntlet_wire::openai::error::body(fault, Some(&id));
+        let body = gauntlet_wire::error::body(self.door().manners(), fault, self.record.status, Some(&id));
         Answer { status, headers, body: AnswerBody::Whole(body) }
     }
 
@@ -414,6 +463,12 @@ impl Call {
         insert(&mut headers, "x-gauntlet-request-id", &id);
         // Where OpenAI's SDKs look for it.
         insert(&mut headers, "x-request-id", &id);
+        if self.door().manners() == Dialect::Messages {
+            insert(&mut headers, "request-id", &id);
+        }
+        if !record.dropped.is_empty() {
+            insert(&mut headers, "x-gauntlet-dropped", &record.dropped.join(","));
+        }
         insert(&mut headers, "x-gauntlet-trace-id", &record.trace_id.to_string());
         if let Some(target) = &record.target {
             insert(&mut headers, "x-gauntlet-model", &target.to_string());
@@ -453,6 +508,21 @@ impl Call {
 
     pub(crate) fn door(&self) -> Door {
         self.record.door
+    }
+
+    /// What the caller speaks; chat where it is no conversation.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.door().dialect().unwrap_or(Dialect::Chat)
+    }
+
+    /// The head of an answer that we write ourselves.
+    pub(crate) fn head(&self) -> Head {
+        Head {
+            id: self.record.id.0.simple().to_string(),
+            created: self.record.started.0 / 1_000_000,
+            model: self.record.model_asked.to_string(),
+            include_usage: self.request.conversation().is_some_and(|asked| asked.include_usage),
+        }
     }
 }
 

@@ -324,8 +324,10 @@ fn sources(call: &Call) -> Vec<(String, String)> {
 
 /// The documents that the call says it was given, with their texts where it has them.
 fn documents(call: &Call) -> Vec<(String, String)> {
-    let listed =
-        call.request.chat().and_then(|chat| chat.gauntlet.as_ref()?.rest.get("documents")?.as_array());
+    let listed = call
+        .request
+        .conversation()
+        .and_then(|chat| chat.gauntlet.as_ref()?.rest.get("documents")?.as_array());
     let text_of = |id: &str| {
         let found = listed?.iter().find(|item| item["id"] == *id)?;
         found["text"].as_str().map(str::to_owned)

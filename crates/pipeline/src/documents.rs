@@ -17,7 +17,7 @@ const ID_MAX: usize = 256;
 pub(crate) fn of(call: &Call) -> Result<Vec<Document>, Fault> {
     let (place, listed) = match (header(&call.headers)?, &call.request) {
         (Some(listed), _) => (HEADER, listed),
-        (None, Request::Chat(chat)) => {
+        (None, Request::Conversation(chat)) => {
             match chat.gauntlet.as_ref().and_then(|field| field.rest.get("documents")) {
                 Some(listed) if !listed.is_null() => (FIELD, listed.clone()),
                 _ => return Ok(Vec::new()),

@@ -59,7 +59,7 @@ impl Call {
             .filter_map(|level| level.rules.spotlight)
             .max_by_key(|mode| strength(*mode));
         let is_watched = self.rules[Direction::Output as usize].has("canary");
-        let Some(chat) = self.request.chat() else { return };
+        let Some(chat) = self.request.conversation() else { return };
         if (mode.is_none() && !is_watched) || chat.message_count == 0 {
             return;
         }
@@ -91,10 +91,10 @@ impl Call {
             self.canary = Some(canary);
             self.record.injected.push("canary".into());
         }
-        if let Some(chat) = self.request.chat()
+        if let Some(chat) = self.request.conversation()
             && !told.is_empty()
         {
-            self.masks.push(chat.with_system(&self.body, &told.join("\n\n")));
+            self.masks.extend(chat.with_system(&self.body, &told.join("\n\n")));
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::{
 
 use gauntlet_guard::{Kinds, LeakWatch, Restorer, Rulebook, StreamRedactor, Vault, replacement};
 use gauntlet_types::{Action, Direction, Scope};
-use gauntlet_wire::openai::answer::Channel;
+use gauntlet_wire::answer::Channel;
 
 use crate::{
     call::Call,

@@ -9,7 +9,7 @@ use gauntlet_types::{
     Action, Caller, Code, Decision, Direction, Door, Environment, Fault, GuardNote, GuardRun, Name,
     RunOutcome, Scope, Voice,
 };
-use gauntlet_wire::openai::answer;
+use gauntlet_wire::{conversation::PathAsk, openai::answer};
 use http::HeaderMap;
 use moka::sync::Cache as Moka;
 use serde_json::{Value, json};
@@ -208,6 +208,8 @@ async fn judged(
     let caller = Caller { environment: Environment::Judge, ..caller };
     let incoming = Incoming {
         door: Door::ChatCompletions,
+        path: PathAsk::default(),
+        pass: None,
         headers: HeaderMap::new(),
         body: Ok(body.to_string().into()),
         operator: Some(Box::new(Operator { caller, prompt: None, is_judge: true })),

@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use gauntlet_types::Event;
+use gauntlet_types::{Dialect, Event};
 use gauntlet_wire::{
-    openai::answer::{self, Chunk},
+    answer::Chunk,
+    flow::Flow,
     sse::{Decoder, Frame},
+    translate::{Head, Writer},
 };
 use tokio::time::Instant;
 
@@ -25,15 +27,40 @@ pub(crate) const KEPT_BYTES_MAX: usize = 16 << 20;
 pub(crate) struct Live {
     reader: Reader,
     decoder: Decoder,
+    /// In the caller's dialect.
+    pub(crate) flow: Flow,
+    /// Where the model speaks another.
+    interpreter: Option<Box<Interpreter>>,
     /// Read while looking for the first token.
     ahead: VecDeque<(Frame, Option<Chunk>)>,
+    /// Several frames of ours may stand for one of the model's.
+    translated: VecDeque<(Frame, Option<Chunk>)>,
     is_done: bool,
     is_closed: bool,
 }
 
 impl Live {
-    pub(crate) fn new(reader: Reader) -> Live {
-        Live { reader, decoder: Decoder::new(), ahead: VecDeque::new(), is_done: false, is_closed: false }
+    /// `dialect` is the caller's, `spoken` the model's; `head` is for an answer that has to be translated.
+    pub(crate) fn new(reader: Reader, dialect: Dialect, spoken: Dialect, head: Head) -> Live {
+        let interpreter = (spoken != dialect).then(|| {
+            Box::new(Interpreter {
+                heard: Flow::new(spoken),
+                writer: Writer::new(dialect, head),
+                kept: Vec::new(),
+                has_finish: false,
+                is_over: false,
+            })
+        });
+        Live {
+            reader,
+            decoder: Decoder::new(),
+            flow: Flow::new(dialect),
+            interpreter,
+            ahead: VecDeque::new(),
+            translated: VecDeque::new(),
+            is_done: false,
+            is_closed: false,
+        }
     }
 
     /// Reads up to the first sign of an answer: a token, a tool call, or an end.
@@ -53,6 +80,9 @@ impl Live {
             });
             if let Some((code, message)) = error {
                 return Err(Stop::Provider { code, message });
+            }
+            if self.ahead.is_empty() && self.interpreter.is_none() {
+                call.note_kept_answer(&frame.raw);
             }
             let has_begun = chunk.iter().flat_map(|chunk| &chunk.events).any(is_sign);
             if has_begun && call.record.first_token_us.is_none() {
@@ -104,45 +134,142 @@ impl Live {
     /// The next frame with what it says; none at the end of the stream.
     async fn read(&mut self, gone: Option<&Gone>) -> Result<Option<(Frame, Option<Chunk>)>, Stop> {
         loop {
+            if let Some(next) = self.translated.pop_front() {
+                return Ok(Some(next));
+            }
             let frame = self.decoder.next().map_err(|_| Stop::Malformed("a frame without end".into()))?;
             if let Some(frame) = frame {
-                return self.understand(frame).map(Some);
+                match self.understand(frame)? {
+                    Some(next) => return Ok(Some(next)),
+                    None => continue,
+                }
             }
             if self.is_closed {
                 return Ok(None);
             }
             match self.reader.next(gone).await? {
                 Some(piece) => self.decoder.push(piece),
-                None => {
-                    self.is_closed = true;
-                    self.decoder.close();
-                    // What is left is a frame without its blank line, whole or cut.
-                    if let Some(frame) =
-                        self.decoder.next().map_err(|_| Stop::Malformed("a frame without end".into()))?
-                    {
-                        return self.understand(frame).map(Some);
-                    }
-                    let rest = self.decoder.rest();
-                    if rest.iter().all(u8::is_ascii_whitespace) {
-                        return Ok(None);
-                    }
-                    let cut = |_| Stop::Cut("the stream ended within a frame".into());
-                    return self.understand(Frame::parse(rest)).map(Some).map_err(cut);
-                }
+                None => self.close()?,
             }
         }
     }
 
-    fn understand(&mut self, frame: Frame) -> Result<(Frame, Option<Chunk>), Stop> {
-        let Some(data) = frame.data() else { return Ok((frame, None)) };
-        let chunk = answer::read_chunk(data).map_err(|bad| Stop::Malformed(bad.message))?;
-        self.is_done |= chunk.is_done;
-        Ok((frame, Some(chunk)))
+    /// The provider has closed the stream: what is left is a frame without its blank line, whole or cut.
+    fn close(&mut self) -> Result<(), Stop> {
+        self.is_closed = true;
+        self.decoder.close();
+        let last = self.decoder.next().map_err(|_| Stop::Malformed("a frame without end".into()))?;
+        let last = match last {
+            Some(frame) => Some(frame),
+            None => {
+                let rest = self.decoder.rest();
+                (!rest.iter().all(u8::is_ascii_whitespace)).then(|| Frame::parse(rest))
+            }
+        };
+        if let Some(frame) = last {
+            let cut = |_| Stop::Cut("the stream ended within a frame".into());
+            let next = self.understand(frame).map_err(cut)?;
+            // Before what follows of it.
+            next.into_iter().for_each(|next| self.translated.push_front(next));
+        }
+        if let Some(interpreter) = &mut self.interpreter
+            && interpreter.has_finish
+        {
+            interpreter.end(&mut self.flow, &mut self.translated)?;
+        }
+        Ok(())
+    }
+
+    fn understand(&mut self, frame: Frame) -> Result<Option<(Frame, Option<Chunk>)>, Stop> {
+        let malformed = |bad: gauntlet_wire::Malformed| Stop::Malformed(bad.message);
+        let Some(interpreter) = &mut self.interpreter else {
+            let chunk = self.flow.read(&frame).map_err(malformed)?;
+            self.is_done |= chunk.as_ref().is_some_and(|chunk| chunk.is_done);
+            return Ok(Some((frame, chunk)));
+        };
+        interpreter.hear(&frame, &mut self.flow, &mut self.translated)?;
+        self.is_done |= interpreter.is_over;
+        Ok(self.translated.pop_front())
     }
 }
 
+/// Turns a stream of one dialect into another's, frame by frame.
+struct Interpreter {
+    heard: Flow,
+    writer: Writer,
+    /// What was learnt and no frame has told yet.
+    kept: Vec<Event>,
+    has_finish: bool,
+    is_over: bool,
+}
+
+impl Interpreter {
+    fn hear(
+        &mut self,
+        frame: &Frame,
+        flow: &mut Flow,
+        out: &mut VecDeque<(Frame, Option<Chunk>)>,
+    ) -> Result<(), Stop> {
+        let malformed = |bad: gauntlet_wire::Malformed| Stop::Malformed(bad.message);
+        let Some(chunk) = self.heard.read(frame).map_err(malformed)? else { return Ok(()) };
+        if self.is_over {
+            return Ok(());
+        }
+        let mut frames = Vec::new();
+        for event in chunk.events {
+            if let Event::Error { .. } = event {
+                let chunk = Chunk { events: vec![event], ..Chunk::default() };
+                out.push_back((Frame::parse(Bytes::new()), Some(chunk)));
+                return Ok(());
+            }
+            frames.extend(self.writer.push(&event));
+            self.has_finish |= matches!(event, Event::Finish { .. });
+            // Words and calls are learnt from our own frames, which say the same; of the rest a dialect may tell less.
+            if is_fact(&event) {
+                self.kept.push(event);
+            }
+        }
+        self.tell(frames, flow, out)?;
+        if chunk.is_done {
+            self.end(flow, out)?;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, flow: &mut Flow, out: &mut VecDeque<(Frame, Option<Chunk>)>) -> Result<(), Stop> {
+        if std::mem::replace(&mut self.is_over, true) {
+            return Ok(());
+        }
+        let frames = self.writer.end();
+        self.tell(frames, flow, out)
+    }
+
+    fn tell(
+        &mut self,
+        frames: Vec<Bytes>,
+        flow: &mut Flow,
+        out: &mut VecDeque<(Frame, Option<Chunk>)>,
+    ) -> Result<(), Stop> {
+        for bytes in frames {
+            let frame = Frame::parse(bytes);
+            let mut chunk = flow.read(&frame).map_err(|bad| Stop::Malformed(bad.message))?;
+            if let Some(chunk) = &mut chunk {
+                chunk.events.retain(|event| !is_fact(event));
+                chunk.events.append(&mut self.kept);
+            }
+            out.push_back((frame, chunk));
+        }
+        Ok(())
+    }
+}
+
+/// What is learnt from the model's own frames alone.
+fn is_fact(event: &Event) -> bool {
+    matches!(event, Event::Model(_) | Event::Usage(_) | Event::Finish { .. })
+}
+
 pub(crate) fn asked_for_usage(call: &Call) -> bool {
-    call.request.chat().is_some_and(|chat| chat.include_usage)
+    call.request.conversation().is_some_and(|chat| chat.include_usage)
 }
 
 fn is_sign(event: &Event) -> bool {
@@ -150,7 +277,12 @@ fn is_sign(event: &Event) -> bool {
         Event::Text { text, .. } | Event::Refusal { text, .. } | Event::Reasoning { text, .. } => {
             !text.is_empty()
         }
-        Event::ToolCall { .. } | Event::Finish { .. } | Event::Done => true,
+        Event::ToolCall { .. }
+        | Event::Finish { .. }
+        | Event::Done
+        | Event::Seal { .. }
+        | Event::Citation { .. }
+        | Event::Media { .. } => true,
         Event::Model(_) | Event::Usage(_) | Event::Error { .. } => false,
     }
 }

@@ -11,7 +11,7 @@ use gauntlet_policy::{
 use gauntlet_types::{
     Billed, Code, Drawn, Fault, Mono, Name, NanoUsd, Outcome, ServiceTier, TokenCount, Usage,
 };
-use gauntlet_wire::openai::{answer::Assembler, chat::ChatRequest};
+use gauntlet_wire::{Conversation, answer::Assembler};
 
 use crate::{
     call::{Call, Planned, Request},
@@ -50,6 +50,11 @@ impl Call {
     /// The targets of `model` in fallback order, with endpoints and prices; of those that can be asked at all.
     pub(crate) fn targets_of(&self, model: &str, pinned: Option<&str>) -> Result<Vec<Planned>, Fault> {
         let policy = self.policy();
+        if let Request::Pass(asked) = &self.request
+            && asked.model.is_none()
+        {
+            return self.provider_of_pass();
+        }
         // What the operator names stands above the route, as a prompt's own model does.
         let pinned = pinned.or(self.operator.is_some().then_some(model));
         let targets = plan::plan(policy, &self.route, model, pinned)?;
@@ -67,7 +72,10 @@ impl Call {
                 unspoken = Some(target);
                 continue;
             };
-            let price = policy.price(&target, self.record.started);
+            let price = match self.is_free() {
+                true => Some(Arc::new(Price::free())),
+                false => policy.price(&target, self.record.started),
+            };
             match (&price, self.route.unpriced) {
                 (Some(_), _) | (None, Unpriced::Allow) => {}
                 (None, Unpriced::CapTokens) if self.route.max_tokens.is_some() => {}
@@ -128,8 +136,9 @@ impl Call {
 
     /// The worst case of one attempt at the dearest target, given a bound of the input.
     pub(crate) fn bound_of(&self, input: TokenCount) -> Drawn {
-        let media = self.request.chat().is_some_and(|chat| chat.media_count > 0);
-        let tier = self.request.chat().and_then(|chat| ServiceTier::of_word(chat.service_tier.as_deref()?));
+        let media = self.request.conversation().is_some_and(|chat| chat.media_count > 0);
+        let tier =
+            self.request.conversation().and_then(|chat| ServiceTier::of_word(chat.service_tier.as_deref()?));
         let bound = |price: &Arc<Price>| {
             // No model reads more than its window holds, whatever is sent.
             let input = price.context_window.map_or(input, |window| input.min(window));
@@ -144,9 +153,10 @@ impl Call {
 
     /// The input's tokens from above: no token is shorter than a byte, and no image is more than so many.
     pub(crate) fn input_bytes(&self) -> TokenCount {
-        let messages = self.request.chat().map_or(1, |chat| chat.message_count as u32);
+        let messages = self.request.conversation().map_or(1, |chat| chat.message_count as u32);
         let edited: usize = self.edits.iter().chain(&self.masks).map(|edit| edit.with.len()).sum();
-        let bytes = u32::try_from(self.body.len() + edited).unwrap_or(u32::MAX);
+        let media = self.request.pass().map_or(0, |asked| asked.media_bytes);
+        let bytes = u32::try_from(self.body.len() - media + edited).unwrap_or(u32::MAX);
         let frames = messages.saturating_mul(TOKENS_PER_MESSAGE);
         TokenCount(bytes.saturating_add(frames).saturating_add(self.media_tokens()))
     }
@@ -156,10 +166,10 @@ impl Call {
     /// and never more than the bytes. Sounds and files, tools and schemas are only known by their bytes.
     pub(crate) fn input_counted(&self) -> TokenCount {
         let bytes = self.input_bytes();
-        let by_bytes = |chat: &ChatRequest| {
+        let by_bytes = |chat: &Conversation| {
             chat.media_count > chat.image_count || chat.has_tools || chat.response_format.is_some()
         };
-        if self.request.chat().is_some_and(by_bytes) {
+        if self.request.conversation().is_some_and(by_bytes) {
             return bytes;
         }
         let counted = settle::count_input(self).0;
@@ -169,13 +179,20 @@ impl Call {
     }
 
     fn media_tokens(&self) -> u32 {
-        self.request.chat().map_or(0, |chat| chat.media_count.saturating_mul(TOKENS_PER_MEDIA))
+        if let Some(asked) = self.request.pass() {
+            return self.pass_media_tokens(asked);
+        }
+        self.request.conversation().map_or(0, |chat| chat.media_count.saturating_mul(TOKENS_PER_MEDIA))
     }
 
     /// The most output tokens that the call may cost: what the caller asks for, held to the route's limit, for each
     /// choice.
     pub(crate) fn output_bound(&self) -> TokenCount {
-        let Request::Chat(chat) = &self.request else { return TokenCount(0) };
+        let chat = match &self.request {
+            Request::Conversation(chat) if !self.door().is_count() => chat,
+            Request::Pass(asked) => return self.pass_bound(asked),
+            _ => return TokenCount(0),
+        };
         let asked = chat.max_tokens.as_ref().map(|asked| asked.value);
         let each = match (asked, self.route.max_tokens) {
             (Some(asked), Some(limit)) => asked.min(limit.0),

@@ -14,14 +14,12 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use gauntlet_guard::Vault;
 use gauntlet_policy::{breaker::BreakerEvent, config::OnDisconnect};
-use gauntlet_types::{Action, Code, Direction, Event, Finish, Outcome};
+use gauntlet_types::{Action, Code, Dialect, Direction, Event, Finish, Outcome};
 use gauntlet_wire::{
     Edit,
+    answer::{Channel, Chunk, End, Extent, Key},
     json::escape,
-    openai::{
-        answer::{self, Channel, Chunk},
-        error,
-    },
+    seal,
     sse::Frame,
 };
 use http::{HeaderValue, StatusCode, header};
@@ -62,15 +60,55 @@ struct Waiting {
     bytes: usize,
 }
 
-/// One filter for each text of each choice, and the last frame as a pattern for frames of our own.
+/// One filter for each text of each choice.
 #[derive(Default)]
 struct Filters {
-    by_text: BTreeMap<(u32, Channel), Filter>,
+    by_text: BTreeMap<Key, Text>,
     /// The tool calls under way, by choice and index, with their ids.
     calls: BTreeMap<(u32, u32), String>,
-    pattern: Bytes,
+    /// Texts as they were let through, where the dialect tells them again; else none.
+    told: Option<BTreeMap<Key, String>>,
     /// Something was found that must not go on.
     stop: Arc<AtomicBool>,
+}
+
+/// A text under way: its filter, and whether what went out is what came in.
+struct Text {
+    filter: Filter,
+    came: Trace,
+    went: Trace,
+}
+
+/// The hash of a text that comes in pieces, however it is cut (FNV-1a); a seal stands or falls by it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Trace(u64);
+
+impl Trace {
+    fn add(&mut self, text: &str) {
+        self.0 =
+            text.bytes().fold(self.0, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    }
+}
+
+impl Default for Trace {
+    fn default() -> Trace {
+        Trace(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Text {
+    fn push(&mut self, text: &str, vault: &Vault) -> String {
+        self.came.add(text);
+        let shown = self.filter.push(text, vault);
+        self.went.add(&shown);
+        shown
+    }
+
+    fn finish(&mut self, vault: &Vault) -> String {
+        let rest = self.filter.finish(vault);
+        self.went.add(&rest);
+        rest
+    }
 }
 
 impl LiveStream {
@@ -83,7 +121,9 @@ impl LiveStream {
         // Proxies in between shall pass each token on at once.
         headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
         let (gone, tasks) = (call.gone.clone(), call.shared().tasks.clone());
-        let filters = filter::is_needed(&call).then(Filters::default);
+        let tells_twice = call.dialect() == Dialect::Responses;
+        let filters = filter::is_needed(&call)
+            .then(|| Filters { told: tells_twice.then(BTreeMap::new), ..Filters::default() });
         let waits_for_calls = checks::OF_CALLS
             .iter()
             .any(|kind| call.rules[Direction::Output as usize].most(kind) > Action::Flag);
@@ -149,7 +189,10 @@ impl LiveStream {
                 return;
             }
             // The caller's last frame: not before the record is written.
-            return self.complete(Some(frame.raw));
+            if let Some(last) = self.guarded(&frame, &chunk) {
+                self.complete(Some(last));
+            }
+            return;
         }
         if chunk.is_usage_only && !asked_for_usage(call) {
             return;
@@ -186,77 +229,140 @@ impl LiveStream {
     }
 
     fn let_go(&mut self, frame: Frame, chunk: &Chunk) {
-        if self.filters.is_none() {
-            return self.emit(frame.raw);
-        }
-        self.pass_guarded(&frame, chunk);
+        let Some(bytes) = self.guarded(&frame, chunk) else { return };
+        self.live.flow.sent(&frame, chunk);
+        self.emit(bytes);
     }
 
-    /// Puts the redactor's words in place of the frame's; what it holds back comes with a later frame.
-    fn pass_guarded(&mut self, frame: &Frame, chunk: &Chunk) {
-        let (Some(call), Some(filters)) = (self.call.as_ref(), self.filters.as_mut()) else { return };
-        let Some(data) = frame.data_bytes() else { return };
-        let before = filters.end_calls(chunk, &call.vault);
+    /// The frame with the filters' words in place of its own, once what they held back of texts that it ends has gone out;
+    /// none where that ended the stream.
+    fn guarded(&mut self, frame: &Frame, chunk: &Chunk) -> Option<Bytes> {
+        if self.filters.is_none() {
+            return Some(frame.raw.clone());
+        }
+        self.end_calls(chunk);
+        let edits = self.filtered(frame, chunk)?;
+        if self.filters.as_ref().is_some_and(Filters::must_stop) {
+            self.block();
+            return None;
+        }
+        for end in &chunk.ends {
+            self.flush(*end);
+        }
+        let mut edits = edits;
+        edits.extend(self.repeated(frame, chunk));
+        edits.extend(self.voided(chunk));
+        if self.filters.as_ref().is_some_and(Filters::must_stop) {
+            self.block();
+            return None;
+        }
+        Some(frame.edited(edits))
+    }
+
+    /// The pieces of the frame's texts as they may go on now; what is held back of them comes with a later frame.
+    fn filtered(&mut self, frame: &Frame, chunk: &Chunk) -> Option<Vec<Edit>> {
+        let (call, filters) = (self.call.as_ref()?, self.filters.as_mut()?);
+        let Some(data) = frame.data_bytes() else { return Some(Vec::new()) };
         let mut edits = Vec::new();
-        for delta in &chunk.texts {
+        for (at, delta) in chunk.texts.iter().enumerate() {
+            let key = delta.key;
+            let twice = chunk.texts.iter().filter(|other| other.key == key).count() > 1;
+            // Calls that share a number within one frame are there whole, and have nothing to do with each other.
+            let is_whole = delta.extent == Extent::Whole
+                || (matches!(key.channel, Channel::Arguments(_)) && twice && delta.extent == Extent::Piece);
+            let is_known = filters.by_text.contains_key(&key) || filters.has_told(key);
+            if delta.extent == Extent::Repeat && is_known {
+                continue;
+            }
             let text = gauntlet_wire::text::decode(&data, delta.raw.clone());
-            let key = (delta.choice, delta.channel);
-            let is_key =
-                |other: &&gauntlet_wire::openai::answer::TextDelta| (other.choice, other.channel) == key;
-            let shown = if matches!(delta.channel, Channel::Arguments(_))
-                && chunk.texts.iter().filter(is_key).count() > 1
-            {
-                // Calls that share a number within one frame are there whole, and have nothing to do with each other.
-                let mut whole = Filter::new(call, delta.channel, &filters.stop);
+            let shown = if is_whole || delta.extent == Extent::Repeat {
+                let mut whole = Filter::new(call, key.channel, &filters.stop);
                 whole.push(&text, &call.vault) + &whole.finish(&call.vault)
             } else {
-                let filter = filters.by_text.entry(key);
-                let filter = filter.or_insert_with(|| Filter::new(call, delta.channel, &filters.stop));
-                filter.push(&text, &call.vault)
+                let stop = &filters.stop;
+                let under_way = filters.by_text.entry(key).or_insert_with(|| Text {
+                    filter: Filter::new(call, key.channel, stop),
+                    came: Trace::default(),
+                    went: Trace::default(),
+                });
+                let mut shown = under_way.push(&text, &call.vault);
+                // Nothing can go out between the last words and the end that comes with them.
+                let is_last = !chunk.texts[at + 1..].iter().any(|later| later.key == key);
+                if is_last && chunk.ends.iter().any(|end| is_ended(*end, key)) {
+                    shown.push_str(&under_way.finish(&call.vault));
+                }
+                shown
             };
+            filters.tell(key, &shown);
             if shown != text {
                 edits.push(Edit { range: delta.raw.clone(), with: escape(&shown).into() });
             }
         }
-        filters.pattern = data;
-        if filters.must_stop() {
-            return self.block();
-        }
-        let ends: Vec<u32> = chunk
-            .events
-            .iter()
-            .filter_map(|event| match event {
-                Event::Finish { choice, .. } => Some(*choice),
-                _ => None,
-            })
-            .collect();
-        let changed = frame.edited(edits);
-        before.into_iter().for_each(|frame| self.emit(frame));
-        if ends.is_empty() {
-            return self.emit(changed);
-        }
-        // What is still held back of a choice goes out before its finish.
-        for choice in ends {
-            self.flush(choice);
-        }
-        if self.filters.as_ref().is_some_and(Filters::must_stop) {
-            return self.block();
-        }
-        self.emit(changed);
+        Some(edits)
     }
 
-    fn flush(&mut self, choice: u32) {
-        let (Some(call), Some(filters)) = (self.call.as_ref(), self.filters.as_mut()) else { return };
-        let mut frames = Vec::new();
-        for ((of, channel), filter) in &mut filters.by_text {
-            if *of == choice {
-                let rest = filter.finish(&call.vault);
-                if !rest.is_empty() {
-                    frames.push(answer::channel_frame(&filters.pattern, choice, *channel, &rest));
-                }
+    /// Texts that the frame tells once more, as they were let through.
+    fn repeated(&self, frame: &Frame, chunk: &Chunk) -> Vec<Edit> {
+        let Some(filters) = &self.filters else { return Vec::new() };
+        let Some(data) = frame.data_bytes() else { return Vec::new() };
+        let again = chunk.texts.iter().filter(|delta| delta.extent == Extent::Repeat);
+        let edits = again.filter_map(|delta| {
+            let told = filters.told.as_ref()?.get(&delta.key)?;
+            let text = gauntlet_wire::text::decode(&data, delta.raw.clone());
+            (*told != text).then(|| Edit { range: delta.raw.clone(), with: escape(told).into() })
+        });
+        edits.collect()
+    }
+
+    /// Seals of texts that were changed hold no longer.
+    fn voided(&mut self, chunk: &Chunk) -> Vec<Edit> {
+        let mut edits = Vec::new();
+        for sealed in &chunk.seals {
+            self.flush_text(sealed.key);
+            let Some(filters) = &self.filters else { continue };
+            if filters.by_text.get(&sealed.key).is_some_and(|text| text.came != text.went) {
+                edits.push(Edit::new(sealed.raw.clone(), seal::VOID));
             }
         }
-        frames.into_iter().for_each(|frame| self.emit(frame));
+        edits
+    }
+
+    fn flush(&mut self, end: End) {
+        let Some(filters) = &self.filters else { return };
+        let keys: Vec<Key> = filters.by_text.keys().filter(|key| is_ended(end, **key)).copied().collect();
+        keys.into_iter().for_each(|key| self.flush_text(key));
+    }
+
+    /// What is held back of a text goes out before its end.
+    fn flush_text(&mut self, key: Key) {
+        let (Some(call), Some(filters)) = (self.call.as_ref(), self.filters.as_mut()) else { return };
+        let Some(text) = filters.by_text.get_mut(&key) else { return };
+        let rest = text.finish(&call.vault);
+        if !rest.is_empty() {
+            filters.tell(key, &rest);
+            let frame = self.live.flow.piece(key, &rest);
+            self.emit(frame);
+        }
+    }
+
+    /// Some servers number all parallel calls 0: where a frame opens another call under a known index, what is held of
+    /// the one before goes out first.
+    fn end_calls(&mut self, chunk: &Chunk) {
+        for event in &chunk.events {
+            let Event::ToolCall { choice, index, id: Some(id), .. } = event else { continue };
+            let Some(filters) = self.filters.as_mut() else { return };
+            let old = filters.calls.insert((*choice, *index), id.clone());
+            if old.is_none_or(|old| old == *id) {
+                continue;
+            }
+            let channel = Channel::Arguments(*index);
+            let is_of_it = |key: &&Key| key.choice == *choice && key.channel == channel;
+            let keys: Vec<Key> = filters.by_text.keys().filter(is_of_it).copied().collect();
+            for key in keys {
+                self.flush_text(key);
+                self.filters.as_mut().and_then(|filters| filters.by_text.remove(&key));
+            }
+        }
     }
 
     /// A guard says stop: the route's own words and a native end take the place of the rest.
@@ -267,10 +373,12 @@ impl LiveStream {
         call.record.finish = Some(Finish::ContentFilter);
         let text = call.route.fallback.as_deref().unwrap_or("").to_owned();
         // Taken: what is still held back of the model's words is not to follow ours.
-        let pattern = self.filters.take().map(|filters| filters.pattern).unwrap_or_default();
+        self.filters = None;
         self.kept = None;
-        self.out.push_back(answer::text_frame(&pattern, 0, &text, Some(Finish::ContentFilter)));
-        self.complete(Some(answer::frame(b"[DONE]")));
+        let mut frames = self.live.flow.close(&text, Finish::ContentFilter);
+        let last = frames.pop();
+        self.out.extend(frames);
+        self.complete(last);
     }
 
     fn emit(&mut self, frame: Bytes) {
@@ -298,14 +406,9 @@ impl LiveStream {
 
     /// Settles and records, then lets the last frame go.
     fn complete(&mut self, last: Option<Bytes>) {
-        let choices: Vec<u32> = self
-            .filters
-            .iter()
-            .flat_map(|filters| filters.by_text.keys().map(|(choice, _)| *choice))
-            .collect();
-        for choice in choices {
-            self.flush(choice);
-        }
+        let keys: Vec<Key> =
+            self.filters.iter().flat_map(|filters| filters.by_text.keys().copied()).collect();
+        keys.into_iter().for_each(|key| self.flush_text(key));
         let Some(mut call) = self.call.take() else { return };
         call.note_gone();
         finish(&mut call);
@@ -321,6 +424,7 @@ impl LiveStream {
     fn break_off(&mut self, stop: &Stop) {
         let Some(mut call) = self.call.take() else { return };
         let fault = stop.fault(call.record.id);
+        let id = call.record.id.to_string();
         if matches!(stop, Stop::Gone) {
             call.note_gone();
         } else {
@@ -329,14 +433,21 @@ impl LiveStream {
         }
         call.note_broken(stop);
         finish(&mut call);
-        self.out.push_back(error::stream_frame(&fault));
+        self.out.extend(self.live.flow.error(&fault, &id));
+    }
+}
+
+fn is_ended(end: End, key: Key) -> bool {
+    match end {
+        End::Choice(choice) => key.choice == choice,
+        End::Part { choice, part } => key.choice == choice && key.part == part,
     }
 }
 
 fn finish(call: &mut Call) {
     call.enter(gauntlet_types::Stage::GuardOutput);
     let message = call.assembler.message_json();
-    let texts = stage::guard_output::texts_of(&message);
+    let texts = stage::guard_output::texts_of(Dialect::Chat, &message);
     checks::of_words(call, &texts, &message);
     // Where calls had to wait, they have been looked at.
     if !call.has_run(Direction::Output, &checks::OF_CALLS) {
@@ -349,27 +460,17 @@ fn finish(call: &mut Call) {
 }
 
 impl Filters {
-    /// Some servers number all parallel calls 0: where a frame opens another call under a known index, what is held of
-    /// the one before goes out first.
-    fn end_calls(&mut self, chunk: &Chunk, vault: &Vault) -> Vec<Bytes> {
-        let mut frames = Vec::new();
-        for event in &chunk.events {
-            let Event::ToolCall { choice, index, id: Some(id), .. } = event else { continue };
-            let old = self.calls.insert((*choice, *index), id.clone());
-            if old.is_none_or(|old| old == *id) {
-                continue;
-            }
-            let channel = Channel::Arguments(*index);
-            let Some(mut filter) = self.by_text.remove(&(*choice, channel)) else { continue };
-            let rest = filter.finish(vault);
-            if !rest.is_empty() {
-                frames.push(answer::channel_frame(&self.pattern, *choice, channel, &rest));
-            }
-        }
-        frames
-    }
-
     fn must_stop(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    fn tell(&mut self, key: Key, text: &str) {
+        if let Some(told) = &mut self.told {
+            told.entry(key).or_default().push_str(text);
+        }
+    }
+
+    fn has_told(&self, key: Key) -> bool {
+        self.told.as_ref().is_some_and(|told| told.contains_key(&key))
     }
 }

@@ -214,7 +214,11 @@ fn place(segment: &Segment) -> Where {
         Place::Arguments { message, .. } | Place::FunctionCall { message } => {
             Where::ToolArguments(message as usize)
         }
-        Place::Tool { .. } | Place::Function { .. } => Where::Other("tools"),
+        Place::Path { list: "tools", .. } | Place::Tool { .. } | Place::Function { .. } => {
+            Where::Other("tools")
+        }
+        Place::Path { list: "system", .. } => Where::Other("system"),
+        Place::Path { item, .. } => Where::Message(item as usize),
         Place::ResponseFormat => Where::Other("response_format"),
         Place::Prediction => Where::Other("prediction"),
         Place::Elsewhere => Where::Other("another field"),

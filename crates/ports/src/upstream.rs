@@ -4,8 +4,8 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{Stream, future::BoxFuture};
-use gauntlet_types::{Door, Name};
-use http::{HeaderMap, StatusCode, Uri};
+use gauntlet_types::{Dialect, Name};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use thiserror::Error;
 
 /// A provider as the adapter needs it; made from the configuration once per snapshot.
@@ -44,11 +44,50 @@ pub struct Sim {
     pub answer: Option<String>,
 }
 
+/// What is asked of a provider; with the model it decides the address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Operation {
+    Chat,
+    Embeddings,
+    CountTokens,
+    GeminiCountTokens,
+    EmbedContent,
+    BatchEmbedContents,
+    Other,
+    Raw { method: Method, path: Name },
+}
+
+impl Operation {
+    pub const fn of(dialect: Dialect) -> Operation {
+        match dialect {
+            Dialect::Chat => Operation::Chat,
+            _ => Operation::Other,
+        }
+    }
+}
+
+impl Endpoint {
+    /// No simulated model.
+    pub fn is_real(&self) -> bool {
+        !matches!(self.kind, EndpointKind::Sim(_))
+    }
+
+    pub fn native(&self, _: &str) -> Dialect {
+        Dialect::Chat
+    }
+
+    pub fn speaks(&self, dialect: Dialect, _: &str) -> bool {
+        dialect == Dialect::Chat
+    }
+}
+
 pub struct UpstreamRequest {
     pub endpoint: Arc<Endpoint>,
     pub model: Name,
-    pub door: Door,
+    pub operation: Operation,
     pub is_streaming: bool,
+    /// What the body is: JSON if none is said, a multipart form with its boundary where a file travels.
+    pub content_type: Option<HeaderValue>,
     /// The caller's headers that may travel on.
     pub headers: HeaderMap,
     pub body: Bytes,

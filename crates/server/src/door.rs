@@ -1,4 +1,4 @@
-//! The doors: `/v1/…` as OpenAI's SDKs know them. Bare hyper, since every call passes here.
+//! The doors, as the vendors' SDKs know them. Bare hyper, since every call passes here.
 
 use std::{
     convert::Infallible,
@@ -9,9 +9,10 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::Stream;
-use gauntlet_pipeline::{Answer, AnswerBody, Detach, Gate, Gone};
-use gauntlet_types::{Code, Door, Fault};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use gauntlet_pipeline::{Answer, AnswerBody, Detach, Gate, Gone, PassPath};
+use gauntlet_types::{Code, Dialect, Door, Fault, Name};
+use gauntlet_wire::conversation::PathAsk;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
@@ -22,22 +23,78 @@ use crate::{body, error};
 const HEADERS_MAX: usize = 128;
 const HEADER_BYTES_MAX: usize = 64 * 1024;
 
-/// Which door a request is for; none for everything that is not a call.
-pub(crate) fn find(path: &str) -> Option<Door> {
-    match path {
-        "/v1/chat/completions" => Some(Door::ChatCompletions),
-        "/v1/embeddings" => Some(Door::Embeddings),
-        _ => None,
-    }
+/// A door, and what the path says beside it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Found {
+    pub(crate) door: Door,
+    path: PathAsk,
+    /// Requests are passed through.
+    is_pass: bool,
 }
 
-pub(crate) async fn call(gate: Arc<Gate>, door: Door, request: Request<Incoming>) -> Response<DoorBody> {
-    let (parts, incoming) = request.into_parts();
-    if parts.method != Method::POST {
+/// Which door a request is for; none for everything that is not a call.
+pub(crate) fn find(path: &str) -> Option<Found> {
+    let door = match path {
+        "/v1/chat/completions" => Door::ChatCompletions,
+        "/v1/completions" => Door::Completions,
+        "/v1/responses" => Door::Responses,
+        "/v1/messages" => Door::Messages,
+        "/v1/messages/count_tokens" => Door::MessagesCountTokens,
+        "/v1/embeddings" => Door::Embeddings,
+        _ => return find_pass(path).or_else(|| find_gemini(path)),
+    };
+    Some(Found { door, path: PathAsk::default(), is_pass: false })
+}
+
+/// What is passed through as it is, with everything below it.
+fn find_pass(path: &str) -> Option<Found> {
+    const DOORS: [(&str, Door); 9] = [
+        ("/v1/moderations", Door::Moderations),
+        ("/v1/images/", Door::Images),
+        ("/v1/audio/speech", Door::Speech),
+        ("/v1/audio/", Door::Transcriptions),
+        ("/v1/rerank", Door::Rerank),
+        ("/v2/rerank", Door::Rerank),
+        ("/v1/files", Door::Files),
+        ("/v1/batches", Door::Batches),
+        ("/v1/responses/", Door::Responses),
+    ];
+    let (_, door) = DOORS.iter().find(|(prefix, _)| {
+        let rest = path.strip_prefix(prefix);
+        rest.is_some_and(|rest| prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/'))
+    })?;
+    Some(Found { door: *door, path: PathAsk::default(), is_pass: true })
+}
+
+/// `/v1beta/models/{model}:generateContent` and its like. The model may be `provider/model`.
+fn find_gemini(path: &str) -> Option<Found> {
+    let versions = ["/v1beta/models/", "/v1/models/", "/v1alpha/models/"];
+    let rest = versions.iter().find_map(|version| path.strip_prefix(version))?;
+    let (model, verb) = rest.rsplit_once(':')?;
+    let (door, stream) = match verb {
+        "generateContent" => (Door::GenerateContent, false),
+        "streamGenerateContent" => (Door::GenerateContent, true),
+        "countTokens" => (Door::GeminiCountTokens, false),
+        "embedContent" | "batchEmbedContents" => (Door::EmbedContent, false),
+        _ => return None,
+    };
+    let model = percent_encoding::percent_decode_str(model).decode_utf8().ok()?.into_owned();
+    Some(Found { door, path: PathAsk { model, stream }, is_pass: false })
+}
+
+pub(crate) async fn call(gate: Arc<Gate>, found: Found, request: Request<Incoming>) -> Response<DoorBody> {
+    let Found { door, path, is_pass } = found;
+    let (mut parts, incoming) = request.into_parts();
+    let takes = match is_pass {
+        true => matches!(parts.method, Method::POST | Method::GET | Method::DELETE),
+        false => parts.method == Method::POST,
+    };
+    if !takes {
         let message = format!("{} takes POST, not {}", parts.uri.path(), parts.method);
         let fault = Fault::caller(Code::MethodNotAllowed, message);
-        return error::answer(&fault).map(|bytes| DoorBody::Whole(Full::new(bytes)));
+        return error::answer_in(door.manners(), &fault).map(|bytes| DoorBody::Whole(Full::new(bytes)));
     }
+    key_of_query(&parts.uri, &mut parts.headers);
     let body = match headers_fit(&parts.headers) {
         Ok(()) => body::read(incoming, gate.shared.snapshot.load().policy.config().server.body_max).await,
         Err(fault) => Err(fault),
@@ -47,13 +104,35 @@ pub(crate) async fn call(gate: Arc<Gate>, door: Door, request: Request<Incoming>
     let headers = if must_close { trimmed(parts.headers) } else { parts.headers };
     let gone = Gone::default();
     let tasks = gate.shared.tasks.clone();
-    let incoming = gauntlet_pipeline::Incoming { door, headers, body, operator: None };
+    let pass = is_pass.then(|| PassPath { method: parts.method, path: below_version(&parts.uri) });
+    let incoming = gauntlet_pipeline::Incoming { door, path, pass, headers, body, operator: None };
     let answer = Detach::new(gauntlet_pipeline::run(gate, incoming, gone.clone()), gone, tasks).await;
     let mut response = respond(answer);
     if must_close {
         response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
     }
     response
+}
+
+/// The path below `/v1`, with its query.
+fn below_version(uri: &Uri) -> Name {
+    let path = uri.path().get(3..).unwrap_or("");
+    match uri.query() {
+        Some(query) => format!("{path}?{query}").into(),
+        None => path.into(),
+    }
+}
+
+/// Google's examples put the key into the address.
+fn key_of_query(uri: &Uri, headers: &mut HeaderMap) {
+    let key =
+        uri.query().into_iter().flat_map(|query| query.split('&')).find_map(|pair| pair.strip_prefix("key="));
+    let header = HeaderName::from_static("x-goog-api-key");
+    if let Some(Ok(key)) = key.map(HeaderValue::from_str)
+        && !headers.contains_key(&header)
+    {
+        headers.insert(header, key);
+    }
 }
 
 pub(crate) fn headers_fit(headers: &HeaderMap) -> Result<(), Fault> {
@@ -149,9 +228,9 @@ pub(crate) fn from_router(response: axum::response::Response) -> Response<DoorBo
     response.map(|body| DoorBody::Router(body.boxed_unsync()))
 }
 
-pub(crate) fn broken() -> Response<DoorBody> {
+pub(crate) fn broken(manners: Dialect) -> Response<DoorBody> {
     let fault = Fault::us(Code::Internal, "the gateway failed on this call; the log says more");
-    let mut response = error::answer(&fault).map(|bytes| DoorBody::Whole(Full::new(bytes)));
+    let mut response = error::answer_in(manners, &fault).map(|bytes| DoorBody::Whole(Full::new(bytes)));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response
 }

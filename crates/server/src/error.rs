@@ -1,7 +1,7 @@
 //! The one place where a `Fault` becomes a status, a body and headers.
 
 use bytes::Bytes;
-use gauntlet_types::{Code, Fault};
+use gauntlet_types::{Code, Dialect, Fault};
 use gauntlet_wire::otlp::grpc::Status;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
@@ -55,8 +55,15 @@ pub fn status_code(fault: &Fault) -> u16 {
 
 /// An answer in the shape that OpenAI's SDKs read.
 pub fn answer(fault: &Fault) -> http::Response<Bytes> {
-    let mut answer = http::Response::new(gauntlet_wire::openai::error::body(fault, None));
-    *answer.status_mut() = status(fault);
+    answer_in(Dialect::Chat, fault)
+}
+
+/// An answer in the shape that the SDKs of a dialect read.
+pub(crate) fn answer_in(manners: Dialect, fault: &Fault) -> http::Response<Bytes> {
+    let status = status(fault);
+    let body = gauntlet_wire::error::body(manners, fault, status.as_u16(), None);
+    let mut answer = http::Response::new(body);
+    *answer.status_mut() = status;
     fault_headers(fault, answer.headers_mut());
     answer
 }

@@ -11,13 +11,14 @@ use axum::{
 use gauntlet_pipeline::{Gate, Gone, Incoming, Operator};
 use gauntlet_ports::StoredCall;
 use gauntlet_types::{Action, Caller, Code, Direction, Door, Environment, Fault, NanoUsd};
+use gauntlet_wire::conversation::PathAsk;
 use http::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
     admin::Admin,
-    api::{blocking, fault, trace_get},
+    api::{blocking, fault, in_chat, trace_get},
 };
 
 /// What shall be otherwise; nothing for the exact call again.
@@ -76,8 +77,11 @@ async fn run(admin: Admin, gate: Arc<Gate>, id: String, changes: Changes) -> Res
 fn again(original: &StoredCall, changes: &Changes) -> Result<Incoming, Fault> {
     let record = &original.record;
     let refuse = |message: &str| Err(Fault::caller(Code::InvalidRequest, message.to_owned()));
-    if record.door != Door::ChatCompletions {
-        return refuse("only chat completions can be made again; of embeddings no vectors are kept");
+    if record.door.dialect().is_none() {
+        return refuse("only conversations can be made again; of embeddings no vectors are kept");
+    }
+    if changes.prompt.is_some() && record.door != Door::ChatCompletions {
+        return refuse("another prompt can be put only into a call that came in by /v1/chat/completions");
     }
     let Ok(Value::Object(mut body)) = serde_json::from_slice::<Value>(&original.input) else {
         return refuse(
@@ -93,7 +97,10 @@ fn again(original: &StoredCall, changes: &Changes) -> Result<Incoming, Fault> {
     if let Some(prompt) = &changes.prompt {
         unrender(&mut body, rendered, prompt);
     }
-    body.insert("model".to_owned(), model.into());
+    let path = PathAsk { model: model.clone(), stream: false };
+    if record.door != Door::GenerateContent {
+        body.insert("model".to_owned(), model.into());
+    }
     body.remove("stream");
     body.remove("stream_options");
     let mut headers = HeaderMap::new();
@@ -116,7 +123,8 @@ fn again(original: &StoredCall, changes: &Changes) -> Result<Incoming, Fault> {
     let prompt = record.prompt.clone().filter(|_| changes.prompt.is_none());
     let operator = Operator { caller, prompt, is_judge: false };
     let body = Value::Object(body).to_string();
-    Ok(Incoming { door: record.door, headers, body: Ok(body.into()), operator: Some(Box::new(operator)) })
+    let operator = Some(Box::new(operator));
+    Ok(Incoming { door: record.door, path, pass: None, headers, body: Ok(body.into()), operator })
 }
 
 /// Takes the messages out that a stored prompt was rendered to, so that another can be in their place. A call that named
@@ -186,7 +194,7 @@ fn side(call: &StoredCall) -> Side {
         tokens_out: record.usage.output_total().0,
         cost: record.cost,
         latency_us: record.latency_us,
-        text: text(&call.output),
+        text: text(&in_chat(call).output),
     }
 }
 

@@ -124,13 +124,14 @@ async fn respond(
 ) -> Result<http::Response<door::DoorBody>, Infallible> {
     let path = request.uri().path();
     if let Some(found) = door::find(path) {
+        let manners = found.door.manners();
         // One call must not take the process with it. The call's own safety net settles it at its hold.
         let call = std::panic::AssertUnwindSafe(door::call(gate, found, request));
-        return Ok(call.catch_unwind().await.unwrap_or_else(|_| door::broken()));
+        return Ok(call.catch_unwind().await.unwrap_or_else(|_| door::broken(manners)));
     }
     if path == otlp::PATH {
         let call = std::panic::AssertUnwindSafe(otlp::call(gate, request));
-        return Ok(call.catch_unwind().await.unwrap_or_else(|_| door::broken()));
+        return Ok(call.catch_unwind().await.unwrap_or_else(|_| door::broken(gauntlet_types::Dialect::Chat)));
     }
     if request.method() == http::Method::GET && (path == "/v1/models" || path.starts_with("/v1/models/")) {
         return Ok(door::models(&gate, &request));

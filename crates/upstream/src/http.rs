@@ -9,8 +9,10 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{Stream, future::BoxFuture};
-use gauntlet_ports::{EndpointKind, Upstream, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest};
-use gauntlet_types::{Door, Name};
+use gauntlet_ports::{
+    EndpointKind, Operation, Upstream, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest,
+};
+use gauntlet_types::Name;
 use http_body::Body;
 use http_body_util::Full;
 use hyper::{
@@ -79,9 +81,9 @@ impl Upstream for HttpUpstream {
         let EndpointKind::Http { chat, embeddings, headers, .. } = &endpoint.kind else {
             unreachable!("only HTTP endpoints are sent here");
         };
-        let uri = match request.door {
-            Door::ChatCompletions => chat.clone(),
-            Door::Embeddings => embeddings.clone(),
+        let uri = match request.operation {
+            Operation::Embeddings => embeddings.clone(),
+            _ => chat.clone(),
         };
         let length = request.body.len();
         let mut outgoing = Request::new(Full::new(std::mem::take(&mut request.body)));

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
-use gauntlet_ports::{EndpointKind, Sim, Upstream, UpstreamAnswer, UpstreamError, UpstreamRequest};
-use gauntlet_types::{Door, Name};
+use gauntlet_ports::{
+    EndpointKind, Operation, Sim, Upstream, UpstreamAnswer, UpstreamError, UpstreamRequest,
+};
+use gauntlet_types::Name;
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 
@@ -77,9 +79,9 @@ fn answer(sim: &Sim, request: &UpstreamRequest) -> UpstreamAnswer {
     if (seed >> 11) as f64 / (1u64 << 53) as f64 >= 1.0 - sim.fault_rate {
         return error(StatusCode::INTERNAL_SERVER_ERROR, "simulated fault");
     }
-    match request.door {
-        Door::ChatCompletions => chat(sim, &request.model, &body, seed, request.is_streaming),
-        Door::Embeddings => embeddings(&request.model, &body, sim.seed),
+    match request.operation {
+        Operation::Embeddings => embeddings(&request.model, &body, sim.seed),
+        _ => chat(sim, &request.model, &body, seed, request.is_streaming),
     }
 }
 

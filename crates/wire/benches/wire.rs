@@ -113,7 +113,7 @@ fn splice_model(bencher: Bencher, bytes: usize) {
     let body = request(bytes);
     let edit = chat::parse(&body).map(|request| request.with_model("gpt-4.1-nano"));
     let Ok(edit) = edit else { return };
-    bencher.bench(|| splice(black_box(&body), vec![edit.clone()]));
+    bencher.bench(|| splice(black_box(&body), edit.clone().into_iter().collect()));
 }
 
 #[divan::bench]

@@ -12,6 +12,7 @@ use crate::{
     gemini,
     json::Malformed,
     openai::{chat, completions, responses},
+    seal,
     splice::Edit,
     text::{Found, Kind, Segment},
 };
@@ -152,6 +153,20 @@ impl Conversation {
         match &self.layout {
             Layout::Chat(layout) if self.stream && !self.include_usage => Some(layout.with_usage()),
             _ => None,
+        }
+    }
+
+    /// Edits: cuts out what other providers sealed, and what nobody can vouch for: whoever gets it would refuse the whole.
+    pub fn without_foreign(&self, body: &Bytes) -> Vec<Edit> {
+        if !seal::is_in(body) {
+            return Vec::new();
+        }
+        match self.dialect {
+            Dialect::Messages => anthropic::ask::without_foreign(body),
+            Dialect::Gemini => gemini::ask::without_foreign(body),
+            Dialect::Responses => responses::without_foreign(body),
+            // Servers of this dialect pass over what they do not know.
+            Dialect::Chat | Dialect::Completions | Dialect::Converse => Vec::new(),
         }
     }
 

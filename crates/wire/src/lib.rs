@@ -22,6 +22,7 @@ pub mod conversation;
 pub mod error;
 pub mod extension;
 pub mod flow;
+pub mod pass;
 pub mod seal;
 pub mod translate;
 

@@ -1,9 +1,11 @@
 //! From one dialect to another: a request on its way up, an answer on its way down.
 
 use bytes::Bytes;
-use gauntlet_types::{Dialect, Event};
+use gauntlet_types::{CallRecord, Dialect, Event};
+use serde_json::Value;
 
 use crate::{
+    answer::read_plain,
     anthropic,
     ask::{Ask, Written},
     bedrock,
@@ -132,4 +134,50 @@ pub fn stream(dialect: Dialect, head: &Head, events: &[Event]) -> Vec<Bytes> {
     let mut frames: Vec<Bytes> = events.iter().flat_map(|event| writer.push(event)).collect();
     frames.extend(writer.end());
     frames
+}
+
+/// A request as a record holds it, in chat's words, for whoever shows or searches records of every door alike. None where
+/// it cannot be read.
+pub fn recorded_ask(dialect: Dialect, body: &Bytes, path: &PathAsk) -> Option<Bytes> {
+    if dialect == Dialect::Chat {
+        return Some(body.clone());
+    }
+    let asked = read_ask(dialect, body, path).ok()?;
+    let model = asked.model.clone();
+    let written = write_ask(Dialect::Chat, asked, &model).body;
+    // What the gateway noted of the prompt stands in every dialect alike.
+    let noted = serde_json::from_slice::<Value>(body)
+        .ok()
+        .and_then(|mut body| Some(body.get_mut("gauntlet")?.take()));
+    let Some(noted) = noted else { return Some(written.into()) };
+    let mut written: Value = serde_json::from_slice(&written).ok()?;
+    written["gauntlet"] = noted;
+    Some(written.to_string().into())
+}
+
+/// What an answer as a record holds it says: in its own dialect where it was whole, in chat's words where it was put
+/// together from a stream.
+pub fn recorded_answer(dialect: Dialect, body: &Bytes) -> Vec<Event> {
+    let own = read_plain(dialect, body).ok().filter(|read| !read.events.is_empty());
+    own.or_else(|| read_plain(Dialect::Chat, body).ok()).map(|read| read.events).unwrap_or_default()
+}
+
+/// The texts of a record in chat's words, whatever door the call came in by. What cannot be read stays as it is.
+pub fn in_chat(record: &CallRecord, input: &Bytes, output: &Bytes) -> (Bytes, Bytes) {
+    let Some(dialect) = record.door.dialect().filter(|dialect| *dialect != Dialect::Chat) else {
+        return (input.clone(), output.clone());
+    };
+    let path = PathAsk { model: record.model_asked.to_string(), stream: record.is_streaming };
+    let asked = recorded_ask(dialect, input, &path).unwrap_or_else(|| input.clone());
+    let events = recorded_answer(dialect, output);
+    if events.is_empty() {
+        return (asked, output.clone());
+    }
+    let head = Head {
+        id: record.id.0.simple().to_string(),
+        created: record.started.0 / 1_000_000,
+        model: record.model_answered.as_ref().unwrap_or(&record.model_asked).to_string(),
+        include_usage: false,
+    };
+    (asked, whole(Dialect::Chat, &head, &events))
 }

@@ -13,7 +13,7 @@ use gauntlet_policy::{
 use gauntlet_types::{
     Caller, Code, Direction, Door, Environment, Exception, Fault, Name, SpanId, Stage, Timestamp, TraceId,
 };
-use gauntlet_wire::openai::{chat, embeddings};
+use gauntlet_wire::{conversation, openai::embeddings, pass};
 use http::{HeaderMap, header};
 
 use crate::{
@@ -130,17 +130,30 @@ fn read(call: &mut Call) -> Result<(), Fault> {
             None => fault,
         }
     };
-    match call.door() {
-        Door::ChatCompletions => {
-            let chat = chat::parse(&call.body).map_err(malformed)?;
-            call.record.is_streaming = chat.stream;
-            call.record.model_asked = chat.model.value.as_str().into();
-            call.request = Request::Chat(Box::new(chat));
+    let dialect = call.door().dialect().filter(|_| call.pass.is_none());
+    match (call.door(), dialect) {
+        (_, Some(dialect)) => {
+            let asked = conversation::parse(dialect, &call.body, &call.path).map_err(malformed)?;
+            call.record.is_streaming = asked.stream;
+            call.record.model_asked = asked.model.value.as_str().into();
+            call.request = Request::Conversation(Box::new(asked));
         }
-        Door::Embeddings => {
+        (Door::Embeddings, None) => {
             let embeddings = embeddings::parse(&call.body).map_err(malformed)?;
             call.record.model_asked = embeddings.model.value.as_str().into();
             call.request = Request::Embeddings(Box::new(embeddings));
+        }
+        (_, None) => {
+            let kind = call.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            let asked = pass::parse(kind, &call.body).map_err(malformed)?;
+            if asked.stream {
+                let message = "this door gives whole answers only: leave `stream` out";
+                return Err(Fault::caller(Code::InvalidRequest, message).param("stream"));
+            }
+            if let Some(model) = &asked.model {
+                call.record.model_asked = model.value.as_str().into();
+            }
+            call.request = Request::Pass(Box::new(asked));
         }
     }
     Ok(())
@@ -203,16 +216,12 @@ fn caller(call: &Call, grant: Option<&KeyGrant>) -> Result<Caller, Fault> {
     let headers = &call.headers;
     let claim = |name: &'static str| field(headers, name);
     let body = |key: &str| match &call.request {
-        Request::Chat(chat) => {
+        Request::Conversation(chat) => {
             chat.metadata.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
         }
         _ => None,
     };
-    let body_user = match &call.request {
-        Request::Chat(chat) => chat.user.as_deref(),
-        Request::Embeddings(embeddings) => embeddings.user.as_deref(),
-        Request::None => None,
-    };
+    let body_user = call.request.user();
     let mut caller = grant.map(bound).unwrap_or_default();
     caller.tenant = tenant(headers, grant)?;
     if caller.team.is_none() {

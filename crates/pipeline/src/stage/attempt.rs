@@ -7,13 +7,14 @@ use gauntlet_policy::{
     breaker::{BreakerEvent, BreakerPolicy},
     retry::{self, RetryPolicy, Verdict},
 };
-use gauntlet_ports::{UpstreamAnswer, UpstreamError, UpstreamRequest};
-use gauntlet_types::{Attempt, AttemptEnd, Code, Door, Event, Fault, Finish, Outcome, Stage, Usage};
+use gauntlet_ports::{UpstreamAnswer, UpstreamError};
+use gauntlet_types::{Attempt, AttemptEnd, Code, Dialect, Event, Fault, Finish, Outcome, Stage, Usage};
 use gauntlet_wire::{
-    openai::{answer, embeddings, error::ProviderError},
-    splice,
+    answer::{PlainAnswer, read_plain},
+    openai::{embeddings, error::ProviderError},
+    pass, translate,
 };
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderValue, header};
 use tokio::time::Instant;
 
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
     gate::lock,
     live::Live,
     money::Bill,
+    outgoing,
     reader::{Reader, Stop},
 };
 
@@ -41,9 +43,15 @@ pub(crate) enum Answered {
     Plain {
         body: Bytes,
         texts: Vec<gauntlet_wire::Segment>,
+        seals: Vec<gauntlet_wire::answer::SealAt>,
+    },
+    /// Of a request that was passed through.
+    Passed {
+        whole: Whole,
+        texts: Vec<gauntlet_wire::Segment>,
     },
     Live(Box<Live>),
-    /// The operator's own words: no guard needed.
+    /// The operator's own words, or numbers: no guard needed.
     Canned(Whole),
 }
 
@@ -110,6 +118,9 @@ impl From<UpstreamError> for Failed {
 
 pub(crate) async fn run(call: &mut Call) -> Result<Answered, Fault> {
     call.enter(Stage::Attempt);
+    if let Some(counted) = counted_here(call) {
+        return Ok(Answered::Canned(counted));
+    }
     let left = call.route.timeouts.total.saturating_sub(call.clock().mono().since(call.begun()));
     let deadline = Instant::now() + left;
     let mut last = None;
@@ -121,6 +132,21 @@ pub(crate) async fn run(call: &mut Call) -> Result<Answered, Fault> {
         }
     }
     give_up(call, last)
+}
+
+/// The tokens of a request whose model nobody can ask for them: by the tokenizer that comes nearest.
+fn counted_here(call: &Call) -> Option<Whole> {
+    let planned = call.plan.first().filter(|_| call.door().is_count())?;
+    let dialect = call.dialect();
+    if planned.endpoint.speaks(dialect, &planned.target.model) {
+        return None;
+    }
+    let tokens = super::settle::count_input(call).0;
+    let body = match dialect {
+        Dialect::Gemini => serde_json::json!({"totalTokens": tokens}),
+        _ => serde_json::json!({"input_tokens": tokens}),
+    };
+    Some(Whole::json(body.to_string().into()))
 }
 
 /// Tries one target as often as the route allows; none when the next one is to be tried.
@@ -198,7 +224,8 @@ async fn at_target(
 async fn once(call: &mut Call, index: usize, deadline: Instant) -> Result<Answered, Failed> {
     let deadline = deadline.min(Instant::now() + call.route.timeouts.attempt);
     let is_streaming = call.request.is_streaming();
-    let request = request(call, index, is_streaming);
+    let (request, spoken) = outgoing::request(call, index, is_streaming)
+        .map_err(|why| Failed { status: Some(400), ..Failed::new(AttemptEnd::Status, why.0) })?;
     let first_token = Instant::now() + call.route.timeouts.first_token;
     // A plain answer's headers come when it is finished, so that only the attempt's own limit holds for it.
     let patience = if is_streaming { deadline.min(first_token) } else { deadline };
@@ -214,31 +241,61 @@ async fn once(call: &mut Call, index: usize, deadline: Instant) -> Result<Answer
     gauntlet_ports::crash_point!("attempt.head");
     let reader = Reader::new(answer.body, call.route.timeouts.idle, deadline);
     let read = if is_streaming {
-        live(call, &answer.headers, reader, patience).await
+        live(call, &answer.headers, reader, patience, spoken).await
     } else {
-        plain(call, reader).await
+        plain(call, &answer.headers, reader, spoken).await
     };
     read.map_err(Failed::begun)
 }
 
-/// Reads a plain answer to its end.
-async fn plain(call: &mut Call, mut reader: Reader) -> Result<Answered, Failed> {
+/// Reads a plain answer to its end; the model wrote it in `spoken`.
+async fn plain(
+    call: &mut Call,
+    headers: &HeaderMap,
+    mut reader: Reader,
+    spoken: Dialect,
+) -> Result<Answered, Failed> {
     let body = collect(&mut reader, ANSWER_MAX).await?;
-    match call.door() {
-        Door::ChatCompletions => {
-            let read = answer::read_plain(&body).map_err(|bad| {
-                Failed::new(AttemptEnd::Malformed, format!("not an answer: {}", bad.message))
-            })?;
+    let malformed = |bad: gauntlet_wire::Malformed| {
+        Failed::new(AttemptEnd::Malformed, format!("not an answer: {}", bad.message))
+    };
+    match &call.request {
+        Request::Conversation(_) if call.door().is_count() => Ok(Answered::Canned(Whole::json(body))),
+        Request::Pass(_) => {
+            let kind = headers.get(header::CONTENT_TYPE).cloned();
+            let read = pass::read_answer(kind.as_ref().and_then(|kind| kind.to_str().ok()), &body);
+            let read = read.map_err(malformed)?;
+            if let Some(error) = read.error {
+                return Err(provider_error(call, error, AttemptEnd::StreamError, None));
+            }
+            read.model.into_iter().for_each(|model| call.take_note(&Event::Model(model)));
+            read.usage.into_iter().for_each(|usage| call.take_note(&Event::Usage(usage)));
+            let kind = kind.unwrap_or(HeaderValue::from_static("application/json"));
+            if let Some(id) = read.id {
+                call.note_owner(&id)
+                    .await
+                    .map_err(|fault| Failed::new(AttemptEnd::Malformed, fault.message))?;
+            }
+            let texts = read.texts.into_iter().map(|text| text.segment).collect();
+            Ok(Answered::Passed { whole: Whole { body, content_type: kind }, texts })
+        }
+        Request::Conversation(_) => {
+            let read = read_plain(spoken, &body).map_err(malformed)?;
             if let Some(error) = read.error {
                 return Err(provider_error(call, error, AttemptEnd::StreamError, None));
             }
             read.events.iter().for_each(|event| call.take_note(event));
-            Ok(Answered::Plain { body, texts: read.texts.into_iter().map(|text| text.segment).collect() })
+            let dialect = call.dialect();
+            if spoken == dialect {
+                call.note_kept_answer(&body);
+                return Ok(answered(body, read));
+            }
+            let body = translate::whole(dialect, &call.head(), &read.events);
+            let read = read_plain(dialect, &body).map_err(malformed)?;
+            Ok(answered(body, read))
         }
-        Door::Embeddings => {
-            let read = embeddings::read_answer(&body).map_err(|bad| {
-                Failed::new(AttemptEnd::Malformed, format!("not an answer: {}", bad.message))
-            })?;
+        Request::Embeddings(_) | Request::None => {
+            let read = embeddings::read_answer(&body).map_err(malformed)?;
             if let Some(error) = read.error {
                 return Err(provider_error(call, error, AttemptEnd::StreamError, None));
             }
@@ -249,9 +306,14 @@ async fn plain(call: &mut Call, mut reader: Reader) -> Result<Answered, Failed> 
                     .into();
             read.model.into_iter().for_each(|model| call.take_note(&Event::Model(model)));
             read.usage.into_iter().for_each(|usage| call.take_note(&Event::Usage(usage)));
-            Ok(Answered::Plain { body, texts: Vec::new() })
+            Ok(Answered::Plain { body, texts: Vec::new(), seals: Vec::new() })
         }
     }
+}
+
+fn answered(body: Bytes, read: PlainAnswer) -> Answered {
+    let texts = read.texts.into_iter().map(|text| text.segment).collect();
+    Answered::Plain { body, texts, seals: read.seals }
 }
 
 /// Reads a stream up to its first token, so that a failure before it can still be tried elsewhere.
@@ -260,6 +322,7 @@ async fn live(
     headers: &HeaderMap,
     reader: Reader,
     patience: Instant,
+    spoken: Dialect,
 ) -> Result<Answered, Failed> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     if kind.starts_with("application/json") || kind.starts_with("text/html") {
@@ -268,7 +331,7 @@ async fn live(
         let error = gauntlet_wire::openai::error::read(&body);
         return Err(provider_error(call, error, AttemptEnd::Malformed, None));
     }
-    let mut live = Live::new(reader);
+    let mut live = Live::new(reader, call.dialect(), spoken, call.head());
     live.peek(call, patience).await.map_err(|stop| match stop {
         Stop::Provider { code, message } => {
             let error = ProviderError { message, code, ..ProviderError::default() };
@@ -298,72 +361,6 @@ async fn collect(reader: &mut Reader, limit: usize) -> Result<Bytes, Failed> {
         }
     }
     Ok(if all.is_empty() { first } else { all.freeze() })
-}
-
-/// The body with all changes of the stages before, under the target's own model name.
-fn request(call: &Call, index: usize, is_streaming: bool) -> UpstreamRequest {
-    let planned = &call.plan[index];
-    let mut edits = call.edits.clone();
-    edits.extend(call.masks.iter().cloned());
-    if *call.record.model_asked != *planned.target.model {
-        edits.push(match &call.request {
-            Request::Chat(chat) => chat.with_model(&planned.target.model),
-            Request::Embeddings(embeddings) => embeddings.with_model(&planned.target.model),
-            Request::None => unreachable!("a call without a request ends at `admit`"),
-        });
-    }
-    UpstreamRequest {
-        endpoint: planned.endpoint.clone(),
-        model: planned.target.model.clone(),
-        door: call.door(),
-        is_streaming,
-        headers: forwarded(&call.headers),
-        body: splice(&call.body, edits),
-    }
-}
-
-/// The caller's headers that travel on: all but those of this connection, its credentials, and what is meant for us.
-fn forwarded(headers: &HeaderMap) -> HeaderMap {
-    let mut kept = HeaderMap::with_capacity(headers.len() + 6);
-    for (name, value) in headers {
-        if travels(name) {
-            kept.append(name.clone(), value.clone());
-        }
-    }
-    kept
-}
-
-fn travels(name: &HeaderName) -> bool {
-    let stays = matches!(
-        name.as_str(),
-        "host"
-            | "authorization"
-            | "x-api-key"
-            | "x-goog-api-key"
-            | "api-key"
-            | "cookie"
-            | "connection"
-            | "keep-alive"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-            | "expect"
-            | "content-length"
-            | "content-type"
-            | "content-encoding"
-            | "accept-encoding"
-            | "forwarded"
-            | "via"
-            | "x-real-ip"
-            | "origin"
-            | "referer"
-            | "traceparent"
-            | "tracestate"
-            | "baggage"
-    );
-    let prefixes = ["x-gauntlet-", "x-forwarded-", "proxy-", "sec-", "cf-"];
-    !stays && !prefixes.iter().any(|prefix| name.as_str().starts_with(prefix))
 }
 
 /// What an error status says.
@@ -474,52 +471,17 @@ fn give_up(call: &mut Call, last: Option<Failed>) -> Result<Answered, Fault> {
 
 /// A text of the operator's as an answer of the caller's dialect, streamed if that was asked for.
 pub(crate) fn canned(call: &mut Call, text: &str, finish: Finish) -> Whole {
-    let id = format!("chatcmpl-{}", call.record.id.0.simple());
-    let created = call.record.started.0 / 1_000_000;
-    let model = call.record.model_asked.clone();
-    let plain = answer::plain_text_answer(&id, created, &model, text, finish);
+    let events = [
+        Event::Text { choice: 0, text: text.to_owned() },
+        Event::Finish { choice: 0, why: finish },
+        Event::Usage(Usage::default()),
+    ];
+    let (dialect, head) = (call.dialect(), call.head());
+    let plain = translate::whole(dialect, &head, &events);
     call.output = plain.clone();
     call.record.finish = Some(finish);
     if call.request.is_streaming() {
-        let asked = call.request.chat().is_some_and(|chat| chat.include_usage);
-        let usage = asked.then(Usage::default);
-        let frames = answer::stream_text_answer(&id, created, &model, text, finish, usage.as_ref());
-        return Whole::events(frames.concat().into());
+        return Whole::events(translate::stream(dialect, &head, &events).concat().into());
     }
     Whole::json(plain)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_and_connection_headers_do_not_travel() {
-        let check = |name: &'static str, expected: bool| {
-            assert_eq!(travels(&HeaderName::from_static(name)), expected, "{name}");
-        };
-        for name in [
-            "authorization",
-            "x-api-key",
-            "cookie",
-            "host",
-            "connection",
-            "x-gauntlet-tenant",
-            "x-forwarded-for",
-            "baggage",
-        ] {
-            check(name, false);
-        }
-        for name in [
-            "user-agent",
-            "x-stainless-lang",
-            "openai-beta",
-            "anthropic-beta",
-            "openai-organization",
-            "accept",
-            "idempotency-key",
-        ] {
-            check(name, true);
-        }
-    }
 }

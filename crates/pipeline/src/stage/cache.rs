@@ -9,7 +9,7 @@ use http::HeaderValue;
 use moka::sync::Cache as Moka;
 
 use crate::{
-    call::{Call, Passed, Whole},
+    call::{Call, Passed, Request, Whole},
     text::Scanned,
 };
 
@@ -46,7 +46,9 @@ impl Cache {
 
 /// A kept answer, if there is one; its hold is then let go at no cost.
 pub(crate) fn look_up(call: &mut Call) -> Option<Passed> {
-    call.route.cache.filter(|_| call.operator.is_none())?;
+    // What is passed through may do something.
+    let may = call.operator.is_none() && !matches!(call.request, Request::Pass(_));
+    call.route.cache.filter(|_| may)?;
     call.enter(Stage::Cache);
     let key = key(call);
     call.cache_key = Some(key);
@@ -88,11 +90,11 @@ pub(crate) fn keep_whole(call: &Call, whole: &Whole) {
 
 /// Whether anything private stands in question or answer. The route may let it pass to this caller; it is not to be kept.
 fn has_private(call: &Call) -> bool {
-    if !call.input.is_clean() || !call.record.guard.is_empty() || call.record_prompt.is_some() {
+    if !call.input.is_clean() || !call.record.guard.is_empty() || !call.record_prompt.is_empty() {
         return true;
     }
     let message = call.assembler.message_json();
-    let texts = super::guard_output::texts_of(&message);
+    let texts = super::guard_output::texts_of(gauntlet_types::Dialect::Chat, &message);
     let scanned = Scanned::scan(&call.shared().scanner, texts, &message, None, &Extras::default(), || false);
     !scanned.is_ok_and(|scanned| scanned.is_clean())
 }

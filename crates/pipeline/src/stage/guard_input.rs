@@ -6,7 +6,7 @@ use gauntlet_types::{
 };
 
 use crate::{
-    call::{Call, Passed, Request},
+    call::{Call, Passed},
     judge::{self, JUDGE},
     stage::attempt::canned,
     tagged::{self, CLASSIFIER, NAMES},
@@ -25,8 +25,8 @@ pub(crate) async fn run(call: &mut Call) -> Result<Option<Passed>, Fault> {
         Err(fault) => fault,
     };
     // The route's words are those of a conversation.
-    let wants_words =
-        call.request.chat().is_some() && call.chain.levels().iter().any(|level| level.rules.answers_blocked);
+    let wants_words = call.request.conversation().is_some()
+        && call.chain.levels().iter().any(|level| level.rules.answers_blocked);
     match call.route.fallback.clone() {
         Some(text) if wants_words && fault.code == Code::GuardrailBlocked => {
             call.record.outcome = Outcome::Blocked;
@@ -46,13 +46,7 @@ async fn look(call: &mut Call) -> Result<(), Fault> {
     if !guards && !call.route.record_bodies && call.route.cache.is_none() {
         return Ok(());
     }
-    let segments = match &call.request {
-        Request::Chat(chat) => gauntlet_wire::openai::chat::segments(chat, &call.body),
-        Request::Embeddings(embeddings) => {
-            gauntlet_wire::openai::embeddings::segments(embeddings, &call.body)
-        }
-        Request::None => Vec::new(),
-    };
+    let segments = call.request.segments(&call.body);
     let scanner = call.shared().scanner.clone();
     let extras = call.extras(Direction::Input);
     let since = call.elapsed_us();
@@ -157,13 +151,7 @@ fn keep_others_out(call: &mut Call) {
     if !call.route.record_bodies {
         return;
     }
-    let others = match &call.request {
-        Request::Chat(chat) => gauntlet_wire::openai::chat::other_segments(chat, &call.body),
-        Request::Embeddings(embeddings) => {
-            gauntlet_wire::openai::embeddings::other_segments(embeddings, &call.body)
-        }
-        Request::None => Vec::new(),
-    };
+    let others = call.request.other_segments(&call.body);
     if let Ok(found) =
         Scanned::scan(&call.shared().scanner, others, &call.body, None, &Extras::default(), || false)
     {

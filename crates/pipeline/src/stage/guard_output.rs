@@ -2,8 +2,15 @@
 //! bounded hold-back; only what needs the whole of it (a shape, another try) holds all of it.
 
 use bytes::Bytes;
-use gauntlet_types::{Action, Code, Decision, Direction, Fault, Finish, Outcome, Scope, Stage};
-use gauntlet_wire::{Segment, openai::answer, splice};
+use gauntlet_types::{
+    Action, Code, Decision, Dialect, Direction, Event, Fault, Finish, Outcome, Scope, Stage,
+};
+use gauntlet_wire::{
+    Edit, Segment,
+    answer::{SealAt, read_plain},
+    openai::answer,
+    seal, splice, translate,
+};
 
 use crate::{
     call::{Call, Passed, Request, Whole},
@@ -53,7 +60,14 @@ pub(crate) async fn run(call: &mut Call, answered: Answered) -> Result<Guarded, 
     guard_input::heed(call, judging).await?;
     match answered {
         Answered::Canned(whole) => Ok(Guarded::Passed(Passed::Whole(whole))),
-        Answered::Plain { body, texts } => whole(call, body, texts, None).await,
+        Answered::Plain { body, texts, seals } => whole(call, body, texts, seals, None).await,
+        Answered::Passed { whole: answer, texts } => match passed(call, answer, texts).await? {
+            Guarded::Passed(Passed::Whole(guarded)) => {
+                let body = call.own_of_list(guarded.body).await?;
+                Ok(Guarded::Passed(Passed::Whole(Whole { body, ..guarded })))
+            }
+            other => Ok(other),
+        },
         Answered::Live(live) if needs_whole(call) => held_stream(call, live).await,
         Answered::Live(live) => Ok(Guarded::Passed(Passed::Live(live))),
     }
@@ -79,15 +93,18 @@ async fn whole(
     call: &mut Call,
     mut body: Bytes,
     mut texts: Vec<Segment>,
+    mut seals: Vec<SealAt>,
     frames: Option<Vec<Bytes>>,
 ) -> Result<Guarded, Fault> {
+    // A stream that was put together is in chat's words, whoever asked.
+    let form = if frames.is_some() { Dialect::Chat } else { call.dialect() };
     let mut wrongs = checks::of_words(call, &texts, &body);
     let mut is_mended = false;
     if wrongs.iter().map(|wrong| wrong.action).max() == Some(Action::Repair)
         && let Some(mended) = checks::mended(call, &texts, &body)
     {
         (is_mended, body) = (true, mended);
-        texts = texts_of(&body);
+        (texts, seals) = (texts_of(form, &body), Vec::new());
         wrongs = checks::of_words(call, &texts, &body);
     }
     wrongs.extend(checks::of_calls(call));
@@ -102,19 +119,37 @@ async fn whole(
     {
         return Ok(guarded);
     }
-    let edits = scanned.for_traffic(&body, &rules, None);
+    let mut edits = scanned.for_traffic(&body, &rules, None);
+    edits.extend(voided(&edits, &seals));
     if edits.is_empty() && call.vault.is_empty() && !is_mended {
         return Ok(Guarded::Passed(Passed::Whole(match frames {
             Some(frames) => Whole::events(frames.concat().into()),
             None => Whole::json(body),
         })));
     }
-    let body = restored(call, splice(&body, edits));
+    let body = restored(call, form, splice(&body, edits));
     Ok(Guarded::Passed(Passed::Whole(match frames {
         // Words that are changed cannot be put back into frames that are already cut.
         Some(frames) => Whole::events(reframed(call, &body, frames.first())),
         None => Whole::json(body),
     })))
+}
+
+/// The answer to a request that was passed through: its texts are guarded, its bytes are not read.
+async fn passed(call: &mut Call, answer: Whole, texts: Vec<Segment>) -> Result<Guarded, Fault> {
+    let Whole { body, content_type } = answer;
+    if texts.is_empty() {
+        // Sounds and files are no words: the record says how much there was.
+        let note = serde_json::json!({"bytes": body.len(), "type": content_type.to_str().unwrap_or("")});
+        call.output = note.to_string().into();
+        return Ok(Guarded::Passed(Passed::Whole(Whole { body, content_type })));
+    }
+    Ok(match whole(call, body, texts, Vec::new(), None).await? {
+        Guarded::Passed(Passed::Whole(guarded)) => {
+            Guarded::Passed(Passed::Whole(Whole { content_type, ..guarded }))
+        }
+        other => other,
+    })
 }
 
 /// What the scan found that is more than a span to replace: the worst of the notes from the one numbered `first`.
@@ -193,7 +228,7 @@ fn turn_to(call: &mut Call, model: &str) -> Result<(), Fault> {
 
 /// Puts what was wrong behind the conversation, for the same target. Says no where there is no conversation.
 fn ask_again(call: &mut Call, complaint: &str) -> bool {
-    let Request::Chat(chat) = &call.request else { return false };
+    let Request::Conversation(chat) = &call.request else { return false };
     let answer: String = call.assembler.text(0).chars().take(COMPLAINT_MAX).collect();
     let complaint: String = complaint.chars().take(COMPLAINT_MAX).collect();
     let asked = format!("Your answer cannot be used: {complaint}. Answer again, and mend exactly that.");
@@ -294,37 +329,56 @@ async fn held_stream(call: &mut Call, mut live: Box<Live>) -> Result<Guarded, Fa
         return Ok(Guarded::Again);
     }
     let message = call.assembler.message_json();
-    let texts = texts_of(&message);
-    whole(call, message, texts, Some(frames)).await
+    let texts = texts_of(Dialect::Chat, &message);
+    whole(call, message, texts, Vec::new(), Some(frames)).await
 }
 
 /// Tokens become values again, in words and in the arguments of tools.
-fn restored(call: &Call, body: Bytes) -> Bytes {
+fn restored(call: &Call, form: Dialect, body: Bytes) -> Bytes {
     if call.vault.is_empty() {
         return body;
     }
-    let edits: Vec<_> = texts_of(&body)
+    let Ok(read) = read_plain(form, &body) else { return body };
+    let mut edits: Vec<_> = read
+        .texts
         .iter()
-        .filter_map(|segment| {
+        .filter_map(|text| {
+            let segment = &text.segment;
             let text = segment.as_str(&body);
             let shown = call.vault.restore(text, filter::as_written(segment.scope()));
             (shown != text).then(|| segment.replaced(&shown))
         })
         .collect();
+    edits.extend(voided(&edits, &read.seals));
     splice(&body, edits)
+}
+
+/// Seals of texts that are changed hold no longer.
+fn voided(edits: &[Edit], seals: &[SealAt]) -> Vec<Edit> {
+    let is_changed = |sealed: &&SealAt| {
+        edits.iter().any(|edit| edit.range.start < sealed.text.end && sealed.text.start < edit.range.end)
+    };
+    seals.iter().filter(is_changed).map(|sealed| Edit::new(sealed.raw.clone(), seal::VOID)).collect()
 }
 
 /// An answer that was put together as a stream again.
 fn reframed(call: &Call, body: &Bytes, like: Option<&Bytes>) -> Bytes {
+    let dialect = call.dialect();
+    if dialect != Dialect::Chat {
+        let mut events = read_plain(Dialect::Chat, body).map(|read| read.events).unwrap_or_default();
+        events.retain(|event| !matches!(event, Event::Usage(_)));
+        events.extend(call.usage.map(Event::Usage));
+        return translate::stream(dialect, &call.head(), &events).concat().into();
+    }
     let like = like.map(|frame| gauntlet_wire::sse::Frame::parse(frame.clone()));
     let like = like.and_then(|frame| frame.data_bytes()).unwrap_or_default();
-    let asked = call.request.chat().is_some_and(|chat| chat.include_usage);
+    let asked = call.request.conversation().is_some_and(|chat| chat.include_usage);
     let usage = call.usage.filter(|_| asked);
     answer::stream_of_answer(&like, body, usage.as_ref()).concat().into()
 }
 
 /// The texts of an answer that we put together ourselves, and can therefore read.
-pub(crate) fn texts_of(message: &Bytes) -> Vec<Segment> {
-    let read = answer::read_plain(message).map(|read| read.texts).unwrap_or_default();
+pub(crate) fn texts_of(form: Dialect, message: &Bytes) -> Vec<Segment> {
+    let read = read_plain(form, message).map(|read| read.texts).unwrap_or_default();
     read.into_iter().map(|text| text.segment).collect()
 }

@@ -3,11 +3,8 @@
 use bytes::Bytes;
 use gauntlet_guard::Kinds;
 use gauntlet_ports::{SpoolError, Texts};
-use gauntlet_types::{Direction, Stage, ToolCall};
-use gauntlet_wire::{
-    openai::answer::{self, Assembler},
-    splice,
-};
+use gauntlet_types::{Direction, Stage, ToolCall, ToolResult};
+use gauntlet_wire::{answer::Assembler, pass, splice, translate};
 
 use crate::{call::Call, tagged::NAMES};
 
@@ -17,7 +14,7 @@ pub(crate) fn run(call: &mut Call) {
     call.record.tool_calls = tool_calls(call);
     let texts = call.texts();
     // Of the text that is kept, so that nothing private is in it.
-    call.record.tool_results = gauntlet_wire::openai::tool_results::of(&texts.input);
+    call.record.tool_results = tool_results(call, &texts.input);
     call.close_timeline();
     let mut closed = call.gate.spool.close(&call.record, &texts);
     if matches!(closed, Err(SpoolError::TooLarge { .. })) {
@@ -45,12 +42,30 @@ pub(crate) fn input(call: &mut Call) -> Bytes {
         return Bytes::new();
     }
     let mut edits = std::mem::take(&mut call.edits);
-    if let Some(prompt) = call.record_prompt.clone() {
+    for prompt in std::mem::take(&mut call.record_prompt) {
         edits.retain(|edit| edit.range != prompt.range);
         edits.push(prompt);
     }
     edits.append(&mut call.record_edits);
-    splice(&call.body, edits)
+    let body = splice(&call.body, edits);
+    match &call.request {
+        crate::call::Request::Pass(_) => {
+            let kind = call.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            pass::noted(kind, &body)
+        }
+        _ => body,
+    }
+}
+
+/// What tools gave back, out of the text that is kept.
+fn tool_results(call: &Call, input: &Bytes) -> Vec<ToolResult> {
+    if call.request.conversation().is_none() || input.is_empty() {
+        return Vec::new();
+    }
+    match translate::recorded_ask(call.dialect(), input, &call.path) {
+        Some(chat) => gauntlet_wire::openai::tool_results::of(&chat),
+        None => Vec::new(),
+    }
 }
 
 /// The tools that the answer calls, with what is private in their arguments taken out.
@@ -61,8 +76,8 @@ fn tool_calls(call: &Call) -> Vec<ToolCall> {
     if call.rules[Direction::Output as usize].has(NAMES) {
         // The output is what is left when the names are out, too; where it is not kept, neither are they.
         let mut redacted = Assembler::new();
-        let read = answer::read_plain(&call.output);
-        read.iter().flat_map(|read| &read.events).for_each(|event| redacted.feed(event));
+        let events = translate::recorded_answer(call.dialect(), &call.output);
+        events.iter().for_each(|event| redacted.feed(event));
         return redacted.tool_calls();
     }
     let mut calls = call.assembler.tool_calls();

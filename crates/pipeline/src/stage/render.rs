@@ -15,7 +15,7 @@ use crate::{
 
 pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     call.enter(Stage::Render);
-    let Request::Chat(chat) = &call.request else { return Ok(()) };
+    let Request::Conversation(chat) = &call.request else { return Ok(()) };
     if let Some(operator) = &call.operator {
         call.record.prompt = operator.prompt.clone();
     }
@@ -34,10 +34,10 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     call.record.prompt = Some(prompt.reference(label));
     let mut variables = chat.gauntlet.as_ref().map(|field| field.variables.clone()).unwrap_or_default();
     let for_record = clean(call, &mut variables)?;
-    let Request::Chat(chat) = &call.request else { return Ok(()) };
-    let (edit, texts) = rendered(chat, &prompt, &variables, &call.body)?;
+    let Request::Conversation(chat) = &call.request else { return Ok(()) };
+    let (edits, texts) = rendered(chat, &prompt, &variables, &call.body)?;
     if let Some(variables) = &for_record {
-        call.record_prompt = Some(rendered(chat, &prompt, variables, &call.body)?.0);
+        call.record_prompt = rendered(chat, &prompt, variables, &call.body)?.0;
     }
     // What a replay needs: with these variables another version can be rendered in the place of these messages.
     call.record_edits.push(chat.with_noted(&serde_json::json!({
@@ -45,7 +45,7 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
         "variables": for_record.as_ref().unwrap_or(&variables),
         "rendered_messages": texts.len(),
     })));
-    call.edits.push(edit);
+    call.edits.extend(edits);
     call.prompt_texts = texts;
     call.pinned = prompt.model.clone();
     Ok(())
@@ -55,16 +55,16 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
 type Messages = Vec<(&'static str, String)>;
 
 fn rendered(
-    chat: &gauntlet_wire::openai::chat::ChatRequest,
+    chat: &gauntlet_wire::Conversation,
     prompt: &Prompt,
     variables: &Map<String, Value>,
     body: &bytes::Bytes,
-) -> Result<(Edit, Messages), Fault> {
+) -> Result<(Vec<Edit>, Messages), Fault> {
     let rendered = prompt.render(variables)?;
     let messages: Vec<(&str, &str)> =
         rendered.messages.iter().map(|(role, text)| (*role, text.as_str())).collect();
-    let edit = chat.with_prompt(body, &messages);
-    Ok((edit, rendered.messages))
+    let edits = chat.with_prompt(body, &messages);
+    Ok((edits, rendered.messages))
 }
 
 /// Variables are input too. What the rules replace is replaced before it is rendered; gives another set for the record

@@ -11,7 +11,7 @@ use gauntlet_policy::{
     config::AtLimit,
 };
 use gauntlet_types::{BudgetAction, BudgetNote, Code, Drawn, Fault, Finish, Name, Outcome, Stage};
-use gauntlet_wire::openai::chat::LimitField;
+use gauntlet_wire::conversation::LimitField;
 
 use crate::{
     call::{Call, Passed, Request},
@@ -78,7 +78,7 @@ fn opened(call: &mut Call, note: Option<BudgetNote>) -> Result<Option<Passed>, F
 /// The provider holds to the bound only if it is told of it; where no budget depends on it, the bytes stay as they are.
 fn say_limits(call: &mut Call, has_budgets: bool) {
     call.text_edits = call.edits.len();
-    let Request::Chat(chat) = &call.request else { return };
+    let Request::Conversation(chat) = &call.request else { return };
     let each = call.output_max.0 / chat.n.max(1);
     let limited = chat.max_tokens.as_ref().is_some_and(|asked| asked.value > each);
     let is_bound = has_budgets || call.route.max_tokens.is_some();

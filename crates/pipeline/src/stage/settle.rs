@@ -1,7 +1,7 @@
 //! What it really cost, on every way out of a call; and into the ledger once that is recorded.
 
-use gauntlet_types::{Door, NanoUsd, Outcome, Stage, TokenCount, Usage};
-use gauntlet_wire::openai::answer::Assembled;
+use gauntlet_types::{NanoUsd, Outcome, Stage, TokenCount, Usage};
+use gauntlet_wire::answer::Assembled;
 
 use crate::call::{Call, Request};
 
@@ -14,6 +14,13 @@ pub(crate) fn run(call: &mut Call) {
     let was_asked = call.record.target.is_some() && call.record.cache != gauntlet_types::CacheUse::Exact;
     let usage = match call.usage {
         Some(usage) => Some(usage),
+        // What nobody can count costs what was held for it, rather than nothing.
+        None if was_asked && has_answer(call) && call.is_beyond_counting() => {
+            call.charge_hold = true;
+            None
+        }
+        // To count is not to use.
+        None if call.door().is_count() => None,
         // A cut or silent answer was billed all the same: counted here, and said so.
         None if was_asked && has_answer(call) => Some(count(call)),
         None => None,
@@ -71,7 +78,7 @@ pub(crate) fn count_input(call: &Call) -> TokenCount {
     };
     let edits = &call.edits[..call.text_edits.min(call.edits.len())];
     let added: u32 = edits.iter().map(|edit| count_text(&String::from_utf8_lossy(&edit.with))).sum();
-    let messages = call.request.chat().map_or(0, |chat| chat.message_count as u32);
+    let messages = call.request.conversation().map_or(0, |chat| chat.message_count as u32);
     TokenCount(texts.saturating_add(added).saturating_add(messages * TOKENS_PER_MESSAGE))
 }
 
@@ -81,10 +88,7 @@ pub(crate) fn count_text(text: &str) -> u32 {
 }
 
 pub(crate) fn count(call: &Call) -> Usage {
-    let output = match call.door() {
-        Door::ChatCompletions => count_answer(call),
-        Door::Embeddings => 0,
-    };
+    let output = count_answer(call);
     Usage { input_fresh: count_input(call), output: TokenCount(output), estimated: true, ..Usage::default() }
 }
 

@@ -42,6 +42,7 @@ pub(super) struct RouteShape {
     timeouts: TimeoutsShape,
     on_disconnect: Option<OnDisconnect>,
     record_bodies: Option<bool>,
+    strict: Option<bool>,
     pub(super) limits: LimitsShape,
 }
 
@@ -101,6 +102,7 @@ pub(super) fn read_one(node: &Node, what: &str, schemas: &Schemas<'_>, report: &
         timeouts: fields.get("timeouts").map(|node| timeouts(node, what, report)).unwrap_or_default(),
         on_disconnect: fields.get("on_disconnect").and_then(|node| on_disconnect(node, what, report)),
         record_bodies: fields.get("record").and_then(|node| record(node, what, report)),
+        strict: fields.read("strict", report, scalar::BOOL),
         limits: fields.get("limits").map_or_else(LimitsShape::default, |node| {
             LimitsShape::read(node, &format!("`limits` of {what}"), report)
         }),
@@ -152,6 +154,7 @@ impl RouteShape {
             },
             on_disconnect: own.on_disconnect.or(base.on_disconnect).unwrap_or(OnDisconnect::Abort),
             record_bodies: own.record_bodies.or(base.record_bodies).unwrap_or(true),
+            strict: own.strict.or(base.strict).unwrap_or(false),
             limits: own.limits.or(base.limits).resolve(),
         }
     }

@@ -135,6 +135,8 @@ pub struct Route {
     pub on_disconnect: OnDisconnect,
     /// Whether redacted texts are kept beside the record. Default yes.
     pub record_bodies: bool,
+    /// Refuses what cannot be told to the model in its own dialect, in place of leaving it out.
+    pub strict: bool,
     pub limits: Limits,
 }
 

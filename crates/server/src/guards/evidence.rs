@@ -3,10 +3,12 @@
 use bytes::Bytes;
 use gauntlet_guard::{Kinds, Scanner, Trust};
 use gauntlet_ports::StoredCall;
-use gauntlet_types::{Direction, Door, Finding, Scope};
+use gauntlet_types::{Dialect, Direction, Door, Finding, Scope};
 use gauntlet_wire::{
     Kind, Role, Segment,
-    openai::{answer, chat, embeddings},
+    answer::read_plain,
+    conversation::{self, PathAsk},
+    openai::embeddings,
 };
 
 /// What stands before the type in the place of a value, as `gauntlet_guard::placeholder` writes it.
@@ -29,11 +31,14 @@ pub(super) fn texts(call: &StoredCall) -> Option<Vec<Text>> {
     let input = &call.input;
     let segments = match call.record.door {
         Door::Embeddings => embeddings::segments(&embeddings::parse(input).ok()?, input),
-        _ => chat::segments(&chat::parse(input).ok()?, input),
+        door => conversation::parse(door.dialect()?, input, &PathAsk::default()).ok()?.segments(input),
     };
     let mut texts: Vec<Text> = segments.iter().map(|one| text(Direction::Input, one, input)).collect();
     // A call that was stopped has no answer, and one of another shape has no words that a guard has seen.
-    if let Ok(read) = answer::read_plain(&call.output) {
+    let dialect = call.record.door.dialect().unwrap_or(Dialect::Chat);
+    // What was put together from a stream is in chat's words.
+    let own = read_plain(dialect, &call.output).ok().filter(|read| !read.texts.is_empty());
+    if let Some(read) = own.or_else(|| read_plain(Dialect::Chat, &call.output).ok()) {
         texts.extend(read.texts.iter().map(|one| text(Direction::Output, &one.segment, &call.output)));
     }
     Some(texts)

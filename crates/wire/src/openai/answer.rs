@@ -1,5 +1,6 @@
 //! A chat answer, whole or streamed: bytes to events, and the answers that we write ourselves.
 
+pub(crate) mod extras;
 mod flow;
 mod read;
 mod write;

