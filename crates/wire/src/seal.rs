@@ -18,6 +18,11 @@ pub fn is_in(body: &[u8]) -> bool {
     memmem::find(body, MARK.as_bytes()).is_some()
 }
 
+/// Whether a field holds a seal of a foreign provider, or a void one.
+pub(crate) fn is_marked(data: &str) -> bool {
+    data.starts_with(MARK)
+}
+
 /// A seal's data as a field of `dialect` holds it: plain where it is that dialect's own, marked where it is not.
 pub fn write(seal: &Seal, dialect: Dialect) -> String {
     if seal.by == dialect {
