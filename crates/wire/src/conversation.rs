@@ -80,7 +80,7 @@ pub struct Conversation {
     /// The shape asked for: `response_format`, `text.format`, `output_config.format`, `responseSchema`.
     pub response_format: Option<Range<usize>>,
     pub message_count: usize,
-    /// The array with its brackets; an empty range if absent.
+    /// The array with its brackets; an empty range if absent, or no array (Responses' `input` as a plain string).
     pub messages: Range<usize>,
     /// Images, sounds and files among the content parts: tokens that no text shows.
     pub media_count: u32,
@@ -152,6 +152,7 @@ impl Conversation {
     pub fn with_usage(&self) -> Option<Edit> {
         match &self.layout {
             Layout::Chat(layout) if self.stream && !self.include_usage => Some(layout.with_usage()),
+            Layout::Completions(layout) if self.stream && !self.include_usage => Some(layout.with_usage()),
             _ => None,
         }
     }

@@ -8,6 +8,7 @@ use crate::{
     anthropic, gemini,
     json::Malformed,
     openai::{self, completions, responses},
+    splice::Edit,
     sse::Frame,
 };
 
@@ -60,8 +61,17 @@ impl Flow {
     }
 
     /// A frame with a further piece of a text, to go out before the frame that ends it.
-    pub fn piece(&self, key: Key, text: &str) -> Bytes {
-        each!(&self.0, flow => flow.piece(key, text))
+    pub fn piece(&mut self, key: Key, text: &str) -> Bytes {
+        each!(&mut self.0, flow => flow.piece(key, text))
+    }
+
+    /// Edit: the frame's number, where the dialect counts its frames and pieces of ours went out before it. To be asked
+    /// for after those pieces were made.
+    pub fn renumbered(&self, chunk: &Chunk) -> Option<Edit> {
+        match &self.0 {
+            Inner::Responses(flow) => flow.renumbered(chunk),
+            Inner::Chat(_) | Inner::Completions(_) | Inner::Messages(_) | Inner::Gemini(_) => None,
+        }
     }
 
     /// The frames that end the stream here, with words of ours in the place of the rest, its end mark among them.

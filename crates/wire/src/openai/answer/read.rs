@@ -26,8 +26,18 @@ enum Shape {
     Chunk,
 }
 
+/// What the words of a choice stand in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Said {
+    /// `message` or `delta`.
+    Message,
+    /// `text`, as in legacy completions.
+    Text,
+}
+
 pub(super) struct Reading {
     shape: Shape,
+    said: Said,
     pub events: Vec<Event>,
     /// Texts of a whole answer.
     pub texts: Vec<Found>,
@@ -39,8 +49,8 @@ pub(super) struct Reading {
     pub has_substance: bool,
 }
 
-pub(super) fn plain(body: &[u8]) -> Scan<Reading> {
-    let mut reading = Reading::new(Shape::Plain);
+pub(super) fn plain(body: &[u8], said: Said) -> Scan<Reading> {
+    let mut reading = Reading::new(Shape::Plain, said);
     let has_choices = reading.read(body)?;
     if !has_choices && reading.error.is_none() {
         return Err(Fail::field(body.len(), "choices", "is missing from the answer"));
@@ -48,16 +58,17 @@ pub(super) fn plain(body: &[u8]) -> Scan<Reading> {
     Ok(reading)
 }
 
-pub(super) fn chunk(data: &[u8]) -> Scan<Reading> {
-    let mut reading = Reading::new(Shape::Chunk);
+pub(super) fn chunk(data: &[u8], said: Said) -> Scan<Reading> {
+    let mut reading = Reading::new(Shape::Chunk, said);
     reading.read(data)?;
     Ok(reading)
 }
 
 impl Reading {
-    fn new(shape: Shape) -> Reading {
+    fn new(shape: Shape, said: Said) -> Reading {
         Reading {
             shape,
+            said,
             events: Vec::new(),
             texts: Vec::new(),
             deltas: Vec::new(),
@@ -65,6 +76,10 @@ impl Reading {
             has_usage: false,
             has_substance: false,
         }
+    }
+
+    fn is(&self, said: Said, shape: Shape) -> bool {
+        self.said == said && self.shape == shape
     }
 
     /// Tells whether there are `choices`.
@@ -186,11 +201,15 @@ impl Reading {
                         ending = Some(finish(&cursor.text(literal)));
                     }
                 }
-                ("message", ValueKind::Object) if self.shape == Shape::Plain => {
+                ("message", ValueKind::Object) if self.is(Said::Message, Shape::Plain) => {
                     self.message(cursor, position)?
                 }
-                ("delta", ValueKind::Object) if self.shape == Shape::Chunk => {
+                ("delta", ValueKind::Object) if self.is(Said::Message, Shape::Chunk) => {
                     self.message(cursor, position)?
+                }
+                ("text", ValueKind::String) if self.said == Said::Text => {
+                    let literal = cursor.literal()?;
+                    self.see(cursor, position, Channel::Content, literal);
                 }
                 _ => cursor.skip()?,
             }
