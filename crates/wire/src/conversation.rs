@@ -193,10 +193,11 @@ impl Conversation {
 
     /// Edit: puts these messages (role, text) behind the caller's; none where there are none.
     pub fn with_more(&self, body: &Bytes, messages: &[(&str, &str)]) -> Option<Edit> {
-        if self.message_count == 0 || self.messages.len() < 2 {
+        // Gemini takes a lone message without brackets.
+        let ends_list = self.messages.len() >= 2 && body.get(self.messages.end - 1) == Some(&b']');
+        if self.message_count == 0 || !ends_list {
             return None;
         }
-        debug_assert_eq!(body.get(self.messages.end - 1), Some(&b']'), "the body that was parsed");
         match &self.layout {
             Layout::Chat(layout) => Some(layout.with_more(self, messages)),
             Layout::Completions(layout) => layout.with_more(self, messages),
