@@ -10,7 +10,7 @@ use gauntlet_types::{Dialect, Event};
 pub use assemble::{ASSEMBLED_MAX, Assembled, Assembler};
 
 use crate::{
-    anthropic, gemini,
+    anthropic, bedrock, gemini,
     json::Malformed,
     openai::{self, completions, error::ProviderError, responses},
     text::{Place, Segment},
@@ -127,7 +127,7 @@ pub fn read_plain(dialect: Dialect, body: &Bytes) -> Result<PlainAnswer, Malform
         Dialect::Responses => responses::answer::read_plain(body),
         Dialect::Messages => anthropic::answer::read_plain(body),
         Dialect::Gemini => gemini::answer::read_plain(body),
-        Dialect::Converse => Err(Malformed::new("Converse is not spoken yet")),
+        Dialect::Converse => bedrock::read_plain(body),
     }
 }
 

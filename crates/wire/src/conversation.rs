@@ -165,7 +165,7 @@ impl Conversation {
         match self.dialect {
             Dialect::Messages => anthropic::ask::without_foreign(body),
             Dialect::Gemini => gemini::ask::without_foreign(body),
-            Dialect::Responses => responses::without_foreign(body),
+            Dialect::Responses => responses::ask::without_foreign(body),
             // Servers of this dialect pass over what they do not know.
             Dialect::Chat | Dialect::Completions | Dialect::Converse => Vec::new(),
         }
@@ -209,10 +209,11 @@ impl Conversation {
 
     /// Edit: puts these messages (role, text) behind the caller's; none where there are none.
     pub fn with_more(&self, body: &Bytes, messages: &[(&str, &str)]) -> Option<Edit> {
-        if self.message_count == 0 || self.messages.len() < 2 {
+        // Gemini takes a lone message without brackets.
+        let ends_list = self.messages.len() >= 2 && body.get(self.messages.end - 1) == Some(&b']');
+        if self.message_count == 0 || !ends_list {
             return None;
         }
-        debug_assert_eq!(body.get(self.messages.end - 1), Some(&b']'), "the body that was parsed");
         match &self.layout {
             Layout::Chat(layout) => Some(layout.with_more(self, messages)),
             Layout::Completions(layout) => layout.with_more(self, messages),

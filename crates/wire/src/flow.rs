@@ -5,7 +5,7 @@ use gauntlet_types::{Dialect, Fault, Finish};
 
 use crate::{
     answer::{Chunk, Key},
-    anthropic, gemini,
+    anthropic, bedrock, gemini,
     json::Malformed,
     openai::{self, completions, responses},
     splice::Edit,
@@ -23,6 +23,7 @@ enum Inner {
     Responses(Box<responses::answer::Flow>),
     Messages(Box<anthropic::answer::Flow>),
     Gemini(Box<gemini::answer::Flow>),
+    Converse(Box<bedrock::Flow>),
 }
 
 macro_rules! each {
@@ -33,19 +34,21 @@ macro_rules! each {
             Inner::Responses($flow) => $made,
             Inner::Messages($flow) => $made,
             Inner::Gemini($flow) => $made,
+            Inner::Converse($flow) => $made,
         }
     };
 }
 
 impl Flow {
-    /// A stream in a dialect that callers speak; Converse is turned into one of them first.
+    /// Converse can only be read: no caller speaks it, and no frame of ours is ever in it.
     pub fn new(dialect: Dialect) -> Flow {
         Flow(match dialect {
-            Dialect::Chat | Dialect::Converse => Inner::Chat(openai::answer::Flow::default()),
+            Dialect::Chat => Inner::Chat(openai::answer::Flow::default()),
             Dialect::Completions => Inner::Completions(Box::default()),
             Dialect::Responses => Inner::Responses(Box::default()),
             Dialect::Messages => Inner::Messages(Box::default()),
             Dialect::Gemini => Inner::Gemini(Box::default()),
+            Dialect::Converse => Inner::Converse(Box::default()),
         })
     }
 
@@ -70,7 +73,7 @@ impl Flow {
     pub fn renumbered(&self, chunk: &Chunk) -> Option<Edit> {
         match &self.0 {
             Inner::Responses(flow) => flow.renumbered(chunk),
-            Inner::Chat(_) | Inner::Completions(_) | Inner::Messages(_) | Inner::Gemini(_) => None,
+            _ => None,
         }
     }
 
