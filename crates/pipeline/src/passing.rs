@@ -176,7 +176,11 @@ impl Call {
             let mut known = self.snapshot.endpoints.values().filter(|endpoint| endpoint.is_real());
             known.next().filter(|_| known.next().is_none()).map(|endpoint| endpoint.provider.clone())
         };
-        let Some(provider) = named.or_else(of_route).or_else(only) else {
+        let keeper = || {
+            let id = self.kept_ids().into_iter().next()?;
+            self.shared().kept_answers.get(&id).map(|kept| kept.provider)
+        };
+        let Some(provider) = named.or_else(keeper).or_else(of_route).or_else(only) else {
             let message = format!("nothing says which provider this is for: send `{PROVIDER_HEADER}: NAME`");
             return Err(Fault::caller(Code::InvalidRequest, message).param(PROVIDER_HEADER));
         };

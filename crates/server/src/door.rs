@@ -220,7 +220,10 @@ pub(crate) fn models(gate: &Gate, request: &Request<Incoming>) -> Response<DoorB
             response.headers_mut().insert(http::header::CONTENT_TYPE, json);
             response
         }
-        Err(fault) => error::answer(&fault),
+        Err(fault) => {
+            let manners = gauntlet_pipeline::manners(request.headers(), request.uri().path());
+            error::answer_in(manners, &fault)
+        }
     };
     response.map(|bytes| DoorBody::Whole(Full::new(bytes)))
 }
