@@ -1,0 +1,407 @@
+//! Our configuration while an importer fills it: providers once each, models, prices, caps, and what was said about them.
+
+use gauntlet_policy::price::import::{self as price_list, Format};
+
+use super::{
+    emit::{Block, Value, Words},
+    notes::{Notes, Place},
+    source::Node,
+    tables::{Pick, Reach, Row},
+    units::{self, Window},
+    variables::{self, Variables},
+    walk::Item,
+};
+
+/// A longer name is no name; it would also be more than YAML takes for a key on one line.
+const NAME_LETTERS_MAX: usize = 200;
+
+#[derive(Default)]
+pub struct Draft {
+    pub main: Block,
+    pub budgets: Block,
+    pub prices: Block,
+    /// Prompts and schemas: path and text.
+    pub files: Vec<(String, String)>,
+    pub notes: Notes,
+    pub variables: Variables,
+    /// Names that models begin with: a provider of that name would make a model its own target.
+    pub reserved: Vec<String>,
+    accounts: Vec<(Account, String)>,
+}
+
+/// Where and as whom models are asked.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Account {
+    pub dialect: String,
+    pub url: Option<Words>,
+    pub key: Option<Words>,
+    pub headers: Vec<(String, Words)>,
+}
+
+/// Why something cannot be taken over, and what to do by hand.
+pub type Refused = (String, String);
+
+pub fn refused(why: impl Into<String>, cure: impl Into<String>) -> Refused {
+    (why.into(), cure.into())
+}
+
+/// What a caller may ask for, and how.
+pub struct Model {
+    /// Equal among each other: `pick` says which is asked first.
+    pub targets: Vec<String>,
+    /// Asked in order when those fail.
+    pub fallbacks: Vec<String>,
+    /// Where weights stand, if targets have any.
+    pub weights: Vec<Place>,
+    pub place: Place,
+}
+
+impl Draft {
+    pub fn new(root: &Node, named_in: &dyn Fn(&str) -> Option<&str>) -> Draft {
+        Draft { variables: Variables::new(root, named_in), ..Draft::default() }
+    }
+
+    /// The provider of an account: its name, made where it is not there yet.
+    pub fn provider(&mut self, wanted: &str, account: Account, place: &Place) -> String {
+        if let Some((_, name)) = self.accounts.iter().find(|(known, _)| *known == account) {
+            return name.clone();
+        }
+        let letter = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+        let wanted: String = wanted.chars().take(NAME_LETTERS_MAX / 2).map(letter).collect();
+        let is_taken = |name: &str| {
+            self.reserved.iter().any(|known| known == name)
+                || self.accounts.iter().any(|(_, known)| known == name)
+        };
+        let mut name = wanted.clone();
+        let mut number = 2;
+        while is_taken(&name) {
+            name = format!("{wanted}-{number}");
+            number += 1;
+        }
+        let mut set = |path: &[&str], value| {
+            let path: Vec<&str> = ["providers", name.as_str()].iter().chain(path).copied().collect();
+            self.main.set(&path, value, &place.path);
+        };
+        set(&["dialect"], Value::plain(&account.dialect));
+        if let Some(url) = &account.url {
+            set(&["url"], Value::Text(url.clone()));
+        }
+        if let Some(key) = &account.key {
+            set(&["key"], Value::Text(key.clone()));
+        }
+        for (header, value) in &account.headers {
+            set(&["headers", header], Value::Text(value.clone()));
+        }
+        self.notes.mapped(place, format!("gauntlet.yml: providers.{name}"), "");
+        self.accounts.push((account, name.clone()));
+        name
+    }
+
+    /// Writes a model with its targets. The only place that knows what `models:` can say of choosing among them.
+    pub fn model(&mut self, name: &str, model: &Model, pick: (Pick, Option<&Place>)) {
+        let mut targets: Vec<String> = Vec::new();
+        for target in model.targets.iter().chain(&model.fallbacks) {
+            if !targets.contains(target) {
+                targets.push(target.clone());
+            }
+        }
+        self.main.set(&["models", name, "targets"], Value::texts(&targets), &model.place.path);
+        let (pick, place) = pick;
+        match pick.ours() {
+            _ if model.targets.len() < 2 => {}
+            Some(strategy) => self.main.set(&["models", name, "strategy"], Value::plain(strategy), ""),
+            None => {
+                let (why, cure) = pick.loss();
+                let mut places: Vec<&Place> = model.weights.iter().chain(place).collect();
+                if places.is_empty() {
+                    // Nobody chose it: it is what the other gateway does unasked.
+                    places.push(&model.place);
+                }
+                for place in places.into_iter().filter(|_| !why.is_empty()) {
+                    if !self.notes.unmapped.iter().any(|one| one.from == *place) {
+                        self.notes.unmapped(place, why, cure);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts prices that are called as in LiteLLM's list (`input_cost_per_token` …) into prices.yml.
+    pub fn price(&mut self, target: &str, fields: &[(&str, Item<'_>)], is_embedding: bool) {
+        let Some((_, first)) = fields.first() else { return };
+        let place = first.place.clone();
+        let amount = |item: &Item<'_>| item.word().unwrap_or_default().to_ascii_lowercase();
+        let is_zero = |item: &Item<'_>| item.number() == Some(0.0);
+        let to = format!("prices.yml: {target}");
+        let costs = fields.iter().filter(|(name, _)| name.contains("cost"));
+        if costs.clone().count() > 0 && costs.clone().all(|(_, item)| is_zero(item)) {
+            self.prices.set(&[target], Value::Raw("{free: true}".to_owned()), &place.path);
+            return self.notes.mapped(&place, to, "every price is 0 there, so it is free here");
+        }
+        let mut list = serde_json::Map::new();
+        list.insert("litellm_provider".to_owned(), "own".into());
+        if is_embedding {
+            list.insert("mode".to_owned(), "embedding".into());
+        }
+        list.extend(fields.iter().map(|(name, item)| ((*name).to_owned(), amount(item).into())));
+        let list = serde_json::json!({ "one": list }).to_string();
+        let read = price_list::read(Format::Litellm, &list);
+        let why = match read {
+            Ok(list) => match (list.models.into_iter().next(), list.skipped.into_iter().next()) {
+                (Some(model), _) => {
+                    let entry = price_list::entry(&model.sheet);
+                    self.prices.set(&[target], Value::Raw(entry), &place.path);
+                    self.notes.mapped(&place, to, "");
+                    for name in list.unknown.keys() {
+                        if let Some((_, item)) = fields.iter().find(|(field, _)| field == name) {
+                            let why = "nothing is billed by that here";
+                            self.notes.unmapped(&item.place, why, "see docs/configuration.md, prices.yml");
+                        }
+                    }
+                    return;
+                }
+                (None, Some(skipped)) => skipped.why,
+                (None, None) => "it is not a price".to_owned(),
+            },
+            Err(error) => error.to_string(),
+        };
+        self.notes.unmapped(
+            &place,
+            why,
+            format!("write `{target}: {{input: …, output: …}}` (USD for a million tokens)"),
+        );
+    }
+
+    /// A cap in dollars on a subject of budgets.yml; without a period it never turns.
+    pub fn cap(&mut self, subject: &[&str], amount: &Item<'_>, period: Option<&Item<'_>>) {
+        let word = amount.word().unwrap_or_default();
+        let Some(usd) = units::usd(&word) else {
+            return self.notes.unmapped(
+                &amount.place,
+                "it is not an amount in dollars",
+                "write it in budgets.yml",
+            );
+        };
+        let window = match period {
+            None => Some(Window::Calendar("total")),
+            Some(period) => units::window(&period.word().unwrap_or_default()),
+        };
+        let Some(window) = window else {
+            let place = period.map_or(&amount.place, |period| &period.place);
+            let why = "no cap turns after that time here, so the cap is not written";
+            let cure =
+                "write one of a day, week, month, or `window: rolling …` from 10m to 31d in budgets.yml";
+            return self.notes.unmapped(place, why, cure);
+        };
+        let subject_shown = subject.join(".");
+        let note = match &window {
+            Window::Calendar(turn) => {
+                let field = format!("{turn}_usd");
+                let path: Vec<&str> = subject.iter().copied().chain([field.as_str()]).collect();
+                self.budgets.set(&path, Value::plain(usd), &amount.place.path);
+                if *turn == "total" { "never turns" } else { "turns with the calendar, UTC" }
+            }
+            Window::Rolling(length) => {
+                let mut cap = Block::default();
+                cap.set(&["usd"], Value::plain(usd), "");
+                cap.set(&["window"], Value::plain(format!("rolling {length}")), "");
+                let path: Vec<&str> = subject.iter().copied().chain(["caps"]).collect();
+                self.budgets.set(&path, Value::List(vec![Value::Block(cap)]), &amount.place.path);
+                "rolls: it counts what lies within that time at any moment"
+            }
+        };
+        self.notes.mapped(&amount.place, format!("budgets.yml: {subject_shown}"), note);
+        if let Some(period) = period {
+            self.notes.mapped(&period.place, format!("budgets.yml: {subject_shown}"), "");
+        }
+    }
+
+    /// Sets a field of gauntlet.yml and says so.
+    pub fn set(&mut self, path: &[&str], value: Value, from: &Place, note: &str) {
+        self.main.set(path, value, &from.path);
+        self.notes.mapped(from, format!("gauntlet.yml: {}", path.join(".")), note);
+    }
+
+    /// `retry.attempts`: tries in all, where the source counts those after the first.
+    pub fn retries(&mut self, section: &[&str], item: &Item<'_>) {
+        let Some(retries) = item.whole() else {
+            return self.notes.unmapped(
+                &item.place,
+                "it is not a whole number",
+                "write `retry: {attempts: …}`",
+            );
+        };
+        // Our loader takes ten: more tries of a sick provider make it sicker.
+        let attempts = retries.saturating_add(1).min(10);
+        let note = if retries >= 10 { "10 tries are the most" } else { "counts the first try too" };
+        let path: Vec<&str> = section.iter().copied().chain(["retry", "attempts"]).collect();
+        self.set(&path, Value::plain(attempts), &item.place, note);
+    }
+
+    /// A time limit under `timeouts`, given in milliseconds.
+    pub fn timeout(
+        &mut self,
+        section: &[&str],
+        field: &str,
+        millis: Option<f64>,
+        item: &Item<'_>,
+        note: &str,
+    ) {
+        match millis.and_then(units::duration) {
+            Some(duration) => {
+                let path: Vec<&str> = section.iter().copied().chain(["timeouts", field]).collect();
+                self.set(&path, Value::plain(duration), &item.place, note);
+            }
+            None => {
+                let cure = format!("write `timeouts: {{{field}: 30s}}`");
+                self.notes.unmapped(&item.place, "it is not a time from a millisecond to a year", cure);
+            }
+        }
+    }
+
+    pub fn refuse(&mut self, place: &Place, (why, cure): Refused) {
+        self.notes.unmapped(place, why, cure);
+    }
+}
+
+/// A name that we can give to a model or a route.
+pub fn name(text: &str) -> Result<&str, Refused> {
+    let is_good =
+        !text.is_empty() && text.chars().count() <= NAME_LETTERS_MAX && !text.chars().any(char::is_control);
+    if is_good {
+        Ok(text)
+    } else {
+        Err(refused("it cannot be a name here", format!("use 1 to {NAME_LETTERS_MAX} letters on one line")))
+    }
+}
+
+/// The account for a provider of the table. `url` and `key` are what the source says of them.
+pub fn account(
+    row: &Row,
+    url: Option<Words>,
+    key: Option<Words>,
+    headers: Vec<(String, Words)>,
+) -> Result<Account, Refused> {
+    let made = |dialect: &str, url| Account {
+        dialect: dialect.to_owned(),
+        url,
+        key: key.clone(),
+        headers: headers.clone(),
+    };
+    let needs =
+        |what: &str| refused(format!("it has no {what}"), "give the address of the server under `providers`");
+    Ok(match row.reach {
+        Reach::Dialect(dialect) => made(dialect, url.map(|url| base_of(dialect, url))),
+        Reach::Compatible(usual) => made("openai", Some(url.unwrap_or_else(|| Words::literal(usual)))),
+        Reach::Server(path) => made("openai", Some(with_path(url.ok_or_else(|| needs("address"))?, path))),
+        Reach::Azure => {
+            let url = with_path(url.ok_or_else(|| needs("address of a resource"))?, "/openai/v1");
+            let headers = key.iter().map(|key| ("api-key".to_owned(), key.clone())).chain(headers).collect();
+            Account { dialect: "openai".to_owned(), url: Some(url), key: None, headers }
+        }
+        Reach::NotYet(why, cure) => return Err(refused(why, cure)),
+    })
+}
+
+/// The address without the version that we add ourselves.
+fn base_of(dialect: &str, url: Words) -> Words {
+    let text = url.as_str().trim_end_matches('/');
+    let ends: &[&str] = match dialect {
+        "anthropic" => &["/v1/messages", "/v1"],
+        "gemini" => &["/v1beta", "/v1"],
+        _ => &[],
+    };
+    match ends.iter().find_map(|end| text.strip_suffix(end)) {
+        // It was escaped when it was read.
+        Some(base) => Words::escaped(base),
+        None => Words::escaped(text),
+    }
+}
+
+/// The address with `path` behind its host, unless it has a path already.
+fn with_path(url: Words, path: &str) -> Words {
+    let text = url.as_str().trim_end_matches('/');
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let has_path = rest.split_once('/').is_some();
+    if has_path { Words::escaped(text) } else { Words::escaped(text).then(path) }
+}
+
+/// An address of the source. One with credentials or a query is refused: our loader does not take it.
+pub fn address(text: &str) -> Result<Words, Refused> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let bad = |why: &str| {
+        Err(refused(
+            why,
+            "write `https://HOST[:PORT]/PATH` as `url` under `providers`, and the key as `key` or in `headers`",
+        ))
+    };
+    match rest {
+        None => bad("it does not begin with `https://` or `http://`"),
+        Some(rest) if rest.split('/').next().is_some_and(|host| host.contains('@')) => {
+            bad("it has credentials in it")
+        }
+        Some(rest) if rest.contains(['?', '#']) => bad("it has a query in it"),
+        Some(rest) if rest.is_empty() || rest.chars().any(|c| c.is_whitespace() || c.is_control()) => {
+            bad("it is not an address")
+        }
+        Some(rest) => match rest.split('/').next().unwrap_or_default().rsplit_once(':') {
+            Some((host, port))
+                if !port.ends_with(']') && (host.is_empty() || port.parse::<u16>().is_err()) =>
+            {
+                bad("its port is not a number")
+            }
+            _ if rest.starts_with('/') => bad("it names no host"),
+            _ => Ok(Words::literal(text)),
+        },
+    }
+}
+
+/// Headers whose value is no secret; any other becomes a variable.
+const OPEN_HEADERS: [&str; 9] = [
+    "anthropic-beta",
+    "anthropic-version",
+    "openai-organization",
+    "openai-project",
+    "http-referer",
+    "x-title",
+    "user-agent",
+    "accept",
+    "accept-language",
+];
+
+/// Headers that are sent along with every call. `read` gives the variable that a text stands for.
+pub fn headers(
+    draft: &mut Draft,
+    owner: &str,
+    given: &[(&str, Item<'_>)],
+    named_in: &dyn Fn(&str) -> Option<&str>,
+) -> Vec<(String, Words)> {
+    let mut headers = Vec::new();
+    for (name, item) in given {
+        let lower = name.to_ascii_lowercase();
+        let is_token = !lower.is_empty()
+            && lower.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        let value = item.word().filter(|value| is_token && !value.chars().any(char::is_control));
+        let Some(value) = value else {
+            draft.notes.unmapped(
+                &item.place,
+                "it is not a header",
+                "write it under `headers` of the provider",
+            );
+            continue;
+        };
+        let words = match named_in(&value) {
+            Some(variable) => draft.variables.named(variable, &item.place).map(|name| Words::variable(&name)),
+            None if OPEN_HEADERS.contains(&lower.as_str()) => Some(Words::literal(&value)),
+            None => {
+                let wanted = variables::name_of(&format!("{owner}_{lower}"));
+                Some(Words::variable(&draft.variables.clear(&wanted, &value, &item.place)))
+            }
+        };
+        match words {
+            Some(words) => headers.push((lower, words)),
+            None => draft.notes.unmapped(&item.place, "no variable can be called so", "write it by hand"),
+        }
+    }
+    headers
+}
