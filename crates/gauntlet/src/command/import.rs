@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::{Import, ImportFrom, Place},
-    import::{self, Gateway, Imported},
+    import::{self, Gateway, Imported, NOTHING, Unmapped},
     show::{self, Column},
 };
 
@@ -119,13 +119,19 @@ fn report(asked: &Import, written: &[PathBuf], imported: &Imported) {
         .map(|one| vec![one.from.line.to_string(), one.from.path.clone(), one.to.clone(), one.note.clone()]);
     let columns = [Column::Right("line"), Column::Left("source"), Column::Left("here"), Column::Left("note")];
     show::table(&columns, rows.collect(), "nothing was taken over");
-    println!("\nNOT MAPPED");
-    let rows = imported.unmapped.iter();
-    let rows = rows
-        .map(|one| vec![one.from.line.to_string(), one.from.path.clone(), one.why.clone(), one.cure.clone()]);
+    let (settled, open): (Vec<&Unmapped>, Vec<&Unmapped>) =
+        imported.unmapped.iter().partition(|one| one.cure == NOTHING);
     let columns =
-        [Column::Right("line"), Column::Left("source"), Column::Left("why"), Column::Left("what to do")];
-    show::table(&columns, rows.collect(), "nothing is left over");
+        || [Column::Right("line"), Column::Left("source"), Column::Left("why"), Column::Left("what to do")];
+    let row = |one: &&Unmapped| {
+        vec![one.from.line.to_string(), one.from.path.clone(), one.why.clone(), one.cure.clone()]
+    };
+    println!("\nNOT MAPPED, TO BE LOOKED AT");
+    show::table(&columns(), open.iter().map(row).collect(), "nothing");
+    if !settled.is_empty() {
+        println!("\nNOT MAPPED, NOTHING TO DO");
+        show::table(&columns()[..3], settled.iter().map(row).collect(), "");
+    }
     if !imported.variables.is_empty() {
         println!("\nSET BEFORE THE START");
         let rows = imported.variables.iter();

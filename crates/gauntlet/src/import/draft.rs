@@ -14,6 +14,8 @@ use super::{
 
 /// A longer name is no name; it would also be more than YAML takes for a key on one line.
 const NAME_LETTERS_MAX: usize = 200;
+/// What a call may take here where nothing is said.
+const TOTAL_DEFAULT_SECONDS: u64 = 300;
 
 #[derive(Default)]
 pub struct Draft {
@@ -68,6 +70,7 @@ impl Draft {
         }
         let letter = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
         let wanted: String = wanted.chars().take(NAME_LETTERS_MAX / 2).map(letter).collect();
+        let wanted = if wanted.is_empty() { "provider".to_owned() } else { wanted };
         let is_taken = |name: &str| {
             self.reserved.iter().any(|known| known == name)
                 || self.accounts.iter().any(|(_, known)| known == name)
@@ -107,22 +110,27 @@ impl Draft {
         }
         self.main.set(&["models", name, "targets"], Value::texts(&targets), &model.place.path);
         let (pick, place) = pick;
-        match pick.ours() {
-            _ if model.targets.len() < 2 => {}
-            Some(strategy) => self.main.set(&["models", name, "strategy"], Value::plain(strategy), ""),
-            None => {
-                let (why, cure) = pick.loss();
-                let mut places: Vec<&Place> = model.weights.iter().chain(place).collect();
-                if places.is_empty() {
-                    // Nobody chose it: it is what the other gateway does unasked.
-                    places.push(&model.place);
-                }
-                for place in places.into_iter().filter(|_| !why.is_empty()) {
-                    if !self.notes.unmapped.iter().any(|one| one.from == *place) {
-                        self.notes.unmapped(place, why, cure);
-                    }
-                }
-            }
+        if model.targets.len() < 2 {
+            return;
+        }
+        if let Some(strategy) = pick.ours() {
+            return self.main.set(&["models", name, "strategy"], Value::plain(strategy), "");
+        }
+        // Where nobody chose it, it is what the other gateway does unasked.
+        let place = place.or(Some(&model.place).filter(|_| model.weights.is_empty()));
+        if let Some(place) = place {
+            self.lost(pick, place);
+        }
+        for place in &model.weights {
+            self.lost(Pick::Weighted, place);
+        }
+    }
+
+    /// Says, once for each place, that a way of choosing is not there.
+    pub fn lost(&mut self, pick: Pick, place: &Place) {
+        let (why, cure) = pick.loss();
+        if !why.is_empty() && !self.notes.unmapped.iter().any(|one| one.from == *place) {
+            self.notes.unmapped(place, why, cure);
         }
     }
 
@@ -248,14 +256,31 @@ impl Draft {
         note: &str,
     ) {
         match millis.and_then(units::duration) {
-            Some(duration) => {
-                let path: Vec<&str> = section.iter().copied().chain(["timeouts", field]).collect();
-                self.set(&path, Value::plain(duration), &item.place, note);
-            }
+            Some(duration) => self.limit(section, field, &duration, &item.place, note),
             None => {
                 let cure = format!("write `timeouts: {{{field}: 30s}}`");
                 self.notes.unmapped(&item.place, "it is not a time from a millisecond to a year", cure);
             }
+        }
+    }
+
+    /// A time limit under `timeouts`.
+    ///
+    /// Other gateways have one limit, of a whole attempt: the first token may then take as long, unless more is said, and
+    /// all attempts together at least as long as one.
+    pub fn limit(&mut self, section: &[&str], field: &str, duration: &str, place: &Place, note: &str) {
+        let path = |field| section.iter().copied().chain(["timeouts", field]).collect::<Vec<&str>>();
+        let before = self.main.get(&path("attempt")).cloned();
+        self.set(&path(field), Value::plain(duration), place, note);
+        if field != "attempt" {
+            return;
+        }
+        let first = self.main.get(&path("first_token"));
+        if first.is_none() || first == before.as_ref() {
+            self.main.set(&path("first_token"), Value::plain(duration), &place.path);
+        }
+        if units::is_longer(duration, TOTAL_DEFAULT_SECONDS) {
+            self.main.set(&path("total"), Value::plain(duration), &place.path);
         }
     }
 

@@ -120,6 +120,20 @@ impl Block {
         }
     }
 
+    /// Takes a field of the outermost maps out again, and a map that it leaves empty.
+    pub fn remove(&mut self, path: &[&str]) {
+        let Some((first, rest)) = path.split_first() else { return };
+        if let Some(Value::Block(block)) =
+            self.entries.iter_mut().find(|entry| entry.name == *first).map(|entry| &mut entry.value)
+        {
+            block.remove(rest);
+            if !block.is_empty() {
+                return;
+            }
+        }
+        self.entries.retain(|entry| entry.name != *first);
+    }
+
     /// Adds to a list that is made where it is not there.
     pub fn push(&mut self, name: &str, value: Value, from: &str) {
         let mut list = match self.get(&[name]) {
@@ -143,7 +157,7 @@ impl Block {
             if matches!(entry.value, Value::Block(_) | Value::List(_)) {
                 out.push('\n');
             }
-            entry.render(0, &mut out);
+            entry.render(0, false, &mut out);
         }
         out
     }
@@ -170,23 +184,28 @@ impl Entry {
         places
     }
 
-    fn render(&self, depth: usize, out: &mut String) {
+    /// `is_told` when a line above has named the places already.
+    fn render(&self, depth: usize, is_told: bool, out: &mut String) {
         let (indent, name) = ("  ".repeat(depth), quoted(&self.name));
+        let places = if is_told { Vec::new() } else { self.places() };
         match &self.value {
             Value::Block(block) if depth == 0 || block.has_depth() => {
-                let _ = writeln!(out, "{indent}{name}:{}", origin(&self.from));
+                // One place for all of it is named once.
+                let is_one = depth > 0 && places.iter().all(|place| *place == places[0]);
+                let named = if is_one { origin(&places) } else { origin(&self.from) };
+                let _ = writeln!(out, "{indent}{name}:{named}");
                 for entry in &block.entries {
-                    entry.render(depth + 1, out);
+                    entry.render(depth + 1, is_told || is_one, out);
                 }
             }
             Value::List(items) if depth == 0 => {
-                let _ = writeln!(out, "{indent}{name}:{}", origin(&self.from));
+                let _ = writeln!(out, "{indent}{name}:{}", origin(&places));
                 for item in items {
                     let _ = writeln!(out, "{indent}  - {}", flow(item));
                 }
             }
             value => {
-                let _ = writeln!(out, "{indent}{name}: {}{}", flow(value), origin(&self.places()));
+                let _ = writeln!(out, "{indent}{name}: {}{}", flow(value), origin(&places));
             }
         }
     }

@@ -20,7 +20,7 @@ mod walk;
 use gauntlet_policy::config::{self, LoadOptions, Severity, Source, Sources};
 
 pub use self::{
-    notes::{Mapped, Unmapped},
+    notes::{Mapped, NOTHING, Unmapped},
     source::Unreadable,
     tables::Gateway,
     tensorzero::Read,

@@ -1,6 +1,9 @@
 //! What became of each setting of the source. Nothing is left out in silence: a field that no reader asked for ends here
 //! too, when its map is finished (`walk`).
 
+/// The cure of what needs none.
+pub const NOTHING: &str = "nothing";
+
 /// A place in the source.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Place {

@@ -48,12 +48,16 @@ pub fn read(root: &Node, name: &str) -> Result<Draft, Unreadable> {
         if name.trim_matches('-').is_empty() || name == "default" { "portkey".to_owned() } else { name };
 
     let mut draft = Draft::new(root, &|_| None);
+    // First of its fields; taken out again if there is no target.
+    draft.main.set(&["routes", &name, "model"], Value::text(&name), "");
     let mut tree = Tree { draft, pick: Pick::InOrder, place: None };
     let model = tree.read(&config, &Inherited::default(), Level::Top(&name));
-    let pick = (tree.pick, tree.place.clone());
-    draft = tree.draft;
+    let Tree { mut draft, pick, place } = tree;
+    if model.targets.is_empty() {
+        draft.main.remove(&["routes", &name, "model"]);
+    }
     if !model.targets.is_empty() {
-        draft.model(&name, &model, (pick.0, pick.1.as_ref()));
+        draft.model(&name, &model, (pick, place.as_ref()));
         draft.set(
             &["routes", &name, "model"],
             Value::text(&name),
@@ -83,6 +87,8 @@ struct Inherited<'a> {
 enum Level<'n> {
     /// Its settings are those of the route of that name.
     Top(&'n str),
+    /// A child of a load balancer, whose weight that one has read.
+    Balanced,
     Inner,
 }
 
@@ -140,14 +146,16 @@ impl Tree {
                 settings(name, &mut fields, &mut self.draft);
                 &[]
             }
-            Level::Inner => &INNER,
+            Level::Balanced | Level::Inner => &INNER,
         };
+        if matches!(level, Level::Balanced) {
+            let _ = fields.take("weight");
+        }
         let (strategy, targets) = (fields.take("strategy"), fields.take("targets"));
-        let here = inherited(&mut fields, above, &mut self.draft);
+        let here = inherited(&mut fields, above, targets.is_some(), &mut self.draft);
         let model = match targets {
             Some(targets) => {
-                let children = targets.items();
-                let model = self.branch(strategy.as_ref(), &targets, &children, &here);
+                let model = self.branch(strategy.as_ref(), &targets, level, &here);
                 Model { place: item.place.clone(), ..model }
             }
             None => {
@@ -165,10 +173,11 @@ impl Tree {
         &mut self,
         strategy: Option<&Item<'a>>,
         list: &Item<'a>,
-        children: &[Item<'a>],
+        level: Level<'_>,
         here: &Inherited<'a>,
     ) -> Model {
         let mut model = empty(list);
+        let children = list.items();
         let mut of = strategy.map(|strategy| strategy.fields(&mut self.draft.notes));
         let mode = of.as_mut().and_then(|of| of.take("mode"));
         let word = mode.as_ref().and_then(Item::text).unwrap_or("single");
@@ -215,17 +224,25 @@ impl Tree {
                         |weight: &Option<(f64, Place)>| weight.as_ref().map_or(1.0, |(weight, _)| *weight);
                     of(other).total_cmp(&of(one))
                 });
+                let mut places: Vec<Place> = mode.iter().map(|mode| mode.place.clone()).collect();
                 for (weight, child) in weighed {
-                    let one = read(self, child);
+                    let one = self.read(child, here, Level::Balanced);
                     model.targets.extend(one.targets);
                     model.fallbacks.extend(one.fallbacks);
-                    model.weights.extend(weight.map(|(_, place)| place));
+                    places.extend(weight.map(|(_, place)| place));
                 }
-                self.chosen(Pick::Weighted, mode.as_ref());
+                if matches!(level, Level::Top(_)) {
+                    self.pick = Pick::Weighted;
+                    self.place = (!places.is_empty()).then(|| places.remove(0));
+                    model.weights = places;
+                } else {
+                    // `models:` has one way of choosing for a model, and that is the outermost.
+                    places.iter().for_each(|place| self.draft.lost(Pick::Weighted, place));
+                }
             }
             "conditional" => {
                 let usual_name = usual.as_ref().and_then(Item::text);
-                for child in children {
+                for child in &children {
                     let name = child
                         .entries()
                         .into_iter()
@@ -236,16 +253,14 @@ impl Tree {
                         model.targets.extend(one.targets);
                         model.fallbacks.extend(one.fallbacks);
                     } else {
-                        let (why, cure) = Pick::Conditional.loss();
-                        self.draft.notes.unmapped(&child.place, why, cure);
+                        self.draft.lost(Pick::Conditional, &child.place);
                     }
                 }
                 if let Some(usual) = &usual {
                     self.draft.notes.mapped(&usual.place, "gauntlet.yml: models", "the target of all calls");
                 }
-                if let Some(conditions) = &conditions {
-                    let (why, cure) = Pick::Conditional.loss();
-                    self.draft.notes.unmapped(&conditions.place, why, cure);
+                for item in mode.iter().chain(&conditions) {
+                    self.draft.lost(Pick::Conditional, &item.place);
                 }
                 return model;
             }
@@ -284,11 +299,6 @@ impl Tree {
             }
         }
         model
-    }
-
-    fn chosen(&mut self, pick: Pick, mode: Option<&Item<'_>>) {
-        self.pick = pick;
-        self.place = mode.map(|mode| mode.place.clone());
     }
 
     fn leaf(
@@ -379,25 +389,40 @@ fn empty(item: &Item<'_>) -> Model {
     Model { targets: Vec::new(), fallbacks: Vec::new(), weights: Vec::new(), place: item.place.clone() }
 }
 
-/// What a level says of itself, over what it has from above.
-fn inherited<'a>(fields: &mut Fields<'a>, above: &Inherited<'a>, draft: &mut Draft) -> Inherited<'a> {
+/// What a level says of itself, over what it has from above. `has_targets`: it says so for those below.
+fn inherited<'a>(
+    fields: &mut Fields<'a>,
+    above: &Inherited<'a>,
+    has_targets: bool,
+    draft: &mut Draft,
+) -> Inherited<'a> {
     let mut here = above.clone();
+    let mut own: Vec<Place> = Vec::new();
     let (provider, virtual_key) = (fields.take("provider"), fields.take("virtual_key"));
+    let said = |item: &Item<'_>| item.place.clone();
+    own.extend(provider.iter().chain(&virtual_key).map(said));
     if provider.is_some() || virtual_key.is_some() {
         // Another account: its key is not that of the level above.
         (here.provider, here.virtual_key, here.api_key, here.host) = (provider, virtual_key, None, None);
     }
-    here.api_key = fields.take("api_key").or(here.api_key);
-    here.host = fields.take("custom_host").or(here.host);
+    let (api_key, host) = (fields.take("api_key"), fields.take("custom_host"));
+    own.extend(api_key.iter().chain(&host).map(said));
+    here.api_key = api_key.or(here.api_key);
+    here.host = host.or(here.host);
     if let Some(item) = fields.take("override_params") {
         let mut params = item.fields(&mut draft.notes);
-        here.model = params.take("model").or(here.model);
+        let model = params.take("model");
+        own.extend(model.iter().map(said));
+        here.model = model.or(here.model);
         let known = [(
             "*",
             "a default of requests is not put into calls here: same bytes in, same bytes out",
             "let callers send it",
         )];
         params.finish(&known, &mut draft.notes);
+    }
+    for place in own.iter().filter(|_| has_targets) {
+        draft.notes.mapped(place, "gauntlet.yml: providers, models", "for the targets below");
     }
     here
 }
@@ -452,7 +477,11 @@ fn settings(name: &str, fields: &mut Fields<'_>, draft: &mut Draft) {
         ),
         None => draft.notes.unmapped(place, "it is not a time", "write `cache: 10m` at the route"),
     }
-    if let Some(mode) = mode.filter(|mode| mode.text() == Some("semantic")) {
-        draft.notes.unmapped(&mode.place, SEMANTIC_CACHE.0, SEMANTIC_CACHE.1);
+    match mode {
+        Some(mode) if mode.text() == Some("semantic") => {
+            draft.notes.unmapped(&mode.place, SEMANTIC_CACHE.0, SEMANTIC_CACHE.1);
+        }
+        Some(mode) => draft.notes.mapped(&mode.place, format!("gauntlet.yml: routes.{name}.cache"), ""),
+        None => {}
     }
 }

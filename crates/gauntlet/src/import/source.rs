@@ -370,7 +370,7 @@ mod tests {
             |node: Result<Node, Unreadable>, expected: &str| assert_eq!(shown(&node.unwrap()), expected);
         check(
             yaml("a: 1.50\nb:\n  - &x {c: yes, d: 3e-07}\n  - *x\ne: ~\n"),
-            "1:{a=1:1.50 b=3:[3:{c=3:\"yes\" d=3:3e-07} 4:{c=3:\"yes\" d=3:3e-07}] e=5:null}",
+            "1:{a=1:1.50 b=3:[3:{c=3:true d=3:3e-07} 4:{c=4:true d=4:3e-07}] e=5:null}",
         );
         check(
             toml("a = 1_000\n[b]\nc = [\n  \"x\",\n  true]\n[[d]]\ne = 0.10\n"),

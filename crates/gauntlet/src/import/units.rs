@@ -18,6 +18,18 @@ pub fn duration(millis: f64) -> Option<String> {
     })
 }
 
+/// Whether a duration of ours is longer than so many seconds.
+pub fn is_longer(duration: &str, seconds: u64) -> bool {
+    let end = duration.find(|c: char| !c.is_ascii_digit()).unwrap_or(duration.len());
+    let millis = match &duration[end..] {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        _ => 3_600_000,
+    };
+    duration[..end].parse::<u64>().is_ok_and(|count| count.saturating_mul(millis) > seconds * 1000)
+}
+
 /// How a cap of LiteLLM's turns: the beginning of our short field, or a rolling window.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Window {
@@ -71,6 +83,10 @@ mod tests {
         check(0.0, None);
         check(1e20, None);
         check(f64::NAN, None);
+        assert_eq!(
+            ["300s", "5m", "301s", "6m", "1h", "300001ms"].map(|text| is_longer(text, 300)),
+            [false, false, true, true, true, true]
+        );
     }
 
     #[test]

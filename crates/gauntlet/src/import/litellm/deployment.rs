@@ -151,7 +151,7 @@ pub fn read(entry: &Item<'_>, credentials: &Credentials<'_>, groups: &mut Groups
             draft.notes.mapped(&entry.place, format!("gauntlet.yml: models.{name}"), "");
             rest(name, &target, &mut params_of, info_of.as_mut(), groups, draft);
         }
-        Ok(Target::All { said: true }) => {}
+        Ok(Target::All { said: true }) => draft.notes.mapped(&entry.place, "gauntlet.yml: providers", ""),
         Ok(Target::All { said: false }) => draft.notes.mapped(
             &entry.place,
             "gauntlet.yml: providers",

@@ -205,13 +205,11 @@ impl Groups {
                 of_field.len() == self.count && of_field.iter().all(|(_, value, _)| value == first);
             let section = if field == "attempts" { "retry" } else { "timeouts" };
             for (_, value, place) in &of_field {
-                if is_alike {
-                    draft.set(
-                        &["default", section, field],
-                        Value::plain(value),
-                        place,
-                        "all deployments have the same",
-                    );
+                let note = "all deployments have the same";
+                if is_alike && section == "timeouts" {
+                    draft.limit(&["default"], field, value, place, note);
+                } else if is_alike {
+                    draft.set(&["default", section, field], Value::plain(value), place, note);
                 } else {
                     let cure = format!("make a route for such calls, with `{section}: {{{field}: {value}}}`");
                     draft.notes.unmapped(

@@ -243,25 +243,9 @@ fn common<'a>(fields: &mut Fields<'a>, whole: &mut Whole<'a>, draft: &mut Draft)
     whole.default_fallbacks.extend(fields.take("default_fallbacks").iter().flat_map(Item::texts));
 }
 
-/// LiteLLM has one limit, of a whole attempt: the time until the first token must not be shorter than that here.
 fn timeout(item: &Item<'_>, draft: &mut Draft) {
-    let Some(seconds) = item.number() else {
-        return draft.notes.unmapped(
-            &item.place,
-            "it is not a number of seconds",
-            "write `timeouts: {attempt: 60s}`",
-        );
-    };
-    let millis = seconds * 1000.0;
-    draft.timeout(DEFAULT, "attempt", Some(millis), item, "of one attempt");
-    let Some(duration) = units::duration(millis) else { return };
-    if draft.main.get(&["default", "timeouts", "first_token"]).is_none() {
-        draft.main.set(&["default", "timeouts", "first_token"], Value::plain(&duration), &item.place.path);
-    }
-    // All attempts together have five minutes unless more is said.
-    if seconds > 300.0 {
-        draft.main.set(&["default", "timeouts", "total"], Value::plain(&duration), &item.place.path);
-    }
+    let millis = item.number().map(|seconds| seconds * 1000.0);
+    draft.timeout(DEFAULT, "attempt", millis, item, "of one attempt");
 }
 
 const CACHE: [Known; 8] = [
@@ -295,6 +279,7 @@ fn cache(fields: &mut Fields<'_>, draft: &mut Draft) {
     if !switch.is_true() {
         return draft.notes.mapped(&switch.place, "gauntlet.yml: default.cache", "off, as unless said");
     }
+    draft.notes.mapped(&switch.place, "gauntlet.yml: default.cache", "");
     let mut of = params.as_ref().map(|params| params.fields(&mut draft.notes));
     let mut take = |name: &str| of.as_mut().and_then(|of| of.take(name));
     let (kind, ttl, similar) = (take("type"), take("ttl"), take("similarity_threshold"));
@@ -318,7 +303,9 @@ fn cache(fields: &mut Fields<'_>, draft: &mut Draft) {
     if let Some(kind) = kind {
         if kind.text().is_some_and(|kind| kind.ends_with("semantic")) {
             draft.notes.unmapped(&kind.place, SEMANTIC_CACHE.0, SEMANTIC_CACHE.1);
-        } else if kind.text() != Some("local") {
+        } else if kind.text() == Some("local") {
+            draft.notes.mapped(&kind.place, "gauntlet.yml: default.cache", "");
+        } else {
             draft.notes.unmapped(&kind.place, IN_MEMORY, "nothing");
         }
     }
@@ -355,7 +342,7 @@ fn export(receiver: &Receiver, item: &Item<'_>, draft: &mut Draft) {
     let mut words = |text: &str| match text.split_once('$') {
         None => Words::literal(text),
         Some((start, name)) => {
-            let name = draft.variables.named(name, &item.place).expect("names of the table are good");
+            let name = draft.variables.elsewhere(name, name, &item.place);
             Words::literal(start).then_variable(&name)
         }
     };

@@ -208,6 +208,13 @@ fn route_model(name: &str, first: &Variant<'_>, others: &[Variant<'_>], draft: &
             draft.notes.unmapped(place, why, "make routes of both, and let callers choose");
         }
     }
+    if let Some(place) = first.weighed.as_ref().filter(|_| !others.is_empty()) {
+        draft.notes.mapped(
+            place,
+            format!("gauntlet.yml: routes.{name}"),
+            "the heaviest variant gets all calls",
+        );
+    }
     let from = &first.item.place;
     if fallbacks.is_empty() {
         return draft.main.set(&["routes", name, "model"], Value::text(&first.model), &from.path);
