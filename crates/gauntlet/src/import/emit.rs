@@ -190,8 +190,9 @@ impl Entry {
         let places = if is_told { Vec::new() } else { self.places() };
         match &self.value {
             Value::Block(block) if depth == 0 || block.has_depth() => {
-                // One place for all of it is named once.
-                let is_one = depth > 0 && places.iter().all(|place| *place == places[0]);
+                // One place for all of it is named once; but a section of entries is no entry.
+                let has_leaf = block.entries.iter().any(|entry| !matches!(entry.value, Value::Block(_)));
+                let is_one = depth > 0 && has_leaf && places.iter().all(|place| *place == places[0]);
                 let named = if is_one { origin(&places) } else { origin(&self.from) };
                 let _ = writeln!(out, "{indent}{name}:{named}");
                 for entry in &block.entries {

@@ -66,7 +66,7 @@ pub fn read(root: &Node) -> Result<Draft, Unreadable> {
     Ok(draft)
 }
 
-const TOP: [Known; 6] = [
+const TOP: [Known; 8] = [
     ("include", "only the one file is read", "import each of the files it names"),
     ("mcp_servers", "servers of tools are not set up from a file here", "see docs/api.md"),
     ("mcp_tools", "servers of tools are not set up from a file here", "see docs/api.md"),
@@ -76,6 +76,12 @@ const TOP: [Known; 6] = [
         "let the application ask its vector store",
     ),
     ("prompts", "prompts of LiteLLM are not read", "write each as prompts/NAME.yaml (docs/configuration.md)"),
+    (
+        "finetune_settings",
+        "models are not trained through the gateway",
+        "let the application ask the provider",
+    ),
+    ("files_settings", "files go to the provider of the call", "nothing, unless there are several"),
     ("search_tools", "Gauntlet searches nothing for a call", "let the application search"),
 ];
 

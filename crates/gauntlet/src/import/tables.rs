@@ -319,8 +319,8 @@ pub fn provider(gateway: Gateway, name: &str) -> Option<&'static Row> {
     PROVIDERS.iter().find(|row| names(row).contains(&name))
 }
 
-/// Whose model a bare name is, where the source leaves the provider out.
-pub const BARE: [(&str, &str); 16] = [
+/// Whose model a bare name is, where the source leaves the provider out: as LiteLLM takes it, for which Gemini is Vertex.
+pub const BARE: [(&str, &str); 13] = [
     ("gpt-", "openai"),
     ("chatgpt-", "openai"),
     ("o1", "openai"),
@@ -332,11 +332,8 @@ pub const BARE: [(&str, &str); 16] = [
     ("tts-", "openai"),
     ("dall-e", "openai"),
     ("claude-", "anthropic"),
-    ("gemini-", "gemini"),
+    ("gemini-", "vertex"),
     ("command-", "cohere"),
-    ("mistral-", "mistral"),
-    ("deepseek-", "deepseek"),
-    ("grok-", "xai"),
 ];
 
 pub fn of_bare(model: &str) -> Option<&'static Row> {

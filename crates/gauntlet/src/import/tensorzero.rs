@@ -17,7 +17,17 @@ use models::Models;
 /// Reads a file that the source names; the error says why not.
 pub type Read<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 
-const SECTIONS: [&str; 5] = ["models", "functions", "embedding_models", "gateway", "metrics"];
+/// Sections by which the file is told from any other.
+const SECTIONS: [&str; 8] = [
+    "models",
+    "functions",
+    "embedding_models",
+    "gateway",
+    "metrics",
+    "evaluations",
+    "rate_limiting",
+    "provider_types",
+];
 
 pub fn read(root: &Node, file: Read<'_>) -> Result<Draft, Unreadable> {
     let Source::Map(entries) = &root.value else {

@@ -164,10 +164,10 @@ fn long_lists_of_deployments_are_taken_whole() {
     let entry = |at: usize| {
         format!("- {{model_name: m{}, litellm_params: {{model: openai/m{at}, rpm: 1}}}}\n", at / 2)
     };
-    let text = format!("model_list:\n{}", (0..4000).map(entry).collect::<String>());
+    let text = format!("model_list:\n{}", (0..1000).map(entry).collect::<String>());
     let imported = litellm(&text);
-    assert_eq!(main_of(&imported).matches("targets:").count(), 2000);
-    assert!(main_of(&imported).contains("m1999: {rpm: 2}"));
+    assert_eq!(main_of(&imported).matches("targets:").count(), 500);
+    assert!(main_of(&imported).contains("m499: {rpm: 2}"));
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn odd() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_names_and_values_are_the_result_passes_our_loader(

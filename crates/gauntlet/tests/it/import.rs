@@ -108,6 +108,22 @@ fn a_config_of_portkey_becomes_a_route_and_its_model() {
 }
 
 #[test]
+fn the_documented_import_makes_what_is_shown() {
+    let document = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/import.md")).unwrap();
+    let blocks: Vec<&str> =
+        document.split("```yaml\n").skip(1).map(|part| part.split("```").next().unwrap()).collect();
+    let [source, made] = blocks[..] else {
+        panic!("a source and what it becomes are shown, not {}", blocks.len())
+    };
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("config.yaml"), source).unwrap();
+    import(folder.path(), &["litellm", "config.yaml"]).expect_ok();
+    let files = files(&folder.path().join("gauntlet-imported"));
+    assert_eq!(files[Path::new("gauntlet.yml")], made);
+    assert!(files[Path::new("budgets.yml")].contains("everything:\n  monthly_usd: 100"), "{files:?}");
+}
+
+#[test]
 fn a_folder_with_files_in_it_is_left_alone_unless_forced() {
     let folder = tempfile::tempdir().unwrap();
     let source = format!("{SAMPLES}/portkey/tiers.json");
