@@ -49,8 +49,8 @@ pub fn refused(why: impl Into<String>, cure: impl Into<String>) -> Refused {
 
 /// What a caller may ask for, and how.
 pub struct Model {
-    /// Equal among each other: `pick` says which is asked first.
-    pub targets: Vec<String>,
+    /// Equal among each other: `pick` says which is asked first. Beside each its weight, where it has one.
+    pub targets: Vec<(String, Option<f64>)>,
     /// Asked in order when those fail.
     pub fallbacks: Vec<String>,
     /// Where weights stand, if targets have any.
@@ -102,27 +102,24 @@ impl Draft {
 
     /// Writes a model with its targets. The only place that knows what `models:` can say of choosing among them.
     pub fn model(&mut self, name: &str, model: &Model, pick: (Pick, Option<&Place>)) {
-        let mut targets: Vec<String> = Vec::new();
-        for target in model.targets.iter().chain(&model.fallbacks) {
-            if !targets.contains(target) {
-                targets.push(target.clone());
-            }
-        }
-        self.main.set(&["models", name, "targets"], Value::texts(&targets), &model.place.path);
         let (pick, place) = pick;
-        if model.targets.len() < 2 {
-            return;
-        }
-        if let Some(strategy) = pick.ours() {
-            return self.main.set(&["models", name, "strategy"], Value::plain(strategy), "");
-        }
-        // Where nobody chose it, it is what the other gateway does unasked.
-        let place = place.or(Some(&model.place).filter(|_| model.weights.is_empty()));
-        if let Some(place) = place {
-            self.lost(pick, place);
-        }
-        for place in &model.weights {
-            self.lost(Pick::Weighted, place);
+        let has_choice = model.targets.len() > 1;
+        let strategy = pick.ours().filter(|_| has_choice);
+        self.main.set(&["models", name, "targets"], targets(model, strategy.is_some()), &model.place.path);
+        if let Some(strategy) = strategy {
+            self.main.set(&["models", name, "strategy"], Value::plain(strategy), "");
+            for place in place.into_iter().chain(&model.weights) {
+                self.notes.mapped(place, format!("gauntlet.yml: models.{name}.strategy"), "");
+            }
+        } else if has_choice {
+            // Where nobody chose it, it is what the other gateway does unasked.
+            let place = place.or(Some(&model.place).filter(|_| model.weights.is_empty()));
+            if let Some(place) = place {
+                self.lost(pick, place);
+            }
+            for place in &model.weights {
+                self.lost(Pick::Weighted, place);
+            }
         }
     }
 
@@ -289,6 +286,37 @@ impl Draft {
     }
 }
 
+/// The targets of a model, each once. With a strategy those that only stand in for others have the weight 0.
+fn targets(model: &Model, has_strategy: bool) -> Value {
+    let weights = whole_weights(&model.targets);
+    let equal = model.targets.iter().zip(weights).map(|((target, _), weight)| (target, weight));
+    let (mut seen, mut list) = (Vec::new(), Vec::new());
+    for (target, weight) in equal.chain(model.fallbacks.iter().map(|target| (target, 0))) {
+        if seen.contains(&target) {
+            continue;
+        }
+        seen.push(target);
+        list.push(if has_strategy && weight != 1 {
+            let mut entry = Block::default();
+            entry.set(&["target"], Value::text(target), "");
+            entry.set(&["weight"], Value::plain(weight), "");
+            Value::Block(entry)
+        } else {
+            Value::text(target)
+        });
+    }
+    Value::List(list)
+}
+
+/// Weights as whole numbers; 1 where there is none. `0.2` and `0.8` become 200 and 800.
+fn whole_weights(targets: &[(String, Option<f64>)]) -> Vec<u32> {
+    let of = |weight: &Option<f64>| weight.unwrap_or(1.0);
+    let is_whole = targets.iter().all(|(_, weight)| of(weight).fract() == 0.0);
+    let scale = if is_whole { 1.0 } else { 1000.0 };
+    // As a float is cast, what is too large becomes the largest.
+    targets.iter().map(|(_, weight)| (of(weight) * scale).round() as u32).collect()
+}
+
 /// A name that we can give to a model or a route.
 pub fn name(text: &str) -> Result<&str, Refused> {
     let is_good =
@@ -429,4 +457,31 @@ pub fn headers(
         }
     }
     headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fallbacks_of_a_strategy_have_no_weight_of_their_own() {
+        let target = |name: &str, weight| (name.to_owned(), weight);
+        let place = Place { path: "m".to_owned(), line: 1 };
+        let check = |has_strategy: bool, given: [Option<f64>; 2], expected: &str| {
+            let model = Model {
+                targets: vec![target("p/a", given[0]), target("p/b", given[1])],
+                fallbacks: vec!["p/c".to_owned(), "p/a".to_owned()],
+                weights: Vec::new(),
+                place: place.clone(),
+            };
+            let mut block = Block::default();
+            block.set(&["m", "targets"], targets(&model, has_strategy), "");
+            assert_eq!(block.render("", &[]).trim(), format!("m:\n  targets: [{expected}]"));
+        };
+        check(false, [Some(3.0), Some(1.0)], "p/a, p/b, p/c");
+        check(true, [None, None], "p/a, p/b, {target: p/c, weight: 0}");
+        check(true, [Some(3.0), None], "{target: p/a, weight: 3}, p/b, {target: p/c, weight: 0}");
+        let fractions = "{target: p/a, weight: 800}, {target: p/b, weight: 200}, {target: p/c, weight: 0}";
+        check(true, [Some(0.8), Some(0.2)], fractions);
+    }
 }

@@ -64,10 +64,6 @@ impl Value {
     pub fn plain(text: impl ToString) -> Value {
         Value::Plain(text.to_string())
     }
-
-    pub fn texts(texts: &[String]) -> Value {
-        Value::List(texts.iter().map(|text| Value::text(text)).collect())
-    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -161,7 +161,7 @@ impl Tree {
             None => {
                 let target = self.leaf(item, &mut fields, &here);
                 let targets = target.map_err(|bad| self.draft.refuse(&item.place, bad)).ok().flatten();
-                Model { targets: targets.into_iter().collect(), ..empty(item) }
+                Model { targets: targets.into_iter().map(|target| (target, None)).collect(), ..empty(item) }
             }
         };
         let known: Vec<Known> = known.iter().chain(&TARGET).copied().collect();
@@ -204,13 +204,13 @@ impl Tree {
                     if at == 0 {
                         model.targets = one.targets;
                     } else {
-                        model.fallbacks.extend(one.targets);
+                        model.fallbacks.extend(one.targets.into_iter().map(|(target, _)| target));
                     }
                     model.fallbacks.extend(one.fallbacks);
                 }
                 // The first may not have been taken over.
                 if model.targets.is_empty() && !model.fallbacks.is_empty() {
-                    model.targets.push(model.fallbacks.remove(0));
+                    model.targets.push((model.fallbacks.remove(0), None));
                 }
             }
             "loadbalance" => {
@@ -227,7 +227,8 @@ impl Tree {
                 let mut places: Vec<Place> = mode.iter().map(|mode| mode.place.clone()).collect();
                 for (weight, child) in weighed {
                     let one = self.read(child, here, Level::Balanced);
-                    model.targets.extend(one.targets);
+                    let own = weight.as_ref().map(|(weight, _)| *weight);
+                    model.targets.extend(one.targets.into_iter().map(|(target, _)| (target, own)));
                     model.fallbacks.extend(one.fallbacks);
                     places.extend(weight.map(|(_, place)| place));
                 }

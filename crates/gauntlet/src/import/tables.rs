@@ -341,6 +341,9 @@ pub fn of_bare(model: &str) -> Option<&'static Row> {
     PROVIDERS.iter().find(|row| row.ours == *ours)
 }
 
+/// Whether `models:` takes a `strategy`, and targets with a `weight`.
+const HAS_STRATEGIES: bool = false;
+
 /// How a gateway chooses among equal targets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pick {
@@ -357,9 +360,13 @@ pub enum Pick {
 }
 
 impl Pick {
-    /// How `models:` says it; none where this version has no such strategy, and takes targets in order.
+    /// The `strategy` of a model; none where this version has no such one, and takes targets in order.
     pub const fn ours(self) -> Option<&'static str> {
         match self {
+            Pick::Weighted if HAS_STRATEGIES => Some("weighted"),
+            Pick::LeastBusy if HAS_STRATEGIES => Some("least_busy"),
+            Pick::Fastest if HAS_STRATEGIES => Some("latency"),
+            Pick::Cheapest if HAS_STRATEGIES => Some("cheapest"),
             Pick::InOrder
             | Pick::Weighted
             | Pick::LeastBusy

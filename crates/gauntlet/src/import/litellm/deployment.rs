@@ -342,7 +342,7 @@ fn rest(
     times("attempts", tries, attempts);
 
     let order = params.take("order").and_then(|order| order.whole()).unwrap_or(u64::MAX);
-    let weight = params.take("weight").map(|weight| weight.place);
+    let weight = params.take("weight").map(|weight| (weight.number(), weight.place));
     let group =
         groups.groups.iter_mut().find(|group| group.name == name).expect("it was made for this entry");
     for (field, theirs) in [("rpm", "rpm"), ("tpm", "tpm"), ("max_concurrency", "max_parallel_requests")] {

@@ -21,7 +21,7 @@ const FALLBACK_DEPTH_MAX: usize = 5;
 pub struct Member {
     pub target: String,
     pub order: u64,
-    pub weight: Option<Place>,
+    pub weight: Option<(Option<f64>, Place)>,
 }
 
 pub struct Group {
@@ -174,7 +174,8 @@ impl Groups {
         let pick = whole.pick.as_ref().map_or((Pick::Weighted, None), |(pick, place)| (*pick, Some(place)));
         for group in self.groups.iter().filter(|group| !group.members.is_empty()) {
             let model = expanded(group, &index, &whole);
-            let is_itself = model.targets == [group.name.as_str()] && model.fallbacks.is_empty();
+            let is_itself = matches!(&model.targets[..], [(target, _)] if *target == group.name)
+                && model.fallbacks.is_empty();
             if !is_itself {
                 draft.model(&group.name, &model, pick);
             }
@@ -255,13 +256,14 @@ fn expanded(group: &Group, index: &HashMap<&str, &Group>, whole: &Whole<'_>) -> 
     let first = group.members.first().map_or(0, |member| member.order);
     let (equal, later): (Vec<_>, Vec<_>) = group.members.iter().partition(|member| member.order == first);
     let target = |member: &&Member| member.target.clone();
+    let weight = |member: &Member| member.weight.as_ref().and_then(|(weight, _)| *weight);
     let mut model = Model {
-        targets: equal.iter().map(target).collect(),
+        targets: equal.iter().map(|member| (member.target.clone(), weight(member))).collect(),
         fallbacks: later.iter().map(target).collect(),
-        weights: group.members.iter().filter_map(|member| member.weight.clone()).collect(),
+        weights: group.members.iter().filter_map(|member| Some(member.weight.clone()?.1)).collect(),
         place: group.place.clone(),
     };
-    model.targets.dedup();
+    model.targets.dedup_by(|one, other| one.0 == other.0);
     let mut seen = HashSet::from([group.name.as_str()]);
     follow(&group.name, index, whole, 0, &mut seen, &mut model.fallbacks);
     model

@@ -220,8 +220,12 @@ fn route_model(name: &str, first: &Variant<'_>, others: &[Variant<'_>], draft: &
         return draft.main.set(&["routes", name, "model"], Value::text(&first.model), &from.path);
     }
     let alias = format!("{name}-model");
-    let model =
-        Model { targets: vec![first.model.clone()], fallbacks, weights: Vec::new(), place: from.clone() };
+    let model = Model {
+        targets: vec![(first.model.clone(), None)],
+        fallbacks,
+        weights: Vec::new(),
+        place: from.clone(),
+    };
     draft.model(&alias, &model, (Pick::InOrder, None));
     draft.main.set(&["routes", name, "model"], Value::text(&alias), &from.path);
 }

@@ -84,7 +84,12 @@ impl Models {
             return draft.notes.unmapped(&item.place, "none of its providers was taken over", cure);
         }
         let place = item.place.clone();
-        let model = Model { targets: targets.clone(), fallbacks: Vec::new(), weights: Vec::new(), place };
+        let model = Model {
+            targets: targets.iter().map(|target| (target.clone(), None)).collect(),
+            fallbacks: Vec::new(),
+            weights: Vec::new(),
+            place,
+        };
         draft.model(name, &model, (Pick::InOrder, None));
         draft.notes.mapped(
             &item.place,
