@@ -98,7 +98,11 @@ fn not_yaml(error: &YamlError, text: &str) -> Unreadable {
         return Unreadable::new(line, format!("{key} is given twice"), "keep one of them");
     }
     let said = inner.to_string();
-    let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said);
+    if said.contains("budget breached") || said.contains("limit exceeded") {
+        let why = "it holds more values than a configuration does, aliases followed";
+        return Unreadable::new(line, why, "write out what its aliases stand for, or import it in parts");
+    }
+    let said = said.split_once(" at line ").map_or(said.as_str(), |(said, _)| said);
     let cure = if text.contains('\t') {
         "indent with spaces, not tabs"
     } else {
@@ -409,6 +413,7 @@ mod tests {
             let ten = vec![format!("*a{}", level - 1); 10].join(", ");
             text.push_str(&format!("a{level}: &a{level} [{ten}]\n"));
         }
-        assert!(yaml(&text).is_err());
+        let error = yaml(&text).unwrap_err();
+        assert!(error.why.contains("more values") && error.line > 0, "{error}");
     }
 }
