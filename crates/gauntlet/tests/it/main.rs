@@ -42,6 +42,7 @@ mod otlp_in;
 mod otlp_out;
 mod otlp_protocols;
 mod output_guards;
+mod passing;
 mod postgres_store;
 mod prices;
 mod promote;
