@@ -9,15 +9,13 @@ use super::{
     turns::{self, cache_control},
 };
 use crate::{
+    anthropic::ask::BUDGET_MIN,
     ask::{Ask, Effort, Media, Reasoning, Shape, Source, Speaker, Tool, ToolChoice, ToolKind, What, Written},
     openai::chat::ask::value,
 };
 
 /// Tokens of an answer for which nobody gave a limit: the dialect demands one, and every model has as many.
 const LIMIT_DEFAULT: u32 = 4_096;
-
-/// The smallest number of tokens of thought that Anthropic takes.
-const BUDGET_MIN: u32 = 1_024;
 
 /// What is written, and what is told of it.
 pub(super) struct Draft {
@@ -213,7 +211,14 @@ fn write_tools(mut tools: Vec<Value>, ask: &Ask, draft: &mut Draft) {
         Some(ToolChoice::Auto) => Some(json!({"type": "auto"})),
         Some(ToolChoice::None) => Some(json!({"type": "none"})),
         Some(ToolChoice::Any) => Some(json!({"type": "any"})),
-        Some(ToolChoice::Named(name)) => Some(json!({"type": "tool", "name": name})),
+        Some(ToolChoice::Named(name)) if tools.iter().any(|tool| tool["name"] == name.as_str()) => {
+            Some(json!({"type": "tool", "name": name}))
+        }
+        // The tool has no counterpart here.
+        Some(ToolChoice::Named(_)) => {
+            draft.dropped.push("tool_choice".into());
+            None
+        }
     };
     draft.put("tools", Some(tools.into()));
     let choice = choice.map(|mut choice| {
@@ -329,6 +334,8 @@ pub(super) fn write_media(
     let (block, written) = match (kind, source) {
         (Media::Image, Source::Url { url, .. }) => ("image", json!({"type": "url", "url": url})),
         (Media::Image, Source::Inline { mime, data }) => {
+            // A name that is often written and never taken.
+            let mime = if mime == "image/jpg" { "image/jpeg".to_owned() } else { mime };
             ("image", json!({"type": "base64", "media_type": mime, "data": data}))
         }
         (Media::Document, Source::Url { url, .. }) => ("document", json!({"type": "url", "url": url})),
