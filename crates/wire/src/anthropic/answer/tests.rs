@@ -456,7 +456,7 @@ fn hostile_streams_are_linear() {
         events.push(call(index, Some(&format!("c{index}")), Some("f"), "{"));
         events.push(text("a"));
     }
-    assert!(client(&written(&events)).blocks.len() > 1_000);
+    assert!(client(&written(&events)).blocks.len() > 500);
     assert!(!whole(&head(), &events).is_empty());
     assert!(began.elapsed().as_secs() < 20);
 }

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use super::{delta_frame, ending, event_frame, unsealed, usage_json};
 use crate::{ask::tool_id, seal, translate::Head};
 
-/// Calls that are written, as many as the record keeps of one choice.
-pub(super) const CALLS_MAX: usize = 1_000;
+/// Calls that are written: twice as many as OpenAI lets a model make at once. Those whose pieces come mixed are open
+/// together, and looked through whenever a block begins.
+pub(super) const CALLS_MAX: usize = 256;
 
 /// Writes the frames of a stream. The dialect has one choice: what is said in others is left out.
 pub(crate) struct Writer {
