@@ -27,6 +27,9 @@ use crate::{
 /// bare arguments of the further ones, nothing else.
 const OPEN_MAX: usize = 1_000;
 
+/// Sources of one block that are told of; a long answer from the web names some tens.
+const CITATIONS_MAX: usize = 1_000;
+
 #[derive(Default, Debug)]
 pub(crate) struct Flow {
     counts: Counts,
@@ -228,7 +231,9 @@ impl Flow {
                 }
             }
             "citations_delta" => {
-                if let (Some(open), Some(citation)) = (self.open.get_mut(&part), delta.citation) {
+                if let (Some(open), Some(citation)) = (self.open.get_mut(&part), delta.citation)
+                    && open.citations.len() < CITATIONS_MAX
+                {
                     open.citations.push(citation);
                 }
             }

@@ -50,8 +50,8 @@ enum Kind {
     Call {
         id: String,
         arguments: Scanner,
-        /// They follow when it ends.
-        seals: Vec<Seal>,
+        /// Follows when it ends.
+        seal: Option<Seal>,
     },
 }
 
@@ -141,8 +141,7 @@ impl Writer {
             frames.push(signature(open.block, &unsealed()));
         }
         frames.push(stop(open.block));
-        let Kind::Call { seals, .. } = open.kind else { return };
-        for seal in seals {
+        if let Kind::Call { seal: Some(seal), .. } = open.kind {
             let index = self.next;
             self.next = index.saturating_add(1);
             let content = redacted(&seal);
@@ -202,7 +201,7 @@ impl Writer {
         let content = json!({"type": "tool_use", "id": written, "name": name.unwrap_or(""), "input": {}});
         let block = self.begin(content, frames);
         self.calls.insert(index, Call { block, id: id.to_owned() });
-        let kind = Kind::Call { id: written, arguments: Scanner::default(), seals: Vec::new() };
+        let kind = Kind::Call { id: written, arguments: Scanner::default(), seal: None };
         self.open.push(Open { block, kind });
         Some(block)
     }
@@ -230,8 +229,8 @@ impl Writer {
                 let known = self.calls.get(&index).map(|call| call.block);
                 let open = self.open.iter_mut().find(|open| Some(open.block) == known);
                 match open.map(|open| &mut open.kind) {
-                    Some(Kind::Call { id, seals, .. }) => {
-                        seals.push(Seal { id: Some(id.clone()), ..seal.clone() });
+                    Some(Kind::Call { id, seal: its, .. }) => {
+                        *its = Some(Seal { id: Some(id.clone()), ..seal.clone() });
                     }
                     _ => self.redacted(seal, frames),
                 }
@@ -260,8 +259,8 @@ impl Open {
         match &self.kind {
             Kind::Text | Kind::Reasoning => true,
             // A seal comes behind a call, so that one without arguments has got none.
-            Kind::Call { arguments, seals, .. } => {
-                arguments.is_whole() || (!arguments.is_begun && !seals.is_empty())
+            Kind::Call { arguments, seal, .. } => {
+                arguments.is_whole() || (!arguments.is_begun && seal.is_some())
             }
         }
     }

@@ -51,12 +51,17 @@ pub(crate) fn write(mut ask: Ask, model: &str) -> Written {
     draft.drop_if(spare > 0, "cache_control");
     let offered = std::mem::take(&mut ask.tools);
     let tools: Vec<Value> =
-        offered.into_iter().filter_map(|tool| write_tool(tool, &mut spare, &mut draft)).collect();
+        offered.into_iter().filter_map(|tool| write_tool(tool, generation, &mut spare, &mut draft)).collect();
     turns::write(std::mem::take(&mut ask.turns), &mut spare, &mut draft);
     write_tools(tools, &ask, &mut draft);
     draft.put("thinking", thinking.member);
     write_sampling(&ask, generation, thinking.is_on, &mut draft);
-    write_output(ask.shape.take(), thinking.effort, &mut draft);
+    let shape = ask.shape.take().filter(|shape| {
+        let is_lost = generation.lacks_schemas() && matches!(shape, Shape::Schema { .. });
+        draft.drop_if(is_lost, "response_format");
+        !is_lost
+    });
+    write_output(shape, thinking.effort, &mut draft);
     write_rest(ask, &mut draft);
     Written {
         body: Value::Object(draft.body).to_string().into_bytes(),
@@ -107,7 +112,7 @@ fn thinking(ask: &Ask, generation: Generation, draft: &mut Draft) -> Thinking {
     // Half of what may be said is for the thoughts at most, so that an answer follows them. A limit of ours has its room.
     let most = if ask.limit.is_some() { limit / 2 } else { budget };
     let budget = budget.min(most).max(BUDGET_MIN);
-    if budget >= limit || lacks_seals(ask) {
+    if budget >= limit || lacks_seals(ask) || generation.lacks_thinking() {
         draft.dropped.push("reasoning".into());
         return none;
     }
@@ -147,7 +152,7 @@ const fn effort_word(effort: Effort) -> &'static str {
     }
 }
 
-fn write_tool(tool: Tool, spare: &mut usize, draft: &mut Draft) -> Option<Value> {
+fn write_tool(tool: Tool, generation: Generation, spare: &mut usize, draft: &mut Draft) -> Option<Value> {
     let cache = turns::kept(tool.cache, spare);
     let mut written = match tool.kind {
         ToolKind::Function { schema } => {
@@ -163,7 +168,10 @@ fn write_tool(tool: Tool, spare: &mut usize, draft: &mut Draft) -> Option<Value>
             }
             written["input_schema"] = schema;
             if tool.strict == Some(true) {
-                written["strict"] = true.into();
+                match generation.lacks_schemas() {
+                    true => draft.dropped.push("strict".into()),
+                    false => written["strict"] = true.into(),
+                }
             }
             written
         }
