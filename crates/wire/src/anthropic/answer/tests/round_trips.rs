@@ -172,7 +172,50 @@ fn any_answer() -> impl Strategy<Value = Vec<Event>> {
     )
 }
 
+/// What a caller gets where the last characters of every text are held back until it ends, as a guard does.
+fn held_back(stream: &[u8], count: usize) -> Vec<u8> {
+    let mut flow = Flow::default();
+    let mut out = Vec::new();
+    let mut held: HashMap<Key, String> = HashMap::new();
+    for (frame, chunk) in chunks(&mut flow, stream) {
+        let data = frame.data().unwrap();
+        let mut edits = Vec::new();
+        for text in chunk.texts.iter().filter(|text| text.extent == Extent::Piece) {
+            let all = held.entry(text.key).or_default();
+            all.push_str(&crate::text::decode(data, text.raw.clone()));
+            let kept = all.char_indices().rev().nth(count.saturating_sub(1)).map_or(0, |(at, _)| at);
+            let kept = if count == 0 { all.len() } else { kept };
+            let rest = all.split_off(kept);
+            edits.push(Edit::new(text.raw.clone(), escape(&std::mem::replace(all, rest))));
+        }
+        let is_over = |key: &Key| {
+            let is_ended = |end: &End| match end {
+                End::Choice(choice) => *choice == key.choice,
+                End::Part { choice, part } => (*choice, *part) == (key.choice, key.part),
+            };
+            chunk.ends.iter().any(is_ended) || chunk.seals.iter().any(|seal| seal.key == *key)
+        };
+        let over: Vec<Key> = held.keys().filter(|key| is_over(key)).copied().collect();
+        for key in over {
+            let rest = held.remove(&key).unwrap();
+            if !rest.is_empty() {
+                out.extend_from_slice(&flow.piece(key, &rest));
+            }
+        }
+        out.extend_from_slice(&frame.edited(edits));
+        flow.sent(&frame, &chunk);
+    }
+    assert!(held.is_empty(), "{held:?}");
+    out
+}
+
 proptest! {
+    #[test]
+    fn what_is_held_back_of_a_text_comes_before_its_end(events in any_answer(), count in 0usize..12) {
+        let stream = written(&events);
+        prop_assert_eq!(client(&held_back(&stream, count)), client(&stream));
+    }
+
     #[test]
     fn a_stream_that_we_write_reads_as_it_was_meant(events in any_answer()) {
         let stream = written(&events);
