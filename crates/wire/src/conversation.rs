@@ -237,22 +237,21 @@ impl Conversation {
         }
     }
 
-<<<<<<< HEAD
     /// Edit: says the caller's limit a second time under its old name, for servers that know no other. None where the
     /// caller gave none, or under that name.
     pub fn with_old_limit(&self) -> Option<Edit> {
         let Layout::Chat(layout) = &self.layout else { return None };
         let limit = self.max_tokens.as_ref().filter(|_| layout.is_new_limit)?.value;
         Some(Edit::insert(layout.first_member, format!(r#""max_tokens":{limit},"#)))
-=======
+    }
+
     /// Edit: fewer tokens of thought, where a dialect refuses more of them than the output may have. To go with
     /// `with_max_tokens`; none where nothing is to be changed.
     pub fn with_less_thinking(&self, limit: u32) -> Option<Edit> {
         match &self.layout {
             Layout::Messages(layout) => layout.with_less_thinking(limit),
-            Layout::Chat(_) | Layout::Completions(_) | Layout::Responses(_) | Layout::Gemini(_) => None,
+            _ => None,
         }
->>>>>>> messages
     }
 
     /// Just behind the object's opening brace: new members go here, each with its comma. The body has a member always.
