@@ -46,6 +46,7 @@ mod prices;
 mod promote;
 mod prompts_journey;
 mod provider_faults;
+mod providers;
 mod real_model;
 mod replay;
 mod replicas;
