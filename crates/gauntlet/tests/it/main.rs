@@ -48,6 +48,7 @@ mod prices;
 mod promote;
 mod prompts_journey;
 mod provider_faults;
+mod providers;
 mod real_model;
 mod replay;
 mod replicas;
