@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::ask::{Ask, Effort, Reasoning};
+use crate::ask::{Ask, Effort, Reasoning, ToolChoice};
 
 /// Least tokens of thought that Claude takes.
 const THINKING_MIN: u32 = 1_024;
@@ -38,6 +38,11 @@ impl Family {
 /// `additionalModelRequestFields`. What a family has no field for is listed.
 pub(super) fn additional(ask: &mut Ask, family: Family, dropped: &mut Vec<String>) -> Map<String, Value> {
     let mut fields = Map::new();
+    // Claude may not be forced to a tool while it thinks, and a caller who forces one relies on it.
+    let is_forced = matches!(ask.tool_choice, Some(ToolChoice::Any | ToolChoice::Named(_)));
+    if family == Family::Claude && is_forced && !ask.tools.is_empty() && ask.reasoning.take().is_some() {
+        dropped.push("reasoning".into());
+    }
     if let Some(reasoning) = ask.reasoning {
         match reasoned(reasoning, ask.limit, family) {
             Reasoned::Field(key, value) => {

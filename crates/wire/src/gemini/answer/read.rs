@@ -27,7 +27,8 @@ use crate::{
 #[derive(Default, Debug)]
 pub(super) struct State {
     choices: Vec<Choice>,
-    model: Option<String>,
+    pub model: Option<String>,
+    pub id: Option<String>,
 }
 
 #[derive(Default, Debug)]
@@ -106,6 +107,8 @@ struct Candidate {
     number: u32,
     parts: Vec<Part>,
     why: Option<Finish>,
+    /// Of the ending: it may quote what the model wrote.
+    message: Option<Literal>,
     grounding: Sources,
     citations: Vec<Source>,
 }
@@ -185,6 +188,7 @@ impl Reading {
             self.ends.push(End::Choice(0));
         }
         self.name_calls(id.as_deref(), body);
+        state.id = id.or(state.id.take());
         if let Some(model) = model.filter(|model| state.model.as_ref() != Some(model)) {
             state.model = Some(model.clone());
             self.events.insert(0, Event::Model(model));
@@ -232,12 +236,10 @@ impl Reading {
                 self.events.push(Event::Citation { choice: number, citation });
             }
         }
-        if !candidate.grounding.repeated.is_empty() {
+        let beside = candidate.grounding.beside.into_iter().chain(candidate.message);
+        for literal in beside.filter(|literal| !literal.is_empty()) {
             self.enter(choice, Run::Other);
-            let key = choice.key(Channel::Content);
-            for literal in candidate.grounding.repeated {
-                self.text(key, Kind::Words, Extent::Whole, literal);
-            }
+            self.text(choice.key(Channel::Content), Kind::Words, Extent::Whole, literal);
         }
         if let Some(why) = candidate.why {
             let why = if why == Finish::Stop && choice.calls > 0 { Finish::ToolCalls } else { why };
@@ -404,6 +406,7 @@ fn candidate(cursor: &mut Cursor<'_>, position: u32) -> Scan<Candidate> {
             ("finishReason", ValueKind::String) => {
                 read.why = word(cursor)?.map(|word| finish(&word));
             }
+            ("finishMessage", ValueKind::String) => read.message = Some(cursor.literal()?),
             ("groundingMetadata", ValueKind::Object) => read.grounding = grounding::grounding(cursor)?,
             ("citationMetadata", ValueKind::Object) => read.citations = grounding::citations(cursor)?,
             _ => cursor.skip()?,

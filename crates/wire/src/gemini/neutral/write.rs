@@ -24,8 +24,12 @@ pub(crate) fn write(mut ask: Ask, model: &str) -> Written {
     for turn in std::mem::take(&mut ask.turns) {
         contents.turn(turn, &mut written.injected);
     }
-    let Contents { list, system, .. } = contents;
+    let Contents { list, mut system, .. } = contents;
     let mut contents: Vec<Value> = list.into_iter().map(Content::json).collect();
+    if contents.is_empty() && !system.is_empty() {
+        // A request without contents is refused: as in a prompt of ours, a lone instruction is the user's.
+        contents.push(json!({"role": "user", "parts": std::mem::take(&mut system)}));
+    }
     if settings::is_third(model) && sign_calls(&mut contents) {
         written.injected.push("thoughtSignature".into());
     }
