@@ -71,6 +71,9 @@ fn thinking_is_told_as_the_model_knows_it() {
         thinking(4096),
         &["temperature", "top_k"],
     );
+    let both = |ask: &mut Ask| (ask.reasoning, ask.temperature, ask.top_p) = (None, Some(0.2), Some(0.9));
+    check(CLAUDE, both, Value::Null, &["top_p"]);
+    check("anthropic.claude-3-haiku-20240307-v1:0", both, Value::Null, &[]);
     let forced = |ask: &mut Ask| (ask.tools, ask.tool_choice) = (vec![tool("f")], Some(ToolChoice::Any));
     check(CLAUDE, forced, Value::Null, &["reasoning"]);
     check("openai.gpt-oss-120b-1:0", |_| {}, json!({"reasoning_effort": "medium"}), &[]);

@@ -43,7 +43,7 @@ pub(crate) fn write(mut ask: Ask, model: &str) -> Written {
     if !system.is_empty() {
         body.insert("system".into(), system.into());
     }
-    let additional = settings::additional(&mut ask, family, dropped);
+    let additional = settings::additional(&mut ask, model, dropped);
     let config = inference_config(&mut ask);
     if !config.is_empty() {
         body.insert("inferenceConfig".into(), Value::Object(config));

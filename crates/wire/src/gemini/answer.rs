@@ -1,7 +1,9 @@
 //! A generateContent answer, whole or streamed: bytes to events, and the answers that we write ourselves.
 
+mod candidate;
 mod flow;
 mod grounding;
+mod partial;
 mod read;
 mod span;
 mod write;

@@ -296,3 +296,43 @@ proptest! {
 fn frame_of(body: &[u8]) -> Bytes {
     [b"data: ", body, b"\n\n"].concat().into()
 }
+
+#[test]
+fn arguments_in_pieces_are_one_call() {
+    let mut flow = Flow::new(Dialect::Gemini);
+    let mut events = |call: Value| {
+        let chunk = read(&mut flow, &framed(&answer(json!([{"functionCall": call}]))));
+        let texts = chunk.texts.len();
+        let calls = chunk.events.into_iter().filter_map(|event| match event {
+            Event::ToolCall { index, id, name, arguments, .. } => Some((index, id, name, arguments)),
+            _ => None,
+        });
+        (calls.collect::<Vec<_>>(), texts)
+    };
+    let piece = |text: &str| json!({"jsonPath": "$.city", "stringValue": text, "willContinue": true});
+    let whole = |index: u32, arguments: &str| vec![(index, None, None, arguments.to_owned())];
+    let begin = vec![(0, Some("a".into()), Some("f".into()), String::new())];
+    assert_eq!(events(json!({"id": "a", "name": "f", "willContinue": true})), (begin, 0));
+    assert_eq!(events(json!({"partialArgs": [piece("Pa")], "willContinue": true})), (whole(0, ""), 1));
+    assert_eq!(events(json!({"partialArgs": [piece("ris")], "willContinue": true})), (whole(0, ""), 1));
+    assert_eq!(events(json!({})), (whole(0, r#"{"city":"Paris"}"#), 0));
+    let next = vec![(1, Some("b".into()), Some("g".into()), "{}".to_owned())];
+    assert_eq!(events(json!({"id": "b", "name": "g"})), (next, 0));
+}
+
+#[test]
+fn hostile_streams_are_linear() {
+    let many = 20_000;
+    let frames = [
+        json!({"candidates": [{"content": {"parts": vec![json!({"functionCall": {"name": "f"}}); many]}}]}),
+        json!({"candidates": (0..many).map(|index| json!({"index": index, "content": {"parts": [{"text": "a"}]}})).collect::<Vec<_>>()}),
+        json!({"candidates": [{"content": {"parts": (0..many).map(|at| json!({"text": "é", "thought": at % 2 == 0})).collect::<Vec<_>>()}}]}),
+        json!({"candidates": [{"groundingMetadata": {"groundingChunks": (0..many).map(|at| json!({"web": {"uri": at.to_string()}})).collect::<Vec<_>>()}}]}),
+    ];
+    for data in frames {
+        let start = std::time::Instant::now();
+        let chunk = read(&mut Flow::new(Dialect::Gemini), &framed(&data));
+        assert!(!chunk.events.is_empty());
+        assert!(start.elapsed().as_millis() < 3_000);
+    }
+}
