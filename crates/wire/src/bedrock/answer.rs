@@ -3,7 +3,7 @@
 mod flow;
 
 use bytes::Bytes;
-use gauntlet_types::{Citation, Dialect, Event, Finish, Seal, Sealed};
+use gauntlet_types::{Citation, Dialect, Event, Finish, Seal, Sealed, ServiceTier};
 
 pub(crate) use flow::Flow;
 
@@ -74,15 +74,7 @@ impl Reading {
                     why = Some(finish(&cursor.text(literal)));
                 }
                 ("usage", ValueKind::Object) => used = usage::read(cursor)?,
-                ("serviceTier", ValueKind::Object) => {
-                    members(cursor, |key, cursor| {
-                        match key {
-                            "type" => served = tier(cursor)?,
-                            _ => cursor.skip()?,
-                        }
-                        Ok(())
-                    })?;
-                }
+                ("serviceTier", ValueKind::Object) => served = service_tier(cursor)?,
                 _ => cursor.skip()?,
             }
         }
@@ -245,6 +237,11 @@ fn citation(cursor: &mut Cursor<'_>) -> Scan<Citation> {
     members(cursor, |key, cursor| {
         match (key, cursor.kind()?) {
             ("title", ValueKind::String) => citation.title = word(cursor)?,
+            // Of a search result its address; of a document its name.
+            ("source", ValueKind::String) => {
+                let source = word(cursor)?.filter(|source| source.starts_with("http"));
+                citation.url = citation.url.take().or(source);
+            }
             ("sourceContent", ValueKind::Array) => {
                 let mut array = cursor.enter()?;
                 while cursor.item(&mut array)? {
@@ -277,6 +274,19 @@ fn citation(cursor: &mut Cursor<'_>) -> Scan<Citation> {
     Ok(citation)
 }
 
+/// `{"type": "flex"}`
+fn service_tier(cursor: &mut Cursor<'_>) -> Scan<Option<ServiceTier>> {
+    let mut served = None;
+    members(cursor, |key, cursor| {
+        match key {
+            "type" => served = tier(cursor)?,
+            _ => cursor.skip()?,
+        }
+        Ok(())
+    })?;
+    Ok(served)
+}
+
 /// `{"format": "png", "source": {"bytes": …}}`
 fn media(cursor: &mut Cursor<'_>, kind: &str) -> Scan<Option<Event>> {
     let (mut format, mut data) = (None, None);
@@ -296,7 +306,7 @@ fn media(cursor: &mut Cursor<'_>, kind: &str) -> Scan<Option<Event>> {
         }
         Ok(())
     })?;
-    let mime = format!("{kind}/{}", format.as_deref().unwrap_or("octet-stream"));
+    let mime = format!("{kind}/{}", format.as_deref().unwrap_or("png"));
     Ok(data.map(|data| Event::Media { choice: 0, mime, data }))
 }
 

@@ -146,9 +146,6 @@ fn tool_config(
     injected: &mut Vec<String>,
 ) -> Option<Value> {
     let mut tools: Vec<Value> = Vec::new();
-    if ask.tools.iter().any(|tool| tool.strict == Some(true)) {
-        dropped.push("tools.strict".into());
-    }
     for tool in std::mem::take(&mut ask.tools) {
         let cache = tool.cache;
         tools.extend(write_tool(tool, dropped));
@@ -202,6 +199,9 @@ fn write_tool(tool: Tool, dropped: &mut Vec<String>) -> Option<Value> {
     let mut spec = json!({"name": tool.name, "inputSchema": {"json": schema}});
     if let Some(description) = tool.description.filter(|description| !description.is_empty()) {
         spec["description"] = description.into();
+    }
+    if let Some(strict) = tool.strict {
+        spec["strict"] = strict.into();
     }
     Some(json!({"toolSpec": spec}))
 }

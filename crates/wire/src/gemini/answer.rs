@@ -38,7 +38,8 @@ pub fn read_plain(body: &Bytes) -> Result<PlainAnswer, Malformed> {
 pub(crate) fn finish(word: &str) -> Finish {
     match word {
         "STOP" => Finish::Stop,
-        "MAX_TOKENS" => Finish::Length,
+        // The second ends a part of a long answer: the caller may ask on with its token.
+        "MAX_TOKENS" | "CONTINUATION" => Finish::Length,
         "SAFETY"
         | "RECITATION"
         | "BLOCKLIST"

@@ -1,9 +1,9 @@
 //! A Converse stream as events.
 
 use bytes::Bytes;
-use gauntlet_types::{Event, Fault, Finish, Sealed};
+use gauntlet_types::{Event, Fault, Finish, Sealed, ServiceTier};
 
-use super::{citation, finish, seal, word};
+use super::{citation, finish, media, seal, service_tier, word};
 use crate::{
     answer::{Channel, Chunk, End, Extent, Key, TextDelta},
     bedrock::usage,
@@ -43,6 +43,7 @@ struct Payload {
     name: Option<String>,
     input: String,
     message: Option<String>,
+    tier: Option<ServiceTier>,
 }
 
 impl Flow {
@@ -103,6 +104,9 @@ impl Flow {
             }
             "messageStop" => chunk.ends.push(End::Choice(0)),
             "metadata" => {
+                if let (Some(Event::Usage(usage)), Some(tier)) = (chunk.events.last_mut(), payload.tier) {
+                    usage.tier = tier;
+                }
                 chunk.is_done = true;
                 chunk.events.push(Event::Done);
             }
@@ -178,6 +182,7 @@ impl Payload {
             ("usage", ValueKind::Object) => {
                 self.chunk.events.extend(usage::read(cursor)?.map(Event::Usage));
             }
+            ("serviceTier", ValueKind::Object) => self.tier = service_tier(cursor)?,
             ("message" | "Message", ValueKind::String) => self.message = word(cursor)?,
             _ => cursor.skip()?,
         }
@@ -209,6 +214,8 @@ impl Payload {
                     Ok(())
                 })?;
             }
+            // A picture comes whole; its format stood at the beginning of its block, and is PNG wherever one was seen.
+            ("image", ValueKind::Object) => self.chunk.events.extend(media(cursor, "image")?),
             ("citation", ValueKind::Object) => {
                 let citation = citation(cursor)?;
                 self.chunk.events.push(Event::Citation { choice: 0, citation });

@@ -23,8 +23,10 @@ pub(super) struct Part {
     pub signature: Option<Literal>,
     pub call: Option<Call>,
     pub media: Option<(Option<Literal>, Literal)>,
-    /// Code, its output, and what we do not know.
-    pub others: Vec<Literal>,
+    /// Code and its output.
+    pub code: Vec<Literal>,
+    /// The strings of what we do not know.
+    pub unknown: Vec<Literal>,
 }
 
 #[derive(Default)]
@@ -92,7 +94,7 @@ pub(super) fn read(cursor: &mut Cursor<'_>, position: u32) -> Scan<Candidate> {
 fn part(cursor: &mut Cursor<'_>) -> Scan<Part> {
     let mut part = Part::default();
     if cursor.kind()? != ValueKind::Object {
-        all_strings(cursor, &mut |literal| part.others.push(literal))?;
+        all_strings(cursor, &mut |literal| part.unknown.push(literal))?;
         return Ok(part);
     }
     let mut object = cursor.enter()?;
@@ -114,12 +116,12 @@ fn part(cursor: &mut Cursor<'_>) -> Scan<Part> {
                 let mut code = cursor.enter()?;
                 while let Some(key) = cursor.member(&mut code)? {
                     match (&*key, cursor.kind()?) {
-                        ("code" | "output", ValueKind::String) => part.others.push(cursor.literal()?),
+                        ("code" | "output", ValueKind::String) => part.code.push(cursor.literal()?),
                         _ => cursor.skip()?,
                     }
                 }
             }
-            _ => all_strings(cursor, &mut |literal| part.others.push(literal))?,
+            _ => all_strings(cursor, &mut |literal| part.unknown.push(literal))?,
         }
     }
     Ok(part)

@@ -252,14 +252,17 @@ impl Reading {
                 false => Event::Text { choice: number, text },
             });
         }
-        if !part.others.is_empty() {
+        for literal in part.code.iter().filter(|literal| !literal.is_empty()) {
             self.enter(choice, Run::Other);
-            for literal in part.others.iter().filter(|literal| !literal.is_empty()) {
-                self.text(choice.key(Channel::Content), Kind::Words, Extent::Whole, *literal);
-                let text = cursor.text(*literal).into_owned();
-                choice.widths.add(&text);
-                self.events.push(Event::Text { choice: number, text });
-            }
+            self.text(choice.key(Channel::Content), Kind::Words, Extent::Whole, *literal);
+            let text = cursor.text(*literal).into_owned();
+            choice.widths.add(&text);
+            self.events.push(Event::Text { choice: number, text });
+        }
+        // Guards look at them; they are no words of the answer.
+        for literal in part.unknown.iter().filter(|literal| !literal.is_empty()) {
+            self.enter(choice, Run::Other);
+            self.text(choice.key(Channel::Content), Kind::Words, Extent::Whole, *literal);
         }
         if let Some((mime, data)) = part.media {
             self.enter(choice, Run::Other);
