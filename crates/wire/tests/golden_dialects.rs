@@ -17,7 +17,7 @@ use gauntlet_wire::{
     sse::{Decoder, Frame},
     translate::{self, Head},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
@@ -230,4 +230,50 @@ fn answers_translate_as_recorded() {
             snapshot(&folder, &name, &shown);
         }
     }
+}
+
+/// The next request of a caller who was answered so, in its own dialect.
+fn replayed(door: Dialect, answer: &[u8]) -> Vec<u8> {
+    let answer: Value = serde_json::from_slice(answer).unwrap();
+    let body = match door {
+        Dialect::Gemini => {
+            let words = json!({"role": "user", "parts": [{"text": "go on"}]});
+            json!({"contents": [words, answer["candidates"][0]["content"], words]})
+        }
+        _ => {
+            let words = json!({"role": "user", "content": "go on"});
+            json!({"model": "m", "messages": [words, answer["choices"][0]["message"], words]})
+        }
+    };
+    body.to_string().into_bytes()
+}
+
+#[test]
+fn what_a_provider_sealed_comes_back_to_it_through_any_dialect_and_to_nobody_else() {
+    let check = |by: Dialect, case: &str, seals: &[&str]| {
+        let (folder, name) = case.split_once('/').unwrap();
+        let (_, body) = cases(folder, name).remove(0);
+        let answer = read_plain(by, &body).unwrap();
+        for door in [Dialect::Chat, Dialect::Gemini] {
+            let whole = translate::whole(door, &head(), &answer.events);
+            let next = replayed(door, &whole);
+            for to in [Dialect::Chat, Dialect::Gemini, Dialect::Converse] {
+                let written = translate::ask(door, to, &next, &path(), "claude").unwrap();
+                let text = String::from_utf8(written.body).unwrap();
+                for seal in seals {
+                    assert_eq!(
+                        text.contains(seal),
+                        to == by,
+                        "{by:?} through {door:?} to {to:?}: {seal} {text}"
+                    );
+                }
+                assert!(
+                    !gauntlet_wire::seal::is_in(text.as_bytes()),
+                    "{by:?} through {door:?} to {to:?}: {text}"
+                );
+            }
+        }
+    };
+    check(Dialect::Converse, "converse/plain_reasoning_and_tools", &["EqoBCkgIARAB", "AAECAw=="]);
+    check(Dialect::Gemini, "gemini/plain_signature_on_text", &["EgQBAgME"]);
 }
