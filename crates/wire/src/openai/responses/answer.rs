@@ -98,7 +98,7 @@ impl Plain {
                     self.part_chars = self.chars;
                     self.chars = self.chars.saturating_add(words.chars().count() as u32);
                 }
-                answer.events.push(item::event(key.channel, words));
+                answer.events.push(item::first_event(key, words));
             }
             Bit::Aside { literal, .. } => text(Place::AnswerContent { choice: 0 }, Kind::Other, literal),
             Bit::Call { at, id, name, arguments } => {

@@ -63,11 +63,11 @@ pub(crate) struct Flow {
 impl Flow {
     pub(crate) fn read(&mut self, frame: &Frame, data: &[u8]) -> Result<Chunk, Malformed> {
         match data.trim_ascii() {
-            b"" => return Ok(Chunk::default()),
+            b"" => Ok(Chunk::default()),
             // Some servers end every stream so.
             b"[DONE]" => {
                 let events = if self.is_done { Vec::new() } else { vec![Event::Done] };
-                return Ok(Chunk { events, is_done: true, ..Chunk::default() });
+                Ok(Chunk { events, is_done: true, ..Chunk::default() })
             }
             _ => self.frame(frame, data).map_err(|fail| fail.locate(data)),
         }
@@ -241,6 +241,7 @@ impl Flow {
         };
         if let Some(literal) = members.iter().find_map(|member| fields.literal(member)) {
             let telling = if is_done { Telling::Whole } else { Telling::Begin };
+            let is_first = !self.told.contains(&key);
             if self.words(key, literal, telling, chunk) && is_told {
                 let text = cursor.text(literal).into_owned();
                 chunk.events.push(match key.channel {
@@ -249,7 +250,7 @@ impl Flow {
                     }
                     channel => {
                         self.count(key, &text);
-                        item::event(channel, text)
+                        if is_first { item::first_event(key, text) } else { item::event(channel, text) }
                     }
                 });
             }
@@ -295,7 +296,7 @@ impl Flow {
                     if self.words(key, literal, telling, chunk) {
                         let text = cursor.text(literal).into_owned();
                         self.count(key, &text);
-                        chunk.events.push(item::event(key.channel, text));
+                        chunk.events.push(item::first_event(key, text));
                     }
                 }
                 Bit::Aside { key: Some(key), literal, .. } => {

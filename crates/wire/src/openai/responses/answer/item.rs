@@ -121,10 +121,6 @@ impl Calls {
         call.0
     }
 
-    pub(super) fn known(&self, at: u32) -> Option<u32> {
-        self.0.get(&at).map(|(number, _)| *number)
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -320,6 +316,14 @@ pub(super) fn seal(
         read.on = Sealed::ToolCall(index.unwrap_or(0));
     }
     Some((read, true))
+}
+
+/// The event of the first words of a text. A summary is told in paragraphs, a part each.
+pub(super) fn first_event(key: Key, text: String) -> Event {
+    match key.channel {
+        Channel::Reasoning if parts(key.part).1 > 0 => event(key.channel, format!("\n\n{text}")),
+        channel => event(channel, text),
+    }
 }
 
 /// The event of a piece of words.

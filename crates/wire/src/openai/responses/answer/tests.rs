@@ -1,1 +1,535 @@
+use gauntlet_types::{Citation, Code, Dialect, Fault, Seal, Sealed, TokenCount};
+use proptest::prelude::*;
+use serde_json::Value;
 
+use super::*;
+use crate::{
+    answer::{Channel, Chunk, End, Extent},
+    seal,
+    splice::splice,
+    sse::{Decoder, Frame},
+    translate::Head,
+};
+
+const STREAMS: &[(&str, &str)] = &[
+    ("text", include_str!("../../../../tests/golden/responses/stream_text.sse")),
+    ("web_search", include_str!("../../../../tests/golden/responses/stream_web_search.sse")),
+    ("custom_tool", include_str!("../../../../tests/golden/responses/stream_custom_tool.sse")),
+    ("refusal", include_str!("../../../../tests/golden/responses/stream_refusal.sse")),
+    ("reasoning_text", include_str!("../../../../tests/golden/responses/stream_reasoning_text.sse")),
+    ("mcp", include_str!("../../../../tests/golden/responses/stream_mcp_and_unknown.sse")),
+    ("done_only", include_str!("../../../../tests/golden/responses/stream_done_only.sse")),
+    ("parallel", include_str!("../../../../tests/golden/responses/stream_reasoning_parallel_tools.sse")),
+];
+
+fn frames(bytes: &[u8], chunk: usize) -> Vec<Frame> {
+    let mut decoder = Decoder::new();
+    let mut frames = Vec::new();
+    for piece in bytes.chunks(chunk.max(1)) {
+        decoder.push(Bytes::copy_from_slice(piece));
+        while let Some(frame) = decoder.next().unwrap() {
+            frames.push(frame);
+        }
+    }
+    frames
+}
+
+fn events(frames: &[Frame]) -> Vec<Event> {
+    let mut flow = Flow::default();
+    let mut read = |frame: &Frame| flow.read(frame, frame.data().unwrap()).unwrap().events;
+    frames.iter().flat_map(&mut read).collect()
+}
+
+fn data(frame: &Bytes) -> Value {
+    serde_json::from_slice(Frame::parse(frame.clone()).data().unwrap()).unwrap()
+}
+
+/// Reads frames as the official SDKs accumulate them, and checks what they rely on: numbers that ascend by one, places
+/// that are those of a list, and tellings that agree. Gives the last frame.
+fn client(frames: &[Value]) -> Value {
+    let mut output: Vec<Value> = Vec::new();
+    let last = frames.last().expect("a stream has frames");
+    for (number, frame) in frames.iter().enumerate() {
+        assert_eq!(frame["sequence_number"], number, "{frame}");
+        let kind = frame["type"].as_str().unwrap();
+        let at = frame["output_index"].as_u64().unwrap_or(0) as usize;
+        let part = frame["content_index"].as_u64().or(frame["summary_index"].as_u64()).unwrap_or(0) as usize;
+        let list = |item: &Value| match (item["type"].as_str(), frame["summary_index"].is_null()) {
+            (Some("reasoning"), false) => "summary",
+            _ => "content",
+        };
+        let field = if kind.contains("refusal") { "refusal" } else { "text" };
+        match kind {
+            "response.created" => assert_eq!(number, 0),
+            "response.output_item.added" => {
+                assert_eq!(at, output.len(), "{frame}");
+                output.push(frame["item"].clone());
+            }
+            "response.output_item.done" => {
+                let (item, mut known) = (&frame["item"], output[at].clone());
+                for key in ["status", "encrypted_content", "result"] {
+                    known[key] = item[key].clone();
+                }
+                assert_eq!(item["id"], known["id"]);
+                for key in ["content", "summary", "arguments", "input"] {
+                    assert_eq!(item[key], known[key], "{frame}");
+                }
+                output[at] = item.clone();
+            }
+            "response.content_part.added" | "response.reasoning_summary_part.added" => {
+                let key = list(&output[at]);
+                if output[at][key].is_null() {
+                    output[at][key] = serde_json::json!([]);
+                }
+                let parts = output[at][key].as_array_mut().unwrap();
+                assert_eq!(part, parts.len(), "{frame}");
+                parts.push(frame["part"].clone());
+            }
+            "response.content_part.done" | "response.reasoning_summary_part.done" => {
+                assert_eq!(output[at][list(&output[at])][part], frame["part"], "{frame}");
+            }
+            "response.output_text.annotation.added" => {
+                let known = output[at]["content"][part]["annotations"].as_array_mut().unwrap();
+                known.push(frame["annotation"].clone());
+            }
+            "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
+                let key = if kind.contains("custom") { "input" } else { "arguments" };
+                let all = output[at][key].as_str().unwrap().to_owned() + frame["delta"].as_str().unwrap();
+                output[at][key] = all.into();
+            }
+            "response.function_call_arguments.done" => {
+                assert_eq!(output[at]["arguments"], frame["arguments"]);
+            }
+            "response.custom_tool_call_input.done" => assert_eq!(output[at]["input"], frame["input"]),
+            _ if kind.ends_with(".delta") => {
+                let (key, added) = (list(&output[at]), frame["delta"].as_str().unwrap());
+                let text = &mut output[at][key][part][field];
+                *text = (text.as_str().unwrap().to_owned() + added).into();
+            }
+            _ if kind.ends_with("text.done") || kind.ends_with("refusal.done") => {
+                assert_eq!(output[at][list(&output[at])][part][field], frame[field], "{frame}");
+            }
+            _ => {}
+        }
+    }
+    let status = last["response"]["status"].as_str().unwrap();
+    assert_eq!(last["type"], format!("response.{status}"));
+    if status == "completed" {
+        assert_eq!(last["response"]["output"], Value::from(output));
+    }
+    last.clone()
+}
+
+fn head() -> Head {
+    Head { id: "0a1b".into(), created: 1, model: "m".into(), ..Head::default() }
+}
+
+/// The same with neighbouring pieces of one text joined.
+fn joined(events: Vec<Event>) -> Vec<Event> {
+    let mut all: Vec<Event> = Vec::new();
+    for event in events {
+        match (all.last_mut(), &event) {
+            (Some(Event::Text { text, .. }), Event::Text { text: more, .. })
+            | (Some(Event::Refusal { text, .. }), Event::Refusal { text: more, .. })
+            | (Some(Event::Reasoning { text, .. }), Event::Reasoning { text: more, .. }) => {
+                text.push_str(more)
+            }
+            (
+                Some(Event::ToolCall { index, arguments, .. }),
+                Event::ToolCall { index: same, id: None, arguments: more, .. },
+            ) if index == same => arguments.push_str(more),
+            _ => all.push(event),
+        }
+    }
+    all
+}
+
+#[test]
+fn the_writers_frames_are_what_clients_accumulate() {
+    for (name, stream) in STREAMS {
+        let read = events(&frames(stream.as_bytes(), usize::MAX));
+        let mut writer = Writer::new(head());
+        let mut written = Vec::new();
+        read.iter().for_each(|event| writer.push(event, &mut written));
+        writer.end(&mut written);
+        let last = client(&written.iter().map(data).collect::<Vec<_>>());
+        let whole: Value = serde_json::from_slice(&whole(&head(), &read)).unwrap();
+        assert_eq!(last["response"], whole, "{name}");
+    }
+}
+
+#[test]
+fn a_call_of_a_custom_tool_is_one_again() {
+    let call = |arguments: &str| Event::ToolCall {
+        choice: 0,
+        index: 0,
+        id: Some("c".into()),
+        name: Some("sql".into()),
+        arguments: arguments.into(),
+    };
+    let check = |arguments: &str, input: &str| {
+        let head = Head { custom_tools: vec!["sql".into()], ..head() };
+        let mut writer = Writer::new(head);
+        let mut written = Vec::new();
+        writer.push(&call(arguments), &mut written);
+        writer.end(&mut written);
+        let last = client(&written.iter().map(data).collect::<Vec<_>>());
+        let item = &last["response"]["output"][0];
+        assert_eq!((item["type"].as_str(), item["input"].as_str()), (Some("custom_tool_call"), Some(input)));
+    };
+    check("select 1", "select 1");
+    check(r#"{"input":"select \"1\""}"#, "select \"1\"");
+    check(r#"{"input":"a","more":1}"#, r#"{"input":"a","more":1}"#);
+}
+
+#[test]
+fn an_answer_that_ends_without_a_word_is_not_called_completed() {
+    let text = Event::Text { choice: 0, text: "a".into() };
+    let check = |more: &[Event], status: &str| {
+        let events: Vec<Event> = [&[text.clone()][..], more].concat();
+        let answer: Value = serde_json::from_slice(&whole(&head(), &events)).unwrap();
+        assert_eq!(answer["status"], status);
+    };
+    let finish = |why| Event::Finish { choice: 0, why };
+    check(&[finish(Finish::Stop)], "completed");
+    check(&[finish(Finish::Length)], "incomplete");
+    check(&[finish(Finish::ContentFilter)], "incomplete");
+    check(&[], "incomplete");
+    check(&[Event::Error { code: None, message: "broke".into() }], "failed");
+}
+
+#[test]
+fn a_call_that_was_cut_off_is_never_done() {
+    let call = Event::ToolCall {
+        choice: 0,
+        index: 0,
+        id: Some("c".into()),
+        name: Some("rm".into()),
+        arguments: r#"{"path":"/tm"#.into(),
+    };
+    let mut writer = Writer::new(head());
+    let mut written = Vec::new();
+    writer.push(&call, &mut written);
+    writer.push(&Event::Finish { choice: 0, why: Finish::Length }, &mut written);
+    writer.end(&mut written);
+    let kinds: Vec<Value> = written.iter().map(|frame| data(frame)["type"].clone()).collect();
+    assert!(!kinds.iter().any(|kind| kind.as_str().unwrap().ends_with(".done")), "{kinds:?}");
+    assert_eq!(data(&written[written.len() - 1])["response"]["output"][0]["status"], "incomplete");
+}
+
+/// Sends the first frames of a stream through a flow.
+fn sent(stream: &str, count: usize) -> (Flow, Vec<Value>) {
+    let mut flow = Flow::default();
+    let mut out = Vec::new();
+    for frame in frames(stream.as_bytes(), usize::MAX).iter().take(count) {
+        let Some(bytes) = frame.data() else { continue };
+        let chunk = flow.read(frame, bytes).unwrap();
+        flow.sent(frame, &chunk);
+        out.extend(serde_json::from_slice::<Value>(bytes));
+    }
+    (flow, out)
+}
+
+#[test]
+fn a_stream_is_closed_natively_wherever_it_stands() {
+    for (name, stream) in STREAMS {
+        let count = frames(stream.as_bytes(), usize::MAX).len();
+        for cut in 0..count - 1 {
+            let (mut flow, mut out) = sent(stream, cut);
+            if out.len() == 1 && *name == "done_only" {
+                continue;
+            }
+            out.extend(flow.close("Stopped here.", Finish::ContentFilter).iter().map(data));
+            let is_odd = *name == "done_only";
+            let last = if is_odd { out[out.len() - 1].clone() } else { client(&out) };
+            let response = &last["response"];
+            assert_eq!(response["incomplete_details"]["reason"], "content_filter", "{name} {cut}");
+            let said = response["output"].as_array().unwrap().last().unwrap();
+            assert_eq!(said["content"][0]["text"], "Stopped here.", "{name} {cut}");
+            let done = |kind: &str| {
+                let of = |frame: &&Value| {
+                    frame["type"] == "response.output_item.done" && frame["item"]["type"] == kind
+                };
+                out.iter().filter(of).count()
+            };
+            let begun = |kind: &str| {
+                let of = |frame: &&Value| {
+                    frame["type"] == "response.output_item.added" && frame["item"]["type"] == kind
+                };
+                out.iter().filter(of).count()
+            };
+            if !is_odd {
+                assert_eq!(begun("message"), done("message"), "{name} {cut}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_broken_stream_has_failed_and_says_why() {
+    let fault = Fault::caller(Code::UpstreamFailed, "the provider broke off");
+    let (mut flow, mut out) = sent(STREAMS[0].1, 6);
+    out.extend(flow.error(&fault, "r_1").iter().map(data));
+    let last = client(&out);
+    assert_eq!(last["type"], "response.failed");
+    assert_eq!(
+        last["response"]["error"],
+        serde_json::json!({"code": "upstream_failed", "message": "the provider broke off", "request_id": "r_1"})
+    );
+    assert_eq!(last["response"]["id"], "resp_68b0c7d5");
+}
+
+#[test]
+fn a_piece_of_ours_fits_between_and_what_follows_is_renumbered() {
+    let all = frames(STREAMS[0].1.as_bytes(), usize::MAX);
+    let mut flow = Flow::default();
+    let mut out: Vec<Bytes> = Vec::new();
+    for frame in &all {
+        let chunk: Chunk = flow.read(frame, frame.data().unwrap()).unwrap();
+        let mut edits = Vec::new();
+        for text in &chunk.texts {
+            // As a guard would: the last piece is held back, and comes before the text is done.
+            let words = frame.data().unwrap()[text.raw.clone()].to_vec();
+            match text.extent {
+                Extent::Piece if words == "21 °C.".as_bytes() => {
+                    edits.push(crate::Edit::new(text.raw.clone(), ""))
+                }
+                Extent::Repeat => {
+                    edits.push(crate::Edit::new(text.raw.clone(), "Graz: sunny – [kept back]"));
+                }
+                Extent::Piece | Extent::Whole => {}
+            }
+        }
+        if let Some(End::Part { part, .. }) = chunk.ends.first() {
+            let key = Key { choice: 0, part: *part, channel: Channel::Content };
+            out.push(flow.piece(key, "[kept back]"));
+        }
+        edits.extend(flow.renumbered(&chunk));
+        let raw = frame.edited(edits);
+        flow.sent(&Frame::parse(raw.clone()), &chunk);
+        out.push(raw);
+    }
+    let last = client(&out.iter().map(data).collect::<Vec<_>>());
+    assert_eq!(last["response"]["output"][0]["content"][0]["text"], "Graz: sunny – [kept back]");
+}
+
+#[test]
+fn closing_tells_the_words_that_went_out_not_those_that_came() {
+    let mut flow = Flow::default();
+    let mut out = Vec::new();
+    for frame in frames(STREAMS[0].1.as_bytes(), usize::MAX).iter().take(6) {
+        let bytes = frame.data_bytes().unwrap();
+        let chunk = flow.read(frame, &bytes).unwrap();
+        let edits = chunk.texts.iter().map(|text| crate::Edit::new(text.raw.clone(), "#")).collect();
+        let raw = frame.edited(edits);
+        flow.sent(&Frame::parse(raw.clone()), &chunk);
+        out.push(data(&raw));
+    }
+    out.extend(flow.close("", Finish::ContentFilter).iter().map(data));
+    let last = client(&out);
+    assert_eq!(last["response"]["output"][0]["content"][0]["text"], "##");
+    assert_eq!(last["response"]["output"][0]["status"], "incomplete");
+}
+
+#[test]
+fn a_foreign_seal_is_voided_with_the_text_it_holds_for() {
+    let events = [
+        Event::Reasoning { choice: 0, text: "secret".into() },
+        Event::Seal {
+            choice: 0,
+            seal: Seal { by: Dialect::Messages, on: Sealed::Reasoning, id: None, data: "Eq==".into() },
+        },
+    ];
+    let body = whole(&head(), &events);
+    let answer = read_plain(&body).unwrap();
+    let [sealed] = &answer.seals[..] else { panic!("one seal") };
+    assert_eq!(&body[sealed.text.clone()], b"secret");
+    let edits = vec![crate::Edit::new(sealed.raw.clone(), seal::VOID)];
+    let voided = read_plain(&splice(&body, edits)).unwrap();
+    assert!(!voided.events.iter().any(|event| matches!(event, Event::Seal { .. })));
+}
+
+#[test]
+fn frames_that_are_no_answer_are_refused_and_unknown_ones_pass() {
+    let read = |text: &str| {
+        let frame = Frame::parse(Bytes::from(format!("data: {text}\n\n")));
+        Flow::default().read(&frame, frame.data().unwrap())
+    };
+    assert!(read("<html>").is_err() && read("{\"type\":").is_err());
+    for odd in [
+        "{}",
+        "[DONE]",
+        "",
+        r#"{"type":"response.completed"}"#,
+        r#"{"type":"response.output_item.done","item":7}"#,
+        r#"{"type":"response.output_text.delta","delta":{"a":1},"output_index":4294967295,"content_index":99999999999}"#,
+        r#"{"type":7}"#,
+    ] {
+        assert!(read(odd).is_ok(), "{odd}");
+    }
+    let error = read(r#"{"error":{"message":"slow down","code":"rate_limited"}}"#).unwrap();
+    assert_eq!(
+        error.events,
+        [Event::Error { code: Some("rate_limited".into()), message: "slow down".into() }]
+    );
+}
+
+#[test]
+fn a_long_stream_is_read_in_linear_time() {
+    let start = std::time::Instant::now();
+    let mut flow = Flow::default();
+    for at in 0..20_000 {
+        let text = format!(
+            r#"{{"type":"response.output_text.delta","output_index":{at},"content_index":{at},"delta":"a","sequence_number":{at}}}"#
+        );
+        let frame = Frame::parse(Bytes::from(format!("data: {text}\n\n")));
+        let chunk = flow.read(&frame, frame.data().unwrap()).unwrap();
+        flow.sent(&frame, &chunk);
+    }
+    let many = r#"{"type":"message","content":[{"type":"output_text","text":"a"}]},"#.repeat(20_000);
+    let text = format!(r#"{{"type":"response.completed","response":{{"output":[{many}{{}}]}}}}"#);
+    let frame = Frame::parse(Bytes::from(format!("data: {text}\n\n")));
+    assert!(flow.read(&frame, frame.data().unwrap()).unwrap().is_done);
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+}
+
+fn any_block() -> impl Strategy<Value = Vec<Event>> {
+    let words = || prop::collection::vec("[a-zé\"\\\\ 😀]{1,8}", 1..4);
+    let foreign = |on| Seal { by: Dialect::Messages, on, id: None, data: "Eq+/==".into() };
+    let seal = move |on| Event::Seal { choice: 0, seal: foreign(on) };
+    prop_oneof![
+        words().prop_map(|texts| texts.into_iter().map(|text| Event::Text { choice: 0, text }).collect()),
+        words().prop_map(|texts| texts.into_iter().map(|text| Event::Refusal { choice: 0, text }).collect()),
+        words().prop_map(move |texts| {
+            let told = texts.into_iter().map(|text| Event::Reasoning { choice: 0, text });
+            told.chain([seal(Sealed::Reasoning)]).collect()
+        }),
+        Just(vec![seal(Sealed::Redacted)]),
+        words().prop_map(|texts| {
+            let told: Vec<Event> = texts.into_iter().map(|text| Event::Text { choice: 0, text }).collect();
+            let citation =
+                Citation { url: Some("https://a.b".into()), title: Some("t".into()), ..Citation::default() };
+            told.into_iter().chain([Event::Citation { choice: 0, citation }]).collect()
+        }),
+        Just(vec![Event::Media { choice: 0, mime: "image/webp".into(), data: "AAAA".into() }]),
+        // The index is given later.
+        words().prop_map(|texts| {
+            let piece = |(at, text): (usize, String)| Event::ToolCall {
+                choice: 0,
+                index: 0,
+                id: (at == 0).then(String::new),
+                name: (at == 0).then(|| "f".into()),
+                arguments: text,
+            };
+            texts.into_iter().enumerate().map(piece).collect()
+        }),
+    ]
+}
+
+prop_compose! {
+    /// An answer as a model of another dialect may give it.
+    fn any_answer()(blocks in prop::collection::vec(any_block(), 0..6), length in any::<bool>(), tokens in 0u32..1000)
+        -> Vec<Event>
+    {
+        let mut events = vec![Event::Model("answered".into())];
+        let (mut calls, mut chars) = (0, 0);
+        for block in blocks {
+            let is_call = matches!(block[0], Event::ToolCall { .. });
+            for mut event in block {
+                match &mut event {
+                    Event::ToolCall { index, id, .. } => {
+                        *index = calls;
+                        if let Some(id) = id {
+                            *id = format!("call_{calls}");
+                        }
+                    }
+                    Event::Text { text, .. } => chars += text.chars().count() as u32,
+                    Event::Citation { citation, .. } => citation.span = Some((chars.saturating_sub(1), chars)),
+                    _ => {}
+                }
+                events.push(event);
+            }
+            if is_call {
+                let on = Sealed::ToolCall(calls);
+                events.push(Event::Seal { choice: 0, seal: Seal { by: Dialect::Gemini, on, id: None, data: "Cs".into() } });
+                calls += 1;
+            }
+        }
+        let why = match (calls, length) {
+            (0, true) => Finish::Length,
+            (0, false) => Finish::Stop,
+            _ => Finish::ToolCalls,
+        };
+        let usage = Usage { input_fresh: TokenCount(tokens), output: TokenCount(7), ..Usage::default() };
+        events.extend([Event::Finish { choice: 0, why }, Event::Usage(usage)]);
+        events
+    }
+}
+
+/// Without what stands elsewhere in a stream than in a whole answer.
+fn sorted_end(events: Vec<Event>) -> Vec<Event> {
+    let is_end = |event: &Event| matches!(event, Event::Usage(_) | Event::Finish { .. } | Event::Done);
+    let (mut ends, mut all): (Vec<_>, Vec<_>) = joined(events).into_iter().partition(is_end);
+    ends.retain(|event| !matches!(event, Event::Done));
+    ends.sort_by_key(|event| matches!(event, Event::Usage(_)));
+    all.extend(ends);
+    all
+}
+
+/// In a whole answer sources stand behind all words of their part.
+fn without_sources(events: Vec<Event>) -> (Vec<Event>, Vec<Event>) {
+    let (sources, rest) = events.into_iter().partition(|event| matches!(event, Event::Citation { .. }));
+    (sources, joined(rest))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn what_is_written_reads_back_the_same(answer in any_answer()) {
+        let mut writer = Writer::new(head());
+        let mut written = Vec::new();
+        answer.iter().for_each(|event| writer.push(event, &mut written));
+        writer.end(&mut written);
+        client(&written.iter().map(data).collect::<Vec<_>>());
+        let stream = written.concat();
+        let wanted = sorted_end(answer.clone());
+        prop_assert_eq!(sorted_end(events(&frames(&stream, usize::MAX))), wanted.clone());
+        let whole = sorted_end(read_plain(&whole(&head(), &answer)).unwrap().events);
+        prop_assert_eq!(without_sources(whole), without_sources(wanted));
+    }
+
+    #[test]
+    fn any_split_of_the_bytes_gives_the_same_events(which in 0..STREAMS.len(), chunk in 1usize..400) {
+        let stream = STREAMS[which].1.as_bytes();
+        prop_assert_eq!(events(&frames(stream, chunk)), events(&frames(stream, usize::MAX)));
+    }
+
+    #[test]
+    fn any_mutation_is_read_or_refused_and_can_be_closed(
+        which in 0..STREAMS.len(), at in any::<prop::sample::Index>(), byte in any::<u8>(), drop in 0usize..30,
+    ) {
+        let mut stream = STREAMS[which].1.as_bytes().to_vec();
+        let at = at.index(stream.len() - 40);
+        stream[at] = byte;
+        stream.drain(at + 1..at + 1 + drop);
+        let mut flow = Flow::default();
+        for frame in frames(&stream, usize::MAX) {
+            let Some(bytes) = frame.data() else { continue };
+            let Ok(chunk) = flow.read(&frame, bytes) else { continue };
+            for text in &chunk.texts {
+                flow.piece(text.key, "x");
+            }
+            let _ = frame.edited(flow.renumbered(&chunk).into_iter().collect());
+            flow.sent(&frame, &chunk);
+        }
+        for frame in flow.close("x", Finish::Stop) {
+            prop_assert!(data(&frame).is_object());
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_no_answer_or_one(body in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = read_plain(&Bytes::from(body));
+    }
+}
