@@ -59,6 +59,11 @@ fn frames(stream: &Bytes) -> Vec<Frame> {
     while let Some(frame) = decoder.next().unwrap() {
         frames.push(frame);
     }
+    // Some servers close without a blank line.
+    let rest = decoder.rest();
+    if !rest.is_empty() {
+        frames.push(Frame::parse(rest));
+    }
     frames
 }
 

@@ -1,6 +1,6 @@
 //! A stream on its way to its caller.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 use gauntlet_types::{Event, Fault, Finish};
@@ -189,8 +189,12 @@ impl Flow {
             return;
         };
         let items = response.objects("output");
-        for (at, item) in items.iter().enumerate() {
-            self.bits(cursor, item::bits(item, at as u32), Telling::Whole, chunk);
+        // Some servers leave items out here, so that a place is another's; ids tell them apart.
+        let places = self.items.iter().filter(|(_, (_, id))| !id.is_empty());
+        let places: HashMap<String, u32> = places.map(|(at, (_, id))| (id.clone(), *at)).collect();
+        for (index, item) in items.iter().enumerate() {
+            let known = item.text("id").and_then(|id| places.get(&*id).copied());
+            self.bits(cursor, item::bits(item, known.unwrap_or(index as u32)), Telling::Whole, chunk);
         }
         let error = super::error_of(&response);
         chunk.events.extend(usage_of(&response, &items).map(Event::Usage));

@@ -362,6 +362,74 @@ fn a_foreign_seal_is_voided_with_the_text_it_holds_for() {
 }
 
 #[test]
+fn seals_come_back_unchanged_through_a_caller_of_responses() {
+    let sealed = |by, on| Seal { by, on, id: None, data: "Eq+/==".into() };
+    let event = |seal: Seal| Event::Seal { choice: 0, seal };
+    let call = |index: u32, id: &str| Event::ToolCall {
+        choice: 0,
+        index,
+        id: Some(id.into()),
+        name: Some("f".into()),
+        arguments: "{}".into(),
+    };
+    let answer: Value = serde_json::from_slice(&whole(
+        &head(),
+        &[
+            Event::Reasoning { choice: 0, text: "hm".into() },
+            event(sealed(Dialect::Messages, Sealed::Reasoning)),
+            event(sealed(Dialect::Messages, Sealed::Redacted)),
+            call(0, "a"),
+            call(1, "functions.b:1"),
+            event(sealed(Dialect::Gemini, Sealed::ToolCall(1))),
+            event(sealed(Dialect::Gemini, Sealed::ToolCall(0))),
+        ],
+    ))
+    .unwrap();
+    // As the SDKs do: what was put out is put in again.
+    let mut body = serde_json::json!({"model": "m", "input": answer["output"]});
+    let asked = crate::openai::responses::ask::read(body.to_string().as_bytes()).unwrap();
+    let mut seals = Vec::new();
+    for part in asked.turns.iter().flat_map(|turn| &turn.parts) {
+        match &part.what {
+            crate::ask::What::Reasoning { text, seal } => seals.push((text.as_str(), seal.clone())),
+            crate::ask::What::ToolCall { id, seal, .. } => seals.push((id.as_str(), seal.clone())),
+            other => panic!("{other:?}"),
+        }
+    }
+    let expected = [
+        ("hm", Some(sealed(Dialect::Messages, Sealed::Reasoning))),
+        ("", Some(sealed(Dialect::Messages, Sealed::Redacted))),
+        ("a", Some(sealed(Dialect::Gemini, Sealed::ToolCall(0)))),
+        ("functions.b:1", Some(sealed(Dialect::Gemini, Sealed::ToolCall(0)))),
+    ];
+    assert_eq!(seals, expected);
+    // Neither goes to a provider that speaks Responses itself.
+    let bytes = Bytes::from(body.to_string());
+    assert!(seal::is_in(&bytes));
+    let cut = splice(&bytes, crate::openai::responses::ask::without_foreign(&bytes));
+    body["input"] = answer["output"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|item| item["type"] != "reasoning")
+        .cloned()
+        .collect();
+    assert_eq!(serde_json::from_slice::<Value>(&cut).unwrap(), body);
+}
+
+#[test]
+fn a_last_frame_that_leaves_items_out_repeats_none_twice() {
+    let stream = STREAMS.iter().find(|(name, _)| *name == "reasoning_text").unwrap().1;
+    let all = frames(stream.as_bytes(), usize::MAX);
+    let last = data(&all[all.len() - 1].raw);
+    let mut less = last.clone();
+    less["response"]["output"].as_array_mut().unwrap().remove(0);
+    let edited = stream.replace(&last.to_string(), &less.to_string());
+    assert_ne!(edited, stream);
+    assert_eq!(events(&frames(edited.as_bytes(), usize::MAX)), events(&all));
+}
+
+#[test]
 fn frames_that_are_no_answer_are_refused_and_unknown_ones_pass() {
     let read = |text: &str| {
         let frame = Frame::parse(Bytes::from(format!("data: {text}\n\n")));
