@@ -5,7 +5,7 @@
 use std::{fmt::Write, fs, path::PathBuf};
 
 use bytes::Bytes;
-use gauntlet_types::{Dialect, Event};
+use gauntlet_types::{Blame, Code, Dialect, Event, Fault, Finish};
 use gauntlet_wire::{
     answer::{self, Assembler},
     conversation::{self, PathAsk},
@@ -165,6 +165,32 @@ fn streams_read_as_recorded() {
             }
             writeln!(shown, "{}", String::from_utf8_lossy(&assembler.message_json())).unwrap();
             snapshot(folder_of(dialect), &name, &shown);
+        }
+    }
+}
+
+#[test]
+fn streams_end_early_as_recorded() {
+    let fault = Fault::new(Code::UpstreamFailed, Blame::Provider, "the provider broke off");
+    for dialect in OURS {
+        for (name, stream) in cases(folder_of(dialect), "sse", "stream_") {
+            let all = frames(&stream);
+            for is_stopped in [true, false] {
+                let mut flow = Flow::new(dialect);
+                let mut shown = String::new();
+                for frame in &all[..all.len() / 2] {
+                    let chunk = flow.read(frame).unwrap().unwrap();
+                    flow.sent(frame, &chunk);
+                    shown.push_str(&String::from_utf8_lossy(&frame.raw));
+                }
+                let (how, ours) = match is_stopped {
+                    true => ("stopped", flow.close("Stopped by a guard.", Finish::ContentFilter)),
+                    false => ("broken", flow.error(&fault, "r_1")),
+                };
+                ours.iter().for_each(|frame| shown.push_str(&String::from_utf8_lossy(frame)));
+                let name = name.trim_start_matches("stream_");
+                snapshot(&format!("{}/early", folder_of(dialect)), &format!("{how}_{name}"), &shown);
+            }
         }
     }
 }

@@ -1,7 +1,14 @@
+use gauntlet_types::{Code, Event, Fault, Finish, TokenCount, Usage};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{conversation::LimitField, splice::splice};
+use crate::{
+    answer::{Channel, Key},
+    conversation::LimitField,
+    splice::splice,
+    sse::Frame,
+    translate::Head,
+};
 
 fn read(body: &str) -> (Bytes, Conversation) {
     let body = Bytes::from(body.to_owned());
@@ -70,6 +77,88 @@ fn bad_requests_say_what_is_wrong_and_where() {
     );
     check(r#"{"model":"m","prompt":"a","prompt":"b"}"#, "`prompt` is given twice at line 1 column 27");
     check(r#"{"model":"m","Prompt":"a"}"#, "`Prompt` is spelt `prompt` at line 1 column 14");
+}
+
+#[test]
+fn several_prompts_and_tokens_are_refused_across_dialects() {
+    let check = |prompt: &str, message: Option<&str>| {
+        let read = read_ask(format!(r#"{{"model":"m","prompt":{prompt}}}"#).as_bytes());
+        assert_eq!(read.err().map(|error| error.message).as_deref(), message, "{prompt}");
+    };
+    const CURE: &str = "send one prompt of text, or choose a model that speaks completions";
+    check(r#""a""#, None);
+    check(r#"["a"]"#, None);
+    check(r#"["a","b"]"#, Some(&format!("`prompt` has several prompts; {CURE}")));
+    check("[1]", Some(&format!("`prompt` has tokens, not text; {CURE}")));
+    check("[[1]]", Some(&format!("`prompt` has tokens, not text; {CURE}")));
+}
+
+#[test]
+fn a_completion_keeps_its_meaning_through_the_neutral_form() {
+    let body = serde_json::json!({
+        "model": "m", "prompt": "Once", "max_tokens": 9, "temperature": 0.5, "top_p": 0.25, "seed": 3,
+        "presence_penalty": 0.5, "frequency_penalty": 1.0, "stop": ["a"], "n": 2, "logprobs": 1, "user": "u",
+        "stream": true, "stream_options": {"include_usage": true},
+    });
+    let asked = read_ask(body.to_string().as_bytes()).unwrap();
+    assert_eq!(asked.dropped, Vec::<String>::new());
+    let written = write_ask(asked, "m");
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&written.body).unwrap(), body);
+}
+
+fn said(choice: u32, text: &str) -> Event {
+    Event::Text { choice, text: text.into() }
+}
+
+#[test]
+fn what_is_written_reads_back_the_same() {
+    let usage = Usage { input_fresh: TokenCount(3), output: TokenCount(5), ..Usage::default() };
+    let answer = [
+        Event::Model("m".into()),
+        said(0, "a"),
+        said(1, "b"),
+        said(0, "\"c\n"),
+        Event::Finish { choice: 0, why: Finish::Length },
+        Event::Finish { choice: 1, why: Finish::Stop },
+        Event::Usage(usage),
+    ];
+    let head = Head { id: "1".into(), include_usage: true, ..Head::default() };
+    let mut writer = Writer::new(head.clone());
+    let mut frames = Vec::new();
+    answer.iter().for_each(|event| writer.push(event, &mut frames));
+    writer.end(&mut frames);
+    let mut flow = Flow::default();
+    let mut read = Vec::new();
+    for frame in frames.into_iter().map(Frame::parse) {
+        read.extend(flow.read(&frame, frame.data().unwrap()).unwrap().events);
+    }
+    // Each frame names the model.
+    read.retain(|event| !matches!(event, Event::Model(_)));
+    assert_eq!(read.pop(), Some(Event::Done));
+    assert_eq!(read, answer[1..]);
+    let plain = read_plain(&whole(&head, &answer)).unwrap();
+    let texts: Vec<_> =
+        plain.events.into_iter().filter(|event| matches!(event, Event::Text { .. })).collect();
+    assert_eq!(texts, [said(0, "a\"c\n"), said(1, "b")]);
+}
+
+#[test]
+fn frames_of_ours_have_the_head_of_the_providers() {
+    let mut flow = Flow::default();
+    let frame = Frame::parse(Bytes::from_static(
+        br#"data: {"id":"cmpl-1","object":"text_completion","created":7,"choices":[{"text":"a","index":1,"logprobs":null,"finish_reason":null}],"model":"m"}"#,
+    ));
+    flow.read(&frame, frame.data().unwrap()).unwrap();
+    let key = Key { choice: 1, part: 0, channel: Channel::Content };
+    let piece = r#"data: {"id":"cmpl-1","object":"text_completion","created":7,"model":"m","choices":[{"text":"b\n","index":1,"logprobs":null,"finish_reason":null}]}"#;
+    assert_eq!(flow.piece(key, "b\n"), format!("{piece}\n\n"));
+    let closing = flow.close("stop", Finish::ContentFilter);
+    assert!(closing[0].ends_with(b"\"finish_reason\":\"content_filter\"}]}\n\n"));
+    assert_eq!(closing[1], "data: [DONE]\n\n");
+    let fault = Fault::caller(Code::UpstreamFailed, "broke");
+    assert!(
+        flow.error(&fault, "r_1")[0].ends_with(b"\"code\":\"upstream_failed\",\"request_id\":\"r_1\"}}\n\n")
+    );
 }
 
 proptest! {

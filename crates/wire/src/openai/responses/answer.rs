@@ -57,7 +57,8 @@ fn plain(body: &[u8]) -> Scan<PlainAnswer> {
         }
     }
     let mut answer = read.answer;
-    if let Some(why) = finish_of(&fields, !read.calls.is_empty()) {
+    let why = finish_of(&fields, !read.calls.is_empty());
+    if let Some(why) = why.filter(|_| error.is_none()) {
         answer.events.push(Event::Finish { choice: 0, why });
     }
     answer.events.extend(usage_of(&fields, &items).map(Event::Usage));
@@ -161,7 +162,8 @@ fn error_of(fields: &Fields<'_>) -> Option<ProviderError> {
 
 /// How the answer ended; none while it still runs, or where it failed.
 fn finish_of(fields: &Fields<'_>, has_calls: bool) -> Option<Finish> {
-    match &*fields.text("status")? {
+    // Servers that do not count states have none but this.
+    match &*fields.text("status").unwrap_or("completed".into()) {
         "completed" if has_calls => Some(Finish::ToolCalls),
         "completed" => Some(Finish::Stop),
         "incomplete" => {

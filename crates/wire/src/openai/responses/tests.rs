@@ -265,7 +265,45 @@ fn long_bodies_are_read_in_linear_time() {
     }
 }
 
+fn any_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".*".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 32, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::hash_map(".{0,8}", inner, 0..6)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
 proptest! {
+    #[test]
+    fn unknown_members_survive_at_any_depth(
+        top in any_value(), item in any_value(), tool in any_value(), text in any_value(), is_pretty in any::<bool>(),
+    ) {
+        let document = json!({
+            "zz": top, "model": "m", "text": {"zz": text}, "tools": [{"zz": tool}],
+            "input": [{"zz": item, "role": "user", "content": "hi"}],
+        });
+        let body = if is_pretty { serde_json::to_string_pretty(&document) } else { serde_json::to_string(&document) };
+        let body = Bytes::from(body.unwrap());
+        let asked = parse(&body).unwrap();
+        let mut edits: Vec<Edit> = asked.with_model("n").into_iter().collect();
+        edits.extend(asked.with_prompt(&body, &[("system", "s")]));
+        edits.push(asked.with_max_tokens(9, LimitField::MaxTokens));
+        let mut wanted = document;
+        wanted["model"] = "n".into();
+        wanted["max_output_tokens"] = 9.into();
+        wanted["input"].as_array_mut().unwrap().insert(0, json!({"role": "system", "content": "s"}));
+        let result = splice_checked(&body, edits).unwrap();
+        prop_assert_eq!(serde_json::from_slice::<Value>(&result).unwrap(), wanted);
+    }
+
     #[test]
     fn any_bytes_are_read_or_refused(body in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = parse(&Bytes::from(body.clone()));

@@ -1,8 +1,14 @@
-use gauntlet_types::{Citation, Code, Dialect, Fault, Seal, Sealed, TokenCount};
+mod any;
+mod client;
+
+use gauntlet_types::{Code, Dialect, Fault, Seal, Sealed};
 use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use any::any_answer;
+use client::client;
+
 use crate::{
     answer::{Channel, Chunk, End, Extent},
     seal,
@@ -42,94 +48,6 @@ fn events(frames: &[Frame]) -> Vec<Event> {
 
 fn data(frame: &Bytes) -> Value {
     serde_json::from_slice(Frame::parse(frame.clone()).data().unwrap()).unwrap()
-}
-
-/// Reads frames as the official SDKs accumulate them, and checks what they rely on: numbers that ascend by one, places
-/// that are those of a list, and tellings that agree. Gives the last frame.
-fn client(frames: &[Value]) -> Value {
-    let mut output: Vec<Value> = Vec::new();
-    let last = frames.last().expect("a stream has frames");
-    for (number, frame) in frames.iter().enumerate() {
-        assert_eq!(frame["sequence_number"], number, "{frame}");
-        let kind = frame["type"].as_str().unwrap();
-        let at = frame["output_index"].as_u64().unwrap_or(0) as usize;
-        let part = frame["content_index"].as_u64().or(frame["summary_index"].as_u64()).unwrap_or(0) as usize;
-        let list = |item: &Value| match (item["type"].as_str(), frame["summary_index"].is_null()) {
-            (Some("reasoning"), false) => "summary",
-            _ => "content",
-        };
-        let field = if kind.contains("refusal") { "refusal" } else { "text" };
-        match kind {
-            "response.created" => assert_eq!(number, 0),
-            "response.output_item.added" => {
-                assert_eq!(at, output.len(), "{frame}");
-                output.push(frame["item"].clone());
-            }
-            "response.output_item.done" => {
-                let (item, mut known) = (&frame["item"], output[at].clone());
-                if !matches!(
-                    item["type"].as_str(),
-                    Some("message" | "reasoning" | "function_call" | "custom_tool_call")
-                ) {
-                    output[at] = item.clone();
-                    continue;
-                }
-                for key in ["status", "encrypted_content"] {
-                    known[key] = item[key].clone();
-                }
-                assert_eq!(item["id"], known["id"]);
-                for key in ["content", "summary", "arguments", "input"] {
-                    assert_eq!(item[key], known[key], "{frame}");
-                }
-                output[at] = item.clone();
-            }
-            "response.content_part.added" | "response.reasoning_summary_part.added" => {
-                let key = list(&output[at]);
-                if output[at][key].is_null() {
-                    output[at][key] = serde_json::json!([]);
-                }
-                let parts = output[at][key].as_array_mut().unwrap();
-                assert_eq!(part, parts.len(), "{frame}");
-                parts.push(frame["part"].clone());
-            }
-            "response.content_part.done" | "response.reasoning_summary_part.done" => {
-                assert_eq!(output[at][list(&output[at])][part], frame["part"], "{frame}");
-            }
-            "response.output_text.annotation.added" => {
-                let known = output[at]["content"][part]["annotations"].as_array_mut().unwrap();
-                known.push(frame["annotation"].clone());
-            }
-            "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
-                let key = if kind.contains("custom") { "input" } else { "arguments" };
-                let all = output[at][key].as_str().unwrap().to_owned() + frame["delta"].as_str().unwrap();
-                output[at][key] = all.into();
-            }
-            "response.function_call_arguments.done" => {
-                assert_eq!(output[at]["arguments"], frame["arguments"]);
-            }
-            "response.custom_tool_call_input.done" => assert_eq!(output[at]["input"], frame["input"]),
-            // What is told of other items is for the eye.
-            _ if !matches!(
-                output.get(at).and_then(|item| item["type"].as_str()),
-                Some("message" | "reasoning")
-            ) => {}
-            _ if kind.ends_with(".delta") => {
-                let (key, added) = (list(&output[at]), frame["delta"].as_str().unwrap());
-                let text = &mut output[at][key][part][field];
-                *text = (text.as_str().unwrap().to_owned() + added).into();
-            }
-            _ if kind.ends_with("text.done") || kind.ends_with("refusal.done") => {
-                assert_eq!(output[at][list(&output[at])][part][field], frame[field], "{frame}");
-            }
-            _ => {}
-        }
-    }
-    let status = last["response"]["status"].as_str().unwrap();
-    assert_eq!(last["type"], format!("response.{status}"));
-    if status == "completed" {
-        assert_eq!(last["response"]["output"], Value::from(output));
-    }
-    last.clone()
 }
 
 fn head() -> Head {
@@ -471,79 +389,6 @@ fn a_long_stream_is_read_in_linear_time() {
     let frame = Frame::parse(Bytes::from(format!("data: {text}\n\n")));
     assert!(flow.read(&frame, frame.data().unwrap()).unwrap().is_done);
     assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
-}
-
-fn any_block() -> impl Strategy<Value = Vec<Event>> {
-    let words = || prop::collection::vec("[a-zé\"\\\\ 😀]{1,8}", 1..4);
-    let foreign = |on| Seal { by: Dialect::Messages, on, id: None, data: "Eq+/==".into() };
-    let seal = move |on| Event::Seal { choice: 0, seal: foreign(on) };
-    prop_oneof![
-        words().prop_map(|texts| texts.into_iter().map(|text| Event::Text { choice: 0, text }).collect()),
-        words().prop_map(|texts| texts.into_iter().map(|text| Event::Refusal { choice: 0, text }).collect()),
-        words().prop_map(move |texts| {
-            let told = texts.into_iter().map(|text| Event::Reasoning { choice: 0, text });
-            told.chain([seal(Sealed::Reasoning)]).collect()
-        }),
-        Just(vec![seal(Sealed::Redacted)]),
-        words().prop_map(|texts| {
-            let told: Vec<Event> = texts.into_iter().map(|text| Event::Text { choice: 0, text }).collect();
-            let citation =
-                Citation { url: Some("https://a.b".into()), title: Some("t".into()), ..Citation::default() };
-            told.into_iter().chain([Event::Citation { choice: 0, citation }]).collect()
-        }),
-        Just(vec![Event::Media { choice: 0, mime: "image/webp".into(), data: "AAAA".into() }]),
-        // The index is given later.
-        words().prop_map(|texts| {
-            let piece = |(at, text): (usize, String)| Event::ToolCall {
-                choice: 0,
-                index: 0,
-                id: (at == 0).then(String::new),
-                name: (at == 0).then(|| "f".into()),
-                arguments: text,
-            };
-            texts.into_iter().enumerate().map(piece).collect()
-        }),
-    ]
-}
-
-prop_compose! {
-    /// An answer as a model of another dialect may give it.
-    fn any_answer()(blocks in prop::collection::vec(any_block(), 0..6), length in any::<bool>(), tokens in 0u32..1000)
-        -> Vec<Event>
-    {
-        let mut events = vec![Event::Model("answered".into())];
-        let (mut calls, mut chars) = (0, 0);
-        for block in blocks {
-            let is_call = matches!(block[0], Event::ToolCall { .. });
-            for mut event in block {
-                match &mut event {
-                    Event::ToolCall { index, id, .. } => {
-                        *index = calls;
-                        if let Some(id) = id {
-                            *id = format!("call_{calls}");
-                        }
-                    }
-                    Event::Text { text, .. } => chars += text.chars().count() as u32,
-                    Event::Citation { citation, .. } => citation.span = Some((chars.saturating_sub(1), chars)),
-                    _ => {}
-                }
-                events.push(event);
-            }
-            if is_call {
-                let on = Sealed::ToolCall(calls);
-                events.push(Event::Seal { choice: 0, seal: Seal { by: Dialect::Gemini, on, id: None, data: "Cs".into() } });
-                calls += 1;
-            }
-        }
-        let why = match (calls, length) {
-            (0, true) => Finish::Length,
-            (0, false) => Finish::Stop,
-            _ => Finish::ToolCalls,
-        };
-        let usage = Usage { input_fresh: TokenCount(tokens), output: TokenCount(7), ..Usage::default() };
-        events.extend([Event::Finish { choice: 0, why }, Event::Usage(usage)]);
-        events
-    }
 }
 
 /// Without what stands elsewhere in a stream than in a whole answer.
