@@ -186,10 +186,17 @@ fn usage_of(fields: &Fields<'_>, items: &[Fields<'_>]) -> Option<Usage> {
     if let Some(tier) = fields.get("service_tier").and_then(|mut cursor| tier(&mut cursor).ok()?) {
         usage.tier = tier;
     }
-    let searches =
-        items.iter().filter(|item| item.text("type").is_some_and(|kind| kind == "web_search_call"));
-    usage.web_searches = usage.web_searches.max(searches.count() as u32);
+    let searches = items.iter().filter(|item| is_search(item)).count();
+    usage.web_searches = usage.web_searches.max(searches as u32);
     Some(usage)
+}
+
+/// Opening a page that was found, and looking through it, costs nothing.
+fn is_search(item: &Fields<'_>) -> bool {
+    let action = item.object("action");
+    let action = action.as_ref().and_then(|action| action.text("type"));
+    item.text("type").is_some_and(|kind| kind == "web_search_call")
+        && action.is_none_or(|action| action == "search")
 }
 
 #[cfg(test)]
