@@ -112,6 +112,7 @@ impl Plain {
             Bit::Seal { id, data, of, .. } => {
                 let read = item::seal(cursor, id, data, !of.is_empty(), &self.calls);
                 let Some((seal, is_foreign)) = read else { return };
+                // OpenAI's own holds the reasoning itself, not the summary of it.
                 if is_foreign {
                     let at = |(key, literal): &(Key, Literal)| SealAt {
                         text: literal.range(),

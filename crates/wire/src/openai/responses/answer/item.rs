@@ -228,7 +228,7 @@ fn call(fields: &Fields<'_>, at: u32, name: &str, member: &'static str) -> Optio
 
 /// What the provider did itself (searches, code, calls of a remote server), and items that we do not know: whatever a
 /// caller may read of it, but for ids and bytes.
-fn asides(fields: &Fields<'_>, at: u32, kind: &str, bits: &mut Vec<Bit>) {
+pub(super) fn asides(fields: &Fields<'_>, at: u32, kind: &str, bits: &mut Vec<Bit>) {
     let streamed = match kind {
         "mcp_call" => "arguments",
         "code_interpreter_call" => "code",
@@ -243,6 +243,7 @@ fn asides(fields: &Fields<'_>, at: u32, kind: &str, bits: &mut Vec<Bit>) {
         while let Some(name) = cursor.member(&mut object)? {
             match &*name {
                 "id"
+                | "item_id"
                 | "type"
                 | "status"
                 | "call_id"
@@ -253,7 +254,9 @@ fn asides(fields: &Fields<'_>, at: u32, kind: &str, bits: &mut Vec<Bit>) {
                 | "approval_request_id"
                 | "encrypted_content"
                 | "result"
-                | "phase" => cursor.skip()?,
+                | "phase"
+                | "partial_image_b64"
+                | "obfuscation" => cursor.skip()?,
                 name => {
                     let key = (name == streamed).then(|| key(part(at, ASIDE), Channel::Content));
                     all_strings(&mut cursor, &mut |literal| {

@@ -74,10 +74,8 @@ impl Sent {
             "response.created" | "response.in_progress" | "response.queued" => self.is_begun = true,
             "response.output_item.added" => self.begin(&fields),
             "response.output_item.done" => self.finish(&fields, &data),
-            "response.content_part.added" | "response.reasoning_summary_part.added" => {
-                self.part(&fields, None, |_| {});
-            }
-            "response.content_part.done" | "response.reasoning_summary_part.done" => {
+            kind if kind.ends_with("_part.added") => self.part(&fields, None, |_| {}),
+            kind if kind.ends_with("_part.done") => {
                 self.part(&fields, None, |part| part.stage = Stage::Closed);
             }
             "response.output_text.annotation.added" => {

@@ -373,6 +373,33 @@ fn frames_that_are_no_answer_are_refused_and_unknown_ones_pass() {
 }
 
 #[test]
+fn words_in_frames_that_we_do_not_know_are_looked_at() {
+    let check = |text: &str, expected: &[(Extent, &str)]| {
+        let frame = Frame::parse(Bytes::from(format!("data: {text}\n\n")));
+        let bytes = frame.data().unwrap();
+        let chunk = Flow::default().read(&frame, bytes).unwrap();
+        let words = |delta: &crate::answer::TextDelta| {
+            (delta.extent, String::from_utf8_lossy(&bytes[delta.raw.clone()]).into_owned())
+        };
+        let expected: Vec<_> = expected.iter().map(|(extent, words)| (*extent, words.to_string())).collect();
+        assert_eq!(chunk.texts.iter().map(words).collect::<Vec<_>>(), expected, "{text}");
+        assert!(chunk.events.iter().all(|event| matches!(event, Event::Reasoning { .. })), "{text}");
+    };
+    check(
+        r#"{"type":"response.tomorrow","item_id":"i","deep":[{"said":"a"},"b"]}"#,
+        &[(Extent::Whole, "a"), (Extent::Whole, "b")],
+    );
+    check(r#"{"type":"response.new.delta","delta":"a"}"#, &[(Extent::Piece, "a")]);
+    check(r#"{"type":"response.new.delta","delta":{"said":"a"}}"#, &[(Extent::Whole, "a")]);
+    check(
+        r#"{"type":"response.reasoning_part.done","content_index":0,"part":{"type":"reasoning_text","text":"a"}}"#,
+        &[(Extent::Whole, "a")],
+    );
+    check(r#"{"type":"response.image_generation_call.partial_image","partial_image_b64":"AAAA"}"#, &[]);
+    check(r#"{"type":"response.output_text.done","text":""}"#, &[]);
+}
+
+#[test]
 fn a_long_stream_is_read_in_linear_time() {
     let start = std::time::Instant::now();
     let mut flow = Flow::default();
