@@ -13,6 +13,9 @@ use crate::{
     openai::chat::ask::{effort_word, tier_word, value},
 };
 
+/// The least limit of an output that OpenAI takes (API reference, `max_output_tokens`).
+const LIMIT_MIN: u32 = 16;
+
 const SEALS: &str = "reasoning.encrypted_content";
 
 /// Writes a request for the model of this name.
@@ -62,7 +65,11 @@ pub(crate) fn write(ask: Ask, model: &str) -> Written {
     put("tools", has_tools.then_some(tools.into()));
     put("tool_choice", ask.tool_choice.filter(|_| has_tools).map(|choice| write_choice(choice, &customs)));
     put("parallel_tool_calls", ask.parallel_tools.filter(|_| has_tools).map(Value::from));
-    put("max_output_tokens", ask.limit.map(Value::from));
+    if ask.limit.is_some_and(|limit| limit < LIMIT_MIN) {
+        // A refusal would help nobody; some tokens more cost next to nothing.
+        written.injected.push("max_output_tokens".into());
+    }
+    put("max_output_tokens", ask.limit.map(|limit| limit.max(LIMIT_MIN).into()));
     put("temperature", ask.temperature.map(Value::from));
     put("top_p", ask.top_p.map(Value::from));
     let mut text = Map::new();
