@@ -5,7 +5,7 @@
 use std::{fmt::Write, fs, path::PathBuf};
 
 use bytes::Bytes;
-use gauntlet_types::{Blame, Code, Dialect, Event, Fault, Finish};
+use gauntlet_types::{Blame, Code, Dialect, Event, Fault, Finish, Quirks};
 use gauntlet_wire::{
     answer::{self, Assembler},
     conversation::{self, PathAsk},
@@ -216,7 +216,7 @@ fn requests_cross_to_chat_and_back_as_recorded() {
         };
         for (name, body) in cases(folder, "json", "request_") {
             let mut shown = String::new();
-            match translate::ask(from, to, &body, &PathAsk::default(), "target") {
+            match translate::ask(from, to, &body, &PathAsk::default(), "target", Quirks::default()) {
                 Ok(written) => {
                     let value: serde_json::Value = serde_json::from_slice(&written.body).unwrap();
                     writeln!(shown, "{value:#}").unwrap();

@@ -224,7 +224,7 @@ proptest! {
         body[at] = byte;
         if let Ok(ask) = read(&body, &path()) {
             for dialect in [Dialect::Gemini, Dialect::Chat, Dialect::Converse] {
-                let written = crate::translate::write_ask(dialect, ask.clone(), "claude");
+                let written = crate::translate::write_ask(dialect, ask.clone(), "claude", gauntlet_types::Quirks::default());
                 prop_assert!(serde_json::from_slice::<Value>(&written.body).is_ok());
             }
         }
