@@ -151,6 +151,18 @@ fn only_own_reasoning_goes_back() {
 }
 
 #[test]
+fn a_choice_among_functions_goes_with_functions_only() {
+    let check = |tools: Value, expected: bool| {
+        let request = json!({"contents": [], "tools": tools, "toolConfig": {"functionCallingConfig": {"mode": "AUTO"}}});
+        let written = write(read(request.to_string().as_bytes(), &path()).unwrap(), "m");
+        assert_eq!(body(&written).get("toolConfig").is_some(), expected, "{request}");
+    };
+    check(json!([{"googleSearch": {}}]), false);
+    check(json!([{"googleSearch": {}}, {"functionDeclarations": [{"name": "f"}]}]), true);
+    check(json!([]), false);
+}
+
+#[test]
 fn a_lone_instruction_becomes_the_users() {
     let written = write(ask(vec![(Speaker::System, vec![What::Text("Go.".into())])]), "m");
     assert_eq!(body(&written), json!({"contents": [{"role": "user", "parts": [{"text": "Go."}]}]}));
