@@ -11,7 +11,7 @@ use crate::{
 };
 
 fn path() -> PathAsk {
-    PathAsk { model: "gemini-2.5-pro".into(), stream: true }
+    PathAsk { model: "gemini-2.5-pro".into(), stream: true, batch: false }
 }
 
 fn body(written: &Written) -> Value {
