@@ -233,6 +233,30 @@ fn a_request_keeps_its_meaning_through_the_neutral_form() {
 }
 
 #[test]
+fn what_has_no_counterpart_is_listed() {
+    let owned = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+    let check = |chat: Value, dropped: &[&str], injected: &[&str]| {
+        let asked = crate::openai::chat::ask::read(chat.to_string().as_bytes()).unwrap();
+        let written = ask::write(asked, "m");
+        assert_eq!((written.dropped, written.injected), (owned(dropped), owned(injected)), "{chat}");
+    };
+    let user = json!([{"role": "user", "content": "a"}]);
+    check(json!({"model": "m", "messages": user, "store": true}), &[], &[]);
+    check(json!({"model": "m", "messages": user, "max_tokens": 5}), &[], &["max_output_tokens", "store"]);
+    check(
+        json!({"model": "m", "messages": user, "store": false, "top_k": 1, "seed": 1, "stop": "a", "n": 2}),
+        &["top_k", "seed", "stop", "n"],
+        &[],
+    );
+    let files = |id: &str| json!([{"role": "user", "content": [{"type": "file", "file": {"file_id": id}}]}]);
+    check(json!({"model": "m", "messages": files("file-1"), "store": false}), &[], &[]);
+    check(json!({"model": "m", "messages": files("file_011"), "store": false}), &["document"], &[]);
+    let sound = json!([{"role": "user", "content": [
+        {"type": "text", "text": "a"}, {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}]}]);
+    check(json!({"model": "m", "messages": sound, "store": false}), &["audio"], &[]);
+}
+
+#[test]
 fn what_only_the_provider_holds_is_refused_across_dialects() {
     let check = |member: &str, param: &str| {
         let error = ask::read(format!(r#"{{"model":"m",{member}}}"#).as_bytes()).unwrap_err();

@@ -281,8 +281,8 @@ impl Input<'_> {
                 match source {
                     Source::Url { url, .. } => put("image_url", url),
                     Source::Inline { mime, data } => put("image_url", format!("data:{mime};base64,{data}")),
-                    Source::File(id) => put("file_id", id),
-                    Source::Text(_) => return self.lost(kind),
+                    Source::File(id) if is_openais(&id) => put("file_id", id),
+                    Source::File(_) | Source::Text(_) => return self.lost(kind),
                 }
                 put("detail", detail.unwrap_or_else(|| "auto".into()));
             }
@@ -298,8 +298,8 @@ impl Input<'_> {
                         put("filename", name.unwrap_or_else(|| "document.pdf".into()));
                         put("file_data", format!("data:{mime};base64,{data}"));
                     }
-                    Source::File(id) => put("file_id", id),
-                    Source::Text(_) => return self.lost(kind),
+                    Source::File(id) if is_openais(&id) => put("file_id", id),
+                    Source::File(_) | Source::Text(_) => return self.lost(kind),
                 }
             }
             (Media::Audio | Media::Video, _) => return self.lost(kind),
@@ -311,6 +311,11 @@ impl Input<'_> {
         self.dropped.push(format!("{kind:?}").to_lowercase());
         None
     }
+}
+
+/// Whether a file may be kept by a speaker of this dialect: Anthropic's ids begin with `file_`, Google's are addresses.
+fn is_openais(id: &str) -> bool {
+    !id.starts_with("file_") && !id.contains('/')
 }
 
 fn write_tool(tool: Tool, dropped: &mut Vec<String>) -> Option<Value> {
