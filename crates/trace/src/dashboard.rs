@@ -74,7 +74,7 @@ const ROWS: &[(&str, &[Panel])] = &[
             one("sum(rate(gauntlet_rate_limited_total[$__rate_interval]))", "by a limit"),
         ]),
         lines("Answers cut short at their token limit", "reqps", &[one("sum by (route, model) (rate(gauntlet_cut_short_total{route=~\"$route\"}[$__rate_interval])) > 0", "{{route}} {{model}}")]),
-        lines("Answered from the cache", "percentunit", &[one("sum(rate(gauntlet_cache_total{result=\"exact\"}[$__rate_interval])) / sum(rate(gauntlet_cache_total{result!=\"off\"}[$__rate_interval]))", "hits")]),
+        lines("Answered from the cache", "percentunit", &[one("sum(rate(gauntlet_cache_total{result=~\"exact|semantic\"}[$__rate_interval])) / sum(rate(gauntlet_cache_total{result!=\"off\"}[$__rate_interval]))", "hits")]),
     ]),
     ("Providers and models", &[
         stacked("Attempts by how they ended", "reqps", &[one("sum by (provider, end) (rate(gauntlet_attempts_total[$__rate_interval]))", "{{provider}} {{end}}")]),

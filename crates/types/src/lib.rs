@@ -26,8 +26,8 @@ pub use guard::{
 pub use id::{CallId, Name, SpanId, TraceId};
 pub use money::{MoneyError, NanoUsd, PicoUsdPerToken, TokenCount};
 pub use record::{
-    Attempt, AttemptEnd, Billed, BudgetAction, BudgetNote, CacheUse, CallRecord, Charge, Drawn, Measure,
-    Outcome, Stage, StageTime, StreamTiming, TextsGone,
+    Attempt, AttemptEnd, Billed, BudgetAction, BudgetNote, CacheHit, CacheUse, CallRecord, Charge, Drawn,
+    Measure, Outcome, Stage, StageTime, StreamTiming, TextsGone,
 };
 pub use span::{Document, SpanKind, SpanRecord};
 pub use time::{Day, Mono, Timestamp};

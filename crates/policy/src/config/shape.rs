@@ -5,7 +5,10 @@ use std::{fmt, sync::Arc, time::Duration};
 use gauntlet_types::{Environment, Name, TokenCount};
 use serde::{Serialize, Serializer};
 
-use super::limits::Limits;
+use super::{
+    cache::{CacheBounds, CachePolicy},
+    limits::Limits,
+};
 use crate::{guard::Level, retry::RetryPolicy};
 
 /// A value that is never shown: `Debug`, `Display` and JSON give `***`.
@@ -55,11 +58,6 @@ pub struct Schema {
     /// As the route names it.
     pub path: Name,
     pub value: serde_json::Value,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct CachePolicy {
-    pub ttl: Duration,
 }
 
 /// What happens to a call of a model that has no price.
@@ -155,6 +153,7 @@ pub struct Server {
     pub retention: Retention,
     /// Where replicas meet; none where there is but one.
     pub shared: Option<SharedStore>,
+    pub cache: CacheBounds,
 }
 
 /// The store through which replicas share budgets, rates and slots.

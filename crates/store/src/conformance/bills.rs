@@ -27,7 +27,7 @@ fn all(by: &[SpendBy]) -> SpendQuery {
 
 fn row_of(record: &CallRecord) -> SpendRow {
     let usage = &record.usage;
-    let hit = u64::from(record.cache == CacheUse::Exact);
+    let hit = u64::from(record.cache.is_hit());
     SpendRow {
         keys: Vec::new(),
         calls: 1,

@@ -200,6 +200,7 @@ fn record(number: u32, started: Timestamp) -> CallRecord {
         guard_runs: Vec::new(),
         guard_policy: Vec::new(),
         cache: CacheUse::Off,
+        cache_hit: None,
         attempts: Vec::new(),
         tool_calls: Vec::new(),
         tool_results: Vec::new(),
