@@ -96,7 +96,7 @@ impl Changes {
 #[cfg(test)]
 mod tests {
     use gauntlet_policy::price::Rates;
-    use gauntlet_types::{Attempt, AttemptEnd, Billed, PicoUsdPerToken, Usage};
+    use gauntlet_types::{Attempt, AttemptEnd, Billed, CacheUse, PicoUsdPerToken, Usage};
 
     use super::*;
     use crate::advice::sample::record;

@@ -6,7 +6,7 @@ use gauntlet_ports::{
     Arrived, Correction, Reconciliation, RecordQuery, Repricing, SpendBy, SpendQuery, SpendRow, StoredCall,
     TraceStore,
 };
-use gauntlet_types::{CacheUse, CallRecord, Day, Finish, NanoUsd, Outcome, Timestamp};
+use gauntlet_types::{CallRecord, Day, Finish, NanoUsd, Outcome, Timestamp};
 
 use super::sample::{self, START};
 

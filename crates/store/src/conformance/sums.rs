@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use gauntlet_ports::{Arrived, Grain, OverviewRow, SpendBy, SpendQuery, StoredCall, TraceStore};
-use gauntlet_types::{CacheUse, CallRecord, Charge, Day, NanoUsd, Outcome, Timestamp};
+use gauntlet_types::{CallRecord, Charge, Day, NanoUsd, Outcome, Timestamp};
 
 use super::sample::{self, START};
 
