@@ -24,7 +24,7 @@ fn start() -> TestApp {
         if !seen.path.ends_with("/embeddings") {
             return Step::answer(&["Hello", " there"]);
         }
-        let text = seen.field("input").map(|input| input.to_string()).unwrap_or_default();
+        let text = seen.json()["input"].to_string();
         let topics = ["moat", "tower", "bridge", "gate"];
         let mut vector: Vec<f32> = topics.iter().map(|topic| f32::from(u8::from(text.contains(topic)))).collect();
         vector.extend([0.1, 0.0, 0.0, 0.0]);
