@@ -8,7 +8,7 @@
 
 mod words;
 
-use words::{DAYS, EXCLUSIVE, LANGUAGES, NEGATIONS, NUMBERS, OPPOSITES, QUESTIONS};
+use words::{BETWEEN, DAYS, EXCLUSIVE, LANGUAGES, NEGATIONS, NUMBERS, OPPOSITES, QUESTIONS};
 
 /// In what two questions differ.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -22,8 +22,10 @@ pub enum Difference {
     Opposite,
     /// Two of a kind that exclude each other: units, colours, systems.
     Kind,
-    /// One asks when, the other where.
+    /// One asks why, the other how.
     Question,
+    /// From here to there, from there to here.
+    Direction,
 }
 
 impl Difference {
@@ -38,6 +40,7 @@ impl Difference {
             Difference::Opposite => "opposite",
             Difference::Kind => "kind",
             Difference::Question => "question",
+            Difference::Direction => "direction",
         }
     }
 }
@@ -54,7 +57,8 @@ pub fn difference(a: &str, b: &str) -> Option<Difference> {
         (Difference::Name, a.other_names(&b)),
         (Difference::Opposite, a.opposes(&b)),
         (Difference::Kind, EXCLUSIVE.iter().any(|kind| conflict(&a.of_kind(kind), &b.of_kind(kind)))),
-        (Difference::Question, conflict(&a.asks(), &b.asks())),
+        (Difference::Question, a.asks_otherwise(&b)),
+        (Difference::Direction, a.turns(&b)),
     ];
     differ.into_iter().find_map(|(difference, differs)| differs.then_some(difference))
 }
@@ -195,8 +199,31 @@ impl Read {
         self.words.iter().filter_map(meaning).collect()
     }
 
-    fn asks(&self) -> Vec<&'static str> {
-        QUESTIONS.iter().filter(|question| self.has(question)).copied().collect()
+    /// When and who are asked in other words, too (`at what time`, `which author`); why and where hardly are.
+    fn asks_otherwise(&self, other: &Read) -> bool {
+        let asks =
+            |read: &Read| -> Vec<&str> { QUESTIONS.iter().filter(|word| read.has(word)).copied().collect() };
+        conflict(&asks(self), &asks(other))
+            || ["why", "where"].iter().any(|word| self.has(word) != other.has(word))
+    }
+
+    /// Both sides of a word that leads from one to the other; of a row of small words only the last.
+    fn ways(&self) -> Vec<(&str, &str)> {
+        let is_small =
+            |word: &Word| word.text.len() < 3 || matches!(word.text.as_str(), "the" | "and" | "for");
+        let ways = self.words.iter().enumerate().filter(|(_, word)| BETWEEN.contains(&word.text.as_str()));
+        let sides = ways.filter_map(|(at, _)| {
+            let before = self.words[..at].iter().rev().find(|word| !is_small(word))?;
+            let after = self.words[at + 1..].iter().find(|word| !is_small(word))?;
+            Some((before.stem.as_str(), after.stem.as_str()))
+        });
+        sides.collect()
+    }
+
+    fn turns(&self, other: &Read) -> bool {
+        let theirs = other.ways();
+        self.has("from") != other.has("from")
+            || self.ways().iter().any(|(before, after)| before != after && theirs.contains(&(after, before)))
     }
 
     /// The language that most of the common words are of; none where that is not plain.
@@ -295,10 +322,10 @@ fn sign(char: char) -> Option<&'static str> {
 /// A word without its ending, crudely: only so that forms of one word meet.
 fn stem(word: &str) -> String {
     let mut stem = word;
-    for ending in ["ing", "ed", "s"] {
+    for ending in ["ing", "est", "er", "ed", "s"] {
         if let Some(rest) = stem.strip_suffix(ending)
             && rest.chars().count() > 2
-            && !rest.ends_with('s')
+            && !(ending == "s" && rest.ends_with('s'))
         {
             stem = rest;
             break;

@@ -50,6 +50,11 @@ fn what_decides_about_the_answer_does_not_agree() {
         ("Convert this from miles", "Convert this from kilometres", Kind),
         ("sort a list in python", "sort a list in ruby", Kind),
         ("When was she born?", "Where was she born?", Question),
+        ("How do I complain?", "Why do I complain?", Question),
+        ("turn a string into an integer", "turn an integer into a string", Direction),
+        ("Do parcels from here take long?", "Do parcels take long?", Direction),
+        ("Is the shop open now?", "Is the shop closed now?", Opposite),
+        ("Which one is cheaper?", "Which one is more expensive?", Opposite),
         ("How do I reset my password?", "Wie kann ich mein Passwort ändern?", Language),
         ("How do I reset my password?", "パスワードをリセットするには", Language),
     ] {

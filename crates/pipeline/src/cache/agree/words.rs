@@ -125,6 +125,10 @@ pub(super) const DAYS: &[(&str, bool)] = &[
 /// Questions that no two share an answer of.
 pub(super) const QUESTIONS: &[&str] = &["when", "where", "why", "who"];
 
+/// Words that lead from one thing to another.
+pub(super) const BETWEEN: &[&str] =
+    &["to", "into", "from", "than", "over", "before", "after", "versus", "vs"];
+
 /// Pairs of which one is the opposite of the other.
 pub(super) const OPPOSITES: &[(&str, &str)] = &[
     ("enable", "disable"),
