@@ -197,7 +197,8 @@ pub(crate) struct Call {
 
     pub(crate) permit: Option<Permit>,
     pub(crate) hold: Option<Hold>,
-    pub(crate) cache_key: Option<[u8; 32]>,
+    /// How its answer may be kept.
+    pub(crate) caching: Option<Box<stage::cache::Caching>>,
     pub(crate) assembler: Assembler,
     pub(crate) usage: Option<Usage>,
     /// What the call draws on, as held.
@@ -257,6 +258,7 @@ impl Call {
             guard_runs: Vec::new(),
             guard_policy: Vec::new(),
             cache: CacheUse::Off,
+            cache_hit: None,
             attempts: Vec::new(),
             tool_calls: Vec::new(),
             tool_results: Vec::new(),
@@ -315,7 +317,7 @@ impl Call {
             output_max: TokenCount(0),
             permit: None,
             hold: None,
-            cache_key: None,
+            caching: None,
             assembler: Assembler::new(),
             usage: None,
             draws: Vec::new(),
@@ -483,6 +485,12 @@ impl Call {
         }
         if record.cache != CacheUse::Off {
             insert(&mut headers, "x-gauntlet-cache", record.cache.as_str());
+        }
+        if let Some(hit) = &record.cache_hit {
+            headers.insert(header::AGE, HeaderValue::from(hit.age_s));
+            if let Some(similarity) = hit.similarity {
+                insert(&mut headers, "x-gauntlet-cache-similarity", &format!("{similarity:.3}"));
+            }
         }
         if let Some(prompt) = &record.prompt {
             insert(&mut headers, "x-gauntlet-prompt", &format!("{}@{}", prompt.name, prompt.version));

@@ -16,7 +16,7 @@ use gauntlet_ports::{Clock, Observer, Owners, Spool, Upstream};
 use gauntlet_types::{CallId, Fault, Name, Target};
 
 use crate::{
-    detach::Tasks, judge::Verdicts, ledger::Ledger, snapshot::Snapshot, spans::SpanDesk, stage::cache::Cache,
+    cache::Cache, detach::Tasks, judge::Verdicts, ledger::Ledger, snapshot::Snapshot, spans::SpanDesk,
 };
 
 /// What one worker needs to run calls: its own way upstream and its own spool, and what all workers share.
@@ -61,7 +61,8 @@ pub struct Shared {
     pub(crate) limiter: Mutex<Limiter>,
     pub(crate) slots: tokio::sync::Notify,
     pub(crate) breakers: Mutex<HashMap<Target, Breaker>>,
-    pub(crate) cache: Cache,
+    /// Answers that are given again.
+    pub cache: Cache,
     pub(crate) verdicts: Verdicts,
     pub(crate) scanner: Arc<Scanner>,
     pub(crate) profanity: Arc<Profanity>,
@@ -78,7 +79,7 @@ pub struct Shared {
 impl Shared {
     /// Lets go of every kept answer.
     pub fn forget_answers(&self) {
-        self.cache.forget();
+        self.cache.clear(None, None);
     }
 
     pub fn new(parts: SharedParts) -> Shared {
@@ -91,7 +92,7 @@ impl Shared {
             limiter: Mutex::new(Limiter::new()),
             slots: tokio::sync::Notify::new(),
             breakers: Mutex::new(HashMap::new()),
-            cache: Cache::new(),
+            cache: Cache::default(),
             verdicts: Verdicts::new(),
             scanner: parts.scanner,
             profanity: Arc::new(Profanity::new()),
@@ -123,6 +124,7 @@ impl Shared {
             tracing::error!(call = %reaped, "a hold outlived its call and was charged in full");
         }
         lock(&self.limiter).forget_idle(now);
+        self.cache.sweep(now);
     }
 
     /// A budget took a step up.

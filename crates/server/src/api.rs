@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::{
     admin::{Admin, NewKey, store_fault},
-    auth, bills, erase, error, groups, guards, moving, pages, replay, spans,
+    auth, bills, caching, erase, error, groups, guards, moving, pages, replay, spans,
 };
 
 /// Everything but the doors.
@@ -45,6 +45,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/api/v1/reload", post(reload))
         .route("/metrics", get(metrics))
         .merge(bills::router())
+        .merge(caching::router())
         .merge(erase::router())
         .merge(guards::router())
         .merge(spans::router())

@@ -5,6 +5,7 @@ mod api;
 mod auth;
 pub mod bills;
 mod body;
+mod caching;
 mod door;
 pub mod erase;
 pub mod error;

@@ -449,6 +449,7 @@ impl Maker {
             guard_runs: Vec::new(),
             guard_policy: Vec::new(),
             cache: CacheUse::Miss,
+            cache_hit: None,
             attempts: vec![Attempt {
                 target: Target { provider: "openai".into(), model: model.into() },
                 start_us: 310,

@@ -74,7 +74,11 @@ const ROWS: &[(&str, &[Panel])] = &[
             one("sum(rate(gauntlet_rate_limited_total[$__rate_interval]))", "by a limit"),
         ]),
         lines("Answers cut short at their token limit", "reqps", &[one("sum by (route, model) (rate(gauntlet_cut_short_total{route=~\"$route\"}[$__rate_interval])) > 0", "{{route}} {{model}}")]),
-        lines("Answered from the cache", "percentunit", &[one("sum(rate(gauntlet_cache_total{result=\"exact\"}[$__rate_interval])) / sum(rate(gauntlet_cache_total{result!=\"off\"}[$__rate_interval]))", "hits")]),
+        lines("Answered from the cache", "percentunit", &[one("sum(rate(gauntlet_cache_total{result=~\"exact|semantic\"}[$__rate_interval])) / sum(rate(gauntlet_cache_total{result!=\"off\"}[$__rate_interval]))", "hits")]),
+        lines("Saved by the cache, USD an hour", "currencyUSD", &[one("sum(rate(gauntlet_cache_saved_usd_total[$__rate_interval])) * 3600", "saved")]),
+        lines("Kept answers", "short", &[one("sum(gauntlet_cache_entries)", "answers"), one("sum(rate(gauntlet_cache_evicted_total[$__rate_interval]))", "let go a second"), one("sum(rate(gauntlet_cache_expired_total[$__rate_interval]))", "too old a second")]),
+        lines("Memory of kept answers", "bytes", &[one("sum(gauntlet_cache_bytes)", "bytes")]),
+        lines("Near questions not answered from the cache", "reqps", &[one("sum(rate(gauntlet_cache_near_misses_total[$__rate_interval]))", "their words differ"), one("sum(rate(gauntlet_cache_embed_failures_total[$__rate_interval]))", "not embedded")]),
     ]),
     ("Providers and models", &[
         stacked("Attempts by how they ended", "reqps", &[one("sum by (provider, end) (rate(gauntlet_attempts_total[$__rate_interval]))", "{{provider}} {{end}}")]),

@@ -320,6 +320,7 @@ pub fn call() -> StoredCall {
         guard_runs: Vec::new(),
         guard_policy: Vec::new(),
         cache: CacheUse::Miss,
+        cache_hit: None,
         attempts: vec![
             attempt(
                 "openai/gpt-4o-mini",

@@ -2,6 +2,7 @@
 //! (`reach`), so that the command line, the console and programs see the same.
 
 pub mod advice;
+pub mod cache;
 pub mod carry;
 pub mod check;
 pub mod demo;

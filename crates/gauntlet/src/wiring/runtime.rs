@@ -28,6 +28,14 @@ impl Runtime for Live {
         let mut gauges = self.drainer.stats().gauges();
         gauges.push(gauge("gauntlet_calls_running", self.shared.tasks.running() as f64));
         gauges.push(gauge("gauntlet_holds_open", state.open_holds as f64));
+        let cache = self.shared.cache.figures();
+        gauges.push(gauge("gauntlet_cache_entries", cache.entries as f64));
+        gauges.push(gauge("gauntlet_cache_bytes", cache.bytes as f64));
+        gauges.push(gauge("gauntlet_cache_evicted_total", cache.evicted as f64));
+        gauges.push(gauge("gauntlet_cache_expired_total", cache.expired as f64));
+        gauges.push(gauge("gauntlet_cache_near_misses_total", cache.near_misses as f64));
+        gauges.push(gauge("gauntlet_cache_embed_failures_total", cache.embed_failures as f64));
+        gauges.push(gauge("gauntlet_cache_saved_usd_total", cache.saved.0 as f64 / NANO));
         let spans = &self.shared.spans;
         gauges.push(gauge("gauntlet_spans_received_total", spans.accepted() as f64));
         gauges.push(gauge("gauntlet_spans_rejected_total", spans.rejected() as f64));

@@ -11,6 +11,8 @@ mod billed_failures;
 mod bills;
 mod budgets;
 mod cache;
+mod cache_control;
+mod cache_meaning;
 mod console_in_a_browser;
 mod crash_points;
 mod cut_streams;

@@ -11,7 +11,7 @@ use gauntlet_types::{Environment, Exception, Name};
 use super::{
     LoadOptions, Mistake, Source, Sources, alerts,
     budgets::{self, BudgetFile},
-    exceptions, exporters,
+    cache, exceptions, exporters,
     guards::{self, GuardPolicies},
     keep,
     keys::{self, Keys},
@@ -240,6 +240,7 @@ fn server<'a>(get: &mut impl FnMut(&'static str) -> Option<&'a Node>, report: &m
     let sampling = get("sampling").and_then(|node| keep::sampling(node, report));
     let retention = get("retention").and_then(|node| keep::retention(node, report));
     let shared = get("shared").and_then(|node| shared(node, report));
+    let cache = get("cache").and_then(|node| cache::bounds(node, report));
     Server {
         store: store.unwrap_or_else(|| Secret::new("sqlite")),
         listen,
@@ -249,6 +250,7 @@ fn server<'a>(get: &mut impl FnMut(&'static str) -> Option<&'a Node>, report: &m
         sampling: sampling.filter(|sampling| sampling.keep_percent < 100),
         retention: retention.unwrap_or_default(),
         shared,
+        cache: cache.unwrap_or_default(),
     }
 }
 

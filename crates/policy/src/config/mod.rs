@@ -6,6 +6,7 @@
 
 mod alerts;
 mod budgets;
+mod cache;
 mod checks;
 mod exceptions;
 mod exporters;
@@ -37,6 +38,7 @@ pub use crate::retry::RetryPolicy;
 pub use self::{
     alerts::Alert,
     budgets::{AtLimit, BudgetRule, BudgetScope, Calendar, CallFacts, Per, Window, rolling_of},
+    cache::{CacheBounds, CachePolicy, CacheShare, EmbedBy, SemanticCache},
     exporters::Exporter,
     guards::{GuardPolicies, Guards},
     kill::{KillEntry, KillScope, Kills},
@@ -46,8 +48,8 @@ pub use self::{
     prices::OwnPrice,
     providers::{Credentials, Dialect, KeyHeader, Priced, Provider, Row, SimSettings, Style, Variable, rows},
     shape::{
-        CachePolicy, LogSink, OnDisconnect, OnStoreDown, PromptPin, Route, Sampling, Schema, Secret, Server,
-        SharedStore, Timeouts, Unpriced,
+        LogSink, OnDisconnect, OnStoreDown, PromptPin, Route, Sampling, Schema, Secret, Server, SharedStore,
+        Timeouts, Unpriced,
     },
 };
 

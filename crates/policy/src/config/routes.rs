@@ -5,12 +5,13 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use gauntlet_types::{Name, TokenCount};
 
 use super::{
+    cache::{self, CachePolicy},
     guards::{self, GuardPolicies, RulesShape},
     limits::LimitsShape,
     node::{At, Label, Node, Value},
     read::{self, Fields, Report},
     scalar,
-    shape::{CachePolicy, OnDisconnect, PromptPin, Route, Timeouts, Unpriced},
+    shape::{OnDisconnect, PromptPin, Route, Timeouts, Unpriced},
 };
 use crate::{
     guard::{Level, LevelKind},
@@ -35,6 +36,8 @@ pub(super) struct RouteShape {
     fallback: Option<Arc<str>>,
     /// The inner none is a written `off`.
     cache: Option<Option<CachePolicy>>,
+    /// The model that embeds for its cache.
+    pub(super) embedder: Option<(Name, At)>,
     max_tokens: Option<TokenCount>,
     max_tokens_default: Option<TokenCount>,
     pub(super) unpriced: Option<Unpriced>,
@@ -90,7 +93,8 @@ pub(super) fn read_one(node: &Node, what: &str, schemas: &Schemas<'_>, report: &
         guard: fields.texts("guard", report).into_iter().map(|(text, at)| (text.into(), at)).collect(),
         rules: guards::sections(&mut fields, what, schemas, report),
         fallback: fields.text("fallback", report).map(|(text, _)| text.into()),
-        cache: fields.get("cache").and_then(|node| cache(node, what, report)),
+        embedder: fields.get("cache").and_then(cache::model_of),
+        cache: fields.get("cache").and_then(|node| cache::of_route(node, what, report)),
         max_tokens: fields.read("max_tokens", report, scalar::TOKENS),
         max_tokens_default: fields.read("default_max_tokens", report, scalar::TOKENS),
         unpriced: fields.choice(
@@ -129,7 +133,7 @@ impl RouteShape {
             prompt: own.prompt.or_else(|| base.prompt.clone()),
             guards: levels,
             fallback: own.fallback.or_else(|| base.fallback.clone()),
-            cache: own.cache.or(base.cache).flatten(),
+            cache: own.cache.or_else(|| base.cache.clone()).flatten(),
             max_tokens: own.max_tokens.or(base.max_tokens),
             max_tokens_default: own
                 .max_tokens_default
@@ -192,28 +196,6 @@ fn prompt(text: &str, at: At, report: &mut Report) -> Option<PromptPin> {
         return None;
     }
     Some(PromptPin { name: name.into(), at: pin.into() })
-}
-
-/// `10m`, `{ttl: 10m}`, or `off`.
-fn cache(node: &Node, what: &str, report: &mut Report) -> Option<Option<CachePolicy>> {
-    let ttl = match &node.value {
-        Value::Map(_) => {
-            let mut fields = Fields::of(node, format!("`cache` of {what}"), report)?;
-            let ttl = fields.read("ttl", report, scalar::DURATION);
-            if !fields.is_written("ttl") {
-                report.error(
-                    node.at,
-                    format!("`cache` of {what} has no `ttl`"),
-                    "write for example `cache: 10m`",
-                );
-            }
-            fields.finish(report);
-            ttl?
-        }
-        Value::Text(text) if matches!(text.text.as_str(), "off" | "false" | "no") => return Some(None),
-        _ => read::read(node, "cache", report, scalar::DURATION)?,
-    };
-    Some((!ttl.is_zero()).then_some(CachePolicy { ttl }))
 }
 
 fn retry(node: &Node, what: &str, report: &mut Report) -> RetryShape {

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 pub use gauntlet_types::Secret;
 use gauntlet_types::{Environment, Name, TokenCount};
 
-use super::limits::Limits;
+use super::{
+    cache::{CacheBounds, CachePolicy},
+    limits::Limits,
+};
 use crate::{guard::Level, retry::RetryPolicy};
 
 /// A prompt as a route names it: `name@label` or `name@1.2.0`; without `@…` the label `production`.
@@ -22,11 +25,6 @@ pub struct Schema {
     /// As the route names it.
     pub path: Name,
     pub value: serde_json::Value,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct CachePolicy {
-    pub ttl: Duration,
 }
 
 /// What happens to a call of a model that has no price.
@@ -124,6 +122,7 @@ pub struct Server {
     pub retention: Retention,
     /// Where replicas meet; none where there is but one.
     pub shared: Option<SharedStore>,
+    pub cache: CacheBounds,
 }
 
 /// The store through which replicas share budgets, rates and slots.

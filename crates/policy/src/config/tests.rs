@@ -285,9 +285,9 @@ routes:
     let (plain, own, also, default) = (route("plain"), route("own"), route("also"), route("default"));
     assert_eq!(actions(&plain), "pii redact, secrets block, injection flag");
     assert_eq!(actions(&own), "pii allow, secrets block, injection flag");
-    assert_eq!(plain.cache, Some(CachePolicy { ttl: Duration::from_secs(600) }));
+    assert_eq!(plain.cache, Some(CachePolicy::exact(Duration::from_secs(600))));
     assert_eq!(own.cache, None);
-    assert_eq!(also.cache, Some(CachePolicy { ttl: Duration::from_secs(3600) }));
+    assert_eq!(also.cache, Some(CachePolicy::exact(Duration::from_secs(3600))));
     assert_eq!((own.timeouts.total, own.timeouts.connect), (Duration::from_secs(60), Duration::from_secs(1)));
     assert_eq!(
         (own.on_disconnect, plain.on_disconnect),

@@ -47,22 +47,30 @@ fn is_plausible_model(config: &Config, model: &str) -> bool {
 
 pub(super) fn route_models(config: &Config, routes: &[(&str, &RouteShape)], report: &mut Report) {
     for (route, shape) in routes {
-        let Some((model, at)) = &shape.model else { continue };
         let owner =
             if *route == routes::DEFAULT { "`default`".to_owned() } else { format!("route `{route}`") };
-        match plan::resolve(config, model) {
-            Resolved::Targets(_) => {}
-            Resolved::Ambiguous(targets) => {
-                let message = format!("{owner} names model `{model}`, which several providers could serve");
-                let choices =
-                    targets.iter().map(|target| format!("`{target}`")).collect::<Vec<_>>().join(" or ");
-                report.error(*at, message, format!("write {choices}"));
-            }
-            Resolved::Unknown => {
-                let cure = did_you_mean(model, config.models.keys().map(Name::as_str))
-                    .unwrap_or_else(|| "add it under `models`, or write `provider/model`".to_owned());
-                report.error(*at, format!("{owner} names the unknown model `{model}`"), cure);
-            }
+        let embedder = shape.embedder.as_ref().map(|named| (format!("the `cache` of {owner}"), named));
+        for (owner, (model, at)) in
+            shape.model.as_ref().map(|named| (owner, named)).into_iter().chain(embedder)
+        {
+            known_model(config, &owner, model, *at, report);
+        }
+    }
+}
+
+/// Reports a model that leads nowhere, or to several places.
+fn known_model(config: &Config, owner: &str, model: &Name, at: At, report: &mut Report) {
+    match plan::resolve(config, model) {
+        Resolved::Targets(_) => {}
+        Resolved::Ambiguous(targets) => {
+            let message = format!("{owner} names model `{model}`, which several providers could serve");
+            let choices = targets.iter().map(|target| format!("`{target}`")).collect::<Vec<_>>().join(" or ");
+            report.error(at, message, format!("write {choices}"));
+        }
+        Resolved::Unknown => {
+            let cure = did_you_mean(model, config.models.keys().map(Name::as_str))
+                .unwrap_or_else(|| "add it under `models`, or write `provider/model`".to_owned());
+            report.error(at, format!("{owner} names the unknown model `{model}`"), cure);
         }
     }
 }

@@ -84,6 +84,7 @@ pub fn record(number: u64) -> CallRecord {
             shadow: false,
         }],
         cache: CacheUse::Miss,
+        cache_hit: None,
         attempts: vec![Attempt {
             target,
             start_us: 100,

@@ -24,6 +24,7 @@ fn native_type(code: Code) -> &'static str {
         | Code::PromptInvalid
         | Code::GuardrailBlocked
         | Code::NotFound
+        | Code::NotCached
         | Code::MethodNotAllowed => "invalid_request_error",
         // OpenAI names the unit that ran out (`requests`, `tokens`); ours may be others, so the detail names it.
         Code::RateLimited => "rate_limit_error",

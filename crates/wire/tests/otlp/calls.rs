@@ -77,6 +77,7 @@ fn plain(number: u64) -> CallRecord {
         guard_runs: Vec::new(),
         guard_policy: Vec::new(),
         cache: CacheUse::Off,
+        cache_hit: None,
         attempts: vec![attempt("gpt-4o-mini", 100, 812_000, AttemptEnd::Ok, Some(200))],
         tool_results: vec![],
         tool_calls: vec![],
