@@ -516,6 +516,6 @@ pub fn late_mistakes(loaded: &Loaded) -> Vec<Mistake> {
 /// Targets that routes and aliases name and that nobody knows the price of.
 pub fn unpriced(policy: &Policy) -> Vec<String> {
     let at = now();
-    let targets = policy.config().models.values().flatten();
+    let targets = policy.config().targets();
     targets.filter(|target| policy.price(target, at).is_none()).map(ToString::to_string).collect()
 }

@@ -1,19 +1,16 @@
 //! What all calls share, and what belongs to one worker.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use gauntlet_guard::{Profanity, Refusals, Scanner};
 use gauntlet_policy::{
-    breaker::Breaker,
     budget::{Crossed, show},
+    health::Health,
     limit::Limiter,
 };
 use gauntlet_ports::{Clock, Observer, Spool, Upstream};
-use gauntlet_types::{CallId, Fault, Target};
+use gauntlet_types::{CallId, Fault};
 
 use crate::{
     detach::Tasks, judge::Verdicts, ledger::Ledger, snapshot::Snapshot, spans::SpanDesk, stage::cache::Cache,
@@ -49,7 +46,7 @@ pub struct Shared {
     pub spans: SpanDesk,
     pub(crate) limiter: Mutex<Limiter>,
     pub(crate) slots: tokio::sync::Notify,
-    pub(crate) breakers: Mutex<HashMap<Target, Breaker>>,
+    pub(crate) health: Mutex<Health>,
     pub(crate) cache: Cache,
     pub(crate) verdicts: Verdicts,
     pub(crate) scanner: Arc<Scanner>,
@@ -76,7 +73,7 @@ impl Shared {
             spans: SpanDesk::default(),
             limiter: Mutex::new(Limiter::new()),
             slots: tokio::sync::Notify::new(),
-            breakers: Mutex::new(HashMap::new()),
+            health: Mutex::default(),
             cache: Cache::new(),
             verdicts: Verdicts::new(),
             scanner: parts.scanner,

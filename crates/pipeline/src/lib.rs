@@ -17,6 +17,7 @@ mod models;
 mod money;
 mod proof;
 mod reader;
+mod routing;
 mod run;
 mod share;
 mod snapshot;

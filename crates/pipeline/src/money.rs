@@ -47,12 +47,12 @@ pub(crate) enum Bill {
 }
 
 impl Call {
-    /// The targets of `model` in fallback order, with endpoints and prices; of those that can be asked at all.
-    pub(crate) fn targets_of(&self, model: &str, pinned: Option<&str>) -> Result<Vec<Planned>, Fault> {
+    /// The targets of `model` in the order they are asked, with endpoints and prices; of those that can be asked at all.
+    pub(crate) fn targets_of(&mut self, model: &str) -> Result<Vec<Planned>, Fault> {
         let policy = self.policy();
-        // What the operator names stands above the route, as a prompt's own model does.
-        let pinned = pinned.or(self.operator.is_some().then_some(model));
-        let targets = plan::plan(policy, &self.route, model, pinned)?;
+        let residences = policy.residences(&self.record.caller, &self.route);
+        let plan = plan::plan(policy, model, &residences)?;
+        let targets: Vec<_> = plan.choices.iter().map(|choice| choice.target.clone()).collect();
         if let Some(grant) = &self.grant
             && !grant.allows_model(model, &targets)
         {
@@ -79,7 +79,7 @@ impl Call {
             planned.push(Planned { target, endpoint: endpoint.clone(), price });
         }
         match (planned.is_empty(), unpriced) {
-            (false, _) => Ok(planned),
+            (false, _) => Ok(self.in_order(model, &plan, planned)),
             (true, None) => {
                 let provider = unspoken.map(|target| target.provider).unwrap_or_default();
                 let message = format!(
@@ -102,10 +102,11 @@ impl Call {
     /// The model that is meant, unless the prompt pins another.
     pub(crate) fn model_wanted(&self) -> Name {
         let asked = &self.record.model_asked;
-        if self.operator.is_some() {
-            asked.clone()
-        } else {
-            self.route.model.as_ref().unwrap_or(asked).clone()
+        match (&self.chosen, &self.operator) {
+            // What the operator names stands above the route, as a prompt's own model does.
+            (_, Some(_)) => asked.clone(),
+            (Some(chosen), None) => chosen.model.clone(),
+            (None, None) => self.route.model.as_ref().unwrap_or(asked).clone(),
         }
     }
 

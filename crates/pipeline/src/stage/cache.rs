@@ -111,8 +111,11 @@ fn key(call: &Call) -> [u8; 32] {
         part(level.label().as_bytes());
     }
     part(call.door().as_str().as_bytes());
-    for planned in &call.plan {
-        part(planned.target.to_string().as_bytes());
+    // Whichever of them is asked first, the answer is as good.
+    let mut targets: Vec<String> = call.plan.iter().map(|planned| planned.target.to_string()).collect();
+    targets.sort_unstable();
+    for target in &targets {
+        part(target.as_bytes());
     }
     let edits = [&call.edits[..], &call.masks].concat();
     part(&gauntlet_wire::splice(&call.body, edits));

@@ -1,4 +1,5 @@
-//! Which targets, in which order. Pure: the deciding is `policy::plan`'s; here its answer is joined with endpoints and prices.
+//! Which targets, in which order. The deciding is `policy::plan`'s; `routing` tells it how targets are, and its answer is
+//! joined with endpoints and prices.
 
 use gauntlet_types::{Code, Fault, Stage};
 
@@ -7,9 +8,10 @@ use crate::call::Call;
 pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     call.enter(Stage::Plan);
     call.plan = match call.reroute.take() {
-        Some(Some(model)) => call.targets_of(&model, Some(&model))?,
+        Some(Some(model)) => call.targets_of(&model)?,
         other => {
-            let mut plan = call.targets_of(&call.model_wanted(), call.pinned.as_deref())?;
+            let model = call.pinned.clone().unwrap_or_else(|| call.model_wanted());
+            let mut plan = call.targets_of(&model)?;
             // The model that was meant shall not see it; where there is no other, nobody does.
             if other.is_some() {
                 plan.remove(0);

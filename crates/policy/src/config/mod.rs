@@ -24,6 +24,7 @@ mod prices;
 mod providers;
 mod read;
 mod routes;
+mod routing;
 mod rules;
 mod scalar;
 mod shape;
@@ -41,10 +42,11 @@ pub use self::{
     guards::{GuardPolicies, Guards},
     kill::{KillEntry, KillScope, Kills},
     limits::{LimitRule, LimitScope, Limits},
-    models::Models,
+    models::{Choice, Model, Models, Sticky, Strategy},
     policy::{Config, Policy, PriceFrom},
     prices::OwnPrice,
     providers::{Dialect, Priced, Provider, SimSettings},
+    routing::{Hours, Residence, Residency, RouteRule, When, is_within},
     shape::{
         CachePolicy, LogSink, OnDisconnect, OnStoreDown, PromptPin, Route, Sampling, Schema, Secret, Server,
         SharedStore, Timeouts, Unpriced,

@@ -7,10 +7,10 @@ use gauntlet_types::Name;
 use super::{
     node::{At, Node, Value},
     read::{self, Fields, Report},
-    scalar,
+    routing, scalar,
     shape::{Secret, Timeouts},
 };
-use crate::price;
+use crate::{breaker::BreakerPolicy, price};
 
 /// What a provider speaks.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -81,6 +81,9 @@ pub struct Provider {
     pub sim: Option<SimSettings>,
     /// Not written anywhere: its key was found in the environment.
     pub is_found: bool,
+    /// Where its models run (`eu`, `us-east-1`), as the operator says; none: nobody said.
+    pub region: Option<Name>,
+    pub breaker: BreakerPolicy,
 }
 
 /// How the simulated model behaves.
@@ -134,6 +137,8 @@ pub(super) fn found(env: &dyn Fn(&str) -> Option<String>) -> HashMap<Name, Arc<P
         connect_timeout: Timeouts::default().connect,
         sim: Some(SimSettings::default()),
         is_found: true,
+        region: None,
+        breaker: BreakerPolicy::default(),
     };
     let mut providers = HashMap::from([(sim.name.clone(), Arc::new(sim))]);
     for (variable, dialect, name) in FOUND {
@@ -152,6 +157,8 @@ pub(super) fn found(env: &dyn Fn(&str) -> Option<String>) -> HashMap<Name, Arc<P
                 connect_timeout: Timeouts::default().connect,
                 sim: None,
                 is_found: true,
+                region: None,
+                breaker: BreakerPolicy::default(),
             })
         });
     }
@@ -206,6 +213,8 @@ fn one(name: &str, at: At, node: &Node, report: &mut Report) -> Option<Provider>
     let is_free = fields.choice("price", report, &[("free", ())]).is_some();
     let prices_as = fields.text("prices_as", report);
     let connect_timeout = fields.read("connect_timeout", report, scalar::DURATION);
+    let region = fields.get("region").and_then(|node| routing::region(node, &what, report));
+    let breaker = fields.get("breaker").map(|node| routing::breaker(node, &what, report)).unwrap_or_default();
 
     let sim = SimSettings {
         latency: fields.read("latency", report, scalar::DURATION).unwrap_or(Duration::from_millis(50)),
@@ -255,6 +264,8 @@ fn one(name: &str, at: At, node: &Node, report: &mut Report) -> Option<Provider>
         connect_timeout: connect_timeout.unwrap_or(Timeouts::default().connect),
         sim: (dialect == Dialect::Sim).then_some(sim),
         is_found: false,
+        region,
+        breaker,
     })
 }
 

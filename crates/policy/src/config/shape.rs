@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use gauntlet_types::{Environment, Name, TokenCount};
 use serde::{Serialize, Serializer};
 
-use super::limits::Limits;
+use super::{limits::Limits, routing::RouteRule};
 use crate::{guard::Level, retry::RetryPolicy};
 
 /// A value that is never shown: `Debug`, `Display` and JSON give `***`.
@@ -116,6 +116,12 @@ pub struct Route {
     pub name: Name,
     /// Wins over what the caller asks for.
     pub model: Option<Name>,
+    /// The models of calls of some kind; the first that fits wins over `model`.
+    pub rules: Vec<RouteRule>,
+    /// The kind of work of calls that name none; its model is found in `tasks`.
+    pub task: Option<Name>,
+    /// Regions that its calls may go to; none: any.
+    pub residency: Vec<Name>,
     pub prompt: Option<PromptPin>,
     /// Its level of guards, and those of the policies that it names. Default: everything is flagged, any shape goes.
     pub guards: Vec<Arc<Level>>,
