@@ -2,6 +2,7 @@
 
 mod filter;
 mod guard;
+mod route;
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use filter::{Filter, SpanFilter};
 pub use guard::{Allow, Backtest, Explain, Guard, Quality};
+pub use route::{Route, RouteExplain};
 
 /// One binary between your applications and their language models.
 ///
@@ -129,6 +131,9 @@ pub enum Command {
     /// Prompt versions and their labels
     #[command(subcommand)]
     Prompt(Prompt),
+    /// Where calls go, and why
+    #[command(subcommand)]
+    Route(Route),
     /// The guards, from the shell
     #[command(subcommand)]
     Guard(Guard),

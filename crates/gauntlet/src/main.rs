@@ -74,6 +74,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Advice(advice) => done(command::advice::run(&place, &advice)),
         Command::Metrics(metrics) => done(command::metrics::run(&metrics, place.json)),
         Command::Prompt(prompt) => done(command::manage::prompt(&place, prompt)),
+        Command::Route(route) => done(command::route::run(&place, route)),
         Command::Guard(guard) => command::guard::run(&place, guard),
         Command::Store(store) => command::store::run(&place, store),
     }

@@ -91,6 +91,7 @@ pub fn load(dir: &ConfigDir, loopback: bool) -> Result<Loaded, Vec<Mistake>> {
         Some(loaded) if mistakes.is_empty() => {
             let mut warnings = loaded.warnings;
             warnings.extend(not_yet(&loaded.policy));
+            warnings.extend(retiring(&loaded.policy));
             Ok(Loaded { policy: loaded.policy, prompts, models, warnings })
         }
         _ => Err(mistakes),
@@ -106,6 +107,16 @@ fn warning(message: String, cure: &str) -> Mistake {
         cure: cure.into(),
         severity: Severity::Warning,
     }
+}
+
+/// Models that end soon, or have.
+fn retiring(policy: &Policy) -> Vec<Mistake> {
+    let all = gauntlet_policy::retire::all_retiring(policy.config(), now().day());
+    let say = |(target, retiring): (gauntlet_types::Target, gauntlet_policy::retire::Retiring)| {
+        let cure = "turn to its successor, or say better beside the target: `retires: DAY`";
+        warning(format!("`{target}` {}", retiring.words()), cure)
+    };
+    all.into_iter().map(say).collect()
 }
 
 /// What the configuration may say already and this version does not do.

@@ -14,6 +14,7 @@ mod moving;
 pub mod otlp;
 mod pages;
 mod replay;
+mod routing;
 pub mod serve;
 mod spans;
 
