@@ -85,7 +85,7 @@ const ROWS: &[(&str, &[Panel])] = &[
     ]),
     ("Targets", &[
         lines("Breakers (0 closed, 1 half open, 2 open)", "short", &[one("max by (provider, model) (gauntlet_breaker_state)", "{{provider}}/{{model}}")]),
-        lines("Left alone for", "s", &[one("max by (provider, model) (gauntlet_target_left_alone_seconds) > 0", "{{provider}}/{{model}}")]),
+        lines("Left alone for", "s", &[one("max by (provider, model) (gauntlet_target_left_alone_seconds)", "{{provider}}/{{model}}")]),
         lines("Attempts under way", "short", &[one("sum by (provider, model) (gauntlet_target_calls_running)", "{{provider}}/{{model}}")]),
         lines("Latency as routing sees it", "s", &[one("avg by (provider, model) (gauntlet_target_latency_seconds)", "{{provider}}/{{model}}")]),
     ]),
