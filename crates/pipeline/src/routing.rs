@@ -72,9 +72,15 @@ impl Call {
 
     /// Puts the targets that a model stands for into the order in which they are asked, and notes why.
     pub(crate) fn in_order(&mut self, model: &str, plan: &Plan, planned: Vec<Planned>) -> Vec<Planned> {
+        if planned.len() == 1 && self.chosen.is_none() && plan.left_out.is_empty() {
+            return planned;
+        }
         let choices: Vec<&Choice> = planned.iter().filter_map(|one| choice_of(plan, &one.target)).collect();
-        let fits: Vec<bool> =
-            planned.iter().zip(&choices).map(|(one, choice)| self.fits(one, choice)).collect();
+        let fits: Vec<bool> = planned
+            .iter()
+            .zip(&choices)
+            .map(|(one, choice)| planned.len() == 1 || self.fits(one, choice))
+            .collect();
         // Where none fits, the provider may still know better than we do.
         let is_kept = |at: usize| fits[at] || !fits.contains(&true);
         let kept: Vec<usize> = (0..planned.len()).filter(|at| is_kept(*at)).collect();
@@ -112,6 +118,10 @@ impl Call {
     /// Whether the target has room for the input and the output that is asked for. A limit that nobody set is none: the
     /// model then writes as much as it has room for.
     fn fits(&self, planned: &Planned, choice: &Choice) -> bool {
+        // Of embeddings each input has the window for itself.
+        if self.request.chat().is_none() {
+            return true;
+        }
         let Some(room) = explain::room(choice, planned.price.as_deref()) else { return true };
         let asked = self.request.chat().and_then(|chat| chat.max_tokens.as_ref()).map(|asked| asked.value);
         let limit = self.route.max_tokens.map(|limit| limit.0);

@@ -117,6 +117,8 @@ pub struct Line {
     pub left_alone: Option<Why>,
     pub left_alone_s: f64,
     pub in_flight: u32,
+    /// Since the start; of a name that a caller made up, nothing ever does.
+    pub has_answered: bool,
     pub first_token_ms: Option<f64>,
     pub whole_ms: Option<f64>,
 }
@@ -126,6 +128,7 @@ struct State {
     breaker: Breaker,
     rate_until: Option<Mono>,
     in_flight: u32,
+    has_answered: bool,
     latency: [PeakEwma; 2],
 }
 
@@ -204,6 +207,7 @@ impl Health {
         let state = self.state(target, now);
         state.latency[measured as usize].note(took, now);
         state.rate_until = None;
+        state.has_answered = true;
     }
 
     /// The target kept a call waiting for so long and gave nothing.
@@ -256,6 +260,7 @@ impl Health {
                     left_alone,
                     left_alone_s: left.as_secs_f64(),
                     in_flight: state.in_flight,
+                    has_answered: state.has_answered,
                     first_token_ms: ms(Measured::FirstToken),
                     whole_ms: ms(Measured::Whole),
                 }

@@ -1,6 +1,6 @@
 //! What the running program lends to its management.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use gauntlet_policy::{budget::Line, health};
 use gauntlet_server::erase::Passed;
@@ -48,7 +48,9 @@ impl Runtime for Live {
         let exported = self.exporters.stats();
         let labels: Vec<_> = exported.iter().map(|(name, _)| [("exporter", name.as_str())]).collect();
         gauges.extend(gauntlet_trace::export::gauges(&exported, &labels));
-        let asked = asked(self.shared.targets());
+        let snapshot = self.shared.snapshot.load();
+        let configured: HashSet<_> = snapshot.policy.config().targets().collect();
+        let asked = asked(self.shared.targets(), |line| line.has_answered || configured.contains(&line.of));
         let labels: Vec<_> = asked.iter().map(|line| target_labels(&line.of)).collect();
         for (line, labels) in asked.iter().zip(&labels) {
             let mut add = |name, value| gauges.push(Gauge { name, labels, value });
@@ -156,8 +158,9 @@ fn fullest(lines: &[Line]) -> Vec<&Line> {
 /// Targets shown as metrics: four series each, and callers may make names up.
 const TARGETS_MAX: usize = 200;
 
-/// Those that something is known against first.
-fn asked(mut lines: Vec<health::Line>) -> Vec<health::Line> {
+/// Those that something is known against first. A name that a caller made up never becomes a label.
+fn asked(mut lines: Vec<health::Line>, is_known: impl Fn(&health::Line) -> bool) -> Vec<health::Line> {
+    lines.retain(|line| is_known(line));
     lines.sort_by_key(|line| (line.left_alone.is_none(), std::cmp::Reverse(line.in_flight)));
     lines.truncate(TARGETS_MAX);
     lines

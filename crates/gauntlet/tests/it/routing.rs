@@ -233,6 +233,12 @@ fn a_refused_key_rests_its_provider_until_it_answers_again() {
         })
         .unwrap_or_else(|| panic!("{metrics}"));
     assert!((1.0..=60.0).contains(&left.parse::<f64>().unwrap()), "{left}");
+    app.chat(&[], &body("prov/made-up"));
+    let metrics = http::get(&app.url("/metrics"), &[]).unwrap().text();
+    let labelled: Vec<&str> = metrics.lines().filter(|line| line.contains("made-up")).collect();
+    let of_targets =
+        |line: &&&str| line.starts_with("gauntlet_target_") || line.starts_with("gauntlet_breaker_");
+    assert_eq!(labelled.iter().find(of_targets), None, "{labelled:#?}");
     // Nobody else to ask: the key is tried all the same, and is good again.
     app.provider.default(Step::answer(&["back"]));
     two.default(Step::status(500));
