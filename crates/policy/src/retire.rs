@@ -5,7 +5,10 @@
 
 use gauntlet_types::{Day, Target};
 
-use crate::config::{Choice, Config};
+use crate::{
+    config::{Choice, Config},
+    plan::{self, Resolved},
+};
 
 /// Up to when the vendors' pages were read for the table.
 pub const TABLE_DAY: &str = "2026-09-15";
@@ -91,11 +94,18 @@ fn published(config: &Config, target: &Target) -> Option<Day> {
     Day::parse(day)
 }
 
-/// Every configured target that ends soon, by the names that it stands for.
+/// Every target that ends soon among those that the configuration names: by `models`, and by routes, rules and tasks
+/// without an entry there.
 pub fn all_retiring(config: &Config, today: Day) -> Vec<(Target, Retiring)> {
-    let choices = config.models.values().flat_map(|model| &model.choices);
+    let direct = config.model_names().filter(|name| !config.models.contains_key(*name));
+    let direct = direct.filter_map(|name| match plan::resolve(config, name) {
+        Resolved::Targets(targets) => Some(Choice::new(targets.into_iter().next()?)),
+        Resolved::Ambiguous(_) | Resolved::Unknown => None,
+    });
+    let choices = config.models.values().flat_map(|model| &model.choices).cloned();
     let mut all: Vec<(Target, Retiring)> = choices
-        .filter_map(|choice| Some((choice.target.clone(), retiring(config, choice, today)?)))
+        .chain(direct)
+        .filter_map(|choice| Some((choice.target.clone(), retiring(config, &choice, today)?)))
         .collect();
     all.sort_by_cached_key(|(target, retiring)| (retiring.day, target.to_string()));
     all.dedup_by(|a, b| a.0 == b.0);
@@ -163,7 +173,8 @@ mod tests {
     #[test]
     fn models_are_warned_of_from_sixty_days_before_their_end() {
         let text = "providers: {openai: {}, azure: {dialect: openai, url: \"http://a:1\"}}\n\
-            models: {old: [openai/gpt-4-0613], own: [{target: azure/x, retires: 2027-03-01}], new: [openai/gpt-4o]}\n";
+            models: {old: [openai/gpt-4-0613], own: [{target: azure/x, retires: 2027-03-01}], new: [openai/gpt-4o]}\n\
+            routes: {r: {model: new, rules: [{if: {tools: true}, model: openai/gpt-4}]}}\n";
         let gauntlet = Some(Source { file: "gauntlet.yml".into(), text: text.into() });
         let sources = Sources { gauntlet, ..Sources::default() };
         let policy = config::load(&sources, &|_| None, &LoadOptions::default()).unwrap().policy;
@@ -174,11 +185,21 @@ mod tests {
             assert_eq!(words, expected, "{today}");
         };
         check("2026-08-01", &[]);
-        check("2026-08-24", &["openai/gpt-4-0613 retires on 2026-10-23, in 60 days"]);
-        check("2026-10-23", &["openai/gpt-4-0613 retires today, 2026-10-23"]);
+        check(
+            "2026-08-24",
+            &[
+                "openai/gpt-4 retires on 2026-10-23, in 60 days",
+                "openai/gpt-4-0613 retires on 2026-10-23, in 60 days",
+            ],
+        );
+        check(
+            "2026-10-23",
+            &["openai/gpt-4 retires today, 2026-10-23", "openai/gpt-4-0613 retires today, 2026-10-23"],
+        );
         check(
             "2027-02-28",
             &[
+                "openai/gpt-4 has been retired since 2026-10-23",
                 "openai/gpt-4-0613 has been retired since 2026-10-23",
                 "azure/x retires on 2027-03-01, tomorrow",
             ],

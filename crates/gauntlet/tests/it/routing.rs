@@ -290,6 +290,28 @@ fn a_providers_breaker_is_as_it_is_configured() {
 }
 
 #[test]
+fn time_that_one_target_used_up_is_not_held_against_the_next() {
+    let Both { app, two } = both(
+        "models: {m: [prov/a, two/b]}\n\
+         default: {retry: off, timeouts: {attempt: 2s, first_token: 600ms, total: 900ms}}\n",
+        ", breaker: {failures: 1}",
+    );
+    app.provider.default(Step::hang());
+    two.default(Step::hang());
+    let mut streamed = body("m");
+    streamed["stream"] = true.into();
+    // The first uses up all of the time, or all but three tenths of a second.
+    for (asked, requests) in [(body("m"), 0), (streamed, 1)] {
+        let reply = app.chat(&[], &asked);
+        assert_eq!((reply.status, &reply.json()["error"]["code"]), (504, &json!("upstream_timeout")));
+        assert_eq!(two.take_requests().len(), requests);
+    }
+    let lines = app.command_json(&["route", "targets"]);
+    let line = lines.as_array().unwrap().iter().find(|line| line["target"] == "two/b").unwrap();
+    assert_eq!((&line["breaker"], &line["left_alone"]), (&json!("closed"), &Value::Null), "{lines:#}");
+}
+
+#[test]
 fn pins_and_retirements_are_warned_of_and_explained_without_a_gateway() {
     let Both { mut app, two: _two } = both(
         "models:\n  latest: prov/gpt-4o\n  loose: {pin: prov/gpt-4o}\n  frozen: {pin: prov/gpt-4o-2024-08-06}\n  \

@@ -127,6 +127,10 @@ pub(crate) async fn run(call: &mut Call) -> Result<Answered, Fault> {
     let mut last = None;
     // `current` stands behind the targets whose answers the output guard has refused.
     for index in call.current..call.plan.len() {
+        // What the targets before have used up is not held against the next one.
+        if Instant::now() >= deadline {
+            break;
+        }
         match at_target(call, index, deadline, &mut last).await {
             Some(result) => return result,
             None => continue,
@@ -176,13 +180,22 @@ async fn at_target(
         let failed = match result {
             Ok(answered) => {
                 call.note_answered(index, took);
+                // A stream is under way until it ends; what guards do with a whole answer is no load of the target's.
+                if !matches!(answered, Answered::Live(_)) {
+                    call.flight = None;
+                }
                 return Some(Ok(answered));
             }
             Err(failed) => failed,
         };
         call.flight = None;
-        let (verdict, against) = (failed.verdict(), failed.against());
-        call.note_failed_at(index, against, failed.is_timeout().then_some(took));
+        let verdict = failed.verdict();
+        let against = match failed.is_timeout() && had_no_time(call, took, deadline) {
+            true => Against::Nobody,
+            false => failed.against(),
+        };
+        let kept_waiting = failed.is_timeout() && against == Against::Target;
+        call.note_failed_at(index, against, kept_waiting.then_some(took));
         match verdict {
             Verdict::GiveUp => return Some(Err(refused(&failed, call))),
             Verdict::NextTarget => {
@@ -425,6 +438,15 @@ fn note(call: &mut Call, start_us: u32, failed: Option<&Failed>) {
         Some(failed) => (failed.end, failed.status, Some(failed.message.clone())),
     };
     call.record.attempts.push(Attempt { target, start_us, took_us, end, status, error, billed: None });
+}
+
+/// Whether an attempt ended because the call's own time did, before the target had a fair chance.
+fn had_no_time(call: &Call, took: Duration, deadline: Instant) -> bool {
+    let fair = match call.request.is_streaming() {
+        true => call.route.timeouts.first_token,
+        false => call.route.timeouts.attempt,
+    };
+    Instant::now() >= deadline && took < fair
 }
 
 /// Whether a target that asked for a pause is better left for the next one than waited for.

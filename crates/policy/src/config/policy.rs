@@ -70,6 +70,13 @@ impl Config {
         self.models.values().flat_map(|model| &model.choices).map(|choice| &choice.target)
     }
 
+    /// Every model that routes, their rules and tasks name; a name may come several times.
+    pub fn model_names(&self) -> impl Iterator<Item = &Name> {
+        let routes = || self.routes.values().chain([&self.default_route]);
+        let rules = routes().flat_map(|route| &route.rules).map(|rule| &rule.model);
+        routes().filter_map(|route| route.model.as_ref()).chain(rules).chain(self.tasks.values())
+    }
+
     /// Where a target's calls are answered, as the operator says: by its own word, else its provider's.
     pub fn region_of<'a>(&'a self, choice: &'a Choice) -> Option<&'a Name> {
         let of_provider = || self.providers.get(&choice.target.provider)?.region.as_ref();

@@ -140,8 +140,11 @@ pub(super) fn unpriced(
         return;
     }
     // Route models that are targets themselves come without an entry in `models`.
-    let direct = routes.iter().filter_map(|(_, shape)| {
-        let (model, at) = shape.model.as_ref()?;
+    let named = routes.iter().flat_map(|(_, shape)| {
+        let of_rules = shape.by_rule.iter().map(|(rule, at)| (&rule.model, at));
+        shape.model.iter().map(|(model, at)| (model, at)).chain(of_rules)
+    });
+    let direct = named.filter_map(|(model, at)| {
         if config.models.contains_key(model) {
             return None;
         }
