@@ -432,6 +432,7 @@ impl Live {
         let before = self.shared.snapshot.load().policy.version().clone();
         gauntlet_ports::crash_point!("reload.read");
         self.put(&loaded)?;
+        self.shared.forget_refused_keys();
         gauntlet_ports::crash_point!("reload.put");
         let exporters = self.exporters.start(export::exporters(&loaded.policy));
         *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = loaded;

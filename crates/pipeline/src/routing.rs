@@ -256,6 +256,11 @@ impl Shared {
         lock(&self.health).lines(self.clock.mono())
     }
 
+    /// Keys of providers may have changed: those that were refused are tried again.
+    pub fn forget_refused_keys(&self) {
+        lock(&self.health).forget_keys();
+    }
+
     /// How one target is.
     pub fn target(&self, target: &Target, measured: Measured) -> View {
         lock(&self.health).view(target, measured, self.clock.mono())

@@ -242,6 +242,11 @@ impl Health {
         }
     }
 
+    /// The configuration was read anew, so that keys may be others: each is tried again.
+    pub fn forget_keys(&mut self) {
+        self.keys.clear();
+    }
+
     /// Every target that was asked, by name.
     pub fn lines(&self, now: Mono) -> Vec<Line> {
         let mut lines: Vec<Line> = self

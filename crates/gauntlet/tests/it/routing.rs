@@ -239,6 +239,11 @@ fn a_refused_key_rests_its_provider_until_it_answers_again() {
     let of_targets =
         |line: &&&str| line.starts_with("gauntlet_target_") || line.starts_with("gauntlet_breaker_");
     assert_eq!(labelled.iter().find(of_targets), None, "{labelled:#?}");
+    // The key may be another one after a reload.
+    app.provider.take_requests();
+    http::post(&app.url("/api/v1/reload"), &[], b"").unwrap();
+    assert_eq!(answered_by(&app, &[], &body("m")), "two/b");
+    assert_eq!(app.provider.take_requests().len(), 1);
     // Nobody else to ask: the key is tried all the same, and is good again.
     app.provider.default(Step::answer(&["back"]));
     two.default(Step::status(500));

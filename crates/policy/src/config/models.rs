@@ -211,6 +211,13 @@ fn alias<'a>(label: &'a Label, node: &'a Node, report: &mut Report) -> Option<Al
     {
         report.error(label.at, format!("every target of {what} has weight 0"), "give one of them a share");
     }
+    let weighs = matches!(alias.strategy, Strategy::Weighted | Strategy::LeastBusy | Strategy::Latency);
+    let weighed = alias.targets.iter().find(|typed| typed.weight.is_some_and(|weight| weight != 1));
+    if let Some(typed) = weighed.filter(|_| !weighs) {
+        let message =
+            format!("`weight` in {what} has no effect with `strategy: {}`", alias.strategy.as_str());
+        report.warn(typed.at, message, "write `strategy: weighted`, or take the weights out");
+    }
     Some(alias)
 }
 

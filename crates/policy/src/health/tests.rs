@@ -27,6 +27,10 @@ fn a_refused_key_rests_all_targets_of_its_provider_and_no_other() {
     // One answer shows that the key is good again.
     health.answered(&target("one/b"), Measured::Whole, Duration::from_millis(5), later(1));
     assert_eq!(why(&health, "one/a", later(2)), None);
+    health.failed(&target("one/a"), Against::Key(KeyTrouble::Refused), later(3), &POLICY);
+    assert_eq!(why(&health, "one/b", later(4)), Some(Why::KeyRefused));
+    health.forget_keys();
+    assert_eq!(why(&health, "one/b", later(4)), None);
 }
 
 #[test]

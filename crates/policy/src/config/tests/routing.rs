@@ -21,7 +21,7 @@ fn models_say_how_a_target_is_chosen() {
         &["model `a` has no targets", "a target of model `a` has no `target`"],
     );
     check_with_provider(
-        "models: {a: {targets: [{target: b, weight: 2}, local/y]}, b: [local/x]}",
+        "models: {a: {targets: [{target: b, region: eu}, local/y]}, b: [local/x]}",
         &["are said of `b`, which is a name of several targets"],
     );
     check_with_provider(
@@ -31,6 +31,10 @@ fn models_say_how_a_target_is_chosen() {
     check_with_provider(
         "models: {a: {pin: local/x-2024-08-06, targets: [local/y]}}",
         &["model `a` has both `pin` and `targets`"],
+    );
+    check_with_provider(
+        "models: {a: {targets: [{target: local/x, weight: 3}, local/y]}}",
+        &["`weight` in model `a` has no effect with `strategy: fallback`"],
     );
     check_with_provider("models: {a: {targets: [local/x], retires: 2026-01-01}}", &["said of no pin"]);
     check("providers: {l: {dialect: openai, breaker: {cooldown: 2d}}}", &["not from 100ms to 1h"]);
