@@ -46,7 +46,7 @@ fn explain(place: &Place, asked: &RouteExplain) -> Result<()> {
 
 fn print(explained: &Value) {
     let model = printable(&text(&explained["model"]));
-    println!("Model {model}, by {}", printable(&text(&explained["by"])));
+    println!("Model {model}: {}", printable(&text(&explained["by"])));
     let kind = match (explained["is_pin"] == true, explained["sticky"].as_str()) {
         (true, _) => "a pin".to_owned(),
         (false, None | Some("off")) => text(&explained["strategy"]),

@@ -84,7 +84,7 @@ fn the_first_rule_that_fits_names_the_model_and_the_record_says_so() {
     assert_eq!((reply.status, &reply.json()["error"]["param"]), (400, &json!("x-gauntlet-task")));
     assert!(reply.text().contains("did you mean `drafting`?"), "{}", reply.text());
     let shown = app.command(&["route", "explain", "bot", "--tokens", "300"]).expect_ok().stdout;
-    assert!(shown.contains("Model large, by rule 1 of route bot"), "{shown}");
+    assert!(shown.contains("Model large: rule 1 of route bot"), "{shown}");
 }
 
 #[test]
