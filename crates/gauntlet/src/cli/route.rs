@@ -20,6 +20,7 @@ pub struct RouteExplain {
     /// What the caller asks for, of a route that leaves the model to the caller
     #[arg(long)]
     pub model: Option<String>,
+    /// [default: the key's, else `default`]
     #[arg(long)]
     pub tenant: Option<String>,
     /// A key's name

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     config::{Choice, Policy, Route, Sticky, Strategy, near},
     health::{Standing, View},
+    keys::KeyGrant,
     price::{Bound, Price},
     retire,
 };
@@ -167,8 +168,8 @@ pub struct Out {
 
 /// Says where such a call would go. `views` tells how targets are; none where no gateway runs.
 ///
-/// Errors: those that the call itself would meet (`unknown_model`, `killed`, `forbidden`), and `invalid_request` for a
-/// route that leaves the model to the caller while none is said.
+/// Errors: those that the call itself would meet (`unknown_model`, `killed`, `forbidden`), `not_found` for an unknown
+/// key, and `invalid_request` for a route that leaves the model to the caller while none is said.
 pub fn explain(
     policy: &Policy,
     asked: &Asked,
@@ -178,9 +179,11 @@ pub fn explain(
     let config = policy.config();
     let route = policy.route(&asked.name);
     let of_route = route.unwrap_or_else(|| policy.default_route());
+    let grant = asked.key.as_deref().map(|key| grant(policy, key)).transpose()?;
+    let of_key = grant.map(|grant| grant.tenant.clone());
     let caller = Caller {
-        tenant: asked.tenant.as_deref().unwrap_or("default").into(),
-        key: asked.key.as_deref().map(Name::from),
+        tenant: asked.tenant.as_deref().map(Name::from).or(of_key).unwrap_or_else(|| "default".into()),
+        key: grant.map(|grant| grant.name.clone()),
         tags: asked.tags.clone(),
         ..Caller::default()
     };
@@ -228,6 +231,15 @@ pub fn explain(
     };
     targets(policy, of_route, &plan, now, views, &mut explained);
     Ok(explained)
+}
+
+fn grant<'a>(policy: &'a Policy, key: &str) -> Result<&'a KeyGrant, Fault> {
+    let found = policy.keys().iter().find(|grant| *grant.name == *key);
+    found.map(|grant| &**grant).ok_or_else(|| {
+        let near = near::did_you_mean(key, policy.keys().iter().map(|grant| grant.name.as_str()));
+        let cure = near.unwrap_or_else(|| "`gauntlet key list` and gauntlet.yml have them".to_owned());
+        Fault::caller(Code::NotFound, format!("there is no key `{key}`; {cure}"))
+    })
 }
 
 /// The hour of the day in UTC.

@@ -22,6 +22,7 @@ routes:
   free: {}
   night: {model: spread, rules: [{if: {hour: \"22-06\", tenant: [acme, beta]}, model: cheap}]}
   local: {model: spread, residency: us}
+keys: [{name: app, key: a-key-of-good-length, tenant: acme}]
 ";
 
 fn policy() -> Policy {
@@ -86,6 +87,10 @@ fn a_call_goes_only_where_its_residency_allows() {
     let outside =
         "no target of model `cheap` that may be used is in eu, where calls of tenant `acme` must stay";
     refused(&acme("cheap"), outside);
+    let by_key = Asked { key: Some("app".into()), ..asked("cheap") };
+    refused(&by_key, outside);
+    let fault = explain(&policy(), &Asked { key: Some("ap".into()), ..by_key }, NOON, None).unwrap_err();
+    assert_eq!(fault.message, "there is no key `ap`; did you mean `app`?");
     // Nobody is in two places.
     let both =
         "no target of model `spread` that may be used is in us, where calls of route `local` must stay";
