@@ -4,6 +4,7 @@ mod cache;
 mod filter;
 mod guard;
 mod import;
+mod route;
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
@@ -13,6 +14,7 @@ pub use cache::{Cache, CacheQuality, CacheScope};
 pub use filter::{Filter, SpanFilter};
 pub use guard::{Allow, Backtest, Explain, Guard, Quality};
 pub use import::{Import, ImportFrom};
+pub use route::{Route, RouteExplain};
 
 /// One binary between your applications and their language models.
 ///
@@ -138,6 +140,9 @@ pub enum Command {
     /// Kept answers: what there is, letting go of it, and how far meaning can be trusted
     #[command(subcommand)]
     Cache(Cache),
+    /// Where calls go, and why
+    #[command(subcommand)]
+    Route(Route),
     /// The guards, from the shell
     #[command(subcommand)]
     Guard(Guard),

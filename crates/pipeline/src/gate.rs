@@ -1,19 +1,16 @@
 //! What all calls share, and what belongs to one worker.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use gauntlet_guard::{Profanity, Refusals, Scanner};
 use gauntlet_policy::{
-    breaker::Breaker,
     budget::{Crossed, show},
+    health::Health,
     limit::Limiter,
 };
 use gauntlet_ports::{Clock, Observer, Owners, Spool, Upstream};
-use gauntlet_types::{CallId, Fault, Name, Target};
+use gauntlet_types::{CallId, Fault, Name};
 
 use crate::{
     cache::Cache, detach::Tasks, judge::Verdicts, ledger::Ledger, snapshot::Snapshot, spans::SpanDesk,
@@ -60,7 +57,7 @@ pub struct Shared {
     pub spans: SpanDesk,
     pub(crate) limiter: Mutex<Limiter>,
     pub(crate) slots: tokio::sync::Notify,
-    pub(crate) breakers: Mutex<HashMap<Target, Breaker>>,
+    pub(crate) health: Mutex<Health>,
     /// Answers that are given again.
     pub cache: Cache,
     pub(crate) verdicts: Verdicts,
@@ -91,7 +88,7 @@ impl Shared {
             spans: SpanDesk::default(),
             limiter: Mutex::new(Limiter::new()),
             slots: tokio::sync::Notify::new(),
-            breakers: Mutex::new(HashMap::new()),
+            health: Mutex::default(),
             cache: Cache::default(),
             verdicts: Verdicts::new(),
             scanner: parts.scanner,

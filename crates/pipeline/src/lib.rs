@@ -20,6 +20,7 @@ mod outgoing;
 mod passing;
 mod proof;
 mod reader;
+mod routing;
 mod run;
 mod share;
 mod snapshot;

@@ -15,6 +15,7 @@ mod moving;
 pub mod otlp;
 mod pages;
 mod replay;
+mod routing;
 pub mod serve;
 mod spans;
 

@@ -479,6 +479,7 @@ impl Maker {
             wasted: NanoUsd::ZERO,
             price_version: "2026-11-01".into(),
             config_version: "c0ffee12".into(),
+            routing: None,
             dropped: Vec::new(),
             injected: Vec::new(),
             texts_gone: None,

@@ -87,6 +87,12 @@ const ROWS: &[(&str, &[Panel])] = &[
         lines("Between two pieces, mean", "s", &[one("sum by (gen_ai_request_model) (rate(gen_ai_client_operation_time_per_output_chunk_seconds_sum[$__rate_interval])) / sum by (gen_ai_request_model) (rate(gen_ai_client_operation_time_per_output_chunk_seconds_count[$__rate_interval]))", "{{gen_ai_request_model}}")]),
         lines("Tokens of an operation, median", "short", &[one("histogram_quantile(0.5, sum by (le, gen_ai_request_model, gen_ai_token_type) (rate(gen_ai_client_token_usage_bucket[$__rate_interval])))", "{{gen_ai_request_model}} {{gen_ai_token_type}}")]),
     ]),
+    ("Targets", &[
+        lines("Breakers (0 closed, 1 half open, 2 open)", "short", &[one("max by (provider, model) (gauntlet_breaker_state)", "{{provider}}/{{model}}")]),
+        lines("Left alone for", "s", &[one("max by (provider, model) (gauntlet_target_left_alone_seconds)", "{{provider}}/{{model}}")]),
+        lines("Attempts under way", "short", &[one("sum by (provider, model) (gauntlet_target_calls_running)", "{{provider}}/{{model}}")]),
+        lines("Latency as routing sees it", "s", &[one("avg by (provider, model) (gauntlet_target_latency_seconds)", "{{provider}}/{{model}}")]),
+    ]),
     ("Guards", &[
         stacked("Findings", "reqps", &[one("sum by (direction, kind, action) (rate(gauntlet_guardrail_decisions_total[$__rate_interval]))", "{{direction}} {{kind}}: {{action}}")]),
     ]),

@@ -505,6 +505,10 @@ pub struct CallRecord {
     pub price_version: Name,
     pub config_version: Name,
 
+    /// Why it went to the target that it did: a rule, a strategy, targets that were left alone. None where there was
+    /// nothing to choose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routing: Option<Name>,
     /// Request fields that had no counterpart at the target and were left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<Name>,

@@ -18,6 +18,7 @@ pub mod promote;
 pub mod reconcile;
 pub mod replica;
 pub mod reprice;
+pub mod route;
 pub mod spend;
 pub mod store;
 pub mod trace;

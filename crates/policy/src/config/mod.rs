@@ -25,6 +25,7 @@ mod prices;
 mod providers;
 mod read;
 mod routes;
+mod routing;
 mod rules;
 mod scalar;
 mod shape;
@@ -43,10 +44,11 @@ pub use self::{
     guards::{GuardPolicies, Guards},
     kill::{KillEntry, KillScope, Kills},
     limits::{LimitRule, LimitScope, Limits},
-    models::Models,
+    models::{Choice, Model, Models, Sticky, Strategy},
     policy::{Config, Policy, PriceFrom},
     prices::OwnPrice,
     providers::{Credentials, Dialect, KeyHeader, Priced, Provider, Row, SimSettings, Style, Variable, rows},
+    routing::{Hours, Residence, Residency, RouteRule, When, is_within},
     shape::{
         LogSink, OnDisconnect, OnStoreDown, PromptPin, Route, Sampling, Schema, Secret, Server, SharedStore,
         Timeouts, Unpriced,

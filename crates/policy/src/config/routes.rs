@@ -10,6 +10,7 @@ use super::{
     limits::LimitsShape,
     node::{At, Label, Node, Value},
     read::{self, Fields, Report},
+    routing::{self, RouteRule},
     scalar,
     shape::{OnDisconnect, PromptPin, Route, Timeouts, Unpriced},
 };
@@ -29,6 +30,10 @@ const MAX_TOKENS_DEFAULT: TokenCount = TokenCount(4096);
 #[derive(Clone, Default)]
 pub(super) struct RouteShape {
     pub(super) model: Option<(Name, At)>,
+    /// The models of calls of some kind, each with its place.
+    pub(super) by_rule: Vec<(RouteRule, At)>,
+    pub(super) task: Option<(Name, At)>,
+    pub(super) residency: Vec<Name>,
     prompt: Option<PromptPin>,
     /// Policies by name, each a level of its own.
     guard: Vec<(Name, At)>,
@@ -89,6 +94,12 @@ pub(super) fn read_one(node: &Node, what: &str, schemas: &Schemas<'_>, report: &
     let Some(mut fields) = Fields::of(node, what, report) else { return RouteShape::default() };
     let shape = RouteShape {
         model: fields.text("model", report).map(|(model, at)| (model.into(), at)),
+        by_rule: fields.get("rules").map(|node| routing::rules(node, what, report)).unwrap_or_default(),
+        task: fields.text("task", report).map(|(task, at)| (task.into(), at)),
+        residency: fields
+            .get("residency")
+            .map(|node| routing::residency(node, what, report))
+            .unwrap_or_default(),
         prompt: fields.text("prompt", report).and_then(|(text, at)| prompt(text, at, report)),
         guard: fields.texts("guard", report).into_iter().map(|(text, at)| (text.into(), at)).collect(),
         rules: guards::sections(&mut fields, what, schemas, report),
@@ -112,6 +123,10 @@ pub(super) fn read_one(node: &Node, what: &str, schemas: &Schemas<'_>, report: &
         }),
     };
     fields.finish(report);
+    if let (Some(_), Some((task, at))) = (&shape.model, &shape.task) {
+        let message = format!("{what} has both `model` and `task: {task}`");
+        report.error(*at, message, "a task stands for its model: write one of the two");
+    }
     shape
 }
 
@@ -127,9 +142,17 @@ impl RouteShape {
         let levels = self.levels(&name, default, policies, report);
         let (own, base) = (self, default);
         let (retry, timeouts) = (RetryPolicy::default(), Timeouts::default());
+        // Whoever says which model a route has does not mean the rules of another place to change it.
+        let names_model = own.model.is_some() || own.task.is_some();
+        let rules = if names_model || !own.by_rule.is_empty() { &own.by_rule } else { &base.by_rule };
+        let task = own.task.as_ref().or(base.task.as_ref().filter(|_| own.model.is_none()));
+        let model = own.model.as_ref().or(base.model.as_ref().filter(|_| task.is_none()));
         Route {
             name,
-            model: own.model.or_else(|| base.model.clone()).map(|(model, _)| model),
+            model: model.map(|(model, _)| model.clone()),
+            rules: rules.iter().map(|(rule, _)| rule.clone()).collect(),
+            task: task.map(|(task, _)| task.clone()),
+            residency: if own.residency.is_empty() { base.residency.clone() } else { own.residency },
             prompt: own.prompt.or_else(|| base.prompt.clone()),
             guards: levels,
             fallback: own.fallback.or_else(|| base.fallback.clone()),

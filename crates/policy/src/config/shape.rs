@@ -8,6 +8,7 @@ use gauntlet_types::{Environment, Name, TokenCount};
 use super::{
     cache::{CacheBounds, CachePolicy},
     limits::Limits,
+    routing::RouteRule,
 };
 use crate::{guard::Level, retry::RetryPolicy};
 
@@ -81,6 +82,12 @@ pub struct Route {
     pub name: Name,
     /// Wins over what the caller asks for.
     pub model: Option<Name>,
+    /// The models of calls of some kind; the first that fits wins over `model`.
+    pub rules: Vec<RouteRule>,
+    /// The kind of work of calls that name none; its model is found in `tasks`.
+    pub task: Option<Name>,
+    /// Regions that its calls may go to; none: any.
+    pub residency: Vec<Name>,
     pub prompt: Option<PromptPin>,
     /// Its level of guards, and those of the policies that it names. Default: everything is flagged, any shape goes.
     pub guards: Vec<Arc<Level>>,

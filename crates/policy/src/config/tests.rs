@@ -11,6 +11,7 @@ mod guards;
 mod money;
 mod prices;
 mod providers;
+mod routing;
 
 const FILE: &str = "gauntlet.yml";
 
@@ -257,7 +258,8 @@ fn models_expand_and_their_mistakes_are_told() {
     let policy = policy(&gauntlet(&format!(
         "{PROVIDER}models: {{all: [fast, openai/gpt-4o, local/x], fast: {{targets: [openai/gpt-4o-mini, local/x]}}}}"
     )));
-    let all: Vec<String> = policy.config().models["all"].iter().map(Target::to_string).collect();
+    let choices = &policy.config().models["all"].choices;
+    let all: Vec<String> = choices.iter().map(|choice| choice.target.to_string()).collect();
     assert_eq!(all, ["openai/gpt-4o-mini", "local/x", "openai/gpt-4o"]);
 }
 

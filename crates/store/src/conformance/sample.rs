@@ -214,6 +214,7 @@ fn record(number: u32, started: Timestamp) -> CallRecord {
         wasted: NanoUsd::ZERO,
         price_version: "2026-04-01".into(),
         config_version: "c1".into(),
+        routing: None,
         dropped: Vec::new(),
         injected: Vec::new(),
         texts_gone: None,

@@ -98,6 +98,7 @@ fn plain(number: u64) -> CallRecord {
         wasted: NanoUsd::ZERO,
         price_version: "2026-04-01".into(),
         config_version: "c0ffee12".into(),
+        routing: None,
         dropped: vec![],
         injected: vec![],
         texts_gone: None,
