@@ -6,61 +6,14 @@ use std::{
     time::Duration,
 };
 
-use gauntlet_testkit::{
-    Provider, Seen, Step,
-    http::{self, Reply},
+use gauntlet_testkit::{Provider, Seen, Step, http};
+
+use serde_json::json;
+
+use crate::{
+    app::TestApp,
+    fault_doors::{DOORS, Door},
 };
-use serde_json::{Value, json};
-
-use crate::app::TestApp;
-
-/// A door of the gateway, and how its dialect says things. A new door is a new line of [`DOORS`].
-struct Door {
-    name: &'static str,
-    path: &'static str,
-    body: fn(model: &str, stream: bool) -> Value,
-    /// The text of a whole answer, or of a stream as far as it came.
-    text: fn(&Reply) -> String,
-    /// The code of an error answer; none if it has not the dialect's shape.
-    code: fn(&Value) -> Option<String>,
-    /// The code of the error that ends a stream; none for one that ends well.
-    broken: fn(&Reply) -> Option<String>,
-}
-
-const DOORS: [Door; 1] = [Door {
-    name: "chat",
-    path: "/v1/chat/completions",
-    body: |model, stream| json!({"model": model, "stream": stream, "messages": [{"role": "user", "content": "hi"}]}),
-    text: |reply| {
-        if !is_stream(reply) {
-            return reply.json()["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned();
-        }
-        let text = |chunk: &Value| chunk["choices"][0]["delta"]["content"].as_str().map(str::to_owned);
-        frames(reply).iter().filter_map(text).collect()
-    },
-    code: chat_code,
-    broken: |reply| {
-        let has_done = reply.text().trim_end().ends_with("data: [DONE]");
-        let code = frames(reply).last().and_then(chat_code);
-        assert_ne!(has_done, code.is_some(), "a stream ends well or with an error: {}", reply.text());
-        code
-    },
-}];
-
-fn chat_code(body: &Value) -> Option<String> {
-    let error = body["error"].as_object()?;
-    let is_shaped = error["message"].is_string() && error["type"].is_string();
-    error["code"].as_str().filter(|_| is_shaped).map(str::to_owned)
-}
-
-fn is_stream(reply: &Reply) -> bool {
-    reply.header("content-type").is_some_and(|kind| kind.starts_with("text/event-stream"))
-}
-
-fn frames(reply: &Reply) -> Vec<Value> {
-    let text = reply.text();
-    text.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect()
-}
 
 /// What becomes of a fault.
 #[derive(Clone, Copy)]
@@ -298,7 +251,8 @@ fn check(app: &TestApp, play: &Play<'_>) {
         false => format!("{0}/{0}", play.target),
     };
     let body = (play.door.body)(&model, play.streamed);
-    let reply = http::post_json(&app.url(play.door.path), &[], &body).expect("the gateway answers");
+    let path = (play.door.path)(&model, play.streamed);
+    let reply = http::post_json(&app.url(&path), &[], &body).expect("the gateway answers");
     let (text, code) = match reply.status {
         200 => ((play.door.text)(&reply), None),
         _ => (
@@ -346,8 +300,8 @@ fn nobody_at_the_address_is_a_fault_like_any_other() {
     for door in &DOORS {
         for streamed in [false, true] {
             let ask = |model| {
-                let body = (door.body)(model, streamed);
-                http::post_json(&app.url(door.path), &[], &body).expect("the gateway answers")
+                let (path, body) = ((door.path)(model, streamed), (door.body)(model, streamed));
+                http::post_json(&app.url(&path), &[], &body).expect("the gateway answers")
             };
             let reply = ask("gone/x");
             assert_eq!((reply.status, (door.code)(&reply.json()).as_deref()), (502, Some("upstream_failed")));
@@ -369,8 +323,8 @@ fn an_answer_without_end_is_not_read_to_its_end() {
             (true, Step::frames(&[&frame]), "a frame without end"),
         ] {
             app.provider.default(step);
-            let body = (door.body)("prov/a", streamed);
-            let reply = http::post_json(&app.url(door.path), &[], &body).expect("the gateway answers");
+            let (path, body) = ((door.path)("prov/a", streamed), (door.body)("prov/a", streamed));
+            let reply = http::post_json(&app.url(&path), &[], &body).expect("the gateway answers");
             assert_eq!((reply.status, (door.code)(&reply.json()).as_deref()), (502, Some("upstream_failed")));
             let record = app.trace_of(&reply)["record"].clone();
             let said = record["attempts"][0]["error"].as_str().unwrap();

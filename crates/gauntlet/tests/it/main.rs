@@ -19,6 +19,7 @@ mod cut_streams;
 mod dashboard;
 mod demo;
 mod documents;
+mod fault_doors;
 mod fault_table;
 mod fidelity;
 mod finding_calls;
