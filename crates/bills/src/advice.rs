@@ -11,7 +11,7 @@ mod tier;
 use std::collections::HashMap;
 
 use gauntlet_ports::StoredCall;
-use gauntlet_types::{CallRecord, Door, Name, NanoUsd, Outcome, Target, Timestamp};
+use gauntlet_types::{CallRecord, Name, NanoUsd, Outcome, Target, Timestamp};
 use serde::Serialize;
 
 use crate::reprice::PriceOf;
@@ -116,7 +116,7 @@ impl<'a> Sample<'a> {
         let Some(target) = record.target.clone().filter(|_| is_answered(record)) else { return };
         let place = (record.route.clone(), target);
         self.repeats.add(&place, call);
-        if record.door == Door::ChatCompletions {
+        if record.door.dialect().is_some() {
             if let Some(price) = (self.price_of)(&place.1, record.started) {
                 self.prefixes.add(&place, call, &price);
             }

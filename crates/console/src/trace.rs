@@ -27,6 +27,8 @@ const STEPS_MAX: usize = 20;
 
 pub struct TraceView<'a> {
     pub call: &'a StoredCall,
+    /// The same with its texts in chat's words, whatever dialect they are in.
+    pub said: &'a StoredCall,
     /// Its trace.
     pub tree: &'a Tree<'a>,
 }
@@ -40,7 +42,7 @@ pub fn trace(shell: &Shell, view: &TraceView) -> String {
         div.columns.wide {
             div {
                 (waterfall(record))
-                (conversation(view.call, &mut room))
+                (conversation(view.said, &mut room))
                 (related(view))
                 (raw(view.call))
             }

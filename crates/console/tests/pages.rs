@@ -51,7 +51,7 @@ fn list(query: &str, rows: &[gauntlet_ports::TraceRow], facets: Facets) -> Strin
 }
 
 fn page_of(call: &gauntlet_ports::StoredCall) -> String {
-    trace(&SHELL, &TraceView { call, tree: &Tree::default() })
+    trace(&SHELL, &TraceView { call, said: call, tree: &Tree::default() })
 }
 
 fn says(page: &str, wanted: &[&str]) {
@@ -253,7 +253,7 @@ fn full_pages_stay_small() {
 fn the_call_page_tells_the_whole_story() {
     let (spans, calls) = (sample::spans(), [sample::traced_call()]);
     let tree = Tree::of(&spans, &calls);
-    let page = trace(&SHELL, &TraceView { call: &sample::call(), tree: &tree });
+    let page = trace(&SHELL, &TraceView { call: &sample::call(), said: &sample::call(), tree: &tree });
     is_sound(&page);
     says(
         &page,
@@ -457,7 +457,7 @@ fn odd_times_and_sizes_do_not_break_a_page() {
     let mut spans = sample::spans();
     spans[0].record.started = Timestamp(i64::MIN);
     let calls = [call.record.clone()];
-    is_sound(&trace(&SHELL, &TraceView { call: &call, tree: &Tree::of(&spans, &calls) }));
+    is_sound(&trace(&SHELL, &TraceView { call: &call, said: &call, tree: &Tree::of(&spans, &calls) }));
     call.record.stages.clear();
     call.record.attempts.clear();
     says(&page_of(&call), &["No stage was timed"]);

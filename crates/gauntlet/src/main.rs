@@ -8,6 +8,7 @@ mod config_dir;
 mod export;
 mod indexing;
 mod keeping;
+mod owners;
 mod parquet;
 mod reach;
 mod reload;

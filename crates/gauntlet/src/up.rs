@@ -14,7 +14,7 @@ use gauntlet_ports::Event;
 use gauntlet_server::{Admin, otlp::grpc, serve};
 use gauntlet_trace::FileSpool;
 use gauntlet_types::{Day, Fault};
-use gauntlet_upstream::Upstreams;
+use gauntlet_upstream::{Tokens, Upstreams};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
@@ -106,6 +106,7 @@ pub fn run(place: &Place, listen: Listen) -> Result<()> {
     let sharing = Sharing::begin(&started.live.shared, started.sharing.as_ref(), &started.replica)?;
     let (stop, stopped) = watch::channel(false);
     let router = gauntlet_server::router(started.admin.clone());
+    let tokens = Tokens::new(started.live.shared.clock.clone());
     let mut threads = Vec::new();
     for (number, listener) in listeners.into_iter().enumerate() {
         let spool =
@@ -114,7 +115,7 @@ pub fn run(place: &Place, listen: Listen) -> Result<()> {
         started.live.spools.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(spool.clone());
         let gate = Arc::new(Gate {
             shared: started.live.shared.clone(),
-            upstream: Arc::new(Upstreams::default()),
+            upstream: Arc::new(Upstreams::new(tokens.clone())),
             spool,
         });
         let (router, stopped) = (router.clone(), stopped.clone());

@@ -337,6 +337,7 @@ pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> R
         ledger,
         scanner: Arc::new(Scanner::new()),
         observers,
+        owners: Arc::new(crate::owners::ControlOwners(stores.control.clone())),
         hash_key: hash_key(&*stores.control)?,
         status_of: error::status_code,
         on_crossed,

@@ -4,19 +4,29 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use futures_util::Stream;
-use gauntlet_types::{Caller, Door, Fault, PromptRef};
+use gauntlet_types::{Caller, Door, Fault, Name, PromptRef};
 use gauntlet_wire::conversation::PathAsk;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 
 /// A call as the door took it. A body that could not be taken still becomes a record, hence the `Result`.
 pub struct Incoming {
     pub door: Door,
     /// The model and whether to stream, where the dialect says so in the path.
     pub path: PathAsk,
+    /// At a door whose requests are passed through: the method, and the path below `/v1` with its query.
+    pub pass: Option<PassPath>,
     pub headers: HeaderMap,
     pub body: Result<Bytes, Fault>,
     /// Made by management in somebody's name, so that no key is asked for; none for a caller at a door.
     pub operator: Option<Box<Operator>>,
+}
+
+/// Where a request that is passed through goes.
+#[derive(Clone, Debug)]
+pub struct PassPath {
+    pub method: Method,
+    /// Begins with a slash.
+    pub path: Name,
 }
 
 /// A call that the operator has made again: its body was rendered and guarded before, the model it names is the one that

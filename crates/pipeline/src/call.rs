@@ -18,13 +18,17 @@ use gauntlet_types::{
     Outcome, SpanId, Stage, StageTime, Target, Timestamp, TokenCount, TraceId, Usage,
 };
 use gauntlet_wire::{
-    Conversation, Edit, answer::Assembler, conversation::PathAsk, openai::embeddings::EmbeddingsRequest,
+    Conversation, Edit, Segment,
+    answer::Assembler,
+    conversation::PathAsk,
+    openai::embeddings::{self, EmbeddingsRequest},
+    pass::Pass,
     translate::Head,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{
-    answer::{Answer, AnswerBody, Incoming, Operator},
+    answer::{Answer, AnswerBody, Incoming, Operator, PassPath},
     detach::{Gone, Running},
     gate::{Gate, Shared},
     judge::Asked,
@@ -40,6 +44,8 @@ pub(crate) enum Request {
     None,
     Conversation(Box<Conversation>),
     Embeddings(Box<EmbeddingsRequest>),
+    /// Passed through as it is.
+    Pass(Box<Pass>),
 }
 
 impl Request {
@@ -47,6 +53,42 @@ impl Request {
         match self {
             Request::Conversation(chat) => Some(chat),
             _ => None,
+        }
+    }
+
+    pub(crate) fn pass(&self) -> Option<&Pass> {
+        match self {
+            Request::Pass(asked) => Some(asked),
+            _ => None,
+        }
+    }
+
+    /// Every text of it that a model reads.
+    pub(crate) fn segments(&self, body: &Bytes) -> Vec<Segment> {
+        match self {
+            Request::Conversation(asked) => asked.segments(body),
+            Request::Embeddings(asked) => embeddings::segments(asked, body),
+            Request::Pass(asked) => asked.segments(),
+            Request::None => Vec::new(),
+        }
+    }
+
+    /// Its other texts, for whoever keeps the body.
+    pub(crate) fn other_segments(&self, body: &Bytes) -> Vec<Segment> {
+        match self {
+            Request::Conversation(asked) => asked.other_segments(body),
+            Request::Embeddings(asked) => embeddings::other_segments(asked, body),
+            Request::Pass(asked) => asked.other_segments(),
+            Request::None => Vec::new(),
+        }
+    }
+
+    pub(crate) fn user(&self) -> Option<&str> {
+        match self {
+            Request::Conversation(asked) => asked.user.as_deref(),
+            Request::Embeddings(asked) => asked.user.as_deref(),
+            Request::Pass(asked) => asked.user.as_deref(),
+            Request::None => None,
         }
     }
 
@@ -98,6 +140,8 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
     /// What its path asks for, where a dialect says it there.
     pub(crate) path: PathAsk,
+    /// Where it goes if it is passed through.
+    pub(crate) pass: Option<PassPath>,
     /// Why the door could not take the body.
     pub(crate) body_fault: Option<Fault>,
     pub(crate) request: Request,
@@ -233,6 +277,7 @@ impl Call {
             headers: incoming.headers,
             body,
             path: incoming.path,
+            pass: incoming.pass,
             body_fault,
             request: Request::None,
             record,

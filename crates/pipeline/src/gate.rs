@@ -12,8 +12,8 @@ use gauntlet_policy::{
     budget::{Crossed, show},
     limit::Limiter,
 };
-use gauntlet_ports::{Clock, Observer, Spool, Upstream};
-use gauntlet_types::{CallId, Fault, Target};
+use gauntlet_ports::{Clock, Observer, Owners, Spool, Upstream};
+use gauntlet_types::{CallId, Fault, Name, Target};
 
 use crate::{
     detach::Tasks, judge::Verdicts, ledger::Ledger, snapshot::Snapshot, spans::SpanDesk, stage::cache::Cache,
@@ -33,12 +33,23 @@ pub struct SharedParts {
     pub ledger: Ledger,
     pub scanner: Arc<Scanner>,
     pub observers: Vec<Arc<dyn Observer>>,
+    pub owners: Arc<dyn Owners>,
     /// Keys the hashes of found values, so that equal values join and none can be guessed.
     pub hash_key: [u8; 32],
     /// The status a fault is answered with; the server's table, noted in the record.
     pub status_of: fn(&Fault) -> u16,
     /// Told of every budget that takes a step up. Must not block.
     pub on_crossed: Box<dyn Fn(&Crossed) + Send + Sync>,
+}
+
+/// Ids of answers that are remembered, each some hundred bytes: a day of a busy gateway's conversations.
+const KEPT_ANSWERS_MAX: u64 = 100_000;
+
+/// An answer that a provider keeps (`store` of Responses), so that a conversation goes on where it is known.
+#[derive(Clone)]
+pub(crate) struct KeptAnswer {
+    pub(crate) tenant: Name,
+    pub(crate) provider: Name,
 }
 
 pub struct Shared {
@@ -56,6 +67,9 @@ pub struct Shared {
     pub(crate) profanity: Arc<Profanity>,
     pub(crate) refusals: Refusals,
     pub(crate) observers: Vec<Arc<dyn Observer>>,
+    pub(crate) owners: Arc<dyn Owners>,
+    /// Whose answers providers keep, and which provider does: the newest, in memory alone.
+    pub(crate) kept_answers: moka::sync::Cache<Name, KeptAnswer>,
     pub(crate) hash_key: [u8; 32],
     pub(crate) status_of: fn(&Fault) -> u16,
     on_crossed: Box<dyn Fn(&Crossed) + Send + Sync>,
@@ -83,6 +97,8 @@ impl Shared {
             profanity: Arc::new(Profanity::new()),
             refusals: Refusals::new(),
             observers: parts.observers,
+            owners: parts.owners,
+            kept_answers: moka::sync::Cache::new(KEPT_ANSWERS_MAX),
             hash_key: parts.hash_key,
             status_of: parts.status_of,
             on_crossed: parts.on_crossed,

@@ -209,6 +209,7 @@ async fn judged(
     let incoming = Incoming {
         door: Door::ChatCompletions,
         path: PathAsk::default(),
+        pass: None,
         headers: HeaderMap::new(),
         body: Ok(body.to_string().into()),
         operator: Some(Box::new(Operator { caller, prompt: None, is_judge: true })),

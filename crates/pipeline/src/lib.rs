@@ -15,6 +15,8 @@ mod ledger;
 mod live;
 mod models;
 mod money;
+mod outgoing;
+mod passing;
 mod proof;
 mod reader;
 mod run;
@@ -26,7 +28,7 @@ mod stream;
 mod tagged;
 mod text;
 
-pub use answer::{Answer, AnswerBody, Incoming, Operator};
+pub use answer::{Answer, AnswerBody, Incoming, Operator, PassPath};
 pub use detach::{Detach, Gone, Tasks};
 pub use gate::{Gate, Shared, SharedParts};
 pub use ledger::{Ledger, LedgerState};

@@ -81,6 +81,9 @@ impl Live {
             if let Some((code, message)) = error {
                 return Err(Stop::Provider { code, message });
             }
+            if self.ahead.is_empty() && self.interpreter.is_none() {
+                call.note_kept_answer(&frame.raw);
+            }
             let has_begun = chunk.iter().flat_map(|chunk| &chunk.events).any(is_sign);
             if has_begun && call.record.first_token_us.is_none() {
                 call.record.first_token_us = Some(u64::from(call.elapsed_us()));

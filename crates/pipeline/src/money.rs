@@ -50,6 +50,11 @@ impl Call {
     /// The targets of `model` in fallback order, with endpoints and prices; of those that can be asked at all.
     pub(crate) fn targets_of(&self, model: &str, pinned: Option<&str>) -> Result<Vec<Planned>, Fault> {
         let policy = self.policy();
+        if let Request::Pass(asked) = &self.request
+            && asked.model.is_none()
+        {
+            return self.provider_of_pass();
+        }
         // What the operator names stands above the route, as a prompt's own model does.
         let pinned = pinned.or(self.operator.is_some().then_some(model));
         let targets = plan::plan(policy, &self.route, model, pinned)?;
@@ -67,7 +72,10 @@ impl Call {
                 unspoken = Some(target);
                 continue;
             };
-            let price = policy.price(&target, self.record.started);
+            let price = match self.is_free() {
+                true => Some(Arc::new(Price::free())),
+                false => policy.price(&target, self.record.started),
+            };
             match (&price, self.route.unpriced) {
                 (Some(_), _) | (None, Unpriced::Allow) => {}
                 (None, Unpriced::CapTokens) if self.route.max_tokens.is_some() => {}
@@ -147,7 +155,8 @@ impl Call {
     pub(crate) fn input_bytes(&self) -> TokenCount {
         let messages = self.request.conversation().map_or(1, |chat| chat.message_count as u32);
         let edited: usize = self.edits.iter().chain(&self.masks).map(|edit| edit.with.len()).sum();
-        let bytes = u32::try_from(self.body.len() + edited).unwrap_or(u32::MAX);
+        let media = self.request.pass().map_or(0, |asked| asked.media_bytes);
+        let bytes = u32::try_from(self.body.len() - media + edited).unwrap_or(u32::MAX);
         let frames = messages.saturating_mul(TOKENS_PER_MESSAGE);
         TokenCount(bytes.saturating_add(frames).saturating_add(self.media_tokens()))
     }
@@ -170,13 +179,20 @@ impl Call {
     }
 
     fn media_tokens(&self) -> u32 {
+        if let Some(asked) = self.request.pass() {
+            return self.pass_media_tokens(asked);
+        }
         self.request.conversation().map_or(0, |chat| chat.media_count.saturating_mul(TOKENS_PER_MEDIA))
     }
 
     /// The most output tokens that the call may cost: what the caller asks for, held to the route's limit, for each
     /// choice.
     pub(crate) fn output_bound(&self) -> TokenCount {
-        let Request::Conversation(chat) = &self.request else { return TokenCount(0) };
+        let chat = match &self.request {
+            Request::Conversation(chat) if !self.door().is_count() => chat,
+            Request::Pass(asked) => return self.pass_bound(asked),
+            _ => return TokenCount(0),
+        };
         let asked = chat.max_tokens.as_ref().map(|asked| asked.value);
         let each = match (asked, self.route.max_tokens) {
             (Some(asked), Some(limit)) => asked.min(limit.0),

@@ -44,7 +44,11 @@ impl From<UpstreamError> for Stop {
             text
         };
         match &error {
-            UpstreamError::Connect { .. } => Stop::Connect(chain(&error)),
+            // What could not be sent at all is told like what could not be delivered: the model knows of neither.
+            UpstreamError::Connect { .. }
+            | UpstreamError::Token { .. }
+            | UpstreamError::Unserved { .. }
+            | UpstreamError::Request { .. } => Stop::Connect(chain(&error)),
             UpstreamError::Broken { .. } => Stop::Cut(chain(&error)),
             UpstreamError::Encoding { .. } => Stop::Malformed(error.to_string()),
         }

@@ -43,6 +43,7 @@ async fn stages(call: &mut Call) -> Result<Passed, Fault> {
     }
     stage::render::run(call)?;
     stage::plan::run(call)?;
+    call.check_owner().await?;
     if let Some(answer) = stage::reserve::run(call).await? {
         return Ok(answer);
     }

@@ -3,11 +3,11 @@
 use std::{collections::HashMap, sync::Arc};
 
 use gauntlet_guard::OutputSchema;
-use gauntlet_policy::config::{Dialect, Policy, Provider};
-use gauntlet_ports::{Endpoint, EndpointKind, Models, Sim};
+use gauntlet_policy::config::{Credentials, Dialect, Policy, Provider};
+use gauntlet_ports::{Auth, AwsKeys, Endpoint, EndpointKind, HttpEndpoint, Layout, Models, Sim, TokenGrant};
 use gauntlet_prompts::Registry;
 use gauntlet_types::Name;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use thiserror::Error;
 
 pub struct Snapshot {
@@ -47,7 +47,9 @@ impl Snapshot {
             })?;
             schemas.insert(schema.path.clone(), compiled);
         }
-        let endpoints = Arc::new(endpoints(&policy)?);
+        let mut endpoints = endpoints(&policy)?;
+        endpoints.retain(|name, _| policy.config().providers.get(name).is_some_and(|one| is_spoken(one)));
+        let endpoints = Arc::new(endpoints);
         let notice = policy.is_open().then(|| {
             "no key exists yet, so any caller on this machine is taken as tenant `default`".to_owned()
         });
@@ -92,15 +94,17 @@ impl Snapshot {
     }
 }
 
-/// Whether a provider's dialect can be spoken upstream.
+/// Whether calls can be sent to a provider: whether bodies of its dialect are written here yet.
 pub fn is_spoken(provider: &Provider) -> bool {
-    matches!(provider.dialect, Dialect::Openai | Dialect::Sim)
+    match provider.dialect {
+        Dialect::Openai | Dialect::Azure | Dialect::Sim => true,
+        Dialect::Anthropic | Dialect::Gemini | Dialect::Vertex | Dialect::Bedrock => false,
+    }
 }
 
-/// The providers as adapters need them.
+/// The providers as adapters need them, also those to which no calls are sent yet.
 pub fn endpoints(policy: &Policy) -> Result<HashMap<Name, Arc<Endpoint>>, SnapshotError> {
-    // Upstreams of other dialects are configured already, and are spoken to once `wire` translates.
-    let providers = policy.config().providers.values().filter(|provider| is_spoken(provider));
+    let providers = policy.config().providers.values();
     providers.map(|provider| Ok((provider.name.clone(), Arc::new(endpoint(provider)?)))).collect()
 }
 
@@ -115,38 +119,81 @@ fn endpoint(provider: &Provider) -> Result<Endpoint, SnapshotError> {
             answer: settings.answer.as_ref().map(ToString::to_string),
         }),
         None => {
-            let uri = |path: &str| {
-                format!("{}{path}", provider.url).parse::<Uri>().map_err(|source| SnapshotError::Url {
-                    provider: provider.name.clone(),
-                    url: provider.url.clone(),
-                    source,
-                })
-            };
-            EndpointKind::Http {
-                chat: uri("/chat/completions")?,
-                embeddings: uri("/embeddings")?,
-                models: uri("/models")?,
+            let address = provider.url.parse::<Uri>();
+            address.map_err(|source| SnapshotError::Url {
+                provider: provider.name.clone(),
+                url: provider.url.clone(),
+                source,
+            })?;
+            EndpointKind::Http(HttpEndpoint {
+                base: provider.url.clone(),
+                layout: layout(provider),
+                auth: auth(provider)?,
                 headers: headers(provider)?,
-            }
+                services: provider.services,
+                quirks: provider.quirks,
+                elsewhere: provider.elsewhere.clone(),
+            })
         }
     };
     Ok(Endpoint { provider: provider.name.clone(), kind, connect_timeout: provider.connect_timeout })
 }
 
+fn layout(provider: &Provider) -> Layout {
+    match provider.dialect {
+        // The simulated model has no address.
+        Dialect::Openai | Dialect::Sim => Layout::Openai,
+        Dialect::Azure => Layout::Azure { api_version: provider.api_version.clone() },
+        Dialect::Anthropic => Layout::Anthropic,
+        Dialect::Gemini => Layout::Gemini,
+        Dialect::Vertex => {
+            Layout::Vertex { project: provider.project.clone(), region: provider.region.clone() }
+        }
+        Dialect::Bedrock => Layout::Bedrock,
+    }
+}
+
+fn auth(provider: &Provider) -> Result<Auth, SnapshotError> {
+    Ok(match &provider.credentials {
+        Credentials::None => Auth::None,
+        Credentials::Key { header, key } => {
+            let name = HeaderName::from_static(header.name());
+            Auth::Header(name, secret(provider, &header.value(key))?)
+        }
+        Credentials::Aws { access_key, secret_key, session_token } => Auth::Aws(AwsKeys {
+            access_key: access_key.clone(),
+            secret_key: secret_key.clone(),
+            session_token: session_token.clone(),
+            region: provider.region.clone(),
+        }),
+        Credentials::Entra { authority, tenant, client_id, client_secret } => {
+            Auth::Token(TokenGrant::Entra {
+                authority: authority.clone(),
+                tenant: tenant.clone(),
+                client_id: client_id.clone(),
+                client_secret: client_secret.clone(),
+            })
+        }
+        Credentials::Google { account } => Auth::Token(TokenGrant::Google { account: account.clone() }),
+        Credentials::Machine { url, header } => {
+            Auth::Token(TokenGrant::Machine { url: (*url).into(), header: *header })
+        }
+    })
+}
+
 fn headers(provider: &Provider) -> Result<HeaderMap, SnapshotError> {
     let bad = || SnapshotError::Header { provider: provider.name.clone() };
     let mut headers = HeaderMap::new();
-    let secret = |text: &str| {
-        let mut value = HeaderValue::from_str(text).map_err(|_| bad())?;
-        value.set_sensitive(true);
-        Ok(value)
-    };
-    if let Some(key) = &provider.key {
-        headers.insert(header::AUTHORIZATION, secret(&format!("Bearer {}", key.expose()))?);
-    }
     for (name, value) in &provider.headers {
         let name: HeaderName = name.parse().map_err(|_| bad())?;
-        headers.insert(name, secret(value.expose())?);
+        headers.insert(name, secret(provider, value.expose())?);
     }
     Ok(headers)
+}
+
+fn secret(provider: &Provider, text: &str) -> Result<HeaderValue, SnapshotError> {
+    let value = HeaderValue::from_str(text);
+    let mut value = value.map_err(|_| SnapshotError::Header { provider: provider.name.clone() })?;
+    value.set_sensitive(true);
+    Ok(value)
 }

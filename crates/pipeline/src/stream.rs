@@ -256,6 +256,7 @@ impl LiveStream {
             self.block();
             return None;
         }
+        edits.extend(self.live.flow.renumbered(chunk));
         Some(frame.edited(edits))
     }
 

@@ -218,6 +218,7 @@ fn place(segment: &Segment) -> Where {
             Where::Other("tools")
         }
         Place::Path { list: "system", .. } => Where::Other("system"),
+        Place::Field(field) => Where::Other(field),
         Place::Path { item, .. } => Where::Message(item as usize),
         Place::ResponseFormat => Where::Other("response_format"),
         Place::Prediction => Where::Other("prediction"),

@@ -73,6 +73,19 @@ pub struct StoredPrompt {
     pub created: Timestamp,
 }
 
+/// Something that a provider keeps for one tenant: a file, a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owned {
+    pub provider: Name,
+    pub id: Name,
+    pub kind: Name,
+    pub tenant: Name,
+    pub created: Timestamp,
+}
+
+/// The things of one tenant that a list shows, the newest: more than providers list in one answer.
+pub const OWNED_MAX: usize = 100_000;
+
 #[derive(Debug, Error)]
 pub enum ControlError {
     #[error(
@@ -104,6 +117,12 @@ pub trait ControlStore: Send + Sync {
     /// Says whether there was one to undo.
     fn kill_undo(&self, kind: KillKind, name: &str) -> Result<bool, ControlError>;
     fn kill_list(&self) -> Result<Vec<Kill>, ControlError>;
+
+    /// Notes whose something is. Who has it already keeps it.
+    fn owned_put(&self, owned: &Owned) -> Result<(), ControlError>;
+    fn owner_of(&self, provider: &str, id: &str) -> Result<Option<Name>, ControlError>;
+    /// The newest of a tenant's things at a provider, at most [`OWNED_MAX`].
+    fn owned_ids(&self, provider: &str, tenant: &str) -> Result<Vec<Name>, ControlError>;
 
     /// Keeps a version; the same content again is fine, another content under the same version is `PromptChanged`.
     fn prompt_put(&self, prompt: &StoredPrompt) -> Result<(), ControlError>;

@@ -10,6 +10,7 @@ pub mod events;
 pub mod groups;
 pub mod keep;
 mod models;
+mod owners;
 pub mod shared;
 pub mod spool;
 pub mod trace_store;
@@ -20,11 +21,12 @@ pub use bills::{
     SpendQuery, SpendRow, Unanswerable,
 };
 pub use clock::Clock;
-pub use control::{ControlError, ControlStore, Kill, KillKind, StoredKey, StoredPrompt};
+pub use control::{ControlError, ControlStore, Kill, KillKind, OWNED_MAX, Owned, StoredKey, StoredPrompt};
 pub use events::{Event, EventFilter, EventKind, Severity};
 pub use groups::{GroupBy, GroupPage, GroupRow};
 pub use keep::Cut;
 pub use models::{Classifier, Models, Tagger};
+pub use owners::Owners;
 pub use shared::{
     BudgetAsk, BudgetGrant, Exchange, Exchanged, RateAsk, RateGrant, ReplicaLine, SharedError, SharedState,
     SlotAsk, SlotGrant,
@@ -35,6 +37,6 @@ pub use trace_store::{
     StoreError, StoredCall, StoredSpan, TraceCursor, TraceFilter, TracePage, TraceRow, TraceStore,
 };
 pub use upstream::{
-    Endpoint, EndpointKind, Operation, Sim, Upstream, UpstreamAnswer, UpstreamBody, UpstreamError,
-    UpstreamRequest,
+    Auth, AwsKeys, Endpoint, EndpointKind, HttpEndpoint, Layout, Operation, Sim, TokenGrant, Upstream,
+    UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest, VertexModel,
 };

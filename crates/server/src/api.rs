@@ -11,7 +11,7 @@ use axum::{
     routing::{delete, get, post},
 };
 use futures_util::StreamExt;
-use gauntlet_ports::{GroupBy, KillKind, TraceFilter};
+use gauntlet_ports::{GroupBy, KillKind, StoredCall, TraceFilter};
 use gauntlet_types::{CallId, Code, Fault};
 use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
@@ -172,9 +172,12 @@ pub(crate) fn flush(admin: &Admin) {
     }
 }
 
-async fn trace(State(admin): State<Admin>, Path(id): Path<String>) -> Response {
+async fn trace(State(admin): State<Admin>, Path(id): Path<String>, asked: Query<TraceAsk>) -> Response {
     answer(admin, move |admin| {
-        let call = trace_get(admin, &id)?;
+        let mut call = trace_get(admin, &id)?;
+        if asked.r#as.as_deref() == Some("chat") {
+            call = in_chat(&call);
+        }
         let text = |bytes: &[u8]| match serde_json::from_slice::<serde_json::Value>(bytes) {
             Ok(value) => value,
             Err(_) if bytes.is_empty() => serde_json::Value::Null,
@@ -199,7 +202,19 @@ async fn trace(State(admin): State<Admin>, Path(id): Path<String>) -> Response {
     .await
 }
 
-pub(crate) fn trace_get(admin: &Admin, id: &str) -> Result<gauntlet_ports::StoredCall, Fault> {
+/// A call with its texts in chat's words, for whoever treats calls of every door alike.
+pub(crate) fn in_chat(call: &StoredCall) -> StoredCall {
+    let (input, output) = gauntlet_wire::translate::in_chat(&call.record, &call.input, &call.output);
+    StoredCall { record: call.record.clone(), input, output }
+}
+
+#[derive(serde::Deserialize)]
+struct TraceAsk {
+    /// `chat`: the texts in chat's words, whatever dialect they are in.
+    r#as: Option<String>,
+}
+
+pub(crate) fn trace_get(admin: &Admin, id: &str) -> Result<StoredCall, Fault> {
     let call_id: CallId = id.parse().map_err(|_| {
         let message =
             format!("`{id}` is not a request id; it looks like r_0197… (header x-gauntlet-request-id)");

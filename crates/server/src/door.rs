@@ -9,8 +9,8 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::Stream;
-use gauntlet_pipeline::{Answer, AnswerBody, Detach, Gate, Gone};
-use gauntlet_types::{Code, Dialect, Door, Fault};
+use gauntlet_pipeline::{Answer, AnswerBody, Detach, Gate, Gone, PassPath};
+use gauntlet_types::{Code, Dialect, Door, Fault, Name};
 use gauntlet_wire::conversation::PathAsk;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
@@ -28,6 +28,8 @@ const HEADER_BYTES_MAX: usize = 64 * 1024;
 pub(crate) struct Found {
     pub(crate) door: Door,
     path: PathAsk,
+    /// Requests are passed through.
+    is_pass: bool,
 }
 
 /// Which door a request is for; none for everything that is not a call.
@@ -39,9 +41,29 @@ pub(crate) fn find(path: &str) -> Option<Found> {
         "/v1/messages" => Door::Messages,
         "/v1/messages/count_tokens" => Door::MessagesCountTokens,
         "/v1/embeddings" => Door::Embeddings,
-        _ => return find_gemini(path),
+        _ => return find_pass(path).or_else(|| find_gemini(path)),
     };
-    Some(Found { door, path: PathAsk::default() })
+    Some(Found { door, path: PathAsk::default(), is_pass: false })
+}
+
+/// What is passed through as it is, with everything below it.
+fn find_pass(path: &str) -> Option<Found> {
+    const DOORS: [(&str, Door); 9] = [
+        ("/v1/moderations", Door::Moderations),
+        ("/v1/images/", Door::Images),
+        ("/v1/audio/speech", Door::Speech),
+        ("/v1/audio/", Door::Transcriptions),
+        ("/v1/rerank", Door::Rerank),
+        ("/v2/rerank", Door::Rerank),
+        ("/v1/files", Door::Files),
+        ("/v1/batches", Door::Batches),
+        ("/v1/responses/", Door::Responses),
+    ];
+    let (_, door) = DOORS.iter().find(|(prefix, _)| {
+        let rest = path.strip_prefix(prefix);
+        rest.is_some_and(|rest| prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/'))
+    })?;
+    Some(Found { door: *door, path: PathAsk::default(), is_pass: true })
 }
 
 /// `/v1beta/models/{model}:generateContent` and its like. The model may be `provider/model`.
@@ -57,13 +79,17 @@ fn find_gemini(path: &str) -> Option<Found> {
         _ => return None,
     };
     let model = percent_encoding::percent_decode_str(model).decode_utf8().ok()?.into_owned();
-    Some(Found { door, path: PathAsk { model, stream } })
+    Some(Found { door, path: PathAsk { model, stream }, is_pass: false })
 }
 
 pub(crate) async fn call(gate: Arc<Gate>, found: Found, request: Request<Incoming>) -> Response<DoorBody> {
-    let Found { door, path } = found;
+    let Found { door, path, is_pass } = found;
     let (mut parts, incoming) = request.into_parts();
-    if parts.method != Method::POST {
+    let takes = match is_pass {
+        true => matches!(parts.method, Method::POST | Method::GET | Method::DELETE),
+        false => parts.method == Method::POST,
+    };
+    if !takes {
         let message = format!("{} takes POST, not {}", parts.uri.path(), parts.method);
         let fault = Fault::caller(Code::MethodNotAllowed, message);
         return error::answer_in(door.manners(), &fault).map(|bytes| DoorBody::Whole(Full::new(bytes)));
@@ -78,13 +104,23 @@ pub(crate) async fn call(gate: Arc<Gate>, found: Found, request: Request<Incomin
     let headers = if must_close { trimmed(parts.headers) } else { parts.headers };
     let gone = Gone::default();
     let tasks = gate.shared.tasks.clone();
-    let incoming = gauntlet_pipeline::Incoming { door, path, headers, body, operator: None };
+    let pass = is_pass.then(|| PassPath { method: parts.method, path: below_version(&parts.uri) });
+    let incoming = gauntlet_pipeline::Incoming { door, path, pass, headers, body, operator: None };
     let answer = Detach::new(gauntlet_pipeline::run(gate, incoming, gone.clone()), gone, tasks).await;
     let mut response = respond(answer);
     if must_close {
         response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
     }
     response
+}
+
+/// The path below `/v1`, with its query.
+fn below_version(uri: &Uri) -> Name {
+    let path = uri.path().get(3..).unwrap_or("");
+    match uri.query() {
+        Some(query) => format!("{path}?{query}").into(),
+        None => path.into(),
+    }
 }
 
 /// Google's examples put the key into the address.

@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     admin::Admin,
-    api::{blocking, fault, trace_get},
+    api::{blocking, fault, in_chat, trace_get},
 };
 
 /// What shall be otherwise; nothing for the exact call again.
@@ -124,7 +124,7 @@ fn again(original: &StoredCall, changes: &Changes) -> Result<Incoming, Fault> {
     let operator = Operator { caller, prompt, is_judge: false };
     let body = Value::Object(body).to_string();
     let operator = Some(Box::new(operator));
-    Ok(Incoming { door: record.door, path, headers, body: Ok(body.into()), operator })
+    Ok(Incoming { door: record.door, path, pass: None, headers, body: Ok(body.into()), operator })
 }
 
 /// Takes the messages out that a stored prompt was rendered to, so that another can be in their place. A call that named
@@ -194,7 +194,7 @@ fn side(call: &StoredCall) -> Side {
         tokens_out: record.usage.output_total().0,
         cost: record.cost,
         latency_us: record.latency_us,
-        text: text(&call.output),
+        text: text(&in_chat(call).output),
     }
 }
 

@@ -139,10 +139,15 @@ impl Door {
             Door::ChatCompletions => Some(Dialect::Chat),
             Door::Completions => Some(Dialect::Completions),
             Door::Responses => Some(Dialect::Responses),
-            Door::Messages => Some(Dialect::Messages),
-            Door::GenerateContent => Some(Dialect::Gemini),
+            Door::Messages | Door::MessagesCountTokens => Some(Dialect::Messages),
+            Door::GenerateContent | Door::GeminiCountTokens => Some(Dialect::Gemini),
             _ => None,
         }
+    }
+
+    /// Whether a conversation is counted here, and not answered.
+    pub const fn is_count(self) -> bool {
+        matches!(self, Door::MessagesCountTokens | Door::GeminiCountTokens)
     }
 }
 

@@ -9,7 +9,9 @@ pub mod fault;
 pub mod guard;
 pub mod id;
 pub mod money;
+pub mod offer;
 pub mod record;
+pub mod secret;
 pub mod sketch;
 pub mod span;
 pub mod time;
@@ -25,10 +27,12 @@ pub use guard::{
 };
 pub use id::{CallId, Name, SpanId, TraceId};
 pub use money::{MoneyError, NanoUsd, PicoUsdPerToken, TokenCount};
+pub use offer::{Quirks, Service, Services};
 pub use record::{
     Attempt, AttemptEnd, Billed, BudgetAction, BudgetNote, CacheUse, CallRecord, Charge, Drawn, Measure,
     Outcome, Stage, StageTime, StreamTiming, TextsGone,
 };
+pub use secret::Secret;
 pub use span::{Document, SpanKind, SpanRecord};
 pub use time::{Day, Mono, Timestamp};
 pub use usage::{ServiceTier, Usage};

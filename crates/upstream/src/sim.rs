@@ -79,9 +79,13 @@ fn answer(sim: &Sim, request: &UpstreamRequest) -> UpstreamAnswer {
     if (seed >> 11) as f64 / (1u64 << 53) as f64 >= 1.0 - sim.fault_rate {
         return error(StatusCode::INTERNAL_SERVER_ERROR, "simulated fault");
     }
-    match request.operation {
+    match &request.operation {
+        Operation::Chat => chat(sim, &request.model, &body, seed, request.is_streaming),
         Operation::Embeddings => embeddings(&request.model, &body, sim.seed),
-        _ => chat(sim, &request.model, &body, seed, request.is_streaming),
+        other => {
+            let message = format!("the simulated model does not serve {}", other.as_str());
+            error(StatusCode::NOT_FOUND, &message)
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use gauntlet_types::{Dialect, Event};
 pub use assemble::{ASSEMBLED_MAX, Assembled, Assembler};
 
 use crate::{
-    anthropic, gemini,
+    anthropic, bedrock, gemini,
     json::Malformed,
     openai::{self, completions, error::ProviderError, responses},
     text::{Place, Segment},
@@ -95,6 +95,14 @@ pub enum End {
     Part { choice: u32, part: u32 },
 }
 
+/// The number of a frame in its stream, in a dialect that counts them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Number {
+    /// Where its digits stand in the frame's data.
+    pub raw: Range<usize>,
+    pub value: u64,
+}
+
 /// What one frame of a stream says.
 #[derive(Clone, PartialEq, Default, Debug)]
 pub struct Chunk {
@@ -103,6 +111,7 @@ pub struct Chunk {
     /// Texts that end with this frame, or ended before it: what is held back of them goes out before it does.
     pub ends: Vec<End>,
     pub seals: Vec<SealAt>,
+    pub number: Option<Number>,
     /// It holds usage and nothing that a caller who asked for none would miss.
     pub is_usage_only: bool,
     /// It is the end mark.
@@ -118,7 +127,7 @@ pub fn read_plain(dialect: Dialect, body: &Bytes) -> Result<PlainAnswer, Malform
         Dialect::Responses => responses::answer::read_plain(body),
         Dialect::Messages => anthropic::answer::read_plain(body),
         Dialect::Gemini => gemini::answer::read_plain(body),
-        Dialect::Converse => Err(Malformed::new("Converse is not spoken yet")),
+        Dialect::Converse => bedrock::read_plain(body),
     }
 }
 

@@ -1,7 +1,17 @@
-//! Bedrock's Converse: spoken upstream alone.
+//! Bedrock's Converse: spoken upstream alone, so that it is written as a request and read as an answer.
+//!
+//! The binary framing of its streams is the adapter's work: here an event is a frame with its name in `event` and its
+//! payload in `data`.
 
-use crate::ask::{Ask, Written};
+mod answer;
+mod media;
+mod settings;
+mod usage;
+mod write;
 
-pub(crate) fn write(_: Ask, _: &str) -> Written {
-    Written::default()
-}
+pub(crate) use answer::Flow;
+pub use answer::read_plain;
+pub(crate) use write::write;
+
+#[cfg(test)]
+mod tests;

@@ -80,7 +80,7 @@ pub struct Conversation {
     /// The shape asked for: `response_format`, `text.format`, `output_config.format`, `responseSchema`.
     pub response_format: Option<Range<usize>>,
     pub message_count: usize,
-    /// The array with its brackets; an empty range if absent.
+    /// The array with its brackets; an empty range if absent, or no array (Responses' `input` as a plain string).
     pub messages: Range<usize>,
     /// Images, sounds and files among the content parts: tokens that no text shows.
     pub media_count: u32,
@@ -152,6 +152,7 @@ impl Conversation {
     pub fn with_usage(&self) -> Option<Edit> {
         match &self.layout {
             Layout::Chat(layout) if self.stream && !self.include_usage => Some(layout.with_usage()),
+            Layout::Completions(layout) if self.stream && !self.include_usage => Some(layout.with_usage()),
             _ => None,
         }
     }
@@ -164,7 +165,7 @@ impl Conversation {
         match self.dialect {
             Dialect::Messages => anthropic::ask::without_foreign(body),
             Dialect::Gemini => gemini::ask::without_foreign(body),
-            Dialect::Responses => responses::without_foreign(body),
+            Dialect::Responses => responses::ask::without_foreign(body),
             // Servers of this dialect pass over what they do not know.
             Dialect::Chat | Dialect::Completions | Dialect::Converse => Vec::new(),
         }
@@ -208,10 +209,11 @@ impl Conversation {
 
     /// Edit: puts these messages (role, text) behind the caller's; none where there are none.
     pub fn with_more(&self, body: &Bytes, messages: &[(&str, &str)]) -> Option<Edit> {
-        if self.message_count == 0 || self.messages.len() < 2 {
+        // Gemini takes a lone message without brackets.
+        let ends_list = self.messages.len() >= 2 && body.get(self.messages.end - 1) == Some(&b']');
+        if self.message_count == 0 || !ends_list {
             return None;
         }
-        debug_assert_eq!(body.get(self.messages.end - 1), Some(&b']'), "the body that was parsed");
         match &self.layout {
             Layout::Chat(layout) => Some(layout.with_more(self, messages)),
             Layout::Completions(layout) => layout.with_more(self, messages),
@@ -231,6 +233,14 @@ impl Conversation {
             Layout::Messages(layout) => layout.with_max_tokens(limit),
             Layout::Gemini(layout) => layout.with_max_tokens(limit),
         }
+    }
+
+    /// Edit: says the caller's limit a second time under its old name, for servers that know no other. None where the
+    /// caller gave none, or under that name.
+    pub fn with_old_limit(&self) -> Option<Edit> {
+        let Layout::Chat(layout) = &self.layout else { return None };
+        let limit = self.max_tokens.as_ref().filter(|_| layout.is_new_limit)?.value;
+        Some(Edit::insert(layout.first_member, format!(r#""max_tokens":{limit},"#)))
     }
 
     /// Just behind the object's opening brace: new members go here, each with its comma. The body has a member always.

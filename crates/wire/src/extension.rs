@@ -71,7 +71,7 @@ pub(crate) fn read(cursor: &mut Cursor<'_>, object: &Inside, form: Form) -> Scan
 }
 
 /// From the key to the comma behind the value, or from the comma before the key if the member is the last.
-fn member_cut(cursor: &Cursor<'_>, object: &Inside, end: usize) -> Range<usize> {
+pub(crate) fn member_cut(cursor: &Cursor<'_>, object: &Inside, end: usize) -> Range<usize> {
     let behind = cursor.slice(end..cursor.len()).bytes().position(|byte| !byte.is_ascii_whitespace());
     match behind {
         Some(space) if cursor.slice(end..cursor.len()).as_bytes()[space] == b',' => {

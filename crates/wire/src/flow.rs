@@ -5,9 +5,10 @@ use gauntlet_types::{Dialect, Fault, Finish};
 
 use crate::{
     answer::{Chunk, Key},
-    anthropic, gemini,
+    anthropic, bedrock, gemini,
     json::Malformed,
     openai::{self, completions, responses},
+    splice::Edit,
     sse::Frame,
 };
 
@@ -22,6 +23,7 @@ enum Inner {
     Responses(Box<responses::answer::Flow>),
     Messages(Box<anthropic::answer::Flow>),
     Gemini(Box<gemini::answer::Flow>),
+    Converse(Box<bedrock::Flow>),
 }
 
 macro_rules! each {
@@ -32,19 +34,21 @@ macro_rules! each {
             Inner::Responses($flow) => $made,
             Inner::Messages($flow) => $made,
             Inner::Gemini($flow) => $made,
+            Inner::Converse($flow) => $made,
         }
     };
 }
 
 impl Flow {
-    /// A stream in a dialect that callers speak; Converse is turned into one of them first.
+    /// Converse can only be read: no caller speaks it, and no frame of ours is ever in it.
     pub fn new(dialect: Dialect) -> Flow {
         Flow(match dialect {
-            Dialect::Chat | Dialect::Converse => Inner::Chat(openai::answer::Flow::default()),
+            Dialect::Chat => Inner::Chat(openai::answer::Flow::default()),
             Dialect::Completions => Inner::Completions(Box::default()),
             Dialect::Responses => Inner::Responses(Box::default()),
             Dialect::Messages => Inner::Messages(Box::default()),
             Dialect::Gemini => Inner::Gemini(Box::default()),
+            Dialect::Converse => Inner::Converse(Box::default()),
         })
     }
 
@@ -60,8 +64,17 @@ impl Flow {
     }
 
     /// A frame with a further piece of a text, to go out before the frame that ends it.
-    pub fn piece(&self, key: Key, text: &str) -> Bytes {
-        each!(&self.0, flow => flow.piece(key, text))
+    pub fn piece(&mut self, key: Key, text: &str) -> Bytes {
+        each!(&mut self.0, flow => flow.piece(key, text))
+    }
+
+    /// Edit: the frame's number, where the dialect counts its frames and pieces of ours went out before it. To be asked
+    /// for after those pieces were made.
+    pub fn renumbered(&self, chunk: &Chunk) -> Option<Edit> {
+        match &self.0 {
+            Inner::Responses(flow) => flow.renumbered(chunk),
+            _ => None,
+        }
     }
 
     /// The frames that end the stream here, with words of ours in the place of the rest, its end mark among them.

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod eventstream;
 pub mod json;
 mod reading;
 pub mod splice;
@@ -22,6 +23,7 @@ pub mod conversation;
 pub mod error;
 pub mod extension;
 pub mod flow;
+pub mod pass;
 pub mod seal;
 pub mod translate;
 
@@ -30,6 +32,7 @@ pub mod bedrock;
 pub mod gemini;
 pub mod openai;
 pub mod otlp;
+pub mod vertex;
 
 pub use conversation::Conversation;
 pub use json::Malformed;

@@ -87,6 +87,8 @@ pub enum Place {
     Prediction,
     /// Anywhere else in a request.
     Elsewhere,
+    /// In a member of the request itself (`instructions`).
+    Field(&'static str),
     /// In a dialect whose paths are its own: `contents[0].parts[2].text`, `system[1].text`, `input[3].output`.
     Path {
         list: &'static str,
@@ -132,6 +134,7 @@ impl fmt::Display for Place {
             Place::ResponseFormat => f.write_str("response_format"),
             Place::Prediction => f.write_str("prediction.content"),
             Place::Elsewhere => f.write_str("another field"),
+            Place::Field(name) => f.write_str(name),
             Place::Path { list, item, inner, leaf } => {
                 write!(f, "{list}[{item}]")?;
                 if let Some((inner, part)) = inner {

@@ -1,7 +1,8 @@
 //! From one dialect to another: a request on its way up, an answer on its way down.
 
 use bytes::Bytes;
-use gauntlet_types::{Dialect, Event};
+use gauntlet_types::{CallRecord, Dialect, Event, Quirks};
+use serde_json::Value;
 
 use crate::{
     answer::read_plain,
@@ -26,10 +27,10 @@ pub fn read_ask(dialect: Dialect, body: &[u8], path: &PathAsk) -> Result<Ask, Ma
     }
 }
 
-/// Writes a request, for the model of this name.
-pub fn write_ask(dialect: Dialect, ask: Ask, model: &str) -> Written {
+/// Writes a request, for the model of this name at a server with these quirks.
+pub fn write_ask(dialect: Dialect, ask: Ask, model: &str, quirks: Quirks) -> Written {
     match dialect {
-        Dialect::Chat => chat::ask::write(ask, model),
+        Dialect::Chat => chat::ask::write(ask, model, quirks),
         Dialect::Completions => completions::write_ask(ask, model),
         Dialect::Responses => responses::ask::write(ask, model),
         Dialect::Messages => anthropic::neutral::write(ask, model),
@@ -45,10 +46,11 @@ pub fn ask(
     body: &[u8],
     path: &PathAsk,
     model: &str,
+    quirks: Quirks,
 ) -> Result<Written, Malformed> {
     let mut ask = read_ask(from, body, path)?;
     let mut dropped = std::mem::take(&mut ask.dropped);
-    let mut written = write_ask(to, ask, model);
+    let mut written = write_ask(to, ask, model, quirks);
     dropped.append(&mut written.dropped);
     dropped.sort();
     dropped.dedup();
@@ -143,7 +145,15 @@ pub fn recorded_ask(dialect: Dialect, body: &Bytes, path: &PathAsk) -> Option<By
     }
     let asked = read_ask(dialect, body, path).ok()?;
     let model = asked.model.clone();
-    Some(write_ask(Dialect::Chat, asked, &model).body.into())
+    let written = write_ask(Dialect::Chat, asked, &model, Quirks::default()).body;
+    // What the gateway noted of the prompt stands in every dialect alike.
+    let noted = serde_json::from_slice::<Value>(body)
+        .ok()
+        .and_then(|mut body| Some(body.get_mut("gauntlet")?.take()));
+    let Some(noted) = noted else { return Some(written.into()) };
+    let mut written: Value = serde_json::from_slice(&written).ok()?;
+    written["gauntlet"] = noted;
+    Some(written.to_string().into())
 }
 
 /// What an answer as a record holds it says: in its own dialect where it was whole, in chat's words where it was put
@@ -151,4 +161,24 @@ pub fn recorded_ask(dialect: Dialect, body: &Bytes, path: &PathAsk) -> Option<By
 pub fn recorded_answer(dialect: Dialect, body: &Bytes) -> Vec<Event> {
     let own = read_plain(dialect, body).ok().filter(|read| !read.events.is_empty());
     own.or_else(|| read_plain(Dialect::Chat, body).ok()).map(|read| read.events).unwrap_or_default()
+}
+
+/// The texts of a record in chat's words, whatever door the call came in by. What cannot be read stays as it is.
+pub fn in_chat(record: &CallRecord, input: &Bytes, output: &Bytes) -> (Bytes, Bytes) {
+    let Some(dialect) = record.door.dialect().filter(|dialect| *dialect != Dialect::Chat) else {
+        return (input.clone(), output.clone());
+    };
+    let path = PathAsk { model: record.model_asked.to_string(), stream: record.is_streaming };
+    let asked = recorded_ask(dialect, input, &path).unwrap_or_else(|| input.clone());
+    let events = recorded_answer(dialect, output);
+    if events.is_empty() {
+        return (asked, output.clone());
+    }
+    let head = Head {
+        id: record.id.0.simple().to_string(),
+        created: record.started.0 / 1_000_000,
+        model: record.model_answered.as_ref().unwrap_or(&record.model_asked).to_string(),
+        include_usage: false,
+    };
+    (asked, whole(Dialect::Chat, &head, &events))
 }

@@ -1,16 +1,18 @@
 //! `gauntlet doctor`: looks at everything a gateway needs, from the outside.
 
-use std::{process::ExitCode, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use gauntlet_pipeline::endpoints;
 use gauntlet_policy::config::Secret;
-use gauntlet_ports::EndpointKind;
+use gauntlet_ports::{Endpoint, EndpointKind, Operation, Upstream, UpstreamRequest};
 use gauntlet_trace::export::Noted;
+use gauntlet_upstream::{Tokens, Upstreams};
 use serde_json::json;
 
 use crate::{
     cli::Place,
+    clock::SystemClock,
     config_dir, export,
     runfile::RunFile,
     show::{self, Column},
@@ -40,8 +42,9 @@ pub fn run(place: &Place) -> Result<ExitCode> {
     add(
         "gateway",
         match &running {
-            Some(run) => ask(&format!("{}/readyz", run.url), None)
-                .map(|says| format!("{} at {}", says.trim(), run.url)),
+            Some(run) => {
+                ask(&format!("{}/readyz", run.url)).map(|says| format!("{} at {}", says.trim(), run.url))
+            }
             None => Ok("not running on this data folder".to_owned()),
         },
     );
@@ -86,20 +89,13 @@ pub fn run(place: &Place) -> Result<ExitCode> {
         match endpoints(&loaded.policy) {
             Err(error) => add("providers", Err(error.to_string())),
             Ok(endpoints) => {
-                let mut endpoints: Vec<_> = endpoints.values().collect();
+                let mut endpoints: Vec<_> = endpoints.into_values().collect();
                 endpoints.sort_by(|a, b| a.provider.cmp(&b.provider));
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                let upstreams = Upstreams::new(Tokens::new(Arc::new(SystemClock::new())));
                 for endpoint in endpoints {
-                    let what = format!("provider {}", endpoint.provider);
-                    match &endpoint.kind {
-                        EndpointKind::Sim(_) => add(&what, Ok("simulated, inside this program".to_owned())),
-                        EndpointKind::Http { models, headers, .. } => {
-                            add(
-                                &what,
-                                ask(&models.to_string(), Some(headers))
-                                    .map(|_| format!("answers at {models}")),
-                            );
-                        }
-                    }
+                    let found = runtime.block_on(look_at(&endpoint, &upstreams));
+                    add(&format!("provider {}", endpoint.provider), found);
                 }
             }
         }
@@ -155,20 +151,42 @@ fn fares(noted: &Noted, is_known: bool) -> Result<String, String> {
     if noted.dropped > 0 || noted.refused > 0 || noted.error.is_some() { Err(says) } else { Ok(says) }
 }
 
-/// Asks a URL; a wrong key is a problem, a path that is not there is not (the host answers).
-fn ask(url: &str, headers: Option<&http::HeaderMap>) -> Result<String, String> {
+/// Asks a provider for its models, as calls would ask it: with its credentials, signature or token. A wrong key is a
+/// problem, a list that is not there is none (the host answers).
+async fn look_at(endpoint: &Arc<Endpoint>, upstreams: &Upstreams) -> Result<String, String> {
+    let EndpointKind::Http(http) = &endpoint.kind else {
+        return Ok("simulated, inside this program".to_owned());
+    };
+    let base = &http.base;
+    let request = UpstreamRequest {
+        endpoint: endpoint.clone(),
+        model: "".into(),
+        operation: Operation::Models,
+        is_streaming: false,
+        content_type: None,
+        headers: http::HeaderMap::new(),
+        body: bytes::Bytes::new(),
+    };
+    let Ok(answer) = tokio::time::timeout(PROVIDER_MAX, upstreams.send(request)).await else {
+        return Err(format!("{base}: no answer within {} s", PROVIDER_MAX.as_secs()));
+    };
+    let answer = answer.map_err(|error| format!("{base}: {:#}", anyhow::Error::new(error)))?;
+    match answer.status.as_u16() {
+        200..=299 | 404 | 405 => Ok(format!("answers at {base}")),
+        status @ (401 | 403) => Err(format!("{base} does not take the key (status {status})")),
+        other => Err(format!("{base} answers with status {other}")),
+    }
+}
+
+/// Asks the gateway's own URL.
+fn ask(url: &str) -> Result<String, String> {
     let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PROVIDER_MAX));
     let agent: ureq::Agent = config.build().into();
-    let mut request = agent.get(url);
-    for (name, value) in headers.into_iter().flatten() {
-        request = request.header(name, value);
-    }
-    let mut answer = request.call().map_err(|error| format!("{url}: {error}"))?;
+    let mut answer = agent.get(url).call().map_err(|error| format!("{url}: {error}"))?;
     let status = answer.status().as_u16();
     let text = answer.body_mut().with_config().limit(1 << 20).read_to_string().unwrap_or_default();
     match status {
-        200..=299 | 404 | 405 => Ok(text),
-        401 | 403 => Err(format!("{url} does not take the key (status {status})")),
+        200..=299 => Ok(text),
         503 => Err(text.trim().to_owned()),
         other => Err(format!("{url} answers with status {other}")),
     }

@@ -25,7 +25,7 @@ const DATASET_MAX: u64 = 256 << 20;
 
 pub fn run(place: &Place, reach: &Reach, wanted: &Promote) -> Result<()> {
     let path = path_of(place, &wanted.dataset)?;
-    let call = reach.get(&format!("/api/v1/traces/{}", escape(&wanted.id)))?;
+    let call = reach.get(&format!("/api/v1/traces/{}?as=chat", escape(&wanted.id)))?;
     let case = case_of(&call, wanted)?;
     add(&path, &case)?;
     let has_expected = case.get("expected").is_some();
@@ -71,7 +71,7 @@ fn case_of(call: &Value, wanted: &Promote) -> Result<Value> {
         bail!("the texts of {id} were not kept (its route says so, or it was refused before it was read)");
     };
     let Some(Value::Array(mut messages)) = input.remove("messages") else {
-        bail!("{id} has no messages; only chat completions can be cases");
+        bail!("{id} has no messages; only conversations can be cases");
     };
     let mut case = Map::new();
     case.insert("id".to_owned(), id.into());

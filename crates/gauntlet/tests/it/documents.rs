@@ -6,6 +6,20 @@ use gauntlet_testkit::Launch;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
+/// Keys that the documents take from the environment.
+const VARIABLES: [&str; 10] = [
+    "LANGFUSE_AUTH",
+    "LANGSMITH_API_KEY",
+    "DD_API_KEY",
+    "HONEYCOMB_API_KEY",
+    "GROQ_KEY",
+    "ANOTHER_KEY",
+    "AZURE_CLIENT_SECRET",
+    "AZURE_OPENAI_API_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+];
+
 /// The code blocks of a document in a language, in order.
 fn blocks(document: &str, language: &str) -> Vec<String> {
     let text = fs::read_to_string(format!("{ROOT}/{document}")).expect("the document is there");
@@ -25,13 +39,9 @@ fn check(files: &[(&str, &str)]) {
     let launch = Launch::new(env!("CARGO_BIN_EXE_gauntlet"))
         .args(["check", "."])
         .env("OPENAI_API_KEY", "sk-of-nobody")
-        .env("LANGFUSE_AUTH", "of-nobody")
-        .env("LANGSMITH_API_KEY", "of-nobody")
-        .env("DD_API_KEY", "of-nobody")
-        .env("HONEYCOMB_API_KEY", "of-nobody")
         .env("APP_KEY", "a-key-of-more-than-sixteen-characters")
         .folder(folder.path());
-    launch.run().expect_ok();
+    VARIABLES.iter().fold(launch, |launch, name| launch.env(name, "of-nobody")).run().expect_ok();
 }
 
 #[test]
@@ -46,6 +56,13 @@ fn the_documented_exporters_pass_the_check() {
     let yaml = blocks("docs/export.md", "yaml");
     let [exporters] = &yaml[..] else { panic!("one file is shown, not {}", yaml.len()) };
     check(&[("gauntlet.yml", exporters)]);
+}
+
+#[test]
+fn the_documented_providers_pass_the_check() {
+    let yaml = blocks("docs/providers.md", "yaml");
+    let [providers] = &yaml[..] else { panic!("one file is shown, not {}", yaml.len()) };
+    check(&[("gauntlet.yml", providers)]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use gauntlet_policy::{
 use gauntlet_types::{
     Caller, Code, Direction, Door, Environment, Exception, Fault, Name, SpanId, Stage, Timestamp, TraceId,
 };
-use gauntlet_wire::{conversation, openai::embeddings};
+use gauntlet_wire::{conversation, openai::embeddings, pass};
 use http::{HeaderMap, header};
 
 use crate::{
@@ -130,7 +130,8 @@ fn read(call: &mut Call) -> Result<(), Fault> {
             None => fault,
         }
     };
-    match (call.door(), call.door().dialect()) {
+    let dialect = call.door().dialect().filter(|_| call.pass.is_none());
+    match (call.door(), dialect) {
         (_, Some(dialect)) => {
             let asked = conversation::parse(dialect, &call.body, &call.path).map_err(malformed)?;
             call.record.is_streaming = asked.stream;
@@ -142,9 +143,17 @@ fn read(call: &mut Call) -> Result<(), Fault> {
             call.record.model_asked = embeddings.model.value.as_str().into();
             call.request = Request::Embeddings(Box::new(embeddings));
         }
-        (door, None) => {
-            let message = format!("the door {} does not take calls yet", door.as_str());
-            return Err(Fault::caller(Code::NotFound, message));
+        (_, None) => {
+            let kind = call.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            let asked = pass::parse(kind, &call.body).map_err(malformed)?;
+            if asked.stream {
+                let message = "this door gives whole answers only: leave `stream` out";
+                return Err(Fault::caller(Code::InvalidRequest, message).param("stream"));
+            }
+            if let Some(model) = &asked.model {
+                call.record.model_asked = model.value.as_str().into();
+            }
+            call.request = Request::Pass(Box::new(asked));
         }
     }
     Ok(())
@@ -212,11 +221,7 @@ fn caller(call: &Call, grant: Option<&KeyGrant>) -> Result<Caller, Fault> {
         }
         _ => None,
     };
-    let body_user = match &call.request {
-        Request::Conversation(chat) => chat.user.as_deref(),
-        Request::Embeddings(embeddings) => embeddings.user.as_deref(),
-        Request::None => None,
-    };
+    let body_user = call.request.user();
     let mut caller = grant.map(bound).unwrap_or_default();
     caller.tenant = tenant(headers, grant)?;
     if caller.team.is_none() {

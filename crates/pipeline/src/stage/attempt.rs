@@ -7,14 +7,14 @@ use gauntlet_policy::{
     breaker::{BreakerEvent, BreakerPolicy},
     retry::{self, RetryPolicy, Verdict},
 };
-use gauntlet_ports::{Operation, UpstreamAnswer, UpstreamError, UpstreamRequest};
+use gauntlet_ports::{UpstreamAnswer, UpstreamError};
 use gauntlet_types::{Attempt, AttemptEnd, Code, Dialect, Event, Fault, Finish, Outcome, Stage, Usage};
 use gauntlet_wire::{
     answer::{PlainAnswer, read_plain},
     openai::{embeddings, error::ProviderError},
-    splice, translate,
+    pass, translate,
 };
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderValue, header};
 use tokio::time::Instant;
 
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
     gate::lock,
     live::Live,
     money::Bill,
+    outgoing,
     reader::{Reader, Stop},
 };
 
@@ -44,8 +45,13 @@ pub(crate) enum Answered {
         texts: Vec<gauntlet_wire::Segment>,
         seals: Vec<gauntlet_wire::answer::SealAt>,
     },
+    /// Of a request that was passed through.
+    Passed {
+        whole: Whole,
+        texts: Vec<gauntlet_wire::Segment>,
+    },
     Live(Box<Live>),
-    /// The operator's own words: no guard needed.
+    /// The operator's own words, or numbers: no guard needed.
     Canned(Whole),
 }
 
@@ -112,6 +118,9 @@ impl From<UpstreamError> for Failed {
 
 pub(crate) async fn run(call: &mut Call) -> Result<Answered, Fault> {
     call.enter(Stage::Attempt);
+    if let Some(counted) = counted_here(call) {
+        return Ok(Answered::Canned(counted));
+    }
     let left = call.route.timeouts.total.saturating_sub(call.clock().mono().since(call.begun()));
     let deadline = Instant::now() + left;
     let mut last = None;
@@ -123,6 +132,21 @@ pub(crate) async fn run(call: &mut Call) -> Result<Answered, Fault> {
         }
     }
     give_up(call, last)
+}
+
+/// The tokens of a request whose model nobody can ask for them: by the tokenizer that comes nearest.
+fn counted_here(call: &Call) -> Option<Whole> {
+    let planned = call.plan.first().filter(|_| call.door().is_count())?;
+    let dialect = call.dialect();
+    if planned.endpoint.speaks(dialect, &planned.target.model) {
+        return None;
+    }
+    let tokens = super::settle::count_input(call).0;
+    let body = match dialect {
+        Dialect::Gemini => serde_json::json!({"totalTokens": tokens}),
+        _ => serde_json::json!({"input_tokens": tokens}),
+    };
+    Some(Whole::json(body.to_string().into()))
 }
 
 /// Tries one target as often as the route allows; none when the next one is to be tried.
@@ -200,7 +224,8 @@ async fn at_target(
 async fn once(call: &mut Call, index: usize, deadline: Instant) -> Result<Answered, Failed> {
     let deadline = deadline.min(Instant::now() + call.route.timeouts.attempt);
     let is_streaming = call.request.is_streaming();
-    let (request, spoken) = request(call, index, is_streaming)?;
+    let (request, spoken) = outgoing::request(call, index, is_streaming)
+        .map_err(|why| Failed { status: Some(400), ..Failed::new(AttemptEnd::Status, why.0) })?;
     let first_token = Instant::now() + call.route.timeouts.first_token;
     // A plain answer's headers come when it is finished, so that only the attempt's own limit holds for it.
     let patience = if is_streaming { deadline.min(first_token) } else { deadline };
@@ -218,18 +243,42 @@ async fn once(call: &mut Call, index: usize, deadline: Instant) -> Result<Answer
     let read = if is_streaming {
         live(call, &answer.headers, reader, patience, spoken).await
     } else {
-        plain(call, reader, spoken).await
+        plain(call, &answer.headers, reader, spoken).await
     };
     read.map_err(Failed::begun)
 }
 
 /// Reads a plain answer to its end; the model wrote it in `spoken`.
-async fn plain(call: &mut Call, mut reader: Reader, spoken: Dialect) -> Result<Answered, Failed> {
+async fn plain(
+    call: &mut Call,
+    headers: &HeaderMap,
+    mut reader: Reader,
+    spoken: Dialect,
+) -> Result<Answered, Failed> {
     let body = collect(&mut reader, ANSWER_MAX).await?;
     let malformed = |bad: gauntlet_wire::Malformed| {
         Failed::new(AttemptEnd::Malformed, format!("not an answer: {}", bad.message))
     };
     match &call.request {
+        Request::Conversation(_) if call.door().is_count() => Ok(Answered::Canned(Whole::json(body))),
+        Request::Pass(_) => {
+            let kind = headers.get(header::CONTENT_TYPE).cloned();
+            let read = pass::read_answer(kind.as_ref().and_then(|kind| kind.to_str().ok()), &body);
+            let read = read.map_err(malformed)?;
+            if let Some(error) = read.error {
+                return Err(provider_error(call, error, AttemptEnd::StreamError, None));
+            }
+            read.model.into_iter().for_each(|model| call.take_note(&Event::Model(model)));
+            read.usage.into_iter().for_each(|usage| call.take_note(&Event::Usage(usage)));
+            let kind = kind.unwrap_or(HeaderValue::from_static("application/json"));
+            if let Some(id) = read.id {
+                call.note_owner(&id)
+                    .await
+                    .map_err(|fault| Failed::new(AttemptEnd::Malformed, fault.message))?;
+            }
+            let texts = read.texts.into_iter().map(|text| text.segment).collect();
+            Ok(Answered::Passed { whole: Whole { body, content_type: kind }, texts })
+        }
         Request::Conversation(_) => {
             let read = read_plain(spoken, &body).map_err(malformed)?;
             if let Some(error) = read.error {
@@ -238,6 +287,7 @@ async fn plain(call: &mut Call, mut reader: Reader, spoken: Dialect) -> Result<A
             read.events.iter().for_each(|event| call.take_note(event));
             let dialect = call.dialect();
             if spoken == dialect {
+                call.note_kept_answer(&body);
                 return Ok(answered(body, read));
             }
             let body = translate::whole(dialect, &call.head(), &read.events);
@@ -313,129 +363,6 @@ async fn collect(reader: &mut Reader, limit: usize) -> Result<Bytes, Failed> {
     Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
-/// The body with all changes of the stages before, under the target's own model name, in a dialect that the target
-/// speaks; and which that is.
-fn request(call: &mut Call, index: usize, is_streaming: bool) -> Result<(UpstreamRequest, Dialect), Failed> {
-    let planned = &call.plan[index];
-    let (endpoint, model) = (planned.endpoint.clone(), planned.target.model.clone());
-    let mut edits = call.edits.clone();
-    edits.extend(call.masks.iter().cloned());
-    let is_renamed = *call.record.model_asked != *model;
-    let dialect = call.dialect();
-    let mut headers = forwarded(&call.headers);
-    let (operation, spoken, body) = match &call.request {
-        Request::Conversation(asked) if endpoint.speaks(dialect, &model) => {
-            edits.extend(is_renamed.then(|| asked.with_model(&model)).flatten());
-            let cuts = asked.without_foreign(&call.body);
-            // What is cut out whole needs no change within.
-            edits.retain(|edit| !cuts.iter().any(|cut| is_within(&edit.range, &cut.range)));
-            edits.extend(cuts);
-            (Operation::of(dialect), dialect, splice(&call.body, edits))
-        }
-        Request::Conversation(_) => {
-            let spoken = endpoint.native(&model);
-            let body = splice(&call.body, edits);
-            let written = translate::ask(dialect, spoken, &body, &call.path, &model);
-            let written = written.map_err(|bad| untranslatable(&bad.message))?;
-            note_translated(call, written.dropped, written.injected)?;
-            headers.retain_travelling();
-            (Operation::of(spoken), spoken, Bytes::from(written.body))
-        }
-        Request::Embeddings(embeddings) => {
-            edits.extend(is_renamed.then(|| embeddings.with_model(&model)));
-            (Operation::Embeddings, dialect, splice(&call.body, edits))
-        }
-        Request::None => unreachable!("a call without a request ends at `admit`"),
-    };
-    let request = UpstreamRequest { endpoint, model, operation, is_streaming, headers: headers.0, body };
-    Ok((request, spoken))
-}
-
-fn is_within(inner: &std::ops::Range<usize>, outer: &std::ops::Range<usize>) -> bool {
-    outer.start <= inner.start && inner.end <= outer.end
-}
-
-/// The request cannot be told in the target's dialect. Another target may speak the caller's.
-fn untranslatable(message: &str) -> Failed {
-    Failed { status: Some(400), ..Failed::new(AttemptEnd::Status, message) }
-}
-
-/// What the target's dialect has no word for, and what it wants said; refused where the caller wants all or nothing.
-fn note_translated(call: &mut Call, dropped: Vec<String>, injected: Vec<String>) -> Result<(), Failed> {
-    let is_strict = call.route.strict
-        || call.headers.get("x-gauntlet-strict").is_some_and(|value| value.as_bytes() == b"true");
-    if is_strict && !dropped.is_empty() {
-        let message =
-            format!("{} cannot be told to it, and `strict` wants all or nothing", dropped.join(", "));
-        return Err(untranslatable(&message));
-    }
-    call.record.dropped = dropped.into_iter().map(Into::into).collect();
-    for field in injected {
-        let field = gauntlet_types::Name::from(field.as_str());
-        if !call.record.injected.contains(&field) {
-            call.record.injected.push(field);
-        }
-    }
-    Ok(())
-}
-
-/// The caller's headers that travel on: all but those of this connection, its credentials, and what is meant for us.
-fn forwarded(headers: &HeaderMap) -> Forwarded {
-    let mut kept = HeaderMap::with_capacity(headers.len() + 6);
-    for (name, value) in headers {
-        if travels(name) {
-            kept.append(name.clone(), value.clone());
-        }
-    }
-    Forwarded(kept)
-}
-
-struct Forwarded(HeaderMap);
-
-impl Forwarded {
-    /// Leaves what means the same to every provider: versions, betas and organisations of one are nothing to another.
-    fn retain_travelling(&mut self) {
-        let agent = self.0.remove(header::USER_AGENT);
-        self.0.clear();
-        if let Some(agent) = agent {
-            self.0.insert(header::USER_AGENT, agent);
-        }
-    }
-}
-
-fn travels(name: &HeaderName) -> bool {
-    let stays = matches!(
-        name.as_str(),
-        "host"
-            | "authorization"
-            | "x-api-key"
-            | "x-goog-api-key"
-            | "api-key"
-            | "cookie"
-            | "connection"
-            | "keep-alive"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-            | "expect"
-            | "content-length"
-            | "content-type"
-            | "content-encoding"
-            | "accept-encoding"
-            | "forwarded"
-            | "via"
-            | "x-real-ip"
-            | "origin"
-            | "referer"
-            | "traceparent"
-            | "tracestate"
-            | "baggage"
-    );
-    let prefixes = ["x-gauntlet-", "x-forwarded-", "proxy-", "sec-", "cf-"];
-    !stays && !prefixes.iter().any(|prefix| name.as_str().starts_with(prefix))
-}
-
 /// What an error status says.
 async fn status(call: &mut Call, answer: UpstreamAnswer) -> Failed {
     let wait = Instant::now() + ERROR_WAIT;
@@ -465,12 +392,8 @@ fn provider_error(call: &Call, error: ProviderError, end: AttemptEnd, status: Op
 
 /// Some providers say which key they refuse.
 fn without_key(message: String, call: &Call) -> String {
-    let gauntlet_ports::EndpointKind::Http { headers, .. } = &call.plan[call.current].endpoint.kind else {
-        return message;
-    };
-    let values = headers.values().filter_map(|value| value.to_str().ok());
-    let keys =
-        values.map(|value| value.strip_prefix("Bearer ").unwrap_or(value)).filter(|key| key.len() >= KEY_MIN);
+    let secrets = call.plan[call.current].endpoint.secrets();
+    let keys = secrets.into_iter().filter(|key| key.len() >= KEY_MIN);
     keys.fold(message, |message, key| message.replace(key, "[REDACTED:provider_key]"))
 }
 
@@ -557,39 +480,4 @@ pub(crate) fn canned(call: &mut Call, text: &str, finish: Finish) -> Whole {
         return Whole::events(translate::stream(dialect, &head, &events).concat().into());
     }
     Whole::json(plain)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_and_connection_headers_do_not_travel() {
-        let check = |name: &'static str, expected: bool| {
-            assert_eq!(travels(&HeaderName::from_static(name)), expected, "{name}");
-        };
-        for name in [
-            "authorization",
-            "x-api-key",
-            "cookie",
-            "host",
-            "connection",
-            "x-gauntlet-tenant",
-            "x-forwarded-for",
-            "baggage",
-        ] {
-            check(name, false);
-        }
-        for name in [
-            "user-agent",
-            "x-stainless-lang",
-            "openai-beta",
-            "anthropic-beta",
-            "openai-organization",
-            "accept",
-            "idempotency-key",
-        ] {
-            check(name, true);
-        }
-    }
 }

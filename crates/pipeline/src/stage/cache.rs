@@ -9,7 +9,7 @@ use http::HeaderValue;
 use moka::sync::Cache as Moka;
 
 use crate::{
-    call::{Call, Passed, Whole},
+    call::{Call, Passed, Request, Whole},
     text::Scanned,
 };
 
@@ -46,7 +46,9 @@ impl Cache {
 
 /// A kept answer, if there is one; its hold is then let go at no cost.
 pub(crate) fn look_up(call: &mut Call) -> Option<Passed> {
-    call.route.cache.filter(|_| call.operator.is_none())?;
+    // What is passed through may do something.
+    let may = call.operator.is_none() && !matches!(call.request, Request::Pass(_));
+    call.route.cache.filter(|_| may)?;
     call.enter(Stage::Cache);
     let key = key(call);
     call.cache_key = Some(key);

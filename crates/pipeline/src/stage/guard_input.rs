@@ -6,7 +6,7 @@ use gauntlet_types::{
 };
 
 use crate::{
-    call::{Call, Passed, Request},
+    call::{Call, Passed},
     judge::{self, JUDGE},
     stage::attempt::canned,
     tagged::{self, CLASSIFIER, NAMES},
@@ -46,13 +46,7 @@ async fn look(call: &mut Call) -> Result<(), Fault> {
     if !guards && !call.route.record_bodies && call.route.cache.is_none() {
         return Ok(());
     }
-    let segments = match &call.request {
-        Request::Conversation(asked) => asked.segments(&call.body),
-        Request::Embeddings(embeddings) => {
-            gauntlet_wire::openai::embeddings::segments(embeddings, &call.body)
-        }
-        Request::None => Vec::new(),
-    };
+    let segments = call.request.segments(&call.body);
     let scanner = call.shared().scanner.clone();
     let extras = call.extras(Direction::Input);
     let since = call.elapsed_us();
@@ -157,13 +151,7 @@ fn keep_others_out(call: &mut Call) {
     if !call.route.record_bodies {
         return;
     }
-    let others = match &call.request {
-        Request::Conversation(asked) => asked.other_segments(&call.body),
-        Request::Embeddings(embeddings) => {
-            gauntlet_wire::openai::embeddings::other_segments(embeddings, &call.body)
-        }
-        Request::None => Vec::new(),
-    };
+    let others = call.request.other_segments(&call.body);
     if let Ok(found) =
         Scanned::scan(&call.shared().scanner, others, &call.body, None, &Extras::default(), || false)
     {

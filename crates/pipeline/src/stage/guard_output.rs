@@ -61,6 +61,13 @@ pub(crate) async fn run(call: &mut Call, answered: Answered) -> Result<Guarded, 
     match answered {
         Answered::Canned(whole) => Ok(Guarded::Passed(Passed::Whole(whole))),
         Answered::Plain { body, texts, seals } => whole(call, body, texts, seals, None).await,
+        Answered::Passed { whole: answer, texts } => match passed(call, answer, texts).await? {
+            Guarded::Passed(Passed::Whole(guarded)) => {
+                let body = call.own_of_list(guarded.body).await?;
+                Ok(Guarded::Passed(Passed::Whole(Whole { body, ..guarded })))
+            }
+            other => Ok(other),
+        },
         Answered::Live(live) if needs_whole(call) => held_stream(call, live).await,
         Answered::Live(live) => Ok(Guarded::Passed(Passed::Live(live))),
     }
@@ -126,6 +133,23 @@ async fn whole(
         Some(frames) => Whole::events(reframed(call, &body, frames.first())),
         None => Whole::json(body),
     })))
+}
+
+/// The answer to a request that was passed through: its texts are guarded, its bytes are not read.
+async fn passed(call: &mut Call, answer: Whole, texts: Vec<Segment>) -> Result<Guarded, Fault> {
+    let Whole { body, content_type } = answer;
+    if texts.is_empty() {
+        // Sounds and files are no words: the record says how much there was.
+        let note = serde_json::json!({"bytes": body.len(), "type": content_type.to_str().unwrap_or("")});
+        call.output = note.to_string().into();
+        return Ok(Guarded::Passed(Passed::Whole(Whole { body, content_type })));
+    }
+    Ok(match whole(call, body, texts, Vec::new(), None).await? {
+        Guarded::Passed(Passed::Whole(guarded)) => {
+            Guarded::Passed(Passed::Whole(Whole { content_type, ..guarded }))
+        }
+        other => other,
+    })
 }
 
 /// What the scan found that is more than a span to replace: the worst of the notes from the one numbered `first`.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use gauntlet_guard::Kinds;
 use gauntlet_ports::{SpoolError, Texts};
 use gauntlet_types::{Direction, Stage, ToolCall, ToolResult};
-use gauntlet_wire::{answer::Assembler, splice, translate};
+use gauntlet_wire::{answer::Assembler, pass, splice, translate};
 
 use crate::{call::Call, tagged::NAMES};
 
@@ -47,7 +47,14 @@ pub(crate) fn input(call: &mut Call) -> Bytes {
         edits.push(prompt);
     }
     edits.append(&mut call.record_edits);
-    splice(&call.body, edits)
+    let body = splice(&call.body, edits);
+    match &call.request {
+        crate::call::Request::Pass(_) => {
+            let kind = call.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            pass::noted(kind, &body)
+        }
+        _ => body,
+    }
 }
 
 /// What tools gave back, out of the text that is kept.

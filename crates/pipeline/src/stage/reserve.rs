@@ -10,6 +10,7 @@ use gauntlet_policy::{
     budget::{Draw, Refused, Short},
     config::AtLimit,
 };
+
 use gauntlet_types::{BudgetAction, BudgetNote, Code, Drawn, Fault, Finish, Name, Outcome, Stage};
 use gauntlet_wire::conversation::LimitField;
 

@@ -14,6 +14,13 @@ pub(crate) fn run(call: &mut Call) {
     let was_asked = call.record.target.is_some() && call.record.cache != gauntlet_types::CacheUse::Exact;
     let usage = match call.usage {
         Some(usage) => Some(usage),
+        // What nobody can count costs what was held for it, rather than nothing.
+        None if was_asked && has_answer(call) && call.is_beyond_counting() => {
+            call.charge_hold = true;
+            None
+        }
+        // To count is not to use.
+        None if call.door().is_count() => None,
         // A cut or silent answer was billed all the same: counted here, and said so.
         None if was_asked && has_answer(call) => Some(count(call)),
         None => None,

@@ -7,10 +7,11 @@ use gauntlet_guard::Scanner;
 use gauntlet_pipeline::{Gate, Ledger, Shared, SharedParts, Snapshot};
 use gauntlet_policy::config::{self, LoadOptions, Source, Sources};
 use gauntlet_ports::{
-    Spool, SpoolError, StoredSpan, Texts, Upstream, UpstreamAnswer, UpstreamError, UpstreamRequest,
+    ControlError, Owned, Owners, Spool, SpoolError, StoredSpan, Texts, Upstream, UpstreamAnswer,
+    UpstreamError, UpstreamRequest,
 };
 use gauntlet_testkit::ManualClock;
-use gauntlet_types::CallRecord;
+use gauntlet_types::{CallRecord, Name};
 
 /// What the spool was given, an entry each.
 #[derive(Default)]
@@ -57,6 +58,20 @@ impl Upstream for Nobody {
     }
 }
 
+impl Owners for Nobody {
+    fn keep(&self, _: Owned) -> BoxFuture<'static, Result<(), ControlError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn owner(&self, _: Name, _: Name) -> BoxFuture<'static, Result<Option<Name>, ControlError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn ids(&self, _: Name, _: Name) -> BoxFuture<'static, Result<Vec<Name>, ControlError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+}
+
 pub fn gate(gauntlet_yml: &str, kept: Arc<Kept>) -> Gate {
     let source = Source { file: "gauntlet.yml".to_owned(), text: gauntlet_yml.to_owned() };
     let sources = Sources { gauntlet: Some(source), ..Sources::default() };
@@ -67,6 +82,7 @@ pub fn gate(gauntlet_yml: &str, kept: Arc<Kept>) -> Gate {
         clock: Arc::new(ManualClock::new()),
         ledger: Ledger::new([]),
         scanner: Arc::new(Scanner::new()),
+        owners: Arc::new(Nobody),
         observers: Vec::new(),
         hash_key: [7; 32],
         status_of: |_| 500,

@@ -109,7 +109,7 @@ fn file(
 
     let server = server(&mut get, report);
     let providers = match get("providers") {
-        Some(node) => providers::read(node, report),
+        Some(node) => providers::read(node, env, report),
         None if options.find_provider_keys => providers::found(env),
         None => HashMap::new(),
     };

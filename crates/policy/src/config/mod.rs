@@ -44,7 +44,7 @@ pub use self::{
     models::Models,
     policy::{Config, Policy, PriceFrom},
     prices::OwnPrice,
-    providers::{Dialect, Priced, Provider, SimSettings},
+    providers::{Credentials, Dialect, KeyHeader, Priced, Provider, Row, SimSettings, Style, Variable, rows},
     shape::{
         CachePolicy, LogSink, OnDisconnect, OnStoreDown, PromptPin, Route, Sampling, Schema, Secret, Server,
         SharedStore, Timeouts, Unpriced,

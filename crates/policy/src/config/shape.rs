@@ -1,45 +1,12 @@
 //! What a checked configuration is made of: routes with every default applied, and the server's own settings.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
+pub use gauntlet_types::Secret;
 use gauntlet_types::{Environment, Name, TokenCount};
-use serde::{Serialize, Serializer};
 
 use super::limits::Limits;
 use crate::{guard::Level, retry::RetryPolicy};
-
-/// A value that is never shown: `Debug`, `Display` and JSON give `***`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Arc<str>);
-
-impl Secret {
-    pub fn new(value: &str) -> Secret {
-        Secret(value.into())
-    }
-
-    /// The value itself, for the request that needs it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl fmt::Display for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl Serialize for Secret {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("***")
-    }
-}
 
 /// A prompt as a route names it: `name@label` or `name@1.2.0`; without `@…` the label `production`.
 #[derive(Clone, PartialEq, Eq, Debug)]

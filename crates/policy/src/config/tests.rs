@@ -10,6 +10,7 @@ mod exporters;
 mod guards;
 mod money;
 mod prices;
+mod providers;
 
 const FILE: &str = "gauntlet.yml";
 
@@ -129,7 +130,7 @@ keys:
 fn nothing_at_all_loads_and_finds_keys_in_the_environment() {
     let loaded = load(&Sources::default(), &env, &LoadOptions::default()).unwrap();
     let provider = loaded.policy.provider("openai").unwrap();
-    assert!(provider.is_found && provider.key.as_ref().unwrap().expose() == "sk-openai");
+    assert!(provider.is_found && provider.key().unwrap().expose() == "sk-openai");
     assert!(loaded.policy.is_open());
     assert!(
         !load(&Sources::default(), &env, &LoadOptions { loopback: false, find_provider_keys: false })

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::{bad, end_of, last_days, since};
 use crate::{
     admin::{Admin, store_fault},
-    api::{answer, fault, flush},
+    api::{answer, fault, flush, in_chat},
 };
 
 const DAYS_DEFAULT: &str = "7d";
@@ -50,7 +50,7 @@ pub fn advise(admin: &Admin, last: Option<&str>) -> Result<Report, Fault> {
     let mut cursor = None;
     loop {
         let page = admin.traces.record_page(&query, cursor, PAGE_CALLS).map_err(store_fault)?;
-        page.calls.iter().for_each(|call| sample.add(call));
+        page.calls.iter().for_each(|call| sample.add(&in_chat(call)));
         cursor = page.next;
         if cursor.is_none() {
             break;

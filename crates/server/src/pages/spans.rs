@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::{Frame, page};
 use crate::{
     admin::{Admin, store_fault},
-    api::{blocking, flush, trace_get},
+    api::{blocking, flush, in_chat, trace_get},
     spans::{span_get, span_id, trace_id, whole},
 };
 
@@ -77,7 +77,7 @@ fn call_page(frame: &Frame, admin: &Admin, id: &str) -> Result<String, Fault> {
     let call = trace_get(admin, id)?;
     let whole = whole(admin, call.record.trace_id)?;
     let tree = Tree::of(&whole.spans, &whole.calls);
-    Ok(console::trace(&frame.shell(), &TraceView { call: &call, tree: &tree }))
+    Ok(console::trace(&frame.shell(), &TraceView { call: &call, said: &in_chat(&call), tree: &tree }))
 }
 
 /// None where nothing is known of the trace.
@@ -99,7 +99,9 @@ fn whole_page(frame: &Frame, admin: &Admin, trace: TraceId, asked: &Asked) -> Re
     let span = wanted.map(|id| span_get(admin, trace, id)).transpose()?.flatten();
     let call = wanted.and_then(|id| whole.calls.iter().find(|call| call.span_id == id));
     let call = match (&span, call) {
-        (None, Some(call)) => admin.traces.trace_get(call.id).map_err(store_fault)?,
+        (None, Some(call)) => {
+            admin.traces.trace_get(call.id).map_err(store_fault)?.map(|call| in_chat(&call))
+        }
         _ => None,
     };
     let opened = match (&span, &call) {

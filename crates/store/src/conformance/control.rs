@@ -1,7 +1,7 @@
 //! Keys, kill switches, prompts, labels, settings.
 
 use gauntlet_ports::{
-    ControlError, ControlStore, Event, EventFilter, EventKind, Kill, KillKind, Severity, StoredKey,
+    ControlError, ControlStore, Event, EventFilter, EventKind, Kill, KillKind, Owned, Severity, StoredKey,
     StoredPrompt,
 };
 use gauntlet_types::{Environment, Name};
@@ -104,6 +104,25 @@ pub(super) fn labels_point_at_known_versions(store: &dyn ControlStore) {
     let row =
         |label: &str, version: &str| -> (Name, Name, Name) { (name.into(), label.into(), version.into()) };
     assert_eq!(labels, [row("production", "1.0.0"), row("staging", "2.0.0")]);
+}
+
+pub(super) fn what_providers_keep_has_one_owner(store: &dyn ControlStore) {
+    let owned = |id: &str, tenant: &str, at| Owned {
+        provider: "openai".into(),
+        id: id.into(),
+        kind: "files".into(),
+        tenant: tenant.into(),
+        created: START.plus(std::time::Duration::from_secs(at)),
+    };
+    store.owned_put(&owned("file-1", "acme", 0)).unwrap();
+    store.owned_put(&owned("file-2", "acme", 1)).unwrap();
+    store.owned_put(&owned("file-3", "other", 2)).unwrap();
+    store.owned_put(&owned("file-1", "other", 3)).unwrap();
+    assert_eq!(store.owner_of("openai", "file-1").unwrap().as_deref(), Some("acme"), "the first owner stays");
+    assert_eq!(store.owner_of("openai", "file-9").unwrap(), None);
+    assert_eq!(store.owner_of("azure", "file-1").unwrap(), None);
+    assert_eq!(store.owned_ids("openai", "acme").unwrap(), ["file-2", "file-1"], "the newest first");
+    assert!(store.owned_ids("openai", "nobody").unwrap().is_empty());
 }
 
 pub(super) fn a_setting_is_made_once(store: &dyn ControlStore) {

@@ -79,6 +79,7 @@ pub fn control_store(make: &dyn Fn() -> Arc<dyn ControlStore>) {
     control::a_prompt_version_never_changes(&*make());
     control::labels_point_at_known_versions(&*make());
     control::a_setting_is_made_once(&*make());
+    control::what_providers_keep_has_one_owner(&*make());
     control::an_event_is_noted_once(&*make());
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use gauntlet_ports::{
-    ControlError, ControlStore, Event, EventFilter, Kill, KillKind, StoredKey, StoredPrompt,
+    ControlError, ControlStore, Event, EventFilter, Kill, KillKind, OWNED_MAX, Owned, StoredKey, StoredPrompt,
 };
 use gauntlet_types::{Environment, Name, Timestamp};
 use rusqlite::{
@@ -28,6 +28,7 @@ pub(crate) static KIND: Kind = Kind {
     migrations: &[
         include_str!("../../migrations/control_001.sql"),
         include_str!("../../migrations/control_002.sql"),
+        include_str!("../../migrations/control_003.sql"),
     ],
     // A revoked key stays revoked after a power cut.
     synchronous: "full",
@@ -201,6 +202,50 @@ impl ControlStore for SqliteControl {
                 })
             },
         )
+    }
+
+    fn owned_put(&self, owned: &Owned) -> Result<(), ControlError> {
+        self.change("noting whose something is", |tx| {
+            tx.prepare_cached(
+                "insert into owned (provider, id, kind, tenant, created) values (?1, ?2, ?3, ?4, ?5) \
+                 on conflict do nothing",
+            )
+            .and_then(|mut insert| {
+                insert.execute(params![
+                    &*owned.provider,
+                    &*owned.id,
+                    &*owned.kind,
+                    &*owned.tenant,
+                    owned.created.0
+                ])
+            })
+            .map_err(control_failed("noting whose something is"))?;
+            Ok(((), None))
+        })
+    }
+
+    fn owner_of(&self, provider: &str, id: &str) -> Result<Option<Name>, ControlError> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let find = || -> Result<Option<Name>> {
+            connection
+                .prepare_cached("select tenant from owned where provider = ?1 and id = ?2")?
+                .query_row([provider, id], |row| name(row, 0))
+                .optional()
+        };
+        find().map_err(control_failed("looking whose something is"))
+    }
+
+    fn owned_ids(&self, provider: &str, tenant: &str) -> Result<Vec<Name>, ControlError> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let list = || -> Result<Vec<Name>> {
+            connection
+                .prepare_cached(
+                    "select id from owned where provider = ?1 and tenant = ?2 order by created desc limit ?3",
+                )?
+                .query_map(params![provider, tenant, OWNED_MAX as i64], |row| name(row, 0))?
+                .collect()
+        };
+        list().map_err(control_failed("listing what a tenant has"))
     }
 
     fn prompt_put(&self, prompt: &StoredPrompt) -> Result<(), ControlError> {

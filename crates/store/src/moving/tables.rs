@@ -211,7 +211,7 @@ pub(crate) static SUMS: [Table; 13] = [
 ];
 
 /// Keys, switches, prompts and what was done to them. `labels` point at `prompts`, so these come first.
-pub(crate) static CONTROL: [Table; 8] = [
+pub(crate) static CONTROL: [Table; 9] = [
     Table {
         name: "keys",
         columns: columns! {
@@ -223,6 +223,12 @@ pub(crate) static CONTROL: [Table; 8] = [
     Table {
         name: "kills",
         columns: columns! { Text: "kind" "name" "reason"; Int: "since"; },
+        order: "1, 2",
+        ..PLAIN
+    },
+    Table {
+        name: "owned",
+        columns: columns! { Text: "provider" "id" "kind" "tenant"; Int: "created"; },
         order: "1, 2",
         ..PLAIN
     },

@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gauntlet_ports::{
-    ControlError, ControlStore, Event, EventFilter, EventKind, Kill, KillKind, Severity, StoredKey,
-    StoredPrompt,
+    ControlError, ControlStore, Event, EventFilter, EventKind, Kill, KillKind, OWNED_MAX, Owned, Severity,
+    StoredKey, StoredPrompt,
 };
 use gauntlet_types::{Environment, Name, Timestamp};
 use serde_json::json;
@@ -214,6 +214,40 @@ impl ControlStore for PostgresControl {
                 since: Timestamp(row.get(3)?),
             })
         })
+    }
+
+    fn owned_put(&self, owned: &Owned) -> std::result::Result<(), ControlError> {
+        self.change("noting whose something is", |connection| {
+            let sql = "insert into owned (provider, id, kind, tenant, created) values ($1, $2, $3, $4, $5) \
+                 on conflict (provider, id) do nothing";
+            let texts = [&*owned.provider, &*owned.id, &*owned.kind, &*owned.tenant];
+            run(connection, "noting whose something is", sql, &texts, &[owned.created.0])?;
+            Ok(((), None))
+        })
+    }
+
+    fn owner_of(&self, provider: &str, id: &str) -> std::result::Result<Option<Name>, ControlError> {
+        const WHAT: &str = "looking whose something is";
+        let sql = "select tenant from owned where provider = $1 and id = $2";
+        let (provider, id) = (stored(provider), stored(id));
+        let params: [Param<'_>; 2] = [(&provider, Type::TEXT), (&id, Type::TEXT)];
+        let find = |connection: &Connection| -> Result<Option<Name>> {
+            connection.query(sql, &params)?.first().map(|row| Columns(row).name(0)).transpose()
+        };
+        self.database.read(find).map_err(control_failed(WHAT))
+    }
+
+    fn owned_ids(&self, provider: &str, tenant: &str) -> std::result::Result<Vec<Name>, ControlError> {
+        const WHAT: &str = "listing what a tenant has";
+        let sql = format!(
+            "select id from owned where provider = $1 and tenant = $2 order by created desc limit {OWNED_MAX}"
+        );
+        let (provider, tenant) = (stored(provider), stored(tenant));
+        let params: [Param<'_>; 2] = [(&provider, Type::TEXT), (&tenant, Type::TEXT)];
+        let list = |connection: &Connection| -> Result<Vec<Name>> {
+            connection.query(&sql, &params)?.iter().map(|row| Columns(row).name(0)).collect()
+        };
+        self.database.read(list).map_err(control_failed(WHAT))
     }
 
     fn prompt_put(&self, prompt: &StoredPrompt) -> std::result::Result<(), ControlError> {

@@ -10,6 +10,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres_003.sql"),
     include_str!("../../migrations/postgres_004.sql"),
     include_str!("../../migrations/postgres_005.sql"),
+    include_str!("../../migrations/postgres_006.sql"),
 ];
 
 pub(super) enum Schema {

@@ -1,54 +1,64 @@
-//! Not written yet.
+//! A generateContent answer, whole or streamed: bytes to events, and the answers that we write ourselves.
+
+mod flow;
+mod grounding;
+mod read;
+mod span;
+mod write;
+mod writer;
 
 use bytes::Bytes;
-use gauntlet_types::{Event, Fault, Finish};
+use gauntlet_types::Finish;
+
+pub(crate) use flow::Flow;
+pub(crate) use write::{args, whole};
+pub(crate) use writer::Writer;
 
 use crate::{
-    answer::{Chunk, Key, PlainAnswer},
+    answer::{AnswerText, PlainAnswer, choice_of},
     json::Malformed,
-    sse::Frame,
-    translate::Head,
+    text::Found,
 };
 
-pub fn read_plain(_: &Bytes) -> Result<PlainAnswer, Malformed> {
-    Err(Malformed::new("not spoken yet"))
+/// Reads a whole answer. Malformed when it is not JSON, or is neither an answer nor an error.
+pub fn read_plain(body: &Bytes) -> Result<PlainAnswer, Malformed> {
+    let reading = read::plain(body).map_err(|fail| fail.locate(body))?;
+    let text = |found: &Found| AnswerText { choice: choice_of(found.place), segment: found.segment(body) };
+    Ok(PlainAnswer {
+        texts: reading.found.iter().map(text).collect(),
+        events: reading.events,
+        seals: reading.seals,
+        error: reading.error,
+    })
 }
 
-#[derive(Default, Debug)]
-pub(crate) struct Flow;
-
-impl Flow {
-    pub(crate) fn read(&mut self, _: &Frame, _: &[u8]) -> Result<Chunk, Malformed> {
-        Err(Malformed::new("not spoken yet"))
-    }
-
-    pub(crate) fn sent(&mut self, _: &Frame, _: &Chunk) {}
-
-    pub(crate) fn piece(&self, _: Key, _: &str) -> Bytes {
-        Bytes::new()
-    }
-
-    pub(crate) fn close(&mut self, _: &str, _: Finish) -> Vec<Bytes> {
-        Vec::new()
-    }
-
-    pub(crate) fn error(&mut self, _: &Fault, _: &str) -> Vec<Bytes> {
-        Vec::new()
+/// The reason of an ending (Gemini API reference, "FinishReason"; the words of Vertex beside them).
+pub(crate) fn finish(word: &str) -> Finish {
+    match word {
+        "STOP" => Finish::Stop,
+        "MAX_TOKENS" => Finish::Length,
+        "SAFETY"
+        | "RECITATION"
+        | "BLOCKLIST"
+        | "PROHIBITED_CONTENT"
+        | "SPII"
+        | "IMAGE_SAFETY"
+        | "IMAGE_PROHIBITED_CONTENT"
+        | "IMAGE_RECITATION"
+        | "MODEL_ARMOR" => Finish::ContentFilter,
+        _ => Finish::Other,
     }
 }
 
-pub(crate) struct Writer;
-
-impl Writer {
-    pub(crate) fn new(_: Head) -> Writer {
-        Writer
+pub(crate) const fn finish_word(finish: Finish) -> &'static str {
+    match finish {
+        // Gemini does not tell the two apart.
+        Finish::Stop | Finish::ToolCalls => "STOP",
+        Finish::Length => "MAX_TOKENS",
+        Finish::ContentFilter => "SAFETY",
+        Finish::Other => "OTHER",
     }
-
-    pub(crate) fn push(&mut self, _: &Event, _: &mut Vec<Bytes>) {}
-
-    pub(crate) fn end(&mut self, _: &mut Vec<Bytes>) {}
 }
 
-pub(crate) fn whole(_: &Head, _: &[Event]) -> Bytes {
-    Bytes::new()
-}
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,8 @@ use std::{borrow::Cow, fmt, ops::Range};
 use super::{DEPTH_MAX, Fail, Scan, unescape};
 
 /// Stands in a document that is known to be UTF-8. Every step validates what it passes over, so a document that was
-/// walked to `finish` is well-formed.
+/// walked to `finish` is well-formed. A clone looks ahead.
+#[derive(Clone)]
 pub(crate) struct Cursor<'a> {
     text: &'a str,
     at: usize,

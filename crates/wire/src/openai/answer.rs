@@ -1,5 +1,6 @@
 //! A chat answer, whole or streamed: bytes to events, and the answers that we write ourselves.
 
+pub(crate) mod extras;
 mod flow;
 mod read;
 mod write;
@@ -9,6 +10,8 @@ use bytes::Bytes;
 use gauntlet_types::{Event, Finish};
 
 pub(crate) use flow::Flow;
+pub(crate) use read::Said;
+pub(crate) use write::kept_members;
 pub use write::{channel_frame, frame, plain_text_answer, stream_of_answer, stream_text_answer, text_frame};
 pub(crate) use writer::{Writer, whole};
 
@@ -21,7 +24,12 @@ use crate::{
 /// Reads a whole answer. Malformed when it is not JSON (HTML, half a document, nothing), or has neither `choices` nor
 /// an error.
 pub fn read_plain(body: &Bytes) -> Result<PlainAnswer, Malformed> {
-    let reading = read::plain(body).map_err(|fail| fail.locate(body))?;
+    read_plain_as(body, Said::Message)
+}
+
+/// The same for legacy completions, whose choices say it elsewhere.
+pub(crate) fn read_plain_as(body: &Bytes, said: Said) -> Result<PlainAnswer, Malformed> {
+    let reading = read::plain(body, said).map_err(|fail| fail.locate(body))?;
     let text = |found: &Found| AnswerText { choice: choice_of(found.place), segment: found.segment(body) };
     Ok(PlainAnswer {
         texts: reading.texts.iter().map(text).collect(),
@@ -34,6 +42,11 @@ pub fn read_plain(body: &Bytes) -> Result<PlainAnswer, Malformed> {
 /// Reads the data of one stream frame. An error frame becomes `Event::Error`, `[DONE]` becomes `Event::Done`; data that
 /// is blank says nothing.
 pub fn read_chunk(data: &[u8]) -> Result<Chunk, Malformed> {
+    read_chunk_as(data, Said::Message)
+}
+
+/// The same for legacy completions.
+pub(crate) fn read_chunk_as(data: &[u8], said: Said) -> Result<Chunk, Malformed> {
     if data.first() != Some(&b'{') {
         match data.trim_ascii() {
             b"[DONE]" => return Ok(Chunk { events: vec![Event::Done], is_done: true, ..Chunk::default() }),
@@ -41,7 +54,7 @@ pub fn read_chunk(data: &[u8]) -> Result<Chunk, Malformed> {
             _ => {}
         }
     }
-    let reading = read::chunk(data).map_err(|fail| fail.locate(data))?;
+    let reading = read::chunk(data, said).map_err(|fail| fail.locate(data))?;
     let is_usage_only = reading.has_usage && !reading.has_substance && reading.error.is_none();
     let mut events = reading.events;
     if let Some(error) = reading.error {

@@ -1,8 +1,8 @@
 //! A chat completions request: where things stand in it, and the changes that only this dialect makes so.
 
 pub mod ask;
-mod message;
-mod read;
+pub(crate) mod message;
+pub(crate) mod read;
 
 use std::ops::Range;
 
@@ -23,6 +23,8 @@ pub(crate) struct Layout {
     pub first_member: usize,
     /// The limit's value, `null` included.
     pub limit: Option<Range<usize>>,
+    /// It is given as `max_completion_tokens`.
+    pub is_new_limit: bool,
     pub stream_options: StreamOptions,
 }
 
@@ -40,12 +42,13 @@ pub(crate) enum StreamOptions {
     With(Range<usize>),
 }
 
-impl Layout {
-    pub(crate) fn with_usage(&self) -> Edit {
+impl StreamOptions {
+    /// Edit: asks for a usage chunk; where nothing is said of a stream yet, as a member at `first_member`.
+    pub(crate) fn with_usage(&self, first_member: usize) -> Edit {
         const OPTIONS: &[u8] = br#"{"include_usage":true}"#;
-        match &self.stream_options {
+        match self {
             StreamOptions::Absent => {
-                Edit::insert(self.first_member, &br#""stream_options":{"include_usage":true},"#[..])
+                Edit::insert(first_member, &br#""stream_options":{"include_usage":true},"#[..])
             }
             StreamOptions::Null(span) => Edit::new(span.clone(), OPTIONS),
             StreamOptions::Without { at, is_empty: true } => {
@@ -56,6 +59,12 @@ impl Layout {
             }
             StreamOptions::With(span) => Edit::new(span.clone(), &b"true"[..]),
         }
+    }
+}
+
+impl Layout {
+    pub(crate) fn with_usage(&self) -> Edit {
+        self.stream_options.with_usage(self.first_member)
     }
 
     pub(crate) fn with_prompt(&self, asked: &Conversation, body: &Bytes, messages: &[(&str, &str)]) -> Edit {

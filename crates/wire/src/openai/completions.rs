@@ -1,89 +1,76 @@
-//! Not written yet.
+//! OpenAI's legacy completions: a prompt and its continuation, for base models and old programs.
+//!
+//! Source: OpenAI API reference ("Completions").
+
+mod answer;
+mod ask;
+mod read;
+
+use std::ops::Range;
 
 use bytes::Bytes;
-use gauntlet_types::{Event, Fault, Finish};
 
+pub use answer::read_plain;
+pub(crate) use answer::{Flow, Writer, whole};
+pub(crate) use ask::{read as read_ask, write as write_ask};
+pub use read::parse;
+
+use super::chat::StreamOptions;
 use crate::{
-    answer::{Chunk, Key, PlainAnswer},
-    ask::{Ask, Written},
     conversation::Conversation,
-    json::Malformed,
+    json::{escape, quote},
     splice::Edit,
-    sse::Frame,
-    translate::Head,
 };
-
-pub fn parse(_: &Bytes) -> Result<Conversation, Malformed> {
-    Err(Malformed::new("not spoken yet"))
-}
-
-pub(crate) fn read_ask(_: &[u8]) -> Result<Ask, Malformed> {
-    Err(Malformed::new("not spoken yet"))
-}
-
-pub(crate) fn write_ask(_: Ask, _: &str) -> Written {
-    Written::default()
-}
 
 /// Places that only edits need.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Layout {
+    /// Just behind the object's opening brace: new members go here, each with its comma, since `model` follows.
     pub first_member: usize,
+    /// The limit's value, `null` included.
+    pub limit: Option<Range<usize>>,
+    pub stream_options: StreamOptions,
+    /// Where the text of each prompt begins, within its quotes; none of those that come as tokens.
+    pub prompts: Vec<usize>,
 }
 
 impl Layout {
-    pub(crate) fn with_prompt(&self, _: &Conversation, _: &Bytes, _: &[(&str, &str)]) -> Vec<Edit> {
-        Vec::new()
+    pub(crate) fn with_usage(&self) -> Edit {
+        self.stream_options.with_usage(self.first_member)
     }
 
+    /// The words of a prompt of ours stand before each prompt of the caller's. Prompts that come as tokens cannot have
+    /// any.
+    pub(crate) fn with_prompt(
+        &self,
+        asked: &Conversation,
+        _: &Bytes,
+        messages: &[(&str, &str)],
+    ) -> Vec<Edit> {
+        let texts: Vec<&str> = messages.iter().map(|(_, text)| *text).collect();
+        let all = texts.join("\n\n");
+        if all.is_empty() {
+            return Vec::new();
+        }
+        if asked.message_count == 0 {
+            return vec![Edit::insert(self.first_member, [b"\"prompt\":", &quote(&all)[..], b","].concat())];
+        }
+        let words = escape(&format!("{all}\n\n"));
+        self.prompts.iter().map(|at| Edit::insert(*at, words.clone())).collect()
+    }
+
+    /// There is no conversation to go on with.
     pub(crate) fn with_more(&self, _: &Conversation, _: &[(&str, &str)]) -> Option<Edit> {
         None
     }
 
     pub(crate) fn with_max_tokens(&self, limit: u32) -> Edit {
-        Edit::insert(self.first_member, limit.to_string())
+        match &self.limit {
+            Some(span) => Edit::new(span.clone(), limit.to_string()),
+            None => Edit::insert(self.first_member, format!(r#""max_tokens":{limit},"#)),
+        }
     }
 }
 
-pub fn read_plain(_: &Bytes) -> Result<PlainAnswer, Malformed> {
-    Err(Malformed::new("not spoken yet"))
-}
-
-#[derive(Default, Debug)]
-pub(crate) struct Flow;
-
-impl Flow {
-    pub(crate) fn read(&mut self, _: &Frame, _: &[u8]) -> Result<Chunk, Malformed> {
-        Err(Malformed::new("not spoken yet"))
-    }
-
-    pub(crate) fn sent(&mut self, _: &Frame, _: &Chunk) {}
-
-    pub(crate) fn piece(&self, _: Key, _: &str) -> Bytes {
-        Bytes::new()
-    }
-
-    pub(crate) fn close(&mut self, _: &str, _: Finish) -> Vec<Bytes> {
-        Vec::new()
-    }
-
-    pub(crate) fn error(&mut self, _: &Fault, _: &str) -> Vec<Bytes> {
-        Vec::new()
-    }
-}
-
-pub(crate) struct Writer;
-
-impl Writer {
-    pub(crate) fn new(_: Head) -> Writer {
-        Writer
-    }
-
-    pub(crate) fn push(&mut self, _: &Event, _: &mut Vec<Bytes>) {}
-
-    pub(crate) fn end(&mut self, _: &mut Vec<Bytes>) {}
-}
-
-pub(crate) fn whole(_: &Head, _: &[Event]) -> Bytes {
-    Bytes::new()
-}
+#[cfg(test)]
+mod tests;

@@ -144,6 +144,17 @@ pub fn json(usage: &Usage) -> String {
     )
 }
 
+/// The same in the words of Responses.
+pub(crate) fn responses_json(usage: &Usage) -> serde_json::Value {
+    serde_json::json!({
+        "input_tokens": usage.input_total().0,
+        "input_tokens_details": {"cached_tokens": usage.cache_read_total().0},
+        "output_tokens": usage.output_total().0,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning.0},
+        "total_tokens": usage.total().0,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use gauntlet_types::TokenCount;

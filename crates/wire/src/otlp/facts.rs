@@ -1,7 +1,9 @@
 //! What is known of a call, an attempt and a tool, as values for attributes.
 
+use bytes::Bytes;
 use gauntlet_types::{
-    Attempt, AttemptEnd, CacheUse, CallRecord, Door, Finish, NanoUsd, Outcome, Target, Timestamp, ToolCall,
+    Attempt, AttemptEnd, CacheUse, CallRecord, Dialect, Door, Finish, NanoUsd, Outcome, Target, Timestamp,
+    ToolCall,
 };
 use serde_json::{Map, Value as Json, json};
 
@@ -11,6 +13,7 @@ use super::{
     profile::{AttemptField, CallField, ToolField},
     proto::{KeyValue, Value},
 };
+use crate::translate;
 
 pub(super) struct Facts<'a> {
     pub record: &'a CallRecord,
@@ -21,12 +24,17 @@ pub(super) struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     pub(super) fn new(call: &Finished<'a>, servers: &'a Servers) -> Facts<'a> {
-        Facts {
-            record: call.record,
-            input: Input::read(call.input),
-            output: Output::read(call.output),
-            servers,
-        }
+        let is_foreign = call.record.door.dialect().is_some_and(|dialect| dialect != Dialect::Chat);
+        let (input, output) = match is_foreign && !call.input.is_empty() {
+            true => {
+                let bytes = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
+                let (input, output) =
+                    translate::in_chat(call.record, &bytes(call.input), &bytes(call.output));
+                (Input::read(&input), Output::read(&output))
+            }
+            false => (Input::read(call.input), Output::read(call.output)),
+        };
+        Facts { record: call.record, input, output, servers }
     }
 
     /// Adds a fact under a name, or several under names that begin with it; nothing where nothing is known.

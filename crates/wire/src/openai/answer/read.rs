@@ -1,8 +1,8 @@
 //! One pass over an answer or a chunk.
 
-use gauntlet_types::Event;
+use gauntlet_types::{Dialect, Event, Sealed};
 
-use super::finish;
+use super::{extras, finish};
 use crate::{
     answer::{Channel, Extent, Key, TextDelta},
     json::{Cursor, Fail, Literal, Scan, ValueKind},
@@ -10,9 +10,13 @@ use crate::{
         error::{ProviderError, from_value},
         usage,
     },
+    seal,
     text::{Found, Kind, Place, Role},
     usage::tier,
 };
+
+/// The words of `reasoning_details` are another text than `reasoning`, though they read alike.
+const DETAIL_PART: u32 = 1;
 
 /// Whole answers have their words in `message`, chunks in `delta`. Only one of them is read: some servers send both in
 /// each chunk, the message growing.
@@ -22,8 +26,18 @@ enum Shape {
     Chunk,
 }
 
+/// What the words of a choice stand in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Said {
+    /// `message` or `delta`.
+    Message,
+    /// `text`, as in legacy completions.
+    Text,
+}
+
 pub(super) struct Reading {
     shape: Shape,
+    said: Said,
     pub events: Vec<Event>,
     /// Texts of a whole answer.
     pub texts: Vec<Found>,
@@ -35,8 +49,8 @@ pub(super) struct Reading {
     pub has_substance: bool,
 }
 
-pub(super) fn plain(body: &[u8]) -> Scan<Reading> {
-    let mut reading = Reading::new(Shape::Plain);
+pub(super) fn plain(body: &[u8], said: Said) -> Scan<Reading> {
+    let mut reading = Reading::new(Shape::Plain, said);
     let has_choices = reading.read(body)?;
     if !has_choices && reading.error.is_none() {
         return Err(Fail::field(body.len(), "choices", "is missing from the answer"));
@@ -44,16 +58,17 @@ pub(super) fn plain(body: &[u8]) -> Scan<Reading> {
     Ok(reading)
 }
 
-pub(super) fn chunk(data: &[u8]) -> Scan<Reading> {
-    let mut reading = Reading::new(Shape::Chunk);
+pub(super) fn chunk(data: &[u8], said: Said) -> Scan<Reading> {
+    let mut reading = Reading::new(Shape::Chunk, said);
     reading.read(data)?;
     Ok(reading)
 }
 
 impl Reading {
-    fn new(shape: Shape) -> Reading {
+    fn new(shape: Shape, said: Said) -> Reading {
         Reading {
             shape,
+            said,
             events: Vec::new(),
             texts: Vec::new(),
             deltas: Vec::new(),
@@ -61,6 +76,10 @@ impl Reading {
             has_usage: false,
             has_substance: false,
         }
+    }
+
+    fn is(&self, said: Said, shape: Shape) -> bool {
+        self.said == said && self.shape == shape
     }
 
     /// Tells whether there are `choices`.
@@ -182,11 +201,15 @@ impl Reading {
                         ending = Some(finish(&cursor.text(literal)));
                     }
                 }
-                ("message", ValueKind::Object) if self.shape == Shape::Plain => {
+                ("message", ValueKind::Object) if self.is(Said::Message, Shape::Plain) => {
                     self.message(cursor, position)?
                 }
-                ("delta", ValueKind::Object) if self.shape == Shape::Chunk => {
+                ("delta", ValueKind::Object) if self.is(Said::Message, Shape::Chunk) => {
                     self.message(cursor, position)?
+                }
+                ("text", ValueKind::String) if self.said == Said::Text => {
+                    let literal = cursor.literal()?;
+                    self.see(cursor, position, Channel::Content, literal);
                 }
                 _ => cursor.skip()?,
             }
@@ -210,6 +233,9 @@ impl Reading {
                 | Event::Refusal { choice, .. }
                 | Event::Reasoning { choice, .. }
                 | Event::ToolCall { choice, .. }
+                | Event::Seal { choice, .. }
+                | Event::Citation { choice, .. }
+                | Event::Media { choice, .. }
                 | Event::Finish { choice, .. } => *choice = number,
                 _ => {}
             }
@@ -245,6 +271,16 @@ impl Reading {
                     cursor.literal()?;
                 }
                 ("tool_calls", ValueKind::Array) => self.tool_calls(cursor, choice)?,
+                ("reasoning_details", ValueKind::Array) => {
+                    self.has_substance = true;
+                    self.details(cursor, choice, has_reasoning)?;
+                }
+                ("annotations" | "images", ValueKind::Array) => {
+                    let span = cursor.span()?;
+                    let list = cursor.slice(span);
+                    self.has_substance |= list != "[]";
+                    self.events.extend(extras::read(list, choice));
+                }
                 ("function_call", ValueKind::Object) => {
                     let (name, arguments) = self.function(cursor, choice, 0)?;
                     self.tool_call(choice, 0, None, name, arguments);
@@ -256,6 +292,39 @@ impl Reading {
                     self.has_substance |= !matches!(cursor.slice(span), "\"\"" | "[]" | "{}");
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// `reasoning_details`, in which OpenRouter and we carry reasoning with its seal. Its words may stand beside it already
+    /// (`is_told`).
+    fn details(&mut self, cursor: &mut Cursor<'_>, choice: u32, is_told: bool) -> Scan<()> {
+        let mut array = cursor.enter()?;
+        while cursor.item(&mut array)? {
+            if cursor.kind()? != ValueKind::Object {
+                cursor.skip()?;
+                continue;
+            }
+            let mut detail = extras::Detail::default();
+            let mut object = cursor.enter()?;
+            while let Some(key) = cursor.member(&mut object)? {
+                match (&*key, cursor.kind()?) {
+                    ("text" | "summary", ValueKind::String) => {
+                        let literal = cursor.literal()?;
+                        let events = self.events.len();
+                        self.see_part(cursor, choice, DETAIL_PART, Channel::Reasoning, literal);
+                        if is_told {
+                            self.events.truncate(events);
+                        }
+                    }
+                    (key, ValueKind::String) => {
+                        let literal = cursor.literal()?;
+                        detail.member(key, cursor.text(literal));
+                    }
+                    _ => cursor.skip()?,
+                }
+            }
+            self.events.extend(detail.seal().map(|seal| Event::Seal { choice, seal }));
         }
         Ok(())
     }
@@ -293,6 +362,10 @@ impl Reading {
     }
 
     fn see(&mut self, cursor: &Cursor<'_>, choice: u32, channel: Channel, literal: Literal) {
+        self.see_part(cursor, choice, 0, channel, literal);
+    }
+
+    fn see_part(&mut self, cursor: &Cursor<'_>, choice: u32, part: u32, channel: Channel, literal: Literal) {
         // Empty pieces come with the role and with the ending; they are no first token.
         if literal.is_empty() {
             return;
@@ -312,12 +385,16 @@ impl Reading {
         self.events.push(event);
         match self.shape {
             Shape::Plain => self.texts.push(Found { place, role: Role::Assistant, kind, literal }),
-            Shape::Chunk => self.delta(choice, channel, literal),
+            Shape::Chunk => self.delta_of(choice, part, channel, literal),
         }
     }
 
     fn delta(&mut self, choice: u32, channel: Channel, literal: Literal) {
-        let key = Key { choice, part: 0, channel };
+        self.delta_of(choice, 0, channel, literal);
+    }
+
+    fn delta_of(&mut self, choice: u32, part: u32, channel: Channel, literal: Literal) {
+        let key = Key { choice, part, channel };
         self.deltas.push(TextDelta { key, extent: Extent::Piece, raw: literal.range() });
     }
 
@@ -330,6 +407,7 @@ impl Reading {
                 continue;
             }
             let (mut index, mut id, mut function) = (position, None, (None, String::new()));
+            let mut signature = None;
             let first = self.deltas.len();
             let mut object = cursor.enter()?;
             while let Some(key) = cursor.member(&mut object)? {
@@ -339,6 +417,10 @@ impl Reading {
                         index = cursor.slice(span).parse().unwrap_or(position);
                     }
                     ("id", ValueKind::String) => id = filled(cursor)?,
+                    ("extra_content", ValueKind::Object) => {
+                        let span = cursor.span()?;
+                        signature = extras::thought_signature(cursor.slice(span));
+                    }
                     ("function" | "custom", ValueKind::Object) => {
                         function = self.function(cursor, choice, position)?
                     }
@@ -348,6 +430,10 @@ impl Reading {
             // The index may stand behind the arguments.
             self.deltas[first..].iter_mut().for_each(|delta| delta.key.channel = Channel::Arguments(index));
             self.tool_call(choice, index, id, function.0, function.1);
+            if let Some(signature) = signature {
+                let seal = seal::read(&signature, Dialect::Gemini, Sealed::ToolCall(index));
+                self.events.push(Event::Seal { choice, seal });
+            }
             position += 1;
         }
         Ok(())

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use gauntlet_types::{Event, Finish, ServiceTier, TokenCount, Usage};
+use gauntlet_types::{Citation, Dialect, Event, Finish, Seal, Sealed, ServiceTier, TokenCount, Usage};
 use proptest::prelude::*;
 
 use super::*;
@@ -268,4 +268,68 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn an_answer_that_is_written_reads_as_it_was_meant() {
+    let seal = |by, on, id: Option<&str>| Seal { by, on, id: id.map(str::to_owned), data: "c2ln".to_owned() };
+    let citation = Citation {
+        url: Some("https://a.example/".into()),
+        title: Some("A".into()),
+        cited: None,
+        span: Some((0, 2)),
+    };
+    let events = vec![
+        Event::Model("claude-x".into()),
+        Event::Reasoning { choice: 0, text: "let me ".into() },
+        Event::Reasoning { choice: 0, text: "think".into() },
+        Event::Seal { choice: 0, seal: seal(Dialect::Messages, Sealed::Reasoning, None) },
+        text(0, "Hi \"you\""),
+        Event::Citation { choice: 0, citation },
+        Event::ToolCall {
+            choice: 0,
+            index: 3,
+            id: Some("a".into()),
+            name: Some("f".into()),
+            arguments: String::new(),
+        },
+        Event::ToolCall { choice: 0, index: 3, id: None, name: None, arguments: "{\"x\":1}".into() },
+        Event::ToolCall {
+            choice: 0,
+            index: 5,
+            id: Some("b".into()),
+            name: Some("g".into()),
+            arguments: "{}".into(),
+        },
+        Event::Seal { choice: 0, seal: seal(Dialect::Gemini, Sealed::ToolCall(5), None) },
+        Event::Finish { choice: 0, why: Finish::ToolCalls },
+        Event::Usage(Usage { input_fresh: TokenCount(7), output: TokenCount(2), ..Usage::default() }),
+    ];
+    let head = crate::translate::Head { include_usage: true, model: "m".into(), ..Default::default() };
+    let mut whole = Assembler::new();
+    events.iter().for_each(|event| whole.feed(event));
+    let whole = whole.message_json();
+
+    let mut streamed = Assembler::new();
+    let mut seals = Vec::new();
+    for frame in crate::translate::stream(Dialect::Chat, &head, &events) {
+        let frame = Frame::parse(frame);
+        let chunk = read_chunk(frame.data().unwrap()).unwrap();
+        seals.extend(chunk.events.iter().filter(|event| matches!(event, Event::Seal { .. })).cloned());
+        chunk.events.iter().for_each(|event| streamed.feed(event));
+    }
+    // Only the numbers of the calls differ: here they count from nought.
+    assert_eq!(streamed.message_json(), whole);
+    let wanted = [
+        Event::Seal { choice: 0, seal: seal(Dialect::Messages, Sealed::Reasoning, None) },
+        Event::Seal { choice: 0, seal: seal(Dialect::Gemini, Sealed::ToolCall(1), None) },
+    ];
+    assert_eq!(seals, wanted);
+
+    let plain = read_plain(&crate::translate::whole(Dialect::Chat, &head, &events)).unwrap();
+    let mut read = Assembler::new();
+    plain.events.iter().for_each(|event| read.feed(event));
+    assert_eq!(read.message_json(), whole);
+    assert!(plain.events.iter().any(|event| matches!(event, Event::Citation { .. })));
+    assert!(plain.events.iter().filter(|event| matches!(event, Event::Seal { .. })).count() == 2);
 }

@@ -155,7 +155,8 @@ fn delta_frame(like: &[u8], choice: u32, delta: &[u8], finish: Option<Finish>) -
     frame(&data)
 }
 
-fn kept_members(like: &[u8]) -> Scan<Vec<u8>> {
+/// The members of an earlier chunk that head every other, each with its comma.
+pub(crate) fn kept_members(like: &[u8]) -> Scan<Vec<u8>> {
     let mut kept = Vec::new();
     let mut cursor = Cursor::new(like)?;
     if cursor.kind()? != ValueKind::Object {

@@ -102,13 +102,25 @@ impl Writer {
         frames: &mut Vec<Bytes>,
         member: impl FnOnce(&mut Choice) -> Option<(&'static str, Value)>,
     ) {
+        self.deltas(number, frames, |choice| member(choice).into_iter().collect());
+    }
+
+    fn deltas(
+        &mut self,
+        number: u32,
+        frames: &mut Vec<Bytes>,
+        members: impl FnOnce(&mut Choice) -> Vec<(&'static str, Value)>,
+    ) {
         let Some((at, is_first)) = self.choice(number) else { return };
-        let Some((key, value)) = member(&mut self.choices[at]) else { return };
+        let members = members(&mut self.choices[at]);
+        if members.is_empty() {
+            return;
+        }
         let mut delta = Map::new();
         if is_first {
             delta.insert("role".into(), "assistant".into());
         }
-        delta.insert(key.into(), value);
+        delta.extend(members.into_iter().map(|(key, value)| (key.to_owned(), value)));
         frames.push(self.frame(json!([{"index": number, "delta": delta, "finish_reason": null}]), None));
     }
 
@@ -138,9 +150,10 @@ impl Writer {
             Event::Refusal { choice, text } => {
                 self.delta(*choice, frames, |_| Some(("refusal", text.as_str().into())));
             }
-            Event::Reasoning { choice, text } => self.delta(*choice, frames, |choice| {
-                choice.reasoning.push_str(text);
-                Some(("reasoning_content", text.as_str().into()))
+            // Twice: as most clients show it, and as those read it that send it back with its seal.
+            Event::Reasoning { choice, text } => self.deltas(*choice, frames, |choice| {
+                let detail = json!([{"type": "reasoning.text", "text": text, "index": choice.details}]);
+                vec![("reasoning_content", text.as_str().into()), ("reasoning_details", detail)]
             }),
             Event::ToolCall { choice, index, id, name, arguments } => {
                 self.delta(*choice, frames, |choice| {

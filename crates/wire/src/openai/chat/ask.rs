@@ -1,6 +1,6 @@
 //! A chat request in the neutral form, and out of it.
 
-use gauntlet_types::{Dialect, Seal, Sealed, ServiceTier};
+use gauntlet_types::{Dialect, Quirks, Seal, Sealed, ServiceTier};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
         members::{Members, raw},
     },
     json::Malformed,
+    openai::answer::extras::dialect_of,
     seal,
 };
 
@@ -208,12 +209,7 @@ fn read_reasoned(message: &mut Members) -> Result<Vec<Part>, Malformed> {
     let mut parts = Vec::new();
     for detail in message.list("reasoning_details")? {
         let mut detail = Members::of(detail, message.path("reasoning_details"))?;
-        let by = match detail.text("format")?.as_deref() {
-            Some("anthropic-claude-v1") => Dialect::Messages,
-            Some("google-gemini-v1") => Dialect::Gemini,
-            Some("openai-responses-v1") => Dialect::Responses,
-            _ => Dialect::Chat,
-        };
+        let by = dialect_of(detail.text("format")?.as_deref());
         let text = detail.text("text")?.or(detail.text("summary")?).unwrap_or_default();
         let id = detail.text("id")?;
         let seal = match (detail.text("signature")?, detail.text("data")?) {
@@ -346,7 +342,7 @@ pub(crate) fn source_of_url(url: String) -> Source {
 }
 
 /// Writes a request for the model of this name.
-pub(crate) fn write(ask: Ask, model: &str) -> Written {
+pub(crate) fn write(ask: Ask, model: &str, quirks: Quirks) -> Written {
     let mut written = Written::default();
     let mut body = Map::new();
     body.insert("model".into(), model.into());
@@ -366,7 +362,8 @@ pub(crate) fn write(ask: Ask, model: &str) -> Written {
     put("tools", (!tools.is_empty()).then_some(Value::Array(tools)));
     put("tool_choice", ask.tool_choice.filter(|_| has_tools).map(|choice| write_choice(&choice)));
     put("parallel_tool_calls", ask.parallel_tools.filter(|_| has_tools).map(Value::from));
-    put("max_completion_tokens", ask.limit.map(Value::from));
+    let limit = if quirks.has_old_limit { "max_tokens" } else { "max_completion_tokens" };
+    put(limit, ask.limit.map(Value::from));
     put("temperature", ask.temperature.map(Value::from));
     put("top_p", ask.top_p.map(Value::from));
     put("seed", ask.seed.map(Value::from));
@@ -391,7 +388,7 @@ pub(crate) fn write(ask: Ask, model: &str) -> Written {
     if ask.stream {
         put("stream", Some(true.into()));
         // Money hangs on it, whatever the caller's dialect says of it.
-        put("stream_options", Some(json!({"include_usage": true})));
+        put("stream_options", (!quirks.has_no_stream_options).then(|| json!({"include_usage": true})));
     }
     if ask.top_k.is_some() {
         written.dropped.push("top_k".into());

@@ -218,7 +218,7 @@ fn push(texts: &mut Vec<Found>, place: Place, role: Role, kind: Kind, literal: L
 const MEDIA_STRING_MAX: usize = 8192;
 
 /// Addresses and names of images, sounds and files.
-fn media(cursor: &mut Cursor<'_>, texts: &mut Vec<Found>) -> Scan<()> {
+pub(crate) fn media(cursor: &mut Cursor<'_>, texts: &mut Vec<Found>) -> Scan<()> {
     all_strings(cursor, &mut |literal| {
         if literal.range().len() <= MEDIA_STRING_MAX {
             other(literal, texts);
@@ -227,7 +227,7 @@ fn media(cursor: &mut Cursor<'_>, texts: &mut Vec<Found>) -> Scan<()> {
 }
 
 /// Descriptions at any depth of the value that follows; its other strings are for the record.
-pub(super) fn definitions(cursor: &mut Cursor<'_>, place: Place, texts: &mut Vec<Found>) -> Scan<()> {
+pub(crate) fn definitions(cursor: &mut Cursor<'_>, place: Place, texts: &mut Vec<Found>) -> Scan<()> {
     strings_named(cursor, "description", &mut |literal, is_named| match is_named {
         true => push(texts, place, Role::Other, Kind::Definition, literal),
         false => other(literal, texts),
@@ -256,7 +256,7 @@ pub(super) fn prediction(cursor: &mut Cursor<'_>, texts: &mut Vec<Found>) -> Sca
 }
 
 /// One tool: its name (`function.name`, `custom.name`, or `name` of the old form) and its descriptions.
-pub(super) fn tool(
+pub(crate) fn tool(
     cursor: &mut Cursor<'_>,
     place: Place,
     names: &mut Vec<String>,

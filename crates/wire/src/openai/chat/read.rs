@@ -106,7 +106,10 @@ fn read(body: &[u8]) -> Scan<Conversation> {
 impl Draft {
     fn field(&mut self, cursor: &mut Cursor<'_>, field: Field) -> Scan<()> {
         match field {
-            Field::StreamOptions => return self.stream_options(cursor),
+            Field::StreamOptions => {
+                (self.layout.stream_options, self.include_usage) = stream_options(cursor, &mut self.texts)?;
+                return Ok(());
+            }
             Field::MaxTokens => return self.limit(cursor, LimitField::MaxTokens),
             Field::MaxCompletionTokens => return self.limit(cursor, LimitField::MaxCompletionTokens),
             Field::Model | Field::Messages => {}
@@ -167,43 +170,9 @@ impl Draft {
         }
         let value = cursor.expect_whole(field.as_str(), "from 0 to 4294967295")?;
         self.limit_field = Some(field);
+        self.layout.is_new_limit = field == LimitField::MaxCompletionTokens;
         self.max_tokens = Some(Spanned { value, span: start..cursor.at() });
         self.layout.limit = Some(start..cursor.at());
-        Ok(())
-    }
-
-    fn stream_options(&mut self, cursor: &mut Cursor<'_>) -> Scan<()> {
-        cursor.kind()?;
-        let start = cursor.at();
-        if cursor.null()? {
-            self.layout.stream_options = StreamOptions::Null(start..cursor.at());
-            return Ok(());
-        }
-        let mut object = cursor.expect_object("stream_options")?;
-        let inside = cursor.at();
-        let mut is_empty = true;
-        let mut value = None;
-        while let Some(key) = cursor.member(&mut object)? {
-            is_empty = false;
-            if key != "include_usage" {
-                others(cursor, &mut self.texts)?;
-                continue;
-            }
-            if value.is_some() {
-                return Err(Fail::field(object.key, "stream_options.include_usage", "is given twice"));
-            }
-            if cursor.null()? {
-                value = Some(cursor.at() - 4..cursor.at());
-                continue;
-            }
-            let start = cursor.at();
-            self.include_usage = cursor.expect_bool("stream_options.include_usage")?;
-            value = Some(start..cursor.at());
-        }
-        self.layout.stream_options = match value {
-            Some(span) => StreamOptions::With(span),
-            None => StreamOptions::Without { at: inside, is_empty },
-        };
         Ok(())
     }
 
@@ -262,7 +231,43 @@ impl Draft {
     }
 }
 
-fn choices(cursor: &mut Cursor<'_>) -> Scan<u32> {
+/// Reads `stream_options`: where it stands, and whether it asks for the usage.
+pub(crate) fn stream_options(cursor: &mut Cursor<'_>, texts: &mut Vec<Found>) -> Scan<(StreamOptions, bool)> {
+    cursor.kind()?;
+    let start = cursor.at();
+    if cursor.null()? {
+        return Ok((StreamOptions::Null(start..cursor.at()), false));
+    }
+    let mut object = cursor.expect_object("stream_options")?;
+    let inside = cursor.at();
+    let (mut is_empty, mut is_asked) = (true, false);
+    let mut value = None;
+    while let Some(key) = cursor.member(&mut object)? {
+        is_empty = false;
+        if key != "include_usage" {
+            others(cursor, texts)?;
+            continue;
+        }
+        if value.is_some() {
+            return Err(Fail::field(object.key, "stream_options.include_usage", "is given twice"));
+        }
+        if cursor.null()? {
+            value = Some(cursor.at() - 4..cursor.at());
+            continue;
+        }
+        let start = cursor.at();
+        is_asked = cursor.expect_bool("stream_options.include_usage")?;
+        value = Some(start..cursor.at());
+    }
+    let options = match value {
+        Some(span) => StreamOptions::With(span),
+        None => StreamOptions::Without { at: inside, is_empty },
+    };
+    Ok((options, is_asked))
+}
+
+/// Reads `n`.
+pub(crate) fn choices(cursor: &mut Cursor<'_>) -> Scan<u32> {
     let start = cursor.at();
     let n = cursor.expect_whole("n", "from 1 to 128")?;
     if (1..=CHOICES_MAX).contains(&n) {

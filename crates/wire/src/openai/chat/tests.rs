@@ -2,7 +2,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{conversation::MESSAGES_MAX, json::Malformed, splice::splice};
+use crate::{
+    conversation::{LimitField, MESSAGES_MAX},
+    json::Malformed,
+    splice::splice,
+};
 
 fn read(body: &str) -> (Bytes, Conversation) {
     let body = Bytes::copy_from_slice(body.as_bytes());

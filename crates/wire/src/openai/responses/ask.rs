@@ -1,14 +1,9 @@
-//! Not written yet.
+//! A request in the neutral form, and out of it; and the parts of one that another provider has sealed.
 
-use crate::{
-    ask::{Ask, Written},
-    json::Malformed,
-};
+mod foreign;
+mod read;
+mod write;
 
-pub(crate) fn read(_: &[u8]) -> Result<Ask, Malformed> {
-    Err(Malformed::new("not spoken yet"))
-}
-
-pub(crate) fn write(_: Ask, _: &str) -> Written {
-    Written::default()
-}
+pub use foreign::without_foreign;
+pub(crate) use read::read;
+pub(crate) use write::write;
