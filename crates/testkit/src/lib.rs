@@ -31,4 +31,4 @@ pub use postgres::PostgresServer;
 pub use prometheus::PrometheusServer;
 pub use provider::{Format, Heard, HeardCall, HeardResult, Played, PlayedEnd, Provider, Seen, Step};
 pub use redis::RedisServer;
-pub use sdk::Conversation;
+pub use sdk::{Client, Conversation};

@@ -49,7 +49,7 @@ pub struct HeardResult {
 impl Seen {
     /// Panics with the body when it is no JSON.
     pub fn heard(&self) -> Heard {
-        read::read(self.format(), &self.json())
+        read::read(self.format(), &plainly(self.format(), self.json()))
     }
 
     /// Why the vendor would refuse this request; none if it would not. Its rules, as its reference tells them: fields that
@@ -58,10 +58,47 @@ impl Seen {
         let Ok(body) = serde_json::from_slice::<Value>(&self.body) else {
             return Some("the body is no JSON".to_owned());
         };
+        let body = plainly(self.format(), body);
         if self.path.contains("count_tokens") || self.path.contains(":countTokens") {
             return None;
         }
         complaint::of(self, &body)
+    }
+}
+
+/// Google takes two spellings of each of its fields; one is enough here.
+fn plainly(format: Format, body: Value) -> Value {
+    if format == Format::Gemini { camel(body) } else { body }
+}
+
+/// What stands in these is the caller's own.
+const OWN: [&str; 7] = [
+    "args",
+    "response",
+    "responseSchema",
+    "responseJsonSchema",
+    "parameters",
+    "parametersJsonSchema",
+    "schema",
+];
+
+fn camel(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(camel).collect(),
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(name, value)| {
+                let mut words = name.split('_');
+                let first = words.next().unwrap_or_default().to_owned();
+                let name = words.fold(first, |name, word| {
+                    let (head, tail) = word.split_at(word.len().min(1));
+                    name + &head.to_ascii_uppercase() + tail
+                });
+                let value = if OWN.contains(&name.as_str()) { value } else { camel(value) };
+                (name, value)
+            })
+            .collect(),
+        plain => plain,
     }
 }
 

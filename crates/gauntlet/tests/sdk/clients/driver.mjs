@@ -1,5 +1,6 @@
 // What the drivers of all Node clients share. Cases, lines and settings are those of driver.py.
 
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -25,8 +26,7 @@ export const baseOf = (one) => one.base ?? process.env.BASE_URL;
 export const keyOf = (one) => one.key ?? process.env.API_KEY;
 export const promptOf = (one) => one.prompt ?? "What is the weather in Paris and in Oslo?";
 
-const headerOf = (headers, name) =>
-  headers?.get?.(name) ?? headers?.[name] ?? null;
+const headerOf = (headers, name) => headers?.get?.(name) ?? headers?.[name] ?? null;
 
 const errorOf = (error) => {
   const bases = [];
@@ -44,9 +44,7 @@ const errorOf = (error) => {
 };
 
 export const main = async (things, isOwn) => {
-  let text = "";
-  for await (const piece of process.stdin) text += piece;
-  for (const one of JSON.parse(text)) {
+  for (const one of JSON.parse(readFileSync(process.argv[2], "utf8"))) {
     let seen;
     try {
       seen = { ok: true, ...(await things[one.do](one)) };

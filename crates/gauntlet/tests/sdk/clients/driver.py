@@ -1,6 +1,6 @@
 """What the drivers of all Python clients share: cases in, one JSON line a case out.
 
-Standard input is a JSON list of cases: {"id", "do", "model", and optionally "door", "key", "prompt", "stream", "base"}. A driver offers a
+The one argument is a file with a JSON list of cases: {"id", "do", "model", and optionally "door", "key", "prompt", "stream", "base"}. A driver offers a
 function for each thing that can be done. Each line says {"id", "ok": true, ...what was seen}, or {"id", "ok": false,
 "error": {...}} when the client raised an exception of its own. It judges nothing: the test that runs it does. Anything else
 that goes wrong is told with its traceback as an error of class `Broken`, so that one case does not hide the others.
@@ -56,7 +56,9 @@ def error_of(error):
 
 
 def main(things, errors):
-    for case in json.load(sys.stdin):
+    with open(sys.argv[1]) as file:
+        cases = json.load(file)
+    for case in cases:
         try:
             seen = {"ok": True, **things[case["do"]](case)}
         except errors as error:

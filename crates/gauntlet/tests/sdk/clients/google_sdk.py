@@ -1,5 +1,6 @@
 """Google's official SDK: generateContent, its stream, countTokens, embedContent, the list of models."""
 
+import functools
 import os
 import sys
 
@@ -21,9 +22,14 @@ DECLARED = types.FunctionDeclaration(
 )
 
 
+@functools.cache
+def client_of(base, key):
+    """Kept, since a client that nobody holds closes itself."""
+    return genai.Client(api_key=key, http_options=types.HttpOptions(base_url=base, timeout=60_000))
+
+
 def client(case):
-    options = types.HttpOptions(base_url=base_of(case), timeout=60_000)
-    return genai.Client(api_key=key_of(case), http_options=options)
+    return client_of(base_of(case), key_of(case))
 
 
 def config(**more):

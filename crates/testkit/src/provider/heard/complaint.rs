@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Format, Seen, list, read::either, text};
+use super::{Format, Seen, list, text};
 
 /// Top-level fields that Anthropic knows; any other is "Extra inputs are not permitted".
 const MESSAGES: &str = "model messages max_tokens system tools tool_choice stream stop_sequences temperature top_p top_k metadata \
@@ -156,7 +156,7 @@ fn messages(seen: &Seen, body: &Value) -> Option<String> {
 }
 
 fn gemini(body: &Value) -> Option<String> {
-    let config = either(body, "generationConfig", "generation_config");
+    let config = &body["generationConfig"];
     let complaint = unknown(body, GEMINI, "")
         .or_else(|| unknown(config, GEMINI_CONFIG, "generationConfig."))
         .or_else(|| turns(list(body, "contents"), "nobody"));

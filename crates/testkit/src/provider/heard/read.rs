@@ -129,11 +129,9 @@ fn messages(body: &Value) -> Heard {
 }
 
 fn gemini(body: &Value) -> Heard {
-    let config = either(body, "generationConfig", "generation_config");
-    let system = either(body, "systemInstruction", "system_instruction");
-    let declared = list(body, "tools").iter().flat_map(|tool| {
-        either(tool, "functionDeclarations", "function_declarations").as_array().cloned().unwrap_or_default()
-    });
+    let config = &body["generationConfig"];
+    let system = &body["systemInstruction"];
+    let declared = list(body, "tools").iter().flat_map(|tool| list(tool, "functionDeclarations"));
     let schema = some(&config["responseJsonSchema"]).or_else(|| some(&config["responseSchema"]));
     let mut heard = Heard {
         system: texts(&system["parts"]).concat(),
@@ -169,11 +167,6 @@ fn gemini(body: &Value) -> Heard {
         }
     }
     heard
-}
-
-/// Google takes both spellings of a field.
-pub(super) fn either<'a>(value: &'a Value, camel: &str, snake: &str) -> &'a Value {
-    if value[camel].is_null() { &value[snake] } else { &value[camel] }
 }
 
 fn converse(body: &Value) -> Heard {
