@@ -2,6 +2,7 @@
 
 mod filter;
 mod guard;
+mod import;
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use filter::{Filter, SpanFilter};
 pub use guard::{Allow, Backtest, Explain, Guard, Quality};
+pub use import::{Import, ImportFrom};
 
 /// One binary between your applications and their language models.
 ///
@@ -88,6 +90,8 @@ pub enum Command {
         /// Folder to check [default: the one of --config]
         dir: Option<PathBuf>,
     },
+    /// Make a configuration of another gateway's, and tell what has no like here
+    Import(Import),
     /// Look for what would keep the gateway from working
     Doctor,
     /// Virtual keys: create, list, revoke

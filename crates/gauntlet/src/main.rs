@@ -6,6 +6,7 @@ mod clock;
 mod command;
 mod config_dir;
 mod export;
+mod import;
 mod indexing;
 mod keeping;
 mod owners;
@@ -59,6 +60,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             done(command::demo::run(&place, up::Listen { address: listen, otlp, workers: None }))
         }
         Command::Check { dir } => command::check::run(&place, dir),
+        Command::Import(import) => command::import::run(&place, &import),
         Command::Doctor => command::doctor::run(&place),
         Command::Key(key) => done(command::manage::key(&place, key)),
         Command::Kill(kill) => done(command::manage::kill(&place, kill)),

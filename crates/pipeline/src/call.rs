@@ -21,6 +21,7 @@ use gauntlet_wire::{
     Conversation, Edit, Segment,
     answer::Assembler,
     conversation::PathAsk,
+    gemini::embed::EmbedRequest,
     openai::embeddings::{self, EmbeddingsRequest},
     pass::Pass,
     translate::Head,
@@ -44,6 +45,8 @@ pub(crate) enum Request {
     None,
     Conversation(Box<Conversation>),
     Embeddings(Box<EmbeddingsRequest>),
+    /// The same as Gemini writes it.
+    Embed(Box<EmbedRequest>),
     /// Passed through as it is.
     Pass(Box<Pass>),
 }
@@ -68,6 +71,7 @@ impl Request {
         match self {
             Request::Conversation(asked) => asked.segments(body),
             Request::Embeddings(asked) => embeddings::segments(asked, body),
+            Request::Embed(asked) => asked.segments(body),
             Request::Pass(asked) => asked.segments(),
             Request::None => Vec::new(),
         }
@@ -78,6 +82,7 @@ impl Request {
         match self {
             Request::Conversation(asked) => asked.other_segments(body),
             Request::Embeddings(asked) => embeddings::other_segments(asked, body),
+            Request::Embed(asked) => asked.other_segments(body),
             Request::Pass(asked) => asked.other_segments(),
             Request::None => Vec::new(),
         }
@@ -88,7 +93,7 @@ impl Request {
             Request::Conversation(asked) => asked.user.as_deref(),
             Request::Embeddings(asked) => asked.user.as_deref(),
             Request::Pass(asked) => asked.user.as_deref(),
-            Request::None => None,
+            Request::Embed(_) | Request::None => None,
         }
     }
 

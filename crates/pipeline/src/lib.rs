@@ -28,6 +28,7 @@ mod stream;
 mod tagged;
 mod text;
 
+pub use models::manners;
 pub use answer::{Answer, AnswerBody, Incoming, Operator, PassPath};
 pub use detach::{Detach, Gone, Tasks};
 pub use gate::{Gate, Shared, SharedParts};

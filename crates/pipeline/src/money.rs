@@ -65,13 +65,17 @@ impl Call {
             let message = format!("this key may not use model `{model}`; it may use: {}", allowed.join(", "));
             return Err(Fault::caller(Code::Forbidden, message).param("model"));
         }
-        let (mut unpriced, mut unspoken) = (None, None);
+        let (mut unpriced, mut unspoken, mut unserved) = (None, None, None);
         let mut planned = Vec::with_capacity(targets.len());
         for target in targets {
             let Some(endpoint) = self.snapshot.endpoints.get(&target.provider) else {
                 unspoken = Some(target);
                 continue;
             };
+            if !self.can_serve(&endpoint.clone(), &target) {
+                unserved = Some(target);
+                continue;
+            }
             let price = match self.is_free() {
                 true => Some(Arc::new(Price::free())),
                 false => policy.price(&target, self.record.started),
@@ -88,6 +92,7 @@ impl Call {
         }
         match (planned.is_empty(), unpriced) {
             (false, _) => Ok(planned),
+            (true, None) if unserved.is_some() => Err(self.unserved(unserved)),
             (true, None) => {
                 let provider = unspoken.map(|target| target.provider).unwrap_or_default();
                 let message = format!(

@@ -3,12 +3,13 @@
 use bytes::Bytes;
 use gauntlet_ports::{Operation, UpstreamRequest};
 use gauntlet_types::{Dialect, Door, Quirks};
-use gauntlet_wire::{Conversation, Edit, pass::Form, splice, translate};
+use gauntlet_wire::{Conversation, Edit, gemini::embed, pass::Form, splice, translate};
 use http::{HeaderMap, HeaderName, header};
 
 use crate::{
     answer::PassPath,
     call::{Call, Request},
+    stage::admit::embed_form,
 };
 
 /// The body with all changes of the stages before, under the target's own model name, in a dialect that the target
@@ -51,9 +52,31 @@ pub(crate) fn request(
             headers.retain_travelling();
             (Operation::of(spoken), spoken, Bytes::from(written.body))
         }
+        Request::Embeddings(_) if endpoint.native(&model) == Dialect::Gemini => {
+            let body = splice(&call.body, edits);
+            let written = embed::from_openai(&body, &model).map_err(|bad| Untranslatable(bad.message))?;
+            note_translated(call, written.dropped, written.injected)?;
+            headers.retain_travelling();
+            (Operation::BatchEmbedContents, Dialect::Gemini, Bytes::from(written.body))
+        }
         Request::Embeddings(embeddings) => {
             edits.extend(is_renamed.then(|| embeddings.with_model(&model)));
-            (Operation::Embeddings, dialect, splice(&call.body, edits))
+            (Operation::Embeddings, Dialect::Chat, splice(&call.body, edits))
+        }
+        Request::Embed(_) if endpoint.native(&model) == Dialect::Gemini => {
+            let operation = match call.path.batch {
+                true => Operation::BatchEmbedContents,
+                false => Operation::EmbedContent,
+            };
+            (operation, Dialect::Gemini, splice(&call.body, edits))
+        }
+        Request::Embed(_) => {
+            let body = splice(&call.body, edits);
+            let written = embed::to_openai(&body, embed_form(&call.path), &model);
+            let written = written.map_err(|bad| Untranslatable(bad.message))?;
+            note_translated(call, written.dropped, written.injected)?;
+            headers.retain_travelling();
+            (Operation::Embeddings, Dialect::Chat, Bytes::from(written.body))
         }
         Request::Pass(asked) => {
             let Some(PassPath { method, path }) = call.pass.clone() else {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gauntlet_policy::{config::Unpriced, price::Price};
-use gauntlet_ports::{ControlError, Owned};
-use gauntlet_types::{Code, Door, Fault, Name, Target, TokenCount};
+use gauntlet_ports::{ControlError, Endpoint, Owned};
+use gauntlet_types::{Code, Door, Fault, Name, Service, Target, TokenCount};
 use gauntlet_wire::pass::{self, Pass};
 use http::Method;
 use serde_json::Value;
@@ -37,6 +37,26 @@ impl Call {
                 || pass.path.ends_with("/input_tokens")
         });
         self.door().is_count() || self.door() == Door::Files || is_read
+    }
+
+    /// Whether a provider takes requests of this kind at all, and what the request goes on with.
+    pub(crate) fn can_serve(&self, endpoint: &Endpoint, target: &Target) -> bool {
+        let Some(asked) = self.request.conversation() else { return endpoint.serves(self.door().service()) };
+        // What a provider keeps can be told to nobody else, in whatever words.
+        asked.state.is_none() || endpoint.speaks(self.dialect(), &target.model)
+    }
+
+    pub(crate) fn unserved(&self, target: Option<Target>) -> Fault {
+        let provider = target.map(|target| target.provider).unwrap_or_default();
+        let message = match self.request.conversation().and_then(|asked| asked.state.as_deref()) {
+            Some(_) => format!(
+                "the request goes on with something that its provider keeps (`previous_response_id`, `conversation`, \
+                 `cachedContent`), and provider `{provider}` does not speak {}; send the whole input instead",
+                self.dialect().as_str()
+            ),
+            None => format!("provider `{provider}` does not serve {}", self.door().service().as_str()),
+        };
+        Fault::caller(Code::InvalidRequest, message)
     }
 
     /// Nobody gets at what a provider keeps for somebody else: files, batches, answers. What no call made here is not
@@ -156,7 +176,11 @@ impl Call {
             let mut known = self.snapshot.endpoints.values().filter(|endpoint| endpoint.is_real());
             known.next().filter(|_| known.next().is_none()).map(|endpoint| endpoint.provider.clone())
         };
-        let Some(provider) = named.or_else(of_route).or_else(only) else {
+        let keeper = || {
+            let id = self.kept_ids().into_iter().next()?;
+            self.shared().kept_answers.get(&id).map(|kept| kept.provider)
+        };
+        let Some(provider) = named.or_else(keeper).or_else(of_route).or_else(only) else {
             let message = format!("nothing says which provider this is for: send `{PROVIDER_HEADER}: NAME`");
             return Err(Fault::caller(Code::InvalidRequest, message).param(PROVIDER_HEADER));
         };
@@ -165,6 +189,10 @@ impl Call {
             return Err(Fault::caller(Code::InvalidRequest, message).param(PROVIDER_HEADER));
         };
         let target = Target { provider, model: self.door().as_str().into() };
+        let is_kept_answer = self.door() == Door::Responses && endpoint.serves(Service::Responses);
+        if !is_kept_answer && !endpoint.serves(self.door().service()) {
+            return Err(self.unserved(Some(target)));
+        }
         if let Some(grant) = &self.grant
             && !grant.allows_model(&target.to_string(), std::slice::from_ref(&target))
         {

@@ -8,10 +8,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, stream};
 use gauntlet_pipeline::{Answer, AnswerBody, Detach, Gate, Gone, PassPath};
 use gauntlet_types::{Code, Dialect, Door, Fault, Name};
-use gauntlet_wire::conversation::PathAsk;
+use gauntlet_wire::{conversation::PathAsk, gemini::array::ArrayStream, sse::Decoder};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
@@ -71,15 +71,15 @@ fn find_gemini(path: &str) -> Option<Found> {
     let versions = ["/v1beta/models/", "/v1/models/", "/v1alpha/models/"];
     let rest = versions.iter().find_map(|version| path.strip_prefix(version))?;
     let (model, verb) = rest.rsplit_once(':')?;
-    let (door, stream) = match verb {
-        "generateContent" => (Door::GenerateContent, false),
-        "streamGenerateContent" => (Door::GenerateContent, true),
-        "countTokens" => (Door::GeminiCountTokens, false),
-        "embedContent" | "batchEmbedContents" => (Door::EmbedContent, false),
+    let door = match verb {
+        "generateContent" | "streamGenerateContent" => Door::GenerateContent,
+        "countTokens" => Door::GeminiCountTokens,
+        "embedContent" | "batchEmbedContents" => Door::EmbedContent,
         _ => return None,
     };
+    let (stream, batch) = (verb == "streamGenerateContent", verb == "batchEmbedContents");
     let model = percent_encoding::percent_decode_str(model).decode_utf8().ok()?.into_owned();
-    Some(Found { door, path: PathAsk { model, stream }, is_pass: false })
+    Some(Found { door, path: PathAsk { model, stream, batch }, is_pass: false })
 }
 
 pub(crate) async fn call(gate: Arc<Gate>, found: Found, request: Request<Incoming>) -> Response<DoorBody> {
@@ -95,6 +95,7 @@ pub(crate) async fn call(gate: Arc<Gate>, found: Found, request: Request<Incomin
         return error::answer_in(door.manners(), &fault).map(|bytes| DoorBody::Whole(Full::new(bytes)));
     }
     key_of_query(&parts.uri, &mut parts.headers);
+    let as_array = path.stream && !has_alt_sse(&parts.uri);
     let body = match headers_fit(&parts.headers) {
         Ok(()) => body::read(incoming, gate.shared.snapshot.load().policy.config().server.body_max).await,
         Err(fault) => Err(fault),
@@ -107,7 +108,7 @@ pub(crate) async fn call(gate: Arc<Gate>, found: Found, request: Request<Incomin
     let pass = is_pass.then(|| PassPath { method: parts.method, path: below_version(&parts.uri) });
     let incoming = gauntlet_pipeline::Incoming { door, path, pass, headers, body, operator: None };
     let answer = Detach::new(gauntlet_pipeline::run(gate, incoming, gone.clone()), gone, tasks).await;
-    let mut response = respond(answer);
+    let mut response = respond(if as_array { in_array(answer) } else { answer });
     if must_close {
         response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
     }
@@ -121,6 +122,53 @@ fn below_version(uri: &Uri) -> Name {
         Some(query) => format!("{path}?{query}").into(),
         None => path.into(),
     }
+}
+
+fn has_alt_sse(uri: &Uri) -> bool {
+    uri.query().into_iter().flat_map(|query| query.split('&')).any(|pair| pair == "alt=sse")
+}
+
+/// A stream of Gemini's as the array that those get who do not ask for events.
+fn in_array(answer: Answer) -> Answer {
+    let is_events = answer
+        .headers
+        .get(http::header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    if !is_events {
+        return answer;
+    }
+    let Answer { status, mut headers, body } = answer;
+    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let frames: Pin<Box<dyn Stream<Item = Bytes> + Send>> = match body {
+        AnswerBody::Whole(bytes) => Box::pin(stream::iter([bytes])),
+        AnswerBody::Stream(frames) => frames,
+    };
+    let mut array = ArrayStream::default();
+    let mut decoder = Decoder::new();
+    let mut is_over = false;
+    let mut frames = Some(frames);
+    let pieces = stream::poll_fn(move |cx| {
+        loop {
+            // A frame that is too long was refused before it came here.
+            if let Ok(Some(frame)) = decoder.next() {
+                if let Some(piece) = array.piece(&frame) {
+                    return Poll::Ready(Some(piece));
+                }
+                continue;
+            }
+            let Some(live) = frames.as_mut() else {
+                return Poll::Ready((!std::mem::replace(&mut is_over, true)).then(|| array.end()));
+            };
+            match std::task::ready!(live.as_mut().poll_next(cx)) {
+                Some(bytes) => decoder.push(bytes),
+                None => {
+                    decoder.close();
+                    frames = None;
+                }
+            }
+        }
+    });
+    Answer { status, headers, body: AnswerBody::Stream(Box::pin(pieces)) }
 }
 
 /// Google's examples put the key into the address.
@@ -172,7 +220,10 @@ pub(crate) fn models(gate: &Gate, request: &Request<Incoming>) -> Response<DoorB
             response.headers_mut().insert(http::header::CONTENT_TYPE, json);
             response
         }
-        Err(fault) => error::answer(&fault),
+        Err(fault) => {
+            let manners = gauntlet_pipeline::manners(request.headers(), request.uri().path());
+            error::answer_in(manners, &fault)
+        }
     };
     response.map(|bytes| DoorBody::Whole(Full::new(bytes)))
 }

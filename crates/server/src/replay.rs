@@ -97,7 +97,7 @@ fn again(original: &StoredCall, changes: &Changes) -> Result<Incoming, Fault> {
     if let Some(prompt) = &changes.prompt {
         unrender(&mut body, rendered, prompt);
     }
-    let path = PathAsk { model: model.clone(), stream: false };
+    let path = PathAsk { model: model.clone(), stream: false, ..PathAsk::default() };
     if record.door != Door::GenerateContent {
         body.insert("model".to_owned(), model.into());
     }

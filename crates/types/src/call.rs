@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::Name;
+use crate::{id::Name, offer::Service};
 
 /// The format that a conversation is written in, asked and answered.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -142,6 +142,26 @@ impl Door {
             Door::Messages | Door::MessagesCountTokens => Some(Dialect::Messages),
             Door::GenerateContent | Door::GeminiCountTokens => Some(Dialect::Gemini),
             _ => None,
+        }
+    }
+
+    /// What a provider must serve for it.
+    pub const fn service(self) -> Service {
+        match self {
+            Door::ChatCompletions
+            | Door::Completions
+            | Door::Responses
+            | Door::Messages
+            | Door::GenerateContent
+            | Door::MessagesCountTokens
+            | Door::GeminiCountTokens => Service::Chat,
+            Door::Embeddings | Door::EmbedContent => Service::Embeddings,
+            Door::Moderations => Service::Moderations,
+            Door::Images => Service::Images,
+            Door::Speech | Door::Transcriptions => Service::Audio,
+            Door::Rerank => Service::Rerank,
+            Door::Files => Service::Files,
+            Door::Batches => Service::Batches,
         }
     }
 

@@ -110,6 +110,8 @@ pub(crate) enum Layout {
 pub struct PathAsk {
     pub model: String,
     pub stream: bool,
+    /// Several embeddings are asked for at once.
+    pub batch: bool,
 }
 
 /// Reads a request. `path` counts for Gemini alone.

@@ -23,6 +23,7 @@ pub mod conversation;
 pub mod error;
 pub mod extension;
 pub mod flow;
+pub mod models;
 pub mod pass;
 pub mod seal;
 pub mod translate;

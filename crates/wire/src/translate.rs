@@ -168,7 +168,8 @@ pub fn in_chat(record: &CallRecord, input: &Bytes, output: &Bytes) -> (Bytes, By
     let Some(dialect) = record.door.dialect().filter(|dialect| *dialect != Dialect::Chat) else {
         return (input.clone(), output.clone());
     };
-    let path = PathAsk { model: record.model_asked.to_string(), stream: record.is_streaming };
+    let path =
+        PathAsk { model: record.model_asked.to_string(), stream: record.is_streaming, ..PathAsk::default() };
     let asked = recorded_ask(dialect, input, &path).unwrap_or_else(|| input.clone());
     let events = recorded_answer(dialect, output);
     if events.is_empty() {

@@ -6,7 +6,7 @@
 use std::{fmt::Write, fs, path::PathBuf};
 
 use bytes::Bytes;
-use gauntlet_types::{Dialect, Event};
+use gauntlet_types::{Dialect, Event, Quirks};
 use gauntlet_wire::{
     answer::{Assembler, read_plain},
     conversation::PathAsk,
@@ -142,7 +142,7 @@ fn requests_written(from: Dialect, to: Dialect, folder: &str, default_model: &st
     for (name, body) in cases(folder, "json", "request_") {
         // The model that is asked may be told by the file's name: `request_tools@claude-opus-5.json`.
         let model = name.split_once('@').map_or(default_model, |(_, model)| model);
-        let written = translate::ask(from, to, &body, &PathAsk::default(), model)
+        let written = translate::ask(from, to, &body, &PathAsk::default(), model, Quirks::default())
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         let shown = format!(
             "{}\ndropped: {:?}\ninjected: {:?}\n",

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod doctor;
 pub mod events;
 pub mod guard;
+pub mod import;
 pub mod keep;
 pub mod manage;
 pub mod metrics;

@@ -31,6 +31,7 @@ mod guard_explain;
 mod guard_judges;
 mod guard_names;
 mod guard_quality;
+mod import;
 mod keeping;
 mod keys_and_kills;
 mod kill_nine;

@@ -13,7 +13,12 @@ use gauntlet_policy::{
 use gauntlet_types::{
     Caller, Code, Direction, Door, Environment, Exception, Fault, Name, SpanId, Stage, Timestamp, TraceId,
 };
-use gauntlet_wire::{conversation, openai::embeddings, pass};
+use gauntlet_wire::{
+    conversation::{self, PathAsk},
+    gemini::embed,
+    openai::embeddings,
+    pass,
+};
 use http::{HeaderMap, header};
 
 use crate::{
@@ -131,6 +136,10 @@ fn read(call: &mut Call) -> Result<(), Fault> {
         }
     };
     let dialect = call.door().dialect().filter(|_| call.pass.is_none());
+    if call.door() == Door::GeminiCountTokens {
+        let asked = gauntlet_wire::gemini::count::request(&call.body).map_err(malformed)?;
+        call.body = call.body.slice(asked);
+    }
     match (call.door(), dialect) {
         (_, Some(dialect)) => {
             let asked = conversation::parse(dialect, &call.body, &call.path).map_err(malformed)?;
@@ -142,6 +151,11 @@ fn read(call: &mut Call) -> Result<(), Fault> {
             let embeddings = embeddings::parse(&call.body).map_err(malformed)?;
             call.record.model_asked = embeddings.model.value.as_str().into();
             call.request = Request::Embeddings(Box::new(embeddings));
+        }
+        (Door::EmbedContent, None) => {
+            let asked = embed::parse(&call.body, embed_form(&call.path), &call.path.model);
+            call.record.model_asked = call.path.model.as_str().into();
+            call.request = Request::Embed(Box::new(asked.map_err(malformed)?));
         }
         (_, None) => {
             let kind = call.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -157,6 +171,10 @@ fn read(call: &mut Call) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+pub(crate) fn embed_form(path: &PathAsk) -> embed::Form {
+    if path.batch { embed::Form::Batch } else { embed::Form::One }
 }
 
 /// What a key says of its caller, whatever the call claims.

@@ -11,6 +11,7 @@ use gauntlet_ports::{UpstreamAnswer, UpstreamError};
 use gauntlet_types::{Attempt, AttemptEnd, Code, Dialect, Event, Fault, Finish, Outcome, Stage, Usage};
 use gauntlet_wire::{
     answer::{PlainAnswer, read_plain},
+    gemini::embed,
     openai::{embeddings, error::ProviderError},
     pass, translate,
 };
@@ -294,8 +295,12 @@ async fn plain(
             let read = read_plain(dialect, &body).map_err(malformed)?;
             Ok(answered(body, read))
         }
-        Request::Embeddings(_) | Request::None => {
-            let read = embeddings::read_answer(&body).map_err(malformed)?;
+        Request::Embeddings(_) | Request::Embed(_) | Request::None => {
+            let read = match spoken {
+                Dialect::Gemini => embed::read_answer(&body),
+                _ => embeddings::read_answer(&body),
+            };
+            let read = read.map_err(malformed)?;
             if let Some(error) = read.error {
                 return Err(provider_error(call, error, AttemptEnd::StreamError, None));
             }
@@ -306,8 +311,23 @@ async fn plain(
                     .into();
             read.model.into_iter().for_each(|model| call.take_note(&Event::Model(model)));
             read.usage.into_iter().for_each(|usage| call.take_note(&Event::Usage(usage)));
+            let body = vectors(call, body, spoken).map_err(malformed)?;
             Ok(Answered::Plain { body, texts: Vec::new(), seals: Vec::new() })
         }
+    }
+}
+
+/// An answer of vectors as the caller's dialect writes it.
+fn vectors(call: &Call, body: Bytes, spoken: Dialect) -> Result<Bytes, gauntlet_wire::Malformed> {
+    match (&call.request, spoken) {
+        (Request::Embeddings(_), Dialect::Gemini) => {
+            let used = call.usage.unwrap_or_else(|| super::settle::count(call));
+            embed::answer_to_openai(&body, &call.record.model_asked, &used)
+        }
+        (Request::Embed(_), Dialect::Chat) => {
+            embed::answer_from_openai(&body, super::admit::embed_form(&call.path))
+        }
+        _ => Ok(body),
     }
 }
 

@@ -134,7 +134,7 @@ fn wake_all(gate: &crate::gate::Gate, any: bool) {
 fn tokens(call: &Call) -> u32 {
     let output = match &call.request {
         Request::Conversation(chat) => chat.max_tokens.as_ref().map_or(0, |asked| asked.value),
-        Request::Embeddings(_) | Request::Pass(_) | Request::None => 0,
+        Request::Embeddings(_) | Request::Embed(_) | Request::Pass(_) | Request::None => 0,
     };
     u32::try_from(call.body.len() / BYTES_PER_TOKEN).unwrap_or(u32::MAX).saturating_add(output)
 }
