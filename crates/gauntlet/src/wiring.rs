@@ -113,17 +113,6 @@ fn not_yet(policy: &Policy) -> Vec<Mistake> {
     let config = policy.config();
     let say = warning;
     let mut warnings = Vec::new();
-    let mut foreign: Vec<_> =
-        config.providers.values().filter(|provider| !gauntlet_pipeline::is_spoken(provider)).collect();
-    foreign.sort_by(|a, b| a.name.cmp(&b.name));
-    for provider in foreign {
-        let dialect = provider.dialect.as_str();
-        let message = format!(
-            "provider `{}` speaks `{dialect}`, which this version cannot speak upstream yet",
-            provider.name
-        );
-        warnings.push(say(message, "its models are skipped; use an OpenAI-compatible address of it"));
-    }
     for alert in config.alerts.iter().filter(|alert| alert.slack_webhook.is_none() && alert.webhook.is_none())
     {
         let who =

@@ -35,5 +35,5 @@ pub use gate::{Gate, Shared, SharedParts};
 pub use ledger::{Ledger, LedgerState};
 pub use run::run;
 pub use share::{Sharer, SharerParts, Sharing};
-pub use snapshot::{Snapshot, SnapshotError, endpoints, is_spoken};
+pub use snapshot::{Snapshot, SnapshotError, endpoints};
 pub use spans::{SpanDesk, SpanSender, Taken};

@@ -47,9 +47,7 @@ impl Snapshot {
             })?;
             schemas.insert(schema.path.clone(), compiled);
         }
-        let mut endpoints = endpoints(&policy)?;
-        endpoints.retain(|name, _| policy.config().providers.get(name).is_some_and(|one| is_spoken(one)));
-        let endpoints = Arc::new(endpoints);
+        let endpoints = Arc::new(endpoints(&policy)?);
         let notice = policy.is_open().then(|| {
             "no key exists yet, so any caller on this machine is taken as tenant `default`".to_owned()
         });
@@ -94,15 +92,7 @@ impl Snapshot {
     }
 }
 
-/// Whether calls can be sent to a provider: whether bodies of its dialect are written here yet.
-pub fn is_spoken(provider: &Provider) -> bool {
-    match provider.dialect {
-        Dialect::Openai | Dialect::Azure | Dialect::Sim => true,
-        Dialect::Anthropic | Dialect::Gemini | Dialect::Vertex | Dialect::Bedrock => false,
-    }
-}
-
-/// The providers as adapters need them, also those to which no calls are sent yet.
+/// The providers as adapters need them.
 pub fn endpoints(policy: &Policy) -> Result<HashMap<Name, Arc<Endpoint>>, SnapshotError> {
     let providers = policy.config().providers.values();
     providers.map(|provider| Ok((provider.name.clone(), Arc::new(endpoint(provider)?)))).collect()

@@ -121,7 +121,8 @@ impl Client {
     pub fn run(&self, base_url: &str, api_key: &str, cases: &[Value]) -> Option<BTreeMap<String, Value>> {
         let mut command = if self.driver.ends_with(".py") {
             let mut command = Command::new(parts::clients()?);
-            command.arg("-I");
+            // Isolated, and without leaving compiled files beside the scripts.
+            command.args(["-I", "-B"]);
             command
         } else {
             let mut command = Command::new("node");
