@@ -28,11 +28,11 @@ mod stream;
 mod tagged;
 mod text;
 
-pub use models::manners;
 pub use answer::{Answer, AnswerBody, Incoming, Operator, PassPath};
 pub use detach::{Detach, Gone, Tasks};
 pub use gate::{Gate, Shared, SharedParts};
 pub use ledger::{Ledger, LedgerState};
+pub use models::manners;
 pub use run::run;
 pub use share::{Sharer, SharerParts, Sharing};
 pub use snapshot::{Snapshot, SnapshotError, endpoints};

@@ -187,3 +187,6 @@ fn secret(provider: &Provider, text: &str) -> Result<HeaderValue, SnapshotError>
     value.set_sensitive(true);
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests;

@@ -265,9 +265,16 @@ impl LiveStream {
         let (call, filters) = (self.call.as_ref()?, self.filters.as_mut()?);
         let Some(data) = frame.data_bytes() else { return Some(Vec::new()) };
         let mut edits = Vec::new();
+        // Of each text the pieces in this frame, and the last of them.
+        let mut pieces: BTreeMap<Key, (usize, usize)> = BTreeMap::new();
+        for (at, delta) in chunk.texts.iter().enumerate() {
+            let (count, last) = pieces.entry(delta.key).or_default();
+            (*count, *last) = (*count + 1, at);
+        }
         for (at, delta) in chunk.texts.iter().enumerate() {
             let key = delta.key;
-            let twice = chunk.texts.iter().filter(|other| other.key == key).count() > 1;
+            let (count, last) = pieces.get(&key).copied().unwrap_or_default();
+            let twice = count > 1;
             // Calls that share a number within one frame are there whole, and have nothing to do with each other.
             let is_whole = delta.extent == Extent::Whole
                 || (matches!(key.channel, Channel::Arguments(_)) && twice && delta.extent == Extent::Piece);
@@ -288,8 +295,7 @@ impl LiveStream {
                 });
                 let mut shown = under_way.push(&text, &call.vault);
                 // Nothing can go out between the last words and the end that comes with them.
-                let is_last = !chunk.texts[at + 1..].iter().any(|later| later.key == key);
-                if is_last && chunk.ends.iter().any(|end| is_ended(*end, key)) {
+                if last == at && chunk.ends.iter().any(|end| is_ended(*end, key)) {
                     shown.push_str(&under_way.finish(&call.vault));
                 }
                 shown

@@ -135,6 +135,16 @@ pub enum Operation {
     },
 }
 
+/// Services whose paths begin with their name.
+const PASSED_THROUGH: [Service; 6] = [
+    Service::Moderations,
+    Service::Images,
+    Service::Audio,
+    Service::Rerank,
+    Service::Files,
+    Service::Batches,
+];
+
 impl Operation {
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -151,6 +161,27 @@ impl Operation {
             Operation::Converse => "Converse",
             Operation::Models => "a list of models",
             Operation::Raw { .. } => "this path",
+        }
+    }
+
+    /// What a provider must serve for it; none for conversations (see `Endpoint::speaks`) and for paths of unknown use.
+    pub fn service(&self) -> Option<Service> {
+        match self {
+            Operation::Chat
+            | Operation::Responses
+            | Operation::Messages
+            | Operation::Generate
+            | Operation::Converse => None,
+            Operation::Completions => Some(Service::Completions),
+            Operation::Embeddings | Operation::EmbedContent | Operation::BatchEmbedContents => {
+                Some(Service::Embeddings)
+            }
+            Operation::CountTokens | Operation::GeminiCountTokens => Some(Service::CountTokens),
+            Operation::Models => Some(Service::Models),
+            Operation::Raw { path, .. } => {
+                let first = path.trim_start_matches('/').split(['/', '?']).next()?;
+                PASSED_THROUGH.into_iter().find(|service| service.as_str() == first)
+            }
         }
     }
 
@@ -370,6 +401,21 @@ mod tests {
         assert!(all.speaks(Dialect::Responses, "m") && all.speaks(Dialect::Messages, "m"));
         let bedrock = endpoint(Layout::Bedrock, &[Service::Chat], Auth::None);
         assert!(bedrock.speaks(Dialect::Converse, "m") && !bedrock.speaks(Dialect::Chat, "m"));
+    }
+
+    #[test]
+    fn a_path_tells_the_service_that_it_asks_for() {
+        let check = |path: &str, expected: Option<Service>| {
+            let raw = Operation::Raw { method: Method::POST, path: path.into() };
+            assert_eq!(raw.service(), expected, "{path}");
+        };
+        check("/images/generations", Some(Service::Images));
+        check("/files", Some(Service::Files));
+        check("/batches?limit=1", Some(Service::Batches));
+        check("/chat/completions", None);
+        check("/fine_tuning/jobs", None);
+        assert_eq!(Operation::EmbedContent.service(), Some(Service::Embeddings));
+        assert_eq!(Operation::of(Dialect::Gemini).service(), None);
     }
 
     #[test]

@@ -133,9 +133,11 @@ async fn respond(
         let call = std::panic::AssertUnwindSafe(otlp::call(gate, request));
         return Ok(call.catch_unwind().await.unwrap_or_else(|_| door::broken(gauntlet_types::Dialect::Chat)));
     }
-    if request.method() == http::Method::GET && ["/v1/models", "/v1beta/models"].iter().any(|list| {
-            path.strip_prefix(list).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        }) {
+    if request.method() == http::Method::GET
+        && ["/v1/models", "/v1beta/models"]
+            .iter()
+            .any(|list| path.strip_prefix(list).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    {
         return Ok(door::models(&gate, &request));
     }
     let mut request = request.map(axum::body::Body::new);

@@ -13,7 +13,9 @@ pub enum Service {
     Messages,
     /// OpenAI's completions of one text.
     Completions,
+    /// In OpenAI's form, or in that of the provider's own dialect.
     Embeddings,
+    /// This and all down to batches in OpenAI's form.
     Moderations,
     Images,
     Audio,

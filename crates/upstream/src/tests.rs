@@ -19,12 +19,15 @@ struct World {
     tokens: Provider,
     clock: Arc<ManualClock>,
     upstreams: Upstreams,
+    /// Another worker, with connections of its own and the same tokens.
+    other: Upstreams,
 }
 
 fn world() -> World {
     let clock = Arc::new(ManualClock::new());
-    let upstreams = Upstreams::new(Tokens::new(clock.clone()));
-    World { provider: Provider::start(), tokens: Provider::start(), clock, upstreams }
+    let held = Tokens::new(clock.clone());
+    let (upstreams, other) = (Upstreams::new(held.clone()), Upstreams::new(held));
+    World { provider: Provider::start(), tokens: Provider::start(), clock, upstreams, other }
 }
 
 impl World {
@@ -93,6 +96,7 @@ async fn every_layout_sends_its_key_in_its_own_header() {
     let world = world();
     let cases = [
         (Layout::Openai, Operation::Chat, "authorization", "Bearer k", "/chat/completions"),
+        (Layout::Openai, Operation::Messages, "authorization", "Bearer k", "/messages"),
         (Layout::Azure { api_version: None }, Operation::Chat, "api-key", "k", "/openai/v1/chat/completions"),
         (Layout::Anthropic, Operation::Messages, "x-api-key", "k", "/v1/messages"),
         (
@@ -111,6 +115,7 @@ async fn every_layout_sends_its_key_in_its_own_header() {
         ),
     ];
     for (layout, operation, name, value, path) in cases {
+        let is_anthropic = operation == Operation::Messages;
         let endpoint = world.endpoint(layout.clone(), header(name, value));
         world.send(request(&endpoint, operation, "{}")).await.expect("an answer");
         let seen = world.provider.last_request();
@@ -118,7 +123,7 @@ async fn every_layout_sends_its_key_in_its_own_header() {
         assert_eq!(seen.method, Method::POST, "{layout:?}");
         assert_eq!(seen.header("content-type"), Some("application/json"), "{layout:?}");
         assert_eq!(seen.header("accept-encoding"), Some("identity"), "{layout:?}");
-        let version = (layout == Layout::Anthropic).then_some("2023-06-01");
+        let version = is_anthropic.then_some("2023-06-01");
         assert_eq!(seen.header("anthropic-version"), version, "{layout:?}");
     }
 }
@@ -271,8 +276,10 @@ async fn fifty_calls_at_once_fetch_one_token() {
     let world = world();
     world.tokens.default(world.token(1, 3600).delay(Duration::from_millis(50)));
     let endpoint = world.endpoint(Layout::Azure { api_version: None }, Auth::Token(world.entra()));
-    // A second worker, with connections of its own and the same tokens.
-    let calls = (0..50).map(|_| world.send(request(&endpoint, Operation::Chat, "{}")));
+    let calls = (0..50).map(|number| {
+        let worker = if number % 2 == 0 { &world.upstreams } else { &world.other };
+        worker.send(request(&endpoint, Operation::Chat, "{}"))
+    });
     for answer in join_all(calls).await {
         answer.expect("an answer");
     }

@@ -4,6 +4,7 @@
 //! payload in `data`.
 
 mod answer;
+pub mod error;
 mod media;
 mod settings;
 mod usage;

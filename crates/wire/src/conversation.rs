@@ -245,6 +245,15 @@ impl Conversation {
         Some(Edit::insert(layout.first_member, format!(r#""max_tokens":{limit},"#)))
     }
 
+    /// Edit: fewer tokens of thought, where a dialect refuses more of them than the output may have. To go with
+    /// `with_max_tokens`; none where nothing is to be changed.
+    pub fn with_less_thinking(&self, limit: u32) -> Option<Edit> {
+        match &self.layout {
+            Layout::Messages(layout) => layout.with_less_thinking(limit),
+            _ => None,
+        }
+    }
+
     /// Just behind the object's opening brace: new members go here, each with its comma. The body has a member always.
     fn first_member(&self) -> usize {
         match &self.layout {

@@ -198,6 +198,28 @@ fn answers_to_messages_callers_are_written_as_recorded() {
     answers_written(Dialect::Chat, Dialect::Messages, "openai", "pairs/chat-messages");
 }
 
+/// A conversation goes on after an answer with thoughts: the provider gets them back as it gave them, whatever dialect the
+/// caller speaks.
+#[test]
+fn thoughts_come_back_to_their_provider_as_it_gave_them() {
+    let body = cases("anthropic", "json", "plain_thinking").remove(0).1;
+    let answer = read_plain(Dialect::Messages, &body).unwrap();
+    let given: Value = serde_json::from_slice(&body).unwrap();
+    let check = |door: Dialect, message: &dyn Fn(&Value) -> Value| {
+        let told: Value = serde_json::from_slice(&translate::whole(door, &head(), &answer.events)).unwrap();
+        let user = |text: &str| serde_json::json!({"role": "user", "content": text});
+        let next = serde_json::json!({"model": "m", "max_tokens": 99, "messages": [user("q"), message(&told), user("r")]});
+        let written =
+            translate::ask(door, Dialect::Messages, next.to_string().as_bytes(), &PathAsk::default(), "m", Quirks::default())
+                .unwrap();
+        let sent: Value = serde_json::from_slice(&written.body).unwrap();
+        assert_eq!(sent["messages"][1]["content"], given["content"], "{door:?}");
+        assert_eq!(written.dropped, Vec::<String>::new(), "{door:?}");
+    };
+    check(Dialect::Chat, &|told| told["choices"][0]["message"].clone());
+    check(Dialect::Messages, &|told| serde_json::json!({"role": "assistant", "content": told["content"]}));
+}
+
 proptest! {
     #[test]
     fn any_split_of_the_bytes_gives_the_same_events(cuts in prop::collection::vec(0usize..4_000, 0..12)) {

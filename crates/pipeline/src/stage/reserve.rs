@@ -85,6 +85,7 @@ fn say_limits(call: &mut Call, has_budgets: bool) {
     let is_bound = has_budgets || call.route.max_tokens.is_some();
     if limited || (chat.max_tokens.is_none() && is_bound) {
         call.edits.push(chat.with_max_tokens(each, LimitField::MaxTokens));
+        call.edits.extend(chat.with_less_thinking(each));
         call.record.injected.push("max_tokens".into());
     }
     if let Some(edit) = chat.with_usage() {

@@ -93,10 +93,10 @@ fn keep_own(headers: &mut HeaderMap, layout: &Layout, operation: &Operation) {
 
 /// Puts on what a layout wants beside credentials.
 fn dress(headers: &mut HeaderMap, layout: &Layout, operation: &Operation, is_streaming: bool) {
+    let is_anthropic = matches!(operation, Operation::Messages | Operation::CountTokens);
     match layout {
-        Layout::Anthropic => {
-            headers.entry("anthropic-version").or_insert(HeaderValue::from_static(ANTHROPIC_VERSION));
-        }
+        Layout::Anthropic => add_version(headers),
+        Layout::Openai | Layout::Azure { .. } if is_anthropic => add_version(headers),
         Layout::Bedrock => {
             let is_stream = is_streaming && matches!(operation, Operation::Converse);
             let accept = if is_stream { "application/vnd.amazon.eventstream" } else { "application/json" };
@@ -104,6 +104,10 @@ fn dress(headers: &mut HeaderMap, layout: &Layout, operation: &Operation, is_str
         }
         Layout::Openai | Layout::Azure { .. } | Layout::Gemini | Layout::Vertex { .. } => {}
     }
+}
+
+fn add_version(headers: &mut HeaderMap) {
+    headers.entry("anthropic-version").or_insert(HeaderValue::from_static(ANTHROPIC_VERSION));
 }
 
 impl Outgoing {

@@ -12,10 +12,13 @@ pub use foreign::without_foreign;
 pub(crate) use read::parse;
 
 use crate::{
-    conversation::Conversation,
+    conversation::{Conversation, Spanned},
     json::{escape, quote},
     splice::Edit,
 };
+
+/// The smallest number of tokens of thought that Anthropic takes.
+pub(crate) const BUDGET_MIN: u32 = 1_024;
 
 /// Places that only edits need.
 #[derive(Clone, Default, Debug)]
@@ -25,6 +28,9 @@ pub(crate) struct Layout {
     /// The limit's value, `null` included.
     pub limit: Option<Range<usize>>,
     pub system: System,
+    /// The value of `thinking`.
+    pub thinking: Option<Range<usize>>,
+    pub budget: Option<Spanned<u32>>,
 }
 
 /// What the caller says as the system.
@@ -109,6 +115,16 @@ impl Layout {
         match &self.limit {
             Some(span) => Edit::new(span.clone(), limit.to_string()),
             None => Edit::insert(self.first_member, format!(r#""max_tokens":{limit},"#)),
+        }
+    }
+
+    /// Thoughts must stay below the limit, or the request is refused: half of it, or none where half is too little.
+    pub(crate) fn with_less_thinking(&self, limit: u32) -> Option<Edit> {
+        let (thinking, budget) = (self.thinking.as_ref()?, self.budget.as_ref()?);
+        match limit {
+            _ if budget.value < limit => None,
+            ..=BUDGET_MIN => Some(Edit::new(thinking.clone(), &br#"{"type":"disabled"}"#[..])),
+            _ => Some(Edit::new(budget.span.clone(), (limit / 2).max(BUDGET_MIN).to_string())),
         }
     }
 }

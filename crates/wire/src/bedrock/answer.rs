@@ -1,23 +1,19 @@
 //! A Converse answer, whole or streamed, as events.
 
+mod flow;
+
 use bytes::Bytes;
-use gauntlet_types::{Citation, Dialect, Event, Fault, Finish, Seal, Sealed};
+use gauntlet_types::{Citation, Dialect, Event, Finish, Seal, Sealed, ServiceTier};
+
+pub(crate) use flow::Flow;
 
 use super::usage;
 use crate::{
-    answer::{AnswerText, Channel, Chunk, End, Extent, Key, PlainAnswer, SealAt, TextDelta},
+    answer::{AnswerText, Channel, Key, PlainAnswer, SealAt},
     json::{Cursor, Fail, Literal, Malformed, Scan, ValueKind},
-    openai::error::from_value,
-    sse::Frame,
     text::{Found, Kind, Place, Role, all_strings},
-    usage::{count, members, tier},
+    usage::{members, tier},
 };
-
-/// Blocks of one answer whose calls are told apart; real ones have a handful.
-const BLOCKS_MAX: usize = 1_000;
-
-/// Bytes of a signature that are joined from its pieces: a hundred times the longest seen.
-const SIGNATURE_MAX: usize = 1 << 20;
 
 fn finish(word: &str) -> Finish {
     match word {
@@ -48,8 +44,7 @@ pub fn read_plain(body: &Bytes) -> Result<PlainAnswer, Malformed> {
     let has_output = reading.read(body).map_err(|fail| fail.locate(body))?;
     let mut error = None;
     if !has_output {
-        // `{"message": …}`, its kind in a header or in `__type`.
-        error = serde_json::from_slice(body).ok().as_ref().and_then(from_value);
+        error = super::error::from_slice(body);
         if error.is_none() {
             return Err(Malformed::field("output", "is missing from the answer"));
         }
@@ -79,15 +74,7 @@ impl Reading {
                     why = Some(finish(&cursor.text(literal)));
                 }
                 ("usage", ValueKind::Object) => used = usage::read(cursor)?,
-                ("serviceTier", ValueKind::Object) => {
-                    members(cursor, |key, cursor| {
-                        match key {
-                            "type" => served = tier(cursor)?,
-                            _ => cursor.skip()?,
-                        }
-                        Ok(())
-                    })?;
-                }
+                ("serviceTier", ValueKind::Object) => served = service_tier(cursor)?,
                 _ => cursor.skip()?,
             }
         }
@@ -250,6 +237,11 @@ fn citation(cursor: &mut Cursor<'_>) -> Scan<Citation> {
     members(cursor, |key, cursor| {
         match (key, cursor.kind()?) {
             ("title", ValueKind::String) => citation.title = word(cursor)?,
+            // Of a search result its address; of a document its name.
+            ("source", ValueKind::String) => {
+                let source = word(cursor)?.filter(|source| source.starts_with("http"));
+                citation.url = citation.url.take().or(source);
+            }
             ("sourceContent", ValueKind::Array) => {
                 let mut array = cursor.enter()?;
                 while cursor.item(&mut array)? {
@@ -282,6 +274,19 @@ fn citation(cursor: &mut Cursor<'_>) -> Scan<Citation> {
     Ok(citation)
 }
 
+/// `{"type": "flex"}`
+fn service_tier(cursor: &mut Cursor<'_>) -> Scan<Option<ServiceTier>> {
+    let mut served = None;
+    members(cursor, |key, cursor| {
+        match key {
+            "type" => served = tier(cursor)?,
+            _ => cursor.skip()?,
+        }
+        Ok(())
+    })?;
+    Ok(served)
+}
+
 /// `{"format": "png", "source": {"bytes": …}}`
 fn media(cursor: &mut Cursor<'_>, kind: &str) -> Scan<Option<Event>> {
     let (mut format, mut data) = (None, None);
@@ -301,211 +306,11 @@ fn media(cursor: &mut Cursor<'_>, kind: &str) -> Scan<Option<Event>> {
         }
         Ok(())
     })?;
-    let mime = format!("{kind}/{}", format.as_deref().unwrap_or("octet-stream"));
+    let mime = format!("{kind}/{}", format.as_deref().unwrap_or("png"));
     Ok(data.map(|data| Event::Media { choice: 0, mime, data }))
 }
 
 fn word(cursor: &mut Cursor<'_>) -> Scan<Option<String>> {
     let literal = cursor.literal()?;
     Ok((!literal.is_empty()).then(|| cursor.text(literal).into_owned()))
-}
-
-/// A stream as it is read; it goes to nobody as it is, so that nothing is written.
-#[derive(Default, Debug)]
-pub(crate) struct Flow {
-    /// The block of each call, by the call's index.
-    calls: Vec<u32>,
-    signature: String,
-}
-
-/// A frame's members, whatever its event.
-#[derive(Default)]
-struct Payload {
-    block: u32,
-    chunk: Chunk,
-    signature: String,
-    is_call: bool,
-    id: Option<String>,
-    name: Option<String>,
-    input: String,
-    message: Option<String>,
-}
-
-impl Flow {
-    pub(crate) fn read(&mut self, frame: &Frame, data: &[u8]) -> Result<Chunk, Malformed> {
-        let event = std::str::from_utf8(frame.event().unwrap_or_default()).unwrap_or_default();
-        self.event(event, data).map_err(|fail| fail.locate(data))
-    }
-
-    pub(crate) fn sent(&mut self, _: &Frame, _: &Chunk) {}
-
-    pub(crate) fn piece(&self, _: Key, _: &str) -> Bytes {
-        Bytes::new()
-    }
-
-    pub(crate) fn close(&mut self, _: &str, _: Finish) -> Vec<Bytes> {
-        Vec::new()
-    }
-
-    pub(crate) fn error(&mut self, _: &Fault, _: &str) -> Vec<Bytes> {
-        Vec::new()
-    }
-
-    fn event(&mut self, event: &str, data: &[u8]) -> Scan<Chunk> {
-        if data.trim_ascii().is_empty() {
-            return Ok(Chunk::default());
-        }
-        let mut cursor = Cursor::new(data)?;
-        let mut payload = Payload::default();
-        let mut object = cursor.expect_object("the event")?;
-        while let Some(key) = cursor.member(&mut object)? {
-            payload.member(&key, &mut cursor)?;
-        }
-        cursor.finish()?;
-        Ok(self.understand(event, payload))
-    }
-
-    fn understand(&mut self, event: &str, mut payload: Payload) -> Chunk {
-        let part = payload.block;
-        for text in &mut payload.chunk.texts {
-            // The number of the block may stand behind its words.
-            text.key.part = part;
-        }
-        if payload.is_call || !payload.input.is_empty() {
-            self.call(&mut payload);
-        }
-        if self.signature.len() + payload.signature.len() <= SIGNATURE_MAX {
-            self.signature.push_str(&payload.signature);
-        }
-        let mut chunk = payload.chunk;
-        match event {
-            "contentBlockStop" => {
-                let signature = std::mem::take(&mut self.signature);
-                if !signature.is_empty() {
-                    chunk.events.push(seal(Sealed::Reasoning, signature));
-                }
-                chunk.ends.push(End::Part { choice: 0, part });
-            }
-            "messageStop" => chunk.ends.push(End::Choice(0)),
-            "metadata" => {
-                chunk.is_done = true;
-                chunk.events.push(Event::Done);
-            }
-            _ if event.ends_with("Exception") || event.ends_with("Error") => {
-                let message = payload.message.unwrap_or_else(|| "the provider reported an error".into());
-                chunk.events.push(Event::Error { code: Some(event.to_owned()), message });
-            }
-            _ => {}
-        }
-        chunk
-    }
-
-    fn call(&mut self, payload: &mut Payload) {
-        let known = self.calls.iter().position(|block| *block == payload.block);
-        let index = match known {
-            Some(index) => index,
-            None if self.calls.len() == BLOCKS_MAX => return,
-            None => {
-                self.calls.push(payload.block);
-                self.calls.len() - 1
-            }
-        } as u32;
-        for text in &mut payload.chunk.texts {
-            if let Channel::Arguments(call) = &mut text.key.channel {
-                *call = index;
-            }
-        }
-        let arguments = std::mem::take(&mut payload.input);
-        let (id, name) = (payload.id.take(), payload.name.take());
-        payload.chunk.events.push(Event::ToolCall { choice: 0, index, id, name, arguments });
-    }
-}
-
-impl Payload {
-    fn member(&mut self, key: &str, cursor: &mut Cursor<'_>) -> Scan<()> {
-        match (key, cursor.kind()?) {
-            ("contentBlockIndex", _) => self.block = count(cursor)?.unwrap_or(0),
-            ("start", ValueKind::Object) => {
-                members(cursor, |key, cursor| match key {
-                    "toolUse" => {
-                        self.is_call = true;
-                        members(cursor, |key, cursor| {
-                            match (key, cursor.kind()?) {
-                                ("toolUseId", ValueKind::String) => self.id = word(cursor)?,
-                                ("name", ValueKind::String) => self.name = word(cursor)?,
-                                _ => cursor.skip()?,
-                            }
-                            Ok(())
-                        })
-                        .map(drop)
-                    }
-                    _ => cursor.skip(),
-                })?;
-            }
-            ("delta", ValueKind::Object) => {
-                members(cursor, |key, cursor| self.delta(key, cursor))?;
-            }
-            ("stopReason", ValueKind::String) => {
-                let literal = cursor.literal()?;
-                let why = finish(&cursor.text(literal));
-                self.chunk.events.push(Event::Finish { choice: 0, why });
-            }
-            ("usage", ValueKind::Object) => {
-                self.chunk.events.extend(usage::read(cursor)?.map(Event::Usage));
-            }
-            ("message" | "Message", ValueKind::String) => self.message = word(cursor)?,
-            _ => cursor.skip()?,
-        }
-        Ok(())
-    }
-
-    fn delta(&mut self, key: &str, cursor: &mut Cursor<'_>) -> Scan<()> {
-        match (key, cursor.kind()?) {
-            ("text", ValueKind::String) => self.see(cursor, Channel::Content)?,
-            ("toolUse", ValueKind::Object) => {
-                members(cursor, |key, cursor| match (key, cursor.kind()?) {
-                    ("input", ValueKind::String) => self.see(cursor, Channel::Arguments(0)),
-                    _ => cursor.skip(),
-                })?;
-            }
-            ("reasoningContent", ValueKind::Object) => {
-                members(cursor, |key, cursor| {
-                    match (key, cursor.kind()?) {
-                        ("text", ValueKind::String) => self.see(cursor, Channel::Reasoning)?,
-                        ("signature", ValueKind::String) => {
-                            self.signature = word(cursor)?.unwrap_or_default();
-                        }
-                        ("redactedContent", ValueKind::String) => {
-                            let data = word(cursor)?;
-                            self.chunk.events.extend(data.map(|data| seal(Sealed::Redacted, data)));
-                        }
-                        _ => cursor.skip()?,
-                    }
-                    Ok(())
-                })?;
-            }
-            ("citation", ValueKind::Object) => {
-                let citation = citation(cursor)?;
-                self.chunk.events.push(Event::Citation { choice: 0, citation });
-            }
-            _ => cursor.skip()?,
-        }
-        Ok(())
-    }
-
-    fn see(&mut self, cursor: &mut Cursor<'_>, channel: Channel) -> Scan<()> {
-        let literal = cursor.literal()?;
-        if literal.is_empty() {
-            return Ok(());
-        }
-        let text = cursor.text(literal).into_owned();
-        let key = Key { choice: 0, part: 0, channel };
-        self.chunk.texts.push(TextDelta { key, extent: Extent::Piece, raw: literal.range() });
-        match channel {
-            Channel::Arguments(_) => self.input.push_str(&text),
-            Channel::Reasoning => self.chunk.events.push(Event::Reasoning { choice: 0, text }),
-            _ => self.chunk.events.push(Event::Text { choice: 0, text }),
-        }
-        Ok(())
-    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::ask::{Ask, Effort, Reasoning};
+use crate::ask::{Ask, Effort, Reasoning, ToolChoice};
 
 /// Least tokens of thought that Claude takes.
 const THINKING_MIN: u32 = 1_024;
@@ -36,8 +36,14 @@ impl Family {
 }
 
 /// `additionalModelRequestFields`. What a family has no field for is listed.
-pub(super) fn additional(ask: &mut Ask, family: Family, dropped: &mut Vec<String>) -> Map<String, Value> {
+pub(super) fn additional(ask: &mut Ask, model: &str, dropped: &mut Vec<String>) -> Map<String, Value> {
+    let family = Family::of(model);
     let mut fields = Map::new();
+    // Claude may not be forced to a tool while it thinks, and a caller who forces one relies on it.
+    let is_forced = matches!(ask.tool_choice, Some(ToolChoice::Any | ToolChoice::Named(_)));
+    if family == Family::Claude && is_forced && !ask.tools.is_empty() && ask.reasoning.take().is_some() {
+        dropped.push("reasoning".into());
+    }
     if let Some(reasoning) = ask.reasoning {
         match reasoned(reasoning, ask.limit, family) {
             Reasoned::Field(key, value) => {
@@ -51,6 +57,10 @@ pub(super) fn additional(ask: &mut Ask, family: Family, dropped: &mut Vec<String
             Reasoned::Unknown => dropped.push("reasoning".into()),
         }
     }
+    if family == Family::Claude && !is_early(model) && ask.temperature.is_some() && ask.top_p.take().is_some()
+    {
+        dropped.push("top_p".into());
+    }
     if let Some(top_k) = ask.top_k {
         match family {
             Family::Claude => drop(fields.insert("top_k".into(), top_k.into())),
@@ -61,6 +71,11 @@ pub(super) fn additional(ask: &mut Ask, family: Family, dropped: &mut Vec<String
         }
     }
     fields
+}
+
+/// Claude from 4 on refuses `temperature` and `top_p` together.
+fn is_early(model: &str) -> bool {
+    ["claude-3", "claude-v2", "claude-instant"].iter().any(|early| model.contains(early))
 }
 
 enum Reasoned {

@@ -33,19 +33,22 @@ pub(crate) fn write(mut ask: Ask, model: &str) -> Written {
     for turn in std::mem::take(&mut ask.turns) {
         messages.turn(turn);
     }
-    let Messages { list, system, tools_used, dropped, .. } = messages;
+    let Messages { mut list, mut system, tools_used, dropped, .. } = messages;
+    if list.is_empty() && !system.is_empty() {
+        // A request without a word from the user is refused: as in a prompt of ours, a lone instruction is the user's.
+        list.push(Message { is_user: true, content: std::mem::take(&mut system) });
+    }
     let mut body = Map::new();
     body.insert("messages".into(), list.into_iter().map(Message::json).collect());
     if !system.is_empty() {
         body.insert("system".into(), system.into());
     }
-    let additional = settings::additional(&mut ask, family, dropped);
+    let additional = settings::additional(&mut ask, model, dropped);
     let config = inference_config(&mut ask);
     if !config.is_empty() {
         body.insert("inferenceConfig".into(), Value::Object(config));
     }
-    let is_thinking = additional.contains_key("thinking");
-    if let Some(tools) = tool_config(&mut ask, &tools_used, is_thinking, dropped, &mut written.injected) {
+    if let Some(tools) = tool_config(&mut ask, &tools_used, dropped, &mut written.injected) {
         body.insert("toolConfig".into(), tools);
     }
     if !additional.is_empty() {
@@ -139,14 +142,10 @@ fn cache_point(mark: CacheMark) -> Value {
 fn tool_config(
     ask: &mut Ask,
     used: &[String],
-    is_thinking: bool,
     dropped: &mut Vec<String>,
     injected: &mut Vec<String>,
 ) -> Option<Value> {
     let mut tools: Vec<Value> = Vec::new();
-    if ask.tools.iter().any(|tool| tool.strict == Some(true)) {
-        dropped.push("tools.strict".into());
-    }
     for tool in std::mem::take(&mut ask.tools) {
         let cache = tool.cache;
         tools.extend(write_tool(tool, dropped));
@@ -166,11 +165,6 @@ fn tool_config(
     }
     let choice = match ask.tool_choice.take() {
         Some(ToolChoice::Auto) => Some(json!({"auto": {}})),
-        // Claude may not be forced while it thinks.
-        Some(ToolChoice::Any | ToolChoice::Named(_)) if is_thinking => {
-            dropped.push("tool_choice".into());
-            None
-        }
         Some(ToolChoice::Any) => Some(json!({"any": {}})),
         Some(ToolChoice::Named(name)) => Some(json!({"tool": {"name": name}})),
         Some(ToolChoice::None) => {
@@ -205,6 +199,9 @@ fn write_tool(tool: Tool, dropped: &mut Vec<String>) -> Option<Value> {
     let mut spec = json!({"name": tool.name, "inputSchema": {"json": schema}});
     if let Some(description) = tool.description.filter(|description| !description.is_empty()) {
         spec["description"] = description.into();
+    }
+    if let Some(strict) = tool.strict {
+        spec["strict"] = strict.into();
     }
     Some(json!({"toolSpec": spec}))
 }
@@ -310,6 +307,7 @@ impl Messages<'_> {
         let mut said = Vec::new();
         for part in parts {
             match part.what {
+                What::Text(text) if text.trim().is_empty() => {}
                 What::Text(text) => said.push(json!({"text": text})),
                 What::Media { kind, source, name, .. } => {
                     said.extend(media::write(kind, source, name, self.dropped));

@@ -1,7 +1,9 @@
 //! A generateContent answer, whole or streamed: bytes to events, and the answers that we write ourselves.
 
+mod candidate;
 mod flow;
 mod grounding;
+mod partial;
 mod read;
 mod span;
 mod write;
@@ -36,7 +38,8 @@ pub fn read_plain(body: &Bytes) -> Result<PlainAnswer, Malformed> {
 pub(crate) fn finish(word: &str) -> Finish {
     match word {
         "STOP" => Finish::Stop,
-        "MAX_TOKENS" => Finish::Length,
+        // The second ends a part of a long answer: the caller may ask on with its token.
+        "MAX_TOKENS" | "CONTINUATION" => Finish::Length,
         "SAFETY"
         | "RECITATION"
         | "BLOCKLIST"

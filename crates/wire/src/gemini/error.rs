@@ -1,5 +1,7 @@
 //! Errors in Google's shape (google.rpc.Status as JSON).
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use gauntlet_types::{Code, Fault};
 use serde_json::{Map, Value, json};
@@ -38,6 +40,16 @@ pub fn body(fault: &Fault, status: u16, request_id: Option<&str>) -> Bytes {
         "code": status, "message": fault.message, "status": word(fault.code), "details": details,
     });
     json!({"error": error}).to_string().into()
+}
+
+/// How long Google asks to wait: it says so in the body, with no header. None for another body.
+pub fn retry_delay(body: &[u8]) -> Option<Duration> {
+    let value: Value = serde_json::from_slice(body).ok()?;
+    let error = value.get("error").or_else(|| value.get(0)?.get("error"))?;
+    let details = error.get("details")?.as_array()?;
+    let delay = details.iter().find_map(|detail| detail.get("retryDelay")?.as_str())?;
+    let seconds: f64 = delay.strip_suffix('s')?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 /// Google's word for what went wrong.
@@ -96,6 +108,22 @@ mod tests {
         assert_eq!(details[0]["reason"], "budget_exceeded");
         assert_eq!(details[0]["metadata"], json!({"request_id": "r_1", "budget": "team", "left": "0"}));
         assert_eq!(details[1]["retryDelay"], "1.5s");
+    }
+
+    #[test]
+    fn the_wait_is_read_from_the_body() {
+        let check = |details: &str, expected: Option<u64>| {
+            let error = format!(r#"{{"error":{{"code":429,"details":[{details}]}}}}"#);
+            for body in [error.clone(), format!("[{error}]")] {
+                assert_eq!(retry_delay(body.as_bytes()), expected.map(Duration::from_millis), "{body}");
+            }
+        };
+        check(r#"{"@type":"a"},{"@type":"RetryInfo","retryDelay":"21s"}"#, Some(21_000));
+        check(r#"{"retryDelay":"0.5s"}"#, Some(500));
+        check(r#"{"retryDelay":"-1s"}"#, None);
+        check(r#"{"retryDelay":"soon"}"#, None);
+        check("", None);
+        assert_eq!(retry_delay(b"<html>"), None);
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(super) fn known(key: &str, keys: &[&str], at: usize) -> Scan<Option<usize>> 
     if let Some(found) = keys.iter().position(|known| *known == name) {
         return Ok(Some(found));
     }
-    let bare = key.replace('_', "");
+    let bare = if key.contains('_') { Cow::Owned(key.replace('_', "")) } else { Cow::Borrowed(key) };
     match keys.iter().find(|known| known.eq_ignore_ascii_case(&bare)) {
         Some(known) => Err(Fail::field(at, key, format_args!("is spelt `{known}`"))),
         None => Ok(None),

@@ -1,6 +1,9 @@
 //! A stream of this dialect on its way to its caller: what each event says, and events of ours between them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use bytes::Bytes;
 use gauntlet_types::{Citation, Event, Fault, Finish, Seal, Sealed};
@@ -23,6 +26,9 @@ use crate::{
 /// Blocks that may be open at once. Anthropic opens one after another; a stream beyond this loses the citations and the
 /// bare arguments of the further ones, nothing else.
 const OPEN_MAX: usize = 1_000;
+
+/// Sources of one block that are told of; a long answer from the web names some tens.
+const CITATIONS_MAX: usize = 1_000;
 
 #[derive(Default, Debug)]
 pub(crate) struct Flow {
@@ -66,25 +72,25 @@ struct Sent {
 
 /// The members of an event.
 #[derive(Default)]
-struct Members {
-    kind: String,
+struct Members<'a> {
+    kind: Cow<'a, str>,
     index: u32,
     block: Option<Block>,
-    delta: Delta,
+    delta: Delta<'a>,
     model: Option<String>,
     error: Option<Value>,
 }
 
 #[derive(Default)]
-struct Delta {
-    kind: String,
+struct Delta<'a> {
+    kind: Cow<'a, str>,
     text: Option<Literal>,
     thinking: Option<Literal>,
     signature: Option<Literal>,
     partial_json: Option<Literal>,
     content: Option<Literal>,
     citation: Option<Citation>,
-    stop_reason: Option<String>,
+    stop_reason: Option<Cow<'a, str>>,
 }
 
 impl Flow {
@@ -106,7 +112,7 @@ impl Flow {
         })?;
         cursor.finish()?;
         if said.kind.is_empty() {
-            said.kind = String::from_utf8_lossy(frame.event().unwrap_or_default()).into_owned();
+            said.kind = String::from_utf8_lossy(frame.event().unwrap_or_default());
         }
         let mut chunk = match &*said.kind {
             "message_start" => {
@@ -199,7 +205,7 @@ impl Flow {
         chunk
     }
 
-    fn delta(&mut self, cursor: &Cursor<'_>, part: u32, delta: Delta) -> Chunk {
+    fn delta(&mut self, cursor: &Cursor<'_>, part: u32, delta: Delta<'_>) -> Chunk {
         let mut chunk = Chunk::default();
         match &*delta.kind {
             "text_delta" => self.piece_of(cursor, part, Channel::Content, delta.text, &mut chunk),
@@ -225,7 +231,9 @@ impl Flow {
                 }
             }
             "citations_delta" => {
-                if let (Some(open), Some(citation)) = (self.open.get_mut(&part), delta.citation) {
+                if let (Some(open), Some(citation)) = (self.open.get_mut(&part), delta.citation)
+                    && open.citations.len() < CITATIONS_MAX
+                {
                     open.citations.push(citation);
                 }
             }
@@ -407,8 +415,14 @@ fn blank_start() -> Value {
     }})
 }
 
+/// A string that is borrowed where it has no escapes: most frames are a piece of a text, and need no more of it.
+fn word<'a>(cursor: &mut Cursor<'a>) -> Scan<Cow<'a, str>> {
+    let literal = cursor.literal()?;
+    Ok(cursor.text(literal))
+}
+
 /// Reads the members of an event; `count` gets each usage object as it is written.
-fn members(cursor: &mut Cursor<'_>, count: &mut dyn FnMut(&str)) -> Scan<Members> {
+fn members<'a>(cursor: &mut Cursor<'a>, count: &mut dyn FnMut(&str)) -> Scan<Members<'a>> {
     if cursor.kind().ok() != Some(ValueKind::Object) {
         return Err(Fail::new(cursor.at(), "the event is not a JSON object"));
     }
@@ -416,7 +430,7 @@ fn members(cursor: &mut Cursor<'_>, count: &mut dyn FnMut(&str)) -> Scan<Members
     let mut object = cursor.enter()?;
     while let Some(key) = cursor.member(&mut object)? {
         match (&*key, cursor.kind()?) {
-            ("type", ValueKind::String) => said.kind = string(cursor)?,
+            ("type", ValueKind::String) => said.kind = word(cursor)?,
             ("index", ValueKind::Number) => {
                 let span = cursor.number()?;
                 said.index = cursor.slice(span).parse().unwrap_or(0);
@@ -449,24 +463,24 @@ fn members(cursor: &mut Cursor<'_>, count: &mut dyn FnMut(&str)) -> Scan<Members
     }
     // An error without a type of its event: some servers in between write it so.
     if said.kind.is_empty() && said.error.as_ref().is_some_and(|error| !error.is_null()) {
-        said.kind = "error".to_owned();
+        said.kind = "error".into();
     }
     Ok(said)
 }
 
-fn delta(cursor: &mut Cursor<'_>) -> Scan<Delta> {
+fn delta<'a>(cursor: &mut Cursor<'a>) -> Scan<Delta<'a>> {
     let mut delta = Delta::default();
     let mut object = cursor.enter()?;
     while let Some(key) = cursor.member(&mut object)? {
         match (&*key, cursor.kind()?) {
-            ("type", ValueKind::String) => delta.kind = string(cursor)?,
+            ("type", ValueKind::String) => delta.kind = word(cursor)?,
             ("text", ValueKind::String) => delta.text = Some(cursor.literal()?),
             ("thinking", ValueKind::String) => delta.thinking = Some(cursor.literal()?),
             ("signature", ValueKind::String) => delta.signature = Some(cursor.literal()?),
             ("partial_json", ValueKind::String) => delta.partial_json = Some(cursor.literal()?),
             ("content", ValueKind::String) => delta.content = Some(cursor.literal()?),
             ("citation", _) => delta.citation = citation(cursor)?,
-            ("stop_reason", ValueKind::String) => delta.stop_reason = Some(string(cursor)?),
+            ("stop_reason", ValueKind::String) => delta.stop_reason = Some(word(cursor)?),
             _ => cursor.skip()?,
         }
     }

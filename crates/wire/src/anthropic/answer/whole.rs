@@ -16,7 +16,7 @@ use crate::{seal, translate::Head};
 enum Block {
     Text { text: String, citations: Vec<Value> },
     Reasoning { text: String, signature: Option<String> },
-    Call { id: String, written: String, name: String, arguments: String, seals: Vec<Seal> },
+    Call { id: String, written: String, name: String, arguments: String, seal: Option<Seal> },
     Redacted(Seal),
 }
 
@@ -108,7 +108,7 @@ impl Blocks<'_> {
             written,
             name: new_name.unwrap_or("").to_owned(),
             arguments: piece.to_owned(),
-            seals: Vec::new(),
+            seal: None,
         });
     }
 
@@ -124,8 +124,8 @@ impl Blocks<'_> {
             Sealed::ToolCall(number) => {
                 let call = self.known.get(&number).map(|at| &mut self.blocks[*at]);
                 match call {
-                    Some(Block::Call { written, seals, .. }) => {
-                        seals.push(Seal { id: Some(written.clone()), ..seal.clone() });
+                    Some(Block::Call { written, seal: its, .. }) => {
+                        *its = Some(Seal { id: Some(written.clone()), ..seal.clone() });
                     }
                     _ => self.blocks.push(Block::Redacted(seal.clone())),
                 }
@@ -149,10 +149,10 @@ impl Block {
                 let signature = signature.unwrap_or_else(unsealed);
                 vec![json!({"type": "thinking", "thinking": text, "signature": signature})]
             }
-            Block::Call { written, name, arguments, seals, .. } => {
+            Block::Call { written, name, arguments, seal, .. } => {
                 let input = crate::anthropic::neutral::input(&arguments);
                 let call = json!({"type": "tool_use", "id": written, "name": name, "input": input});
-                std::iter::once(call).chain(seals.iter().map(redacted)).collect()
+                std::iter::once(call).chain(seal.as_ref().map(redacted)).collect()
             }
             Block::Redacted(seal) => vec![redacted(&seal)],
         }

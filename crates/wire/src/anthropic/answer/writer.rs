@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use super::{delta_frame, ending, event_frame, unsealed, usage_json};
 use crate::{ask::tool_id, seal, translate::Head};
 
-/// Calls that are written, as many as the record keeps of one choice.
-pub(super) const CALLS_MAX: usize = 1_000;
+/// Calls that are written: twice as many as OpenAI lets a model make at once. Those whose pieces come mixed are open
+/// together, and looked through whenever a block begins.
+pub(super) const CALLS_MAX: usize = 256;
 
 /// Writes the frames of a stream. The dialect has one choice: what is said in others is left out.
 pub(crate) struct Writer {
@@ -49,8 +50,8 @@ enum Kind {
     Call {
         id: String,
         arguments: Scanner,
-        /// They follow when it ends.
-        seals: Vec<Seal>,
+        /// Follows when it ends.
+        seal: Option<Seal>,
     },
 }
 
@@ -140,8 +141,7 @@ impl Writer {
             frames.push(signature(open.block, &unsealed()));
         }
         frames.push(stop(open.block));
-        let Kind::Call { seals, .. } = open.kind else { return };
-        for seal in seals {
+        if let Kind::Call { seal: Some(seal), .. } = open.kind {
             let index = self.next;
             self.next = index.saturating_add(1);
             let content = redacted(&seal);
@@ -201,7 +201,7 @@ impl Writer {
         let content = json!({"type": "tool_use", "id": written, "name": name.unwrap_or(""), "input": {}});
         let block = self.begin(content, frames);
         self.calls.insert(index, Call { block, id: id.to_owned() });
-        let kind = Kind::Call { id: written, arguments: Scanner::default(), seals: Vec::new() };
+        let kind = Kind::Call { id: written, arguments: Scanner::default(), seal: None };
         self.open.push(Open { block, kind });
         Some(block)
     }
@@ -229,8 +229,8 @@ impl Writer {
                 let known = self.calls.get(&index).map(|call| call.block);
                 let open = self.open.iter_mut().find(|open| Some(open.block) == known);
                 match open.map(|open| &mut open.kind) {
-                    Some(Kind::Call { id, seals, .. }) => {
-                        seals.push(Seal { id: Some(id.clone()), ..seal.clone() });
+                    Some(Kind::Call { id, seal: its, .. }) => {
+                        *its = Some(Seal { id: Some(id.clone()), ..seal.clone() });
                     }
                     _ => self.redacted(seal, frames),
                 }
@@ -259,8 +259,8 @@ impl Open {
         match &self.kind {
             Kind::Text | Kind::Reasoning => true,
             // A seal comes behind a call, so that one without arguments has got none.
-            Kind::Call { arguments, seals, .. } => {
-                arguments.is_whole() || (!arguments.is_begun && !seals.is_empty())
+            Kind::Call { arguments, seal, .. } => {
+                arguments.is_whole() || (!arguments.is_begun && seal.is_some())
             }
         }
     }

@@ -23,7 +23,7 @@ fields! {
     Model = "model", Messages = "messages", System = "system", Stream = "stream", MaxTokens = "max_tokens",
     Metadata = "metadata", Temperature = "temperature", TopP = "top_p", ServiceTier = "service_tier", Tools = "tools",
     OutputConfig = "output_config", OutputFormat = "output_format", Container = "container",
-    ContextManagement = "context_management", McpServers = "mcp_servers", Gauntlet = "gauntlet",
+    ContextManagement = "context_management", McpServers = "mcp_servers", Thinking = "thinking", Gauntlet = "gauntlet",
 }
 
 /// Reads a request of either door. Errors name the field at fault and its line and column.
@@ -116,6 +116,7 @@ impl Draft {
                     index += 1;
                 }
             }
+            Field::Thinking => self.thinking(cursor)?,
             Field::OutputConfig => self.output_config(cursor)?,
             Field::OutputFormat => self.format(cursor, "output_format")?,
             Field::Container => self.container(cursor)?,
@@ -214,6 +215,30 @@ impl Draft {
                 _ => self.format(cursor, "output_config.format")?,
             }
         }
+        Ok(())
+    }
+
+    fn thinking(&mut self, cursor: &mut Cursor<'_>) -> Scan<()> {
+        cursor.kind()?;
+        let start = cursor.at();
+        let mut object = cursor.expect_object("thinking")?;
+        while let Some(key) = cursor.member(&mut object)? {
+            if key != "budget_tokens" {
+                refuse_case_variant(&key, &["budget_tokens"], object.key)?;
+                others(cursor, &mut self.texts)?;
+                continue;
+            }
+            if cursor.null()? {
+                continue;
+            }
+            cursor.kind()?;
+            let at = cursor.at();
+            let value = cursor.expect_whole("thinking.budget_tokens", "from 0 to 4294967295")?;
+            if self.layout.budget.replace(Spanned { value, span: at..cursor.at() }).is_some() {
+                return Err(Fail::field(at, "thinking.budget_tokens", "is given twice"));
+            }
+        }
+        self.layout.thinking = Some(start..cursor.at());
         Ok(())
     }
 

@@ -212,6 +212,29 @@ fn edits_change_what_they_name_and_nothing_else() {
 }
 
 #[test]
+fn thoughts_stay_below_a_limit_that_is_lowered() {
+    let check = |thinking: &str, limit: u32, wanted: &str| {
+        let body =
+            |thinking: &str, limit: u32| with(&format!(r#""max_tokens":{limit},"thinking":{thinking}"#));
+        let edits = |asked: &Conversation, _: &Bytes| {
+            let less = asked.with_less_thinking(limit);
+            std::iter::once(asked.with_max_tokens(limit, LimitField::MaxTokens)).chain(less).collect()
+        };
+        edited(&body(thinking, 9_000), edits, &body(wanted, limit));
+    };
+    let budget = |tokens: u32| format!(r#"{{"type":"enabled", "budget_tokens": {tokens}}}"#);
+    check(&budget(5_000), 6_000, &budget(5_000));
+    check(&budget(5_000), 5_000, &budget(2_500));
+    check(&budget(5_000), 1_500, &budget(1_024));
+    check(&budget(5_000), 1_024, r#"{"type":"disabled"}"#);
+    check(r#"{"type":"adaptive"}"#, 100, r#"{"type":"adaptive"}"#);
+    check("null", 100, "null");
+    assert!(
+        fails(&with(r#""thinking":{"budget_tokens":1,"budget_tokens":2}"#)).message.contains("given twice")
+    );
+}
+
+#[test]
 fn a_prompt_goes_before_what_the_caller_says() {
     let system = |asked: &Conversation, body: &Bytes| asked.with_prompt(body, &[("system", "be \"good\"")]);
     let check = |before: &str, after: &str| edited(&with(before), system, &with(after));

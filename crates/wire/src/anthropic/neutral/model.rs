@@ -38,6 +38,16 @@ impl Generation {
         self.from((5, 0))
     }
 
+    /// It came before schemas of answers and strict tools.
+    pub(super) fn lacks_schemas(self) -> bool {
+        self.0.is_some_and(|own| own < (4, 1))
+    }
+
+    /// It came before thinking.
+    pub(super) fn lacks_thinking(self) -> bool {
+        self.0.is_some_and(|own| own < (3, 7))
+    }
+
     /// It takes temperature or `top_p`, not both.
     pub(super) fn takes_one_of_sampling(self) -> bool {
         self.from((4, 1))

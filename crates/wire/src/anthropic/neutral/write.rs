@@ -9,15 +9,13 @@ use super::{
     turns::{self, cache_control},
 };
 use crate::{
+    anthropic::ask::BUDGET_MIN,
     ask::{Ask, Effort, Media, Reasoning, Shape, Source, Speaker, Tool, ToolChoice, ToolKind, What, Written},
     openai::chat::ask::value,
 };
 
 /// Tokens of an answer for which nobody gave a limit: the dialect demands one, and every model has as many.
 const LIMIT_DEFAULT: u32 = 4_096;
-
-/// The smallest number of tokens of thought that Anthropic takes.
-const BUDGET_MIN: u32 = 1_024;
 
 /// What is written, and what is told of it.
 pub(super) struct Draft {
@@ -53,12 +51,17 @@ pub(crate) fn write(mut ask: Ask, model: &str) -> Written {
     draft.drop_if(spare > 0, "cache_control");
     let offered = std::mem::take(&mut ask.tools);
     let tools: Vec<Value> =
-        offered.into_iter().filter_map(|tool| write_tool(tool, &mut spare, &mut draft)).collect();
+        offered.into_iter().filter_map(|tool| write_tool(tool, generation, &mut spare, &mut draft)).collect();
     turns::write(std::mem::take(&mut ask.turns), &mut spare, &mut draft);
     write_tools(tools, &ask, &mut draft);
     draft.put("thinking", thinking.member);
     write_sampling(&ask, generation, thinking.is_on, &mut draft);
-    write_output(ask.shape.take(), thinking.effort, &mut draft);
+    let shape = ask.shape.take().filter(|shape| {
+        let is_lost = generation.lacks_schemas() && matches!(shape, Shape::Schema { .. });
+        draft.drop_if(is_lost, "response_format");
+        !is_lost
+    });
+    write_output(shape, thinking.effort, &mut draft);
     write_rest(ask, &mut draft);
     Written {
         body: Value::Object(draft.body).to_string().into_bytes(),
@@ -109,7 +112,7 @@ fn thinking(ask: &Ask, generation: Generation, draft: &mut Draft) -> Thinking {
     // Half of what may be said is for the thoughts at most, so that an answer follows them. A limit of ours has its room.
     let most = if ask.limit.is_some() { limit / 2 } else { budget };
     let budget = budget.min(most).max(BUDGET_MIN);
-    if budget >= limit || lacks_seals(ask) {
+    if budget >= limit || lacks_seals(ask) || generation.lacks_thinking() {
         draft.dropped.push("reasoning".into());
         return none;
     }
@@ -149,7 +152,7 @@ const fn effort_word(effort: Effort) -> &'static str {
     }
 }
 
-fn write_tool(tool: Tool, spare: &mut usize, draft: &mut Draft) -> Option<Value> {
+fn write_tool(tool: Tool, generation: Generation, spare: &mut usize, draft: &mut Draft) -> Option<Value> {
     let cache = turns::kept(tool.cache, spare);
     let mut written = match tool.kind {
         ToolKind::Function { schema } => {
@@ -165,7 +168,10 @@ fn write_tool(tool: Tool, spare: &mut usize, draft: &mut Draft) -> Option<Value>
             }
             written["input_schema"] = schema;
             if tool.strict == Some(true) {
-                written["strict"] = true.into();
+                match generation.lacks_schemas() {
+                    true => draft.dropped.push("strict".into()),
+                    false => written["strict"] = true.into(),
+                }
             }
             written
         }
@@ -213,7 +219,14 @@ fn write_tools(mut tools: Vec<Value>, ask: &Ask, draft: &mut Draft) {
         Some(ToolChoice::Auto) => Some(json!({"type": "auto"})),
         Some(ToolChoice::None) => Some(json!({"type": "none"})),
         Some(ToolChoice::Any) => Some(json!({"type": "any"})),
-        Some(ToolChoice::Named(name)) => Some(json!({"type": "tool", "name": name})),
+        Some(ToolChoice::Named(name)) if tools.iter().any(|tool| tool["name"] == name.as_str()) => {
+            Some(json!({"type": "tool", "name": name}))
+        }
+        // The tool has no counterpart here.
+        Some(ToolChoice::Named(_)) => {
+            draft.dropped.push("tool_choice".into());
+            None
+        }
     };
     draft.put("tools", Some(tools.into()));
     let choice = choice.map(|mut choice| {
@@ -329,6 +342,8 @@ pub(super) fn write_media(
     let (block, written) = match (kind, source) {
         (Media::Image, Source::Url { url, .. }) => ("image", json!({"type": "url", "url": url})),
         (Media::Image, Source::Inline { mime, data }) => {
+            // A name that is often written and never taken.
+            let mime = if mime == "image/jpg" { "image/jpeg".to_owned() } else { mime };
             ("image", json!({"type": "base64", "media_type": mime, "data": data}))
         }
         (Media::Document, Source::Url { url, .. }) => ("document", json!({"type": "url", "url": url})),

@@ -9,7 +9,7 @@ use crate::{
     answer::{Channel, Chunk, Key},
     conversation::CHOICES_MAX,
     gemini::error,
-    json::{Cursor, Malformed, Scan, ValueKind},
+    json::Malformed,
     openai::answer::frame,
     sse::Frame,
 };
@@ -17,8 +17,6 @@ use crate::{
 #[derive(Default, Debug)]
 pub(crate) struct Flow {
     state: read::State,
-    /// The members that frames are known by.
-    head: Map<String, Value>,
     /// Choices that have begun with the caller and not ended.
     open: Vec<u32>,
 }
@@ -33,11 +31,6 @@ impl Flow {
             _ => {}
         }
         let reading = read::frame(data, &mut self.state).map_err(|fail| fail.locate(data))?;
-        if let Ok(head) = head(data)
-            && !head.is_empty()
-        {
-            self.head = head;
-        }
         let mut events = reading.events;
         if let Some(error) = reading.error {
             events.push(Event::Error { code: error.code.or(error.kind), message: error.message });
@@ -102,27 +95,11 @@ impl Flow {
     fn frame(&self, candidates: Vec<Value>) -> Bytes {
         let mut answer = Map::new();
         answer.insert("candidates".into(), Value::Array(candidates));
-        answer.extend(self.head.clone());
+        for (key, value) in [("modelVersion", &self.state.model), ("responseId", &self.state.id)] {
+            if let Some(value) = value {
+                answer.insert(key.into(), value.as_str().into());
+            }
+        }
         frame(Value::Object(answer).to_string().as_bytes())
     }
-}
-
-/// The members that name an answer: they stand in each of its frames.
-fn head(data: &[u8]) -> Scan<Map<String, Value>> {
-    let mut head = Map::new();
-    let mut cursor = Cursor::new(data)?;
-    if cursor.kind()? != ValueKind::Object {
-        return Ok(head);
-    }
-    let mut object = cursor.enter()?;
-    while let Some(key) = cursor.member(&mut object)? {
-        match (&*key, cursor.kind()?) {
-            ("modelVersion" | "responseId" | "createTime", ValueKind::String) => {
-                let literal = cursor.literal()?;
-                head.insert(key.into_owned(), cursor.text(literal).into_owned().into());
-            }
-            _ => cursor.skip()?,
-        }
-    }
-    Ok(head)
 }

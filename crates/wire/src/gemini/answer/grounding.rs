@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// Sources of one answer that are told; real ones have some dozens.
-pub(super) const SOURCES_MAX: usize = 1_000;
+pub(super) const SOURCES_MAX: usize = 200;
 
 /// A source, before the place it stands for is known in characters.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -22,8 +22,8 @@ pub(super) struct Source {
 #[derive(Default)]
 pub(super) struct Sources {
     pub list: Vec<Source>,
-    /// Words of the answer that are told once more beside their source.
-    pub repeated: Vec<Literal>,
+    /// Words of the model beside its answer: what it searched for, and what of the answer leans on a source.
+    pub beside: Vec<Literal>,
 }
 
 #[derive(Default)]
@@ -36,7 +36,7 @@ struct Support {
 
 /// Chunks are the sources, supports the places that lean on them. A source without a place is told without one.
 pub(super) fn grounding(cursor: &mut Cursor<'_>) -> Scan<Sources> {
-    let (mut chunks, mut supports, mut repeated) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut chunks, mut supports, mut beside) = (Vec::new(), Vec::new(), Vec::new());
     members(cursor, |key, cursor| match key {
         "groundingChunks" => items(cursor, |cursor| {
             let chunk = chunk(cursor)?;
@@ -46,11 +46,18 @@ pub(super) fn grounding(cursor: &mut Cursor<'_>) -> Scan<Sources> {
             Ok(())
         }),
         "groundingSupports" => items(cursor, |cursor| {
-            let support = support(cursor, &mut repeated)?;
+            let support = support(cursor, &mut beside)?;
             if supports.len() < SOURCES_MAX {
                 supports.push(support);
             }
             Ok(())
+        }),
+        "webSearchQueries" | "retrievalQueries" => items(cursor, |cursor| match cursor.kind()? {
+            ValueKind::String => {
+                beside.push(cursor.literal()?);
+                Ok(())
+            }
+            _ => cursor.skip(),
         }),
         _ => cursor.skip(),
     })?;
@@ -67,7 +74,7 @@ pub(super) fn grounding(cursor: &mut Cursor<'_>) -> Scan<Sources> {
     }
     let unused = chunks.into_iter().zip(is_used).filter(|(_, is_used)| !is_used);
     list.extend(unused.map(|(chunk, _)| chunk));
-    Ok(Sources { list, repeated })
+    Ok(Sources { list, beside })
 }
 
 /// `citationSources` of the Gemini API, `citations` of Vertex.
@@ -115,7 +122,7 @@ fn chunk(cursor: &mut Cursor<'_>) -> Scan<Source> {
     Ok(source)
 }
 
-fn support(cursor: &mut Cursor<'_>, repeated: &mut Vec<Literal>) -> Scan<Support> {
+fn support(cursor: &mut Cursor<'_>, beside: &mut Vec<Literal>) -> Scan<Support> {
     let mut support = Support::default();
     members(cursor, |key, cursor| {
         match key {
@@ -125,7 +132,7 @@ fn support(cursor: &mut Cursor<'_>, repeated: &mut Vec<Literal>) -> Scan<Support
                         ("partIndex", _) => support.part = count(cursor)?.unwrap_or(0),
                         ("startIndex", _) => support.start = count(cursor)?.unwrap_or(0),
                         ("endIndex", _) => support.end = count(cursor)?.unwrap_or(0),
-                        ("text", ValueKind::String) => repeated.push(cursor.literal()?),
+                        ("text", ValueKind::String) => beside.push(cursor.literal()?),
                         _ => cursor.skip()?,
                     }
                     Ok(())

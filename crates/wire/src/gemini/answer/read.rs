@@ -1,15 +1,13 @@
-//! One pass over an answer or a frame of one.
-//!
-//! A candidate is read whole before it is understood: its number may stand behind its words, and whether a text is a
-//! thought behind the text.
+//! An answer, or a frame of one, as events and the places of its texts.
 
 use std::ops::Range;
 
 use gauntlet_types::{Citation, Dialect, Event, Finish, Sealed};
 
 use super::{
-    finish,
-    grounding::{self, SOURCES_MAX, Source, Sources},
+    candidate::{self, Call, Candidate, Part, word},
+    grounding::{SOURCES_MAX, Source},
+    partial::Partial,
     span::Widths,
 };
 use crate::{
@@ -20,14 +18,15 @@ use crate::{
     json::{Cursor, Fail, Literal, Scan, ValueKind},
     openai::error::{ProviderError, from_value},
     seal,
-    text::{Found, Kind, Place, Role, all_strings},
+    text::{Found, Kind, Place, Role},
 };
 
 /// What is remembered of an answer from frame to frame.
 #[derive(Default, Debug)]
 pub(super) struct State {
     choices: Vec<Choice>,
-    model: Option<String>,
+    pub model: Option<String>,
+    pub id: Option<String>,
 }
 
 #[derive(Default, Debug)]
@@ -37,6 +36,8 @@ struct Choice {
     part: u32,
     run: Run,
     calls: u32,
+    /// The arguments of the last call, where they come in pieces.
+    partial: Option<Partial>,
     widths: Widths,
     /// The last text of the present run, in the body that is read.
     last: Range<usize>,
@@ -81,35 +82,6 @@ pub(super) struct Reading {
     nameless: Vec<(usize, u32)>,
 }
 
-/// A part as it stands.
-#[derive(Default)]
-struct Part {
-    text: Option<Literal>,
-    is_thought: bool,
-    signature: Option<Literal>,
-    call: Option<Call>,
-    media: Option<(Option<Literal>, Literal)>,
-    /// Code, its output, and what we do not know.
-    others: Vec<Literal>,
-}
-
-#[derive(Default)]
-struct Call {
-    id: Option<String>,
-    name: Option<String>,
-    args: Option<Range<usize>>,
-    strings: Vec<Literal>,
-}
-
-#[derive(Default)]
-struct Candidate {
-    number: u32,
-    parts: Vec<Part>,
-    why: Option<Finish>,
-    grounding: Sources,
-    citations: Vec<Source>,
-}
-
 pub(super) fn plain(body: &[u8]) -> Scan<Reading> {
     let mut reading = Reading::default();
     let is_answer = reading.read(body, &mut State::default())?;
@@ -151,7 +123,7 @@ impl Reading {
                     let mut position = 0;
                     while cursor.item(&mut array)? {
                         has_candidates = true;
-                        let candidate = candidate(cursor, position)?;
+                        let candidate = candidate::read(cursor, position)?;
                         self.candidate(cursor, candidate, state);
                         position += 1;
                     }
@@ -185,6 +157,7 @@ impl Reading {
             self.ends.push(End::Choice(0));
         }
         self.name_calls(id.as_deref(), body);
+        state.id = id.or(state.id.take());
         if let Some(model) = model.filter(|model| state.model.as_ref() != Some(model)) {
             state.model = Some(model.clone());
             self.events.insert(0, Event::Model(model));
@@ -214,13 +187,13 @@ impl Reading {
         }
     }
 
-    fn candidate(&mut self, cursor: &Cursor<'_>, candidate: Candidate, state: &mut State) {
+    fn candidate(&mut self, cursor: &Cursor<'_>, mut candidate: Candidate, state: &mut State) {
         let choice = state.choice(candidate.number);
         let number = choice.number;
         // Where each part's words begin in the text of the choice: sources are told by part.
         let mut starts = Vec::with_capacity(candidate.parts.len());
         choice.last = 0..0;
-        for part in &candidate.parts {
+        for part in &mut candidate.parts {
             starts.push(choice.widths.bytes());
             self.part(cursor, part, choice);
         }
@@ -232,12 +205,10 @@ impl Reading {
                 self.events.push(Event::Citation { choice: number, citation });
             }
         }
-        if !candidate.grounding.repeated.is_empty() {
+        let beside = candidate.grounding.beside.into_iter().chain(candidate.message);
+        for literal in beside.filter(|literal| !literal.is_empty()) {
             self.enter(choice, Run::Other);
-            let key = choice.key(Channel::Content);
-            for literal in candidate.grounding.repeated {
-                self.text(key, Kind::Words, Extent::Whole, literal);
-            }
+            self.text(choice.key(Channel::Content), Kind::Words, Extent::Whole, literal);
         }
         if let Some(why) = candidate.why {
             let why = if why == Finish::Stop && choice.calls > 0 { Finish::ToolCalls } else { why };
@@ -261,7 +232,7 @@ impl Reading {
         choice.last = 0..0;
     }
 
-    fn part(&mut self, cursor: &Cursor<'_>, part: &Part, choice: &mut Choice) {
+    fn part(&mut self, cursor: &Cursor<'_>, part: &mut Part, choice: &mut Choice) {
         let number = choice.number;
         let mut sealed = if part.is_thought { Sealed::Reasoning } else { Sealed::Text };
         if let Some(literal) = part.text.filter(|literal| !literal.is_empty()) {
@@ -281,14 +252,17 @@ impl Reading {
                 false => Event::Text { choice: number, text },
             });
         }
-        if !part.others.is_empty() {
+        for literal in part.code.iter().filter(|literal| !literal.is_empty()) {
             self.enter(choice, Run::Other);
-            for literal in part.others.iter().filter(|literal| !literal.is_empty()) {
-                self.text(choice.key(Channel::Content), Kind::Words, Extent::Whole, *literal);
-                let text = cursor.text(*literal).into_owned();
-                choice.widths.add(&text);
-                self.events.push(Event::Text { choice: number, text });
-            }
+            self.text(choice.key(Channel::Content), Kind::Words, Extent::Whole, *literal);
+            let text = cursor.text(*literal).into_owned();
+            choice.widths.add(&text);
+            self.events.push(Event::Text { choice: number, text });
+        }
+        // Guards look at them; they are no words of the answer.
+        for literal in part.unknown.iter().filter(|literal| !literal.is_empty()) {
+            self.enter(choice, Run::Other);
+            self.text(choice.key(Channel::Content), Kind::Words, Extent::Whole, *literal);
         }
         if let Some((mime, data)) = part.media {
             self.enter(choice, Run::Other);
@@ -296,7 +270,7 @@ impl Reading {
             let data = cursor.text(data).into_owned();
             self.events.push(Event::Media { choice: number, mime, data });
         }
-        if let Some(call) = &part.call {
+        if let Some(call) = &mut part.call {
             sealed = Sealed::ToolCall(self.call(cursor, call, choice));
         }
         if let Some(literal) = part.signature.filter(|literal| !literal.is_empty()) {
@@ -312,19 +286,33 @@ impl Reading {
         }
     }
 
-    fn call(&mut self, cursor: &Cursor<'_>, call: &Call, choice: &mut Choice) -> u32 {
-        self.enter(choice, Run::Other);
-        let index = choice.calls;
-        choice.calls = choice.calls.saturating_add(1);
+    fn call(&mut self, cursor: &Cursor<'_>, call: &mut Call, choice: &mut Choice) -> u32 {
+        let partial = choice.partial.take();
+        let is_new = partial.is_none();
+        if is_new {
+            self.enter(choice, Run::Other);
+            choice.calls = choice.calls.saturating_add(1);
+        }
+        let index = choice.calls.saturating_sub(1);
         let key = choice.key(Channel::Arguments(index));
         for literal in call.strings.iter().filter(|literal| !literal.is_empty()) {
             self.text(key, Kind::Arguments, Extent::Whole, *literal);
         }
-        let arguments = call.args.clone().map_or("{}", |args| cursor.slice(args)).to_owned();
-        if call.id.is_none() {
+        let whole = call.args.clone().map(|args| cursor.slice(args).to_owned());
+        let arguments = if is_new && !call.continues && call.pieces.is_empty() {
+            whole.unwrap_or_else(|| "{}".to_owned())
+        } else {
+            let mut partial = partial.unwrap_or_default();
+            call.pieces.drain(..).for_each(|piece| partial.add(piece));
+            // Told once they are whole.
+            let json = if call.continues { String::new() } else { whole.unwrap_or_else(|| partial.json()) };
+            choice.partial = call.continues.then_some(partial);
+            json
+        };
+        if is_new && call.id.is_none() {
             self.nameless.push((self.events.len(), index));
         }
-        let (id, name) = (call.id.clone(), call.name.clone());
+        let (id, name) = if is_new { (call.id.take(), call.name.take()) } else { (None, None) };
         self.events.push(Event::ToolCall { choice: choice.number, index, id, name, arguments });
         index
     }
@@ -374,113 +362,6 @@ impl Source {
     }
 }
 
-fn candidate(cursor: &mut Cursor<'_>, position: u32) -> Scan<Candidate> {
-    let mut read = Candidate { number: position, ..Candidate::default() };
-    if cursor.kind()? != ValueKind::Object {
-        cursor.skip()?;
-        return Ok(read);
-    }
-    let mut object = cursor.enter()?;
-    while let Some(key) = cursor.member(&mut object)? {
-        match (&*key, cursor.kind()?) {
-            ("index", ValueKind::Number) => {
-                let span = cursor.number()?;
-                read.number = cursor.slice(span).parse().unwrap_or(position);
-            }
-            ("content", ValueKind::Object) => {
-                let mut content = cursor.enter()?;
-                while let Some(key) = cursor.member(&mut content)? {
-                    match (&*key, cursor.kind()?) {
-                        ("parts", ValueKind::Array) => {
-                            let mut array = cursor.enter()?;
-                            while cursor.item(&mut array)? {
-                                read.parts.push(part(cursor)?);
-                            }
-                        }
-                        _ => cursor.skip()?,
-                    }
-                }
-            }
-            ("finishReason", ValueKind::String) => {
-                read.why = word(cursor)?.map(|word| finish(&word));
-            }
-            ("groundingMetadata", ValueKind::Object) => read.grounding = grounding::grounding(cursor)?,
-            ("citationMetadata", ValueKind::Object) => read.citations = grounding::citations(cursor)?,
-            _ => cursor.skip()?,
-        }
-    }
-    Ok(read)
-}
-
-fn part(cursor: &mut Cursor<'_>) -> Scan<Part> {
-    let mut part = Part::default();
-    if cursor.kind()? != ValueKind::Object {
-        all_strings(cursor, &mut |literal| part.others.push(literal))?;
-        return Ok(part);
-    }
-    let mut object = cursor.enter()?;
-    while let Some(key) = cursor.member(&mut object)? {
-        match (&*key, cursor.kind()?) {
-            ("text", ValueKind::String) => part.text = Some(cursor.literal()?),
-            ("thought", kind) => {
-                part.is_thought = kind == ValueKind::True;
-                cursor.skip()?;
-            }
-            ("thoughtSignature" | "thought_signature", ValueKind::String) => {
-                part.signature = Some(cursor.literal()?);
-            }
-            ("functionCall", ValueKind::Object) => part.call = Some(call(cursor)?),
-            ("inlineData", ValueKind::Object) => part.media = media(cursor)?,
-            ("fileData" | "videoMetadata" | "partMetadata" | "mediaResolution", _) => cursor.skip()?,
-            // Of code its words, not the name of its language nor the word for how it ended.
-            ("executableCode" | "codeExecutionResult", ValueKind::Object) => {
-                let mut code = cursor.enter()?;
-                while let Some(key) = cursor.member(&mut code)? {
-                    match (&*key, cursor.kind()?) {
-                        ("code" | "output", ValueKind::String) => part.others.push(cursor.literal()?),
-                        _ => cursor.skip()?,
-                    }
-                }
-            }
-            _ => all_strings(cursor, &mut |literal| part.others.push(literal))?,
-        }
-    }
-    Ok(part)
-}
-
-fn call(cursor: &mut Cursor<'_>) -> Scan<Call> {
-    let mut call = Call::default();
-    let mut object = cursor.enter()?;
-    while let Some(key) = cursor.member(&mut object)? {
-        match (&*key, cursor.kind()?) {
-            ("id", ValueKind::String) => call.id = word(cursor)?,
-            ("name", ValueKind::String) => call.name = word(cursor)?,
-            ("args", ValueKind::Object) => {
-                let start = cursor.at();
-                all_strings(cursor, &mut |literal| call.strings.push(literal))?;
-                call.args = Some(start..cursor.at());
-            }
-            // Vertex may stream arguments in pieces, which only a caller who asked for them gets.
-            ("partialArgs", _) => all_strings(cursor, &mut |literal| call.strings.push(literal))?,
-            _ => cursor.skip()?,
-        }
-    }
-    Ok(call)
-}
-
-fn media(cursor: &mut Cursor<'_>) -> Scan<Option<(Option<Literal>, Literal)>> {
-    let (mut mime, mut data) = (None, None);
-    let mut object = cursor.enter()?;
-    while let Some(key) = cursor.member(&mut object)? {
-        match (&*key, cursor.kind()?) {
-            ("mimeType", ValueKind::String) => mime = Some(cursor.literal()?),
-            ("data", ValueKind::String) => data = Some(cursor.literal()?),
-            _ => cursor.skip()?,
-        }
-    }
-    Ok(data.map(|data| (mime, data)))
-}
-
 /// Whether the prompt itself was refused.
 fn blocked(cursor: &mut Cursor<'_>) -> Scan<bool> {
     let mut is_blocked = false;
@@ -492,11 +373,6 @@ fn blocked(cursor: &mut Cursor<'_>) -> Scan<bool> {
         is_blocked |= is_reason && !matches!(cursor.slice(span), "\"\"" | "\"BLOCK_REASON_UNSPECIFIED\"");
     }
     Ok(is_blocked)
-}
-
-fn word(cursor: &mut Cursor<'_>) -> Scan<Option<String>> {
-    let literal = cursor.literal()?;
-    Ok((!literal.is_empty()).then(|| cursor.text(literal).into_owned()))
 }
 
 fn not_an_answer(body: &[u8]) -> &'static str {

@@ -1,5 +1,7 @@
 //! Contents and their parts, as far as guards and estimates need them.
 
+use std::fmt;
+
 use super::{List, Object};
 use crate::{
     gemini::names::known,
@@ -29,7 +31,7 @@ const PART_KEYS: &[&str] = &[
     "codeExecutionResult",
 ];
 
-/// Longer strings of media are their bytes in base64, which spell nothing.
+/// Longer addresses are bytes in disguise (`data:…`), which spell nothing.
 const MEDIA_STRING_MAX: usize = 8192;
 
 pub(super) fn contents(cursor: &mut Cursor<'_>, texts: &mut Vec<Found>, media: &mut Media) -> Scan<List> {
@@ -65,11 +67,27 @@ impl Home {
         }
     }
 
-    fn name(self) -> String {
+    fn part(self, part: u32) -> PartName {
+        PartName(self, part)
+    }
+}
+
+impl fmt::Display for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.item {
-            Some(item) => format!("{}[{item}]", self.list),
-            None => "systemInstruction".to_owned(),
+            Some(item) => write!(f, "{}[{item}]", self.list),
+            None => f.write_str("systemInstruction"),
         }
+    }
+}
+
+/// The path of a part, which is spelt out in errors only: requests have many parts.
+#[derive(Clone, Copy)]
+struct PartName(Home, u32);
+
+impl fmt::Display for PartName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.parts[{}]", self.0, self.1)
     }
 }
 
@@ -82,7 +100,7 @@ struct Reader<'t> {
 impl Reader<'_> {
     fn content(&mut self, cursor: &mut Cursor<'_>) -> Scan<(Object, List)> {
         let home = self.home;
-        let mut object = cursor.expect_object(home.name())?;
+        let mut object = cursor.expect_object(home)?;
         let at = cursor.at();
         let first = self.texts.len();
         let (mut role, mut parts, mut is_empty) = (Role::User, List::Absent, true);
@@ -93,12 +111,12 @@ impl Reader<'_> {
                 others(cursor, self.texts)?;
                 continue;
             };
-            let param = format!("{}.{}", home.name(), KEYS[bit]);
-            seen.once(bit as u32, object.key, &param)?;
+            seen.once(bit as u32, object.key, format_args!("{home}.{}", KEYS[bit]))?;
             if KEYS[bit] == "parts" {
+                let param = format_args!("{home}.parts");
                 parts = List::walk(cursor, param, |cursor, part| self.part(cursor, part))?;
             } else if !cursor.null()? {
-                let literal = cursor.expect_string(param)?;
+                let literal = cursor.expect_string(format_args!("{home}.role"))?;
                 role = match &*cursor.text(literal) {
                     "model" => Role::Assistant,
                     // A role that is empty counts as none.
@@ -131,8 +149,8 @@ impl Reader<'_> {
 
     fn part(&mut self, cursor: &mut Cursor<'_>, part: u32) -> Scan<()> {
         let home = self.home;
-        let param = format!("{}.parts[{part}]", home.name());
-        let mut object = cursor.expect_object(&param)?;
+        let param = home.part(part);
+        let mut object = cursor.expect_object(param)?;
         let mut seen = Seen::default();
         let (mut is_thought, mut text) = (false, None);
         while let Some(key) = cursor.member(&mut object)? {
@@ -191,7 +209,7 @@ impl Reader<'_> {
             if is_type && cursor.slice(literal.range()).starts_with("image") {
                 self.media.images = self.media.images.saturating_add(1);
             }
-            if literal.range().len() <= MEDIA_STRING_MAX {
+            if key != "data" && literal.range().len() <= MEDIA_STRING_MAX {
                 other(literal, self.texts);
             }
         }

@@ -31,6 +31,7 @@ const KEYS: &[&str] = &[
     "tools",
     "generationConfig",
     "cachedContent",
+    "continuationToken",
     "labels",
     "serviceTier",
     "model",
@@ -119,7 +120,10 @@ impl Draft {
         }
         match key {
             "tools" => self.tools(cursor)?,
-            "cachedContent" => self.state = Some(kept_string(cursor, key, &mut self.texts)?),
+            // Both are Google's own, and only Google can go on with them.
+            "cachedContent" | "continuationToken" => {
+                self.state = Some(kept_string(cursor, key, &mut self.texts)?)
+            }
             "labels" => self.metadata = metadata(cursor, &mut self.texts)?,
             "serviceTier" => self.service_tier = Some(kept_string(cursor, key, &mut self.texts)?),
             // Google's clients repeat the path here in some calls; it must not be a way around the model that is allowed.

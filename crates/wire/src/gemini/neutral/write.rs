@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use gauntlet_types::{Dialect, Seal, Sealed};
+use gauntlet_types::{Dialect, Seal, Sealed, ServiceTier};
 use serde_json::{Map, Value, json};
 
 use super::{read::is_builtin, settings};
@@ -24,8 +24,12 @@ pub(crate) fn write(mut ask: Ask, model: &str) -> Written {
     for turn in std::mem::take(&mut ask.turns) {
         contents.turn(turn, &mut written.injected);
     }
-    let Contents { list, system, .. } = contents;
+    let Contents { list, mut system, .. } = contents;
     let mut contents: Vec<Value> = list.into_iter().map(Content::json).collect();
+    if contents.is_empty() && !system.is_empty() {
+        // A request without contents is refused: as in a prompt of ours, a lone instruction is the user's.
+        contents.push(json!({"role": "user", "parts": std::mem::take(&mut system)}));
+    }
     if settings::is_third(model) && sign_calls(&mut contents) {
         written.injected.push("thoughtSignature".into());
     }
@@ -41,6 +45,11 @@ pub(crate) fn write(mut ask: Ask, model: &str) -> Written {
             body.insert("toolConfig".into(), settings::tool_config(choice));
         }
     }
+    match ask.service_tier {
+        Some(ServiceTier::Flex) => drop(body.insert("serviceTier".into(), "flex".into())),
+        Some(ServiceTier::Priority) => drop(body.insert("serviceTier".into(), "priority".into())),
+        Some(ServiceTier::Standard | ServiceTier::Batch) | None => {}
+    }
     if !config.is_empty() {
         body.insert("generationConfig".into(), Value::Object(config));
     }
@@ -55,7 +64,6 @@ fn list_dropped(ask: &Ask, dropped: &mut Vec<String>) {
         ("verbosity", ask.verbosity.is_some()),
         ("user", ask.user.is_some()),
         ("metadata", !ask.metadata.is_empty()),
-        ("service_tier", ask.service_tier.is_some_and(|tier| tier != gauntlet_types::ServiceTier::Standard)),
         ("prompt_cache_key", ask.cache_key.is_some()),
         ("store", ask.store == Some(true)),
         ("name", ask.turns.iter().any(|turn| turn.name.is_some())),
