@@ -209,9 +209,15 @@ fn thoughts_come_back_to_their_provider_as_it_gave_them() {
         let told: Value = serde_json::from_slice(&translate::whole(door, &head(), &answer.events)).unwrap();
         let user = |text: &str| serde_json::json!({"role": "user", "content": text});
         let next = serde_json::json!({"model": "m", "max_tokens": 99, "messages": [user("q"), message(&told), user("r")]});
-        let written =
-            translate::ask(door, Dialect::Messages, next.to_string().as_bytes(), &PathAsk::default(), "m", Quirks::default())
-                .unwrap();
+        let written = translate::ask(
+            door,
+            Dialect::Messages,
+            next.to_string().as_bytes(),
+            &PathAsk::default(),
+            "m",
+            Quirks::default(),
+        )
+        .unwrap();
         let sent: Value = serde_json::from_slice(&written.body).unwrap();
         assert_eq!(sent["messages"][1]["content"], given["content"], "{door:?}");
         assert_eq!(written.dropped, Vec::<String>::new(), "{door:?}");

@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 
 use crate::{app::TestApp, sdks_everywhere};
 
-const GUARDS: &str = "default:\n  input: {pii: redact, secrets: redact, injection: flag}\n  output: {pii: redact, secrets: redact}\n";
+/// Guards that look at everything, and find nothing.
+const GUARDS: &str = "default:\n  input: {pii: redact, secrets: block, injection: flag}\n  output: {pii: flag, secrets: flag}\n";
+/// The same, but ready to change what goes out: words are held back until they are whole.
+const HOLDING: &str = "default:\n  input: {pii: redact, secrets: block, injection: flag}\n  output: {pii: redact, secrets: block}\n";
 
 /// An agent, what it sends, and what its vendor streams back.
 struct Agent {
@@ -112,6 +115,46 @@ fn requests_and_streams_of_coding_agents_pass_byte_for_byte() {
     }
 }
 
+/// The events of a stream with the pieces of each text put together: how a text is cut says nothing.
+fn events(stream: &str) -> Vec<Value> {
+    let data = stream.lines().filter_map(|line| line.strip_prefix("data:"));
+    let mut events: Vec<Value> = Vec::new();
+    for mut event in data.map(|data| serde_json::from_str::<Value>(data).expect("JSON")) {
+        for counted in ["sequence_number", "obfuscation"] {
+            event.as_object_mut().expect("an object").remove(counted);
+        }
+        let Some(before) = events.last_mut() else {
+            events.push(event);
+            continue;
+        };
+        let pointers = ["/delta", "/delta/text", "/delta/thinking", "/delta/partial_json"];
+        let is_next = before["type"] == event["type"] && before["index"] == event["index"];
+        let text = |event: &Value, at: &str| event.pointer(at).and_then(Value::as_str).map(str::to_owned);
+        let piece =
+            pointers.iter().find(|at| is_next && text(before, at).is_some() && text(&event, at).is_some());
+        match piece {
+            Some(at) => {
+                let whole = text(before, at).unwrap_or_default() + &text(&event, at).unwrap_or_default();
+                *before.pointer_mut(at).expect("it was found") = whole.into();
+            }
+            None => events.push(event),
+        }
+    }
+    events
+}
+
+#[test]
+fn guards_that_hold_words_back_change_nothing_but_how_texts_are_cut() {
+    let vendors = sdks_everywhere::vendors();
+    let app = sdks_everywhere::gateway(&vendors, HOLDING, &[]);
+    for agent in [CLAUDE_CODE, CODEX] {
+        vendors.script([agent.step()]);
+        let reply = agent.ask(&app, agent.own);
+        assert_eq!(events(&reply.text()), events(agent.stream), "{}", agent.name);
+        assert_eq!(vendors.last_request().body, agent.body.replace("\"MODEL\"", "\"test-model\""));
+    }
+}
+
 #[test]
 fn usage_of_coding_agents_is_counted_with_what_the_cache_spared() {
     let vendors = sdks_everywhere::vendors();
@@ -123,8 +166,8 @@ fn usage_of_coding_agents_is_counted_with_what_the_cache_spared() {
             assert_eq!(record["usage"][field], count, "{}: {:#}", agent.name, record["usage"]);
         }
     };
-    check(&CLAUDE_CODE, [("fresh", 3), ("cache_read", 18_342), ("cache_write_1h", 1_204)]);
-    check(&CODEX, [("fresh", 9_211 - 8_960), ("cache_read", 8_960), ("reasoning", 64)]);
+    check(&CLAUDE_CODE, [("input_fresh", 3), ("cache_read", 18_342), ("cache_write_1h", 1_204)]);
+    check(&CODEX, [("input_fresh", 9_211 - 8_960), ("cache_read", 8_960), ("reasoning", 64)]);
 }
 
 #[test]

@@ -16,7 +16,8 @@ use crate::app::TestApp;
 pub(super) fn seal_of(format: Format) -> &'static str {
     match format {
         Format::Messages => "EqQBCkYIAxgCKkBhbnRocm9waWM=",
-        Format::Gemini => "CikBgemini+signature/A==",
+        // Without the two letters that Google's SDK for Python writes otherwise than it has read them.
+        Format::Gemini => "CikBgeminiSignatureA",
         Format::Responses => "gAAAAABopenai-cipher_A==",
         Format::Converse => "EqQBbedrock+seal==",
         Format::Chat | Format::Completions => "",

@@ -23,6 +23,12 @@ TOOLS = [
 ]
 
 
+def known(name):
+    """What it assumes of a model depends on its name; of an alias it must be told."""
+    can = {"supports_system_messages": True, "supports_response_schema": True, "supports_function_calling": True}
+    return {"litellm_provider": name.split("/")[0], "mode": "chat", "max_tokens": 4096, **can}
+
+
 class Forecast(BaseModel):
     city: str
     celsius: float
@@ -37,7 +43,8 @@ def way(case):
         case "messages":
             return {"model": f"anthropic/{case['model']}", "api_base": base_of(case), "max_tokens": 4096, **key}
         case "gemini":
-            return {"model": f"gemini/{case['model']}", "api_base": f"{base_of(case)}/v1beta/models/{case['model']}", **key}
+            litellm.register_model({f"gemini/{case['model']}": known(f"gemini/{case['model']}")})
+            return {"model": f"gemini/{case['model']}", "api_base": f"{base_of(case)}/v1beta", **key}
 
 
 def said(case):

@@ -176,6 +176,8 @@ fn converse(body: &Value) -> Heard {
             .iter()
             .map(|tool| text(&tool["toolSpec"]["name"]))
             .collect(),
+        // The one place where a schema is JSON within a string.
+        schema: some(&parsed(&body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"])),
         limit: body["inferenceConfig"]["maxTokens"].as_u64(),
         ..Heard::default()
     };
