@@ -177,6 +177,8 @@ pub(crate) struct Call {
     pub(crate) reroute: Option<Option<Name>>,
     /// Judges that are asked while the model is.
     pub(crate) judging: Vec<Asked>,
+    /// Tools that take plain text, where the request was translated.
+    pub(crate) custom_tools: Vec<String>,
     /// Answers that were asked for again.
     pub(crate) reasked: u32,
     /// What is changed of the body for every target.
@@ -301,6 +303,7 @@ impl Call {
             masks: Vec::new(),
             reroute: None,
             judging: Vec::new(),
+            custom_tools: Vec::new(),
             reasked: 0,
             edits: Vec::new(),
             text_edits: 0,
@@ -527,6 +530,7 @@ impl Call {
             created: self.record.started.0 / 1_000_000,
             model: self.record.model_asked.to_string(),
             include_usage: self.request.conversation().is_some_and(|asked| asked.include_usage),
+            custom_tools: self.custom_tools.clone(),
         }
     }
 }

@@ -48,6 +48,7 @@ pub(crate) fn request(
             let body = splice(&call.body, edits);
             let written = translate::ask(dialect, spoken, &body, &call.path, &model, endpoint.quirks());
             let written = written.map_err(|bad| Untranslatable(bad.message))?;
+            call.custom_tools = written.custom_tools;
             note_translated(call, written.dropped, written.injected)?;
             headers.retain_travelling();
             (Operation::of(spoken), spoken, Bytes::from(written.body))

@@ -2,7 +2,7 @@
 //! settled and recorded before its last byte.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     pin::Pin,
     sync::{
         Arc,
@@ -66,6 +66,8 @@ struct Filters {
     by_text: BTreeMap<Key, Text>,
     /// The tool calls under way, by choice and index, with their ids.
     calls: BTreeMap<(u32, u32), String>,
+    /// Texts of one frame that were changed.
+    changed: BTreeSet<Key>,
     /// Texts as they were let through, where the dialect tells them again; else none.
     told: Option<BTreeMap<Key, String>>,
     /// Something was found that must not go on.
@@ -285,7 +287,11 @@ impl LiveStream {
             let text = gauntlet_wire::text::decode(&data, delta.raw.clone());
             let shown = if is_whole || delta.extent == Extent::Repeat {
                 let mut whole = Filter::new(call, key.channel, &filters.stop);
-                whole.push(&text, &call.vault) + &whole.finish(&call.vault)
+                let shown = whole.push(&text, &call.vault) + &whole.finish(&call.vault);
+                if shown != text {
+                    filters.changed.insert(key);
+                }
+                shown
             } else {
                 let stop = &filters.stop;
                 let under_way = filters.by_text.entry(key).or_insert_with(|| Text {
@@ -323,12 +329,16 @@ impl LiveStream {
 
     /// Seals of texts that were changed hold no longer.
     fn voided(&mut self, chunk: &Chunk) -> Vec<Edit> {
-        let mut edits = Vec::new();
+        let Some(dialect) = self.call.as_ref().map(Call::dialect) else { return Vec::new() };
+        let mut edits: Vec<Edit> = Vec::new();
         for sealed in &chunk.seals {
             self.flush_text(sealed.key);
             let Some(filters) = &self.filters else { continue };
-            if filters.by_text.get(&sealed.key).is_some_and(|text| text.came != text.went) {
-                edits.push(Edit::new(sealed.raw.clone(), seal::VOID));
+            let is_changed = filters.by_text.get(&sealed.key).is_some_and(|text| text.came != text.went)
+                || filters.changed.contains(&sealed.key);
+            // One seal may hold for several texts.
+            if is_changed && !edits.iter().any(|edit| edit.range == sealed.raw) {
+                edits.push(Edit::new(sealed.raw.clone(), seal::void(dialect)));
             }
         }
         edits

@@ -250,12 +250,21 @@ pub struct Written {
     pub dropped: Vec<String>,
     /// What the dialect demands and the caller did not say (`max_tokens`).
     pub injected: Vec<String>,
+    /// Names of the caller's tools that take plain text: a call of one is answered so, whatever the model's dialect made
+    /// of it (see `translate::Head`).
+    pub custom_tools: Vec<String>,
 }
 
 /// Longest id of a tool call that every provider takes.
 const TOOL_ID_MAX: usize = 40;
 
 impl Ask {
+    /// Names of the tools that take plain text.
+    pub fn custom_tools(&self) -> Vec<String> {
+        let is_custom = |tool: &&Tool| matches!(tool.kind, ToolKind::Custom { .. });
+        self.tools.iter().filter(is_custom).map(|tool| tool.name.clone()).collect()
+    }
+
     /// Puts into each tool result the name of the tool it is of, for dialects that want it.
     pub fn name_results(&mut self) {
         let mut names: std::collections::HashMap<String, String> = std::collections::HashMap::new();

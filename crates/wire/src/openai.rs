@@ -1,7 +1,7 @@
 //! The OpenAI dialect, as OpenAI speaks it and as the many compatible servers do.
 //!
-//! Source: OpenAI API reference (chat, embeddings, models, errors), and for the others what their streams really hold;
-//! `tests/golden/openai` has an example of each.
+//! Source: OpenAI API reference (chat, Responses, completions, embeddings, models, errors), and for the others what their
+//! streams really hold; `tests/golden` has an example of each.
 
 pub mod answer;
 pub mod chat;

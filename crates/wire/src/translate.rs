@@ -50,11 +50,12 @@ pub fn ask(
 ) -> Result<Written, Malformed> {
     let mut ask = read_ask(from, body, path)?;
     let mut dropped = std::mem::take(&mut ask.dropped);
+    let custom_tools = ask.custom_tools();
     let mut written = write_ask(to, ask, model, quirks);
     dropped.append(&mut written.dropped);
     dropped.sort();
     dropped.dedup();
-    Ok(Written { dropped, ..written })
+    Ok(Written { dropped, custom_tools, ..written })
 }
 
 /// What an answer of ours says of itself, where the provider's own head is in another dialect.
@@ -67,6 +68,9 @@ pub struct Head {
     pub model: String,
     /// The caller of a chat stream asked for the usage.
     pub include_usage: bool,
+    /// Names of the tools that the caller offered as taking plain text: where the dialect tells their calls from those of
+    /// functions, they are written so.
+    pub custom_tools: Vec<String>,
 }
 
 /// Writes events as the frames of a stream.
@@ -179,7 +183,7 @@ pub fn in_chat(record: &CallRecord, input: &Bytes, output: &Bytes) -> (Bytes, By
         id: record.id.0.simple().to_string(),
         created: record.started.0 / 1_000_000,
         model: record.model_answered.as_ref().unwrap_or(&record.model_asked).to_string(),
-        include_usage: false,
+        ..Head::default()
     };
     (asked, whole(Dialect::Chat, &head, &events))
 }

@@ -7,7 +7,7 @@
 use std::{fmt::Write, fs, path::PathBuf};
 
 use bytes::Bytes;
-use gauntlet_types::{Dialect, Event};
+use gauntlet_types::{Dialect, Event, Quirks};
 use gauntlet_wire::{
     answer::{Assembler, SealAt, read_plain},
     conversation::{LimitField, PathAsk, parse},
@@ -47,11 +47,17 @@ fn snapshot(folder: &str, name: &str, shown: &str) {
 }
 
 fn path() -> PathAsk {
-    PathAsk { model: "gemini-3-pro-preview".into(), stream: true }
+    PathAsk { model: "gemini-3-pro-preview".into(), stream: true, batch: false }
 }
 
 fn head() -> Head {
-    Head { id: "0123456789abcdef".into(), created: 1_700_000_000, model: "asked".into(), include_usage: true }
+    Head {
+        id: "0123456789abcdef".into(),
+        created: 1_700_000_000,
+        model: "asked".into(),
+        include_usage: true,
+        ..Head::default()
+    }
 }
 
 fn frames(stream: &Bytes) -> Vec<Frame> {
@@ -194,7 +200,7 @@ fn requests_translate_as_recorded() {
     ];
     for (from, to, folder, model) in pairs {
         for (name, body) in cases(&format!("pairs/{folder}"), "request_") {
-            let written = translate::ask(from, to, &body, &path(), model)
+            let written = translate::ask(from, to, &body, &path(), model, Quirks::default())
                 .unwrap_or_else(|error| panic!("{folder}/{name}: {error}"));
             let value: Value = serde_json::from_slice(&written.body).unwrap();
             let shown = format!(
@@ -258,7 +264,7 @@ fn what_a_provider_sealed_comes_back_to_it_through_any_dialect_and_to_nobody_els
             let whole = translate::whole(door, &head(), &answer.events);
             let next = replayed(door, &whole);
             for to in [Dialect::Chat, Dialect::Gemini, Dialect::Converse] {
-                let written = translate::ask(door, to, &next, &path(), "claude").unwrap();
+                let written = translate::ask(door, to, &next, &path(), "claude", Quirks::default()).unwrap();
                 let text = String::from_utf8(written.body).unwrap();
                 for seal in seals {
                     assert_eq!(

@@ -63,7 +63,13 @@ fn events(dialect: Dialect, stream: &Bytes) -> Vec<Event> {
 }
 
 fn head() -> Head {
-    Head { id: "0a1b".into(), created: 1_700_000_000, model: "asked".into(), include_usage: true }
+    Head {
+        id: "0a1b".into(),
+        created: 1_700_000_000,
+        model: "asked".into(),
+        include_usage: true,
+        ..Head::default()
+    }
 }
 
 fn pretty(json: &[u8]) -> String {

@@ -120,7 +120,7 @@ async fn whole(
         return Ok(guarded);
     }
     let mut edits = scanned.for_traffic(&body, &rules, None);
-    edits.extend(voided(&edits, &seals));
+    edits.extend(voided(form, &edits, &seals));
     if edits.is_empty() && call.vault.is_empty() && !is_mended {
         return Ok(Guarded::Passed(Passed::Whole(match frames {
             Some(frames) => Whole::events(frames.concat().into()),
@@ -349,16 +349,23 @@ fn restored(call: &Call, form: Dialect, body: Bytes) -> Bytes {
             (shown != text).then(|| segment.replaced(&shown))
         })
         .collect();
-    edits.extend(voided(&edits, &read.seals));
+    edits.extend(voided(form, &edits, &read.seals));
     splice(&body, edits)
 }
 
 /// Seals of texts that are changed hold no longer.
-fn voided(edits: &[Edit], seals: &[SealAt]) -> Vec<Edit> {
+fn voided(form: Dialect, edits: &[Edit], seals: &[SealAt]) -> Vec<Edit> {
     let is_changed = |sealed: &&SealAt| {
         edits.iter().any(|edit| edit.range.start < sealed.text.end && sealed.text.start < edit.range.end)
     };
-    seals.iter().filter(is_changed).map(|sealed| Edit::new(sealed.raw.clone(), seal::VOID)).collect()
+    let mut voided: Vec<Edit> = Vec::new();
+    for sealed in seals.iter().filter(is_changed) {
+        // One seal may hold for several texts.
+        if !voided.iter().any(|edit| edit.range == sealed.raw) {
+            voided.push(Edit::new(sealed.raw.clone(), seal::void(form)));
+        }
+    }
+    voided
 }
 
 /// An answer that was put together as a stream again.

@@ -5,28 +5,45 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::{
-    gemini::names::camel,
-    json::{Cursor, Malformed, Scan, ValueKind},
+    gemini::names::known,
+    json::{Cursor, Fail, Malformed, Scan, ValueKind},
+    reading::Seen,
     usage::{count, members},
 };
 
 /// Where the request that is to be counted stands: in `generateContentRequest`, or else it is the body itself.
 ///
-/// Errors: the body is no JSON object.
+/// Errors: the body is no JSON object, or has both, so that guards would look at one and Google at the other.
 pub fn request(body: &Bytes) -> Result<Range<usize>, Malformed> {
     let scan = || -> Scan<Range<usize>> {
         let mut cursor = Cursor::new(body)?;
         let mut object = cursor.expect_object("the body")?;
-        let mut found = 0..body.len();
+        let mut found = None;
+        let mut has_others = false;
+        let mut seen = Seen::default();
         while let Some(key) = cursor.member(&mut object)? {
+            let is_wrapped = known(&key, &["generateContentRequest"], object.key)?.is_some();
+            if is_wrapped {
+                seen.once(0, object.key, "generateContentRequest")?;
+            }
             let kind = cursor.kind()?;
             let span = cursor.span()?;
-            if camel(&key) == "generateContentRequest" && kind == ValueKind::Object {
-                found = span;
+            match (is_wrapped, kind) {
+                (_, ValueKind::Null) => {}
+                (true, _) => found = Some(span),
+                // Google's clients name the model of the path here too.
+                (false, _) => has_others |= key != "model",
             }
         }
         cursor.finish()?;
-        Ok(found)
+        match found {
+            Some(span) if has_others => {
+                let message = "cannot stand beside other members: put them inside it";
+                Err(Fail::field(span.start, "generateContentRequest", message))
+            }
+            Some(span) => Ok(span),
+            None => Ok(0..body.len()),
+        }
     };
     scan().map_err(|fail| fail.locate(body))
 }
@@ -69,7 +86,13 @@ mod tests {
             r#"{"generateContentRequest":null,"contents":[]}"#,
             r#"{"generateContentRequest":null,"contents":[]}"#,
         );
-        assert!(request(&Bytes::from_static(b"[]")).is_err());
+        let refuse = |body: &'static str, param: &str| {
+            assert_eq!(request(&Bytes::from(body)).unwrap_err().param.as_deref(), Some(param), "{body}");
+        };
+        refuse("[]", "the body");
+        refuse(r#"{"generateContentRequest":{},"generate_content_request":{}}"#, "generateContentRequest");
+        refuse(r#"{"generateContentRequest":{},"contents":[]}"#, "generateContentRequest");
+        refuse(r#"{"GenerateContentRequest":{}}"#, "GenerateContentRequest");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+pub use ask::without_foreign;
 pub use read::parse;
 
 use crate::{conversation::Conversation, json::quote, splice::Edit};

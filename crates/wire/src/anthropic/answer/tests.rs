@@ -15,7 +15,7 @@ use crate::{
 };
 
 fn head() -> Head {
-    Head { id: "0a".into(), created: 7, model: "asked".into(), include_usage: true }
+    Head { id: "0a".into(), created: 7, model: "asked".into(), include_usage: true, ..Head::default() }
 }
 
 fn frames_of(stream: &[u8]) -> Vec<Frame> {

@@ -67,6 +67,7 @@ pub(crate) fn write(mut ask: Ask, model: &str) -> Written {
         body: Value::Object(draft.body).to_string().into_bytes(),
         dropped: draft.dropped,
         injected: draft.injected,
+        ..Written::default()
     }
 }
 

@@ -100,7 +100,7 @@ fn calls_without_an_id_get_one_that_is_theirs() {
 fn a_piece_of_ours_reads_back_as_what_it_is() {
     let mut flow = Flow::new(Dialect::Gemini);
     read(&mut flow, &framed(&answer(json!([{"text": "a"}]))));
-    let check = |channel: Channel, expected: Option<Event>| {
+    let mut check = |channel: Channel, expected: Option<Event>| {
         let bytes = flow.piece(Key { choice: 1, part: 3, channel }, "tail \"x\"");
         let got = events(
             &[bytes].map(|bytes| bytes).into_iter().filter(|bytes| !bytes.is_empty()).collect::<Vec<_>>(),

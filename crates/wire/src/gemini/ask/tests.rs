@@ -13,7 +13,7 @@ use crate::{
 };
 
 fn path() -> PathAsk {
-    PathAsk { model: "gemini-3-pro".into(), stream: false }
+    PathAsk { model: "gemini-3-pro".into(), stream: false, batch: false }
 }
 
 fn read(body: &Bytes) -> Result<Conversation, Malformed> {

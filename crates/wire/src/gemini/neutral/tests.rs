@@ -11,7 +11,7 @@ use crate::{
 };
 
 fn path() -> PathAsk {
-    PathAsk { model: "gemini-2.5-pro".into(), stream: true }
+    PathAsk { model: "gemini-2.5-pro".into(), stream: true, batch: false }
 }
 
 fn body(written: &Written) -> Value {
@@ -151,6 +151,18 @@ fn only_own_reasoning_goes_back() {
 }
 
 #[test]
+fn a_choice_among_functions_goes_with_functions_only() {
+    let check = |tools: Value, expected: bool| {
+        let request = json!({"contents": [], "tools": tools, "toolConfig": {"functionCallingConfig": {"mode": "AUTO"}}});
+        let written = write(read(request.to_string().as_bytes(), &path()).unwrap(), "m");
+        assert_eq!(body(&written).get("toolConfig").is_some(), expected, "{request}");
+    };
+    check(json!([{"googleSearch": {}}]), false);
+    check(json!([{"googleSearch": {}}, {"functionDeclarations": [{"name": "f"}]}]), true);
+    check(json!([]), false);
+}
+
+#[test]
 fn a_lone_instruction_becomes_the_users() {
     let written = write(ask(vec![(Speaker::System, vec![What::Text("Go.".into())])]), "m");
     assert_eq!(body(&written), json!({"contents": [{"role": "user", "parts": [{"text": "Go."}]}]}));
@@ -224,7 +236,7 @@ proptest! {
         body[at] = byte;
         if let Ok(ask) = read(&body, &path()) {
             for dialect in [Dialect::Gemini, Dialect::Chat, Dialect::Converse] {
-                let written = crate::translate::write_ask(dialect, ask.clone(), "claude");
+                let written = crate::translate::write_ask(dialect, ask.clone(), "claude", gauntlet_types::Quirks::default());
                 prop_assert!(serde_json::from_slice::<Value>(&written.body).is_ok());
             }
         }

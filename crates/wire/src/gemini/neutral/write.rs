@@ -39,11 +39,13 @@ pub(crate) fn write(mut ask: Ask, model: &str) -> Written {
         body.insert("systemInstruction".into(), json!({"parts": system}));
     }
     let tools = write_tools(std::mem::take(&mut ask.tools), dropped);
+    let has_functions = tools.iter().any(|tool| tool.get("functionDeclarations").is_some());
     if !tools.is_empty() {
         body.insert("tools".into(), tools.into());
-        if let Some(choice) = ask.tool_choice {
-            body.insert("toolConfig".into(), settings::tool_config(choice));
-        }
+    }
+    // Google refuses a choice among functions where there are none.
+    if let Some(choice) = ask.tool_choice.filter(|_| has_functions) {
+        body.insert("toolConfig".into(), settings::tool_config(choice));
     }
     match ask.service_tier {
         Some(ServiceTier::Flex) => drop(body.insert("serviceTier".into(), "flex".into())),
@@ -53,6 +55,8 @@ pub(crate) fn write(mut ask: Ask, model: &str) -> Written {
     if !config.is_empty() {
         body.insert("generationConfig".into(), Value::Object(config));
     }
+    written.injected.sort();
+    written.injected.dedup();
     written.body = Value::Object(body).to_string().into_bytes();
     written
 }

@@ -356,10 +356,10 @@ pub(crate) fn write(ask: Ask, model: &str, quirks: Quirks) -> Written {
             body.insert(key.into(), value);
         }
     };
-    let has_tools = !ask.tools.is_empty();
     let tools: Vec<Value> =
         ask.tools.into_iter().filter_map(|tool| write_tool(tool, &mut written.dropped)).collect();
-    put("tools", (!tools.is_empty()).then_some(Value::Array(tools)));
+    let has_tools = !tools.is_empty();
+    put("tools", has_tools.then_some(Value::Array(tools)));
     put("tool_choice", ask.tool_choice.filter(|_| has_tools).map(|choice| write_choice(&choice)));
     put("parallel_tool_calls", ask.parallel_tools.filter(|_| has_tools).map(Value::from));
     let limit = if quirks.has_old_limit { "max_tokens" } else { "max_completion_tokens" };

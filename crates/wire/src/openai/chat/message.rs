@@ -256,7 +256,7 @@ pub(super) fn prediction(cursor: &mut Cursor<'_>, texts: &mut Vec<Found>) -> Sca
 }
 
 /// One tool: its name (`function.name`, `custom.name`, or `name` of the old form) and its descriptions.
-pub(crate) fn tool(
+pub(super) fn tool(
     cursor: &mut Cursor<'_>,
     place: Place,
     names: &mut Vec<String>,

@@ -57,7 +57,8 @@ fn plain(body: &[u8]) -> Scan<PlainAnswer> {
         }
     }
     let mut answer = read.answer;
-    if let Some(why) = finish_of(&fields, !read.calls.is_empty()) {
+    let why = finish_of(&fields, !read.calls.is_empty());
+    if let Some(why) = why.filter(|_| error.is_none()) {
         answer.events.push(Event::Finish { choice: 0, why });
     }
     answer.events.extend(usage_of(&fields, &items).map(Event::Usage));
@@ -98,7 +99,7 @@ impl Plain {
                     self.part_chars = self.chars;
                     self.chars = self.chars.saturating_add(words.chars().count() as u32);
                 }
-                answer.events.push(item::event(key.channel, words));
+                answer.events.push(item::first_event(key, words));
             }
             Bit::Aside { literal, .. } => text(Place::AnswerContent { choice: 0 }, Kind::Other, literal),
             Bit::Call { at, id, name, arguments } => {
@@ -111,6 +112,7 @@ impl Plain {
             Bit::Seal { id, data, of, .. } => {
                 let read = item::seal(cursor, id, data, !of.is_empty(), &self.calls);
                 let Some((seal, is_foreign)) = read else { return };
+                // OpenAI's own holds the reasoning itself, not the summary of it.
                 if is_foreign {
                     let at = |(key, literal): &(Key, Literal)| SealAt {
                         text: literal.range(),
@@ -161,7 +163,8 @@ fn error_of(fields: &Fields<'_>) -> Option<ProviderError> {
 
 /// How the answer ended; none while it still runs, or where it failed.
 fn finish_of(fields: &Fields<'_>, has_calls: bool) -> Option<Finish> {
-    match &*fields.text("status")? {
+    // Servers that do not count states have none but this.
+    match &*fields.text("status").unwrap_or("completed".into()) {
         "completed" if has_calls => Some(Finish::ToolCalls),
         "completed" => Some(Finish::Stop),
         "incomplete" => {
@@ -184,10 +187,17 @@ fn usage_of(fields: &Fields<'_>, items: &[Fields<'_>]) -> Option<Usage> {
     if let Some(tier) = fields.get("service_tier").and_then(|mut cursor| tier(&mut cursor).ok()?) {
         usage.tier = tier;
     }
-    let searches =
-        items.iter().filter(|item| item.text("type").is_some_and(|kind| kind == "web_search_call"));
-    usage.web_searches = usage.web_searches.max(searches.count() as u32);
+    let searches = items.iter().filter(|item| is_search(item)).count();
+    usage.web_searches = usage.web_searches.max(searches as u32);
     Some(usage)
+}
+
+/// Opening a page that was found, and looking through it, costs nothing.
+fn is_search(item: &Fields<'_>) -> bool {
+    let action = item.object("action");
+    let action = action.as_ref().and_then(|action| action.text("type"));
+    item.text("type").is_some_and(|kind| kind == "web_search_call")
+        && action.is_none_or(|action| action == "search")
 }
 
 #[cfg(test)]

@@ -14,9 +14,9 @@ use crate::{
     conversation::{self, Conversation, Spanned},
     extension::{self, Form, GauntletField},
     json::{Cursor, Fail, Literal, Malformed, Scan, ValueKind},
-    openai::chat::message::{definitions, tool},
+    openai::chat::message::definitions,
     reading::{Seen, fields, kept_string, metadata, refuse_case_variant},
-    text::{Found, Kind, Place, Role, all_strings, other, others},
+    text::{Found, Kind, Place, Role, all_strings, other, others, strings_named},
 };
 
 fields! {
@@ -239,13 +239,47 @@ impl Draft {
             self.has_tools = true;
             let named = self.tools.len();
             let kind = item::type_of(cursor)?;
-            tool(cursor, Place::Tool { tool: index }, &mut self.tools, &mut self.texts)?;
+            self.tool(cursor, Place::Tool { tool: index })?;
             if let (Some(kind), true) = (kind, self.tools.len() == named) {
                 self.tools.push(kind);
             }
             index += 1;
         }
         Ok(())
+    }
+
+    fn tool(&mut self, cursor: &mut Cursor<'_>, place: Place) -> Scan<()> {
+        let mut object = cursor.expect_object(place)?;
+        while let Some(key) = cursor.member(&mut object)? {
+            match (&*key, cursor.kind()?) {
+                ("name", ValueKind::String) => {
+                    self.tools.push(kept_string(cursor, "name", &mut self.texts)?);
+                }
+                ("description" | "server_description", ValueKind::String) => {
+                    let literal = cursor.literal()?;
+                    self.define(place, literal);
+                }
+                // The grammar of a custom tool.
+                ("format", _) => {
+                    let mut found = Vec::new();
+                    strings_named(cursor, "definition", &mut |literal, is_named| {
+                        found.push((literal, is_named));
+                    })?;
+                    for (literal, is_named) in found {
+                        if is_named { self.define(place, literal) } else { other(literal, &mut self.texts) }
+                    }
+                }
+                _ => definitions(cursor, place, &mut self.texts)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn define(&mut self, place: Place, literal: Literal) {
+        if !literal.is_empty() {
+            let (role, kind) = (Role::Other, Kind::Definition);
+            self.texts.push(Found { place, role, kind, literal });
+        }
     }
 
     /// An id, or an object with one.

@@ -1,6 +1,6 @@
 //! A stream on its way to its caller.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 use gauntlet_types::{Event, Fault, Finish};
@@ -63,11 +63,11 @@ pub(crate) struct Flow {
 impl Flow {
     pub(crate) fn read(&mut self, frame: &Frame, data: &[u8]) -> Result<Chunk, Malformed> {
         match data.trim_ascii() {
-            b"" => return Ok(Chunk::default()),
+            b"" => Ok(Chunk::default()),
             // Some servers end every stream so.
             b"[DONE]" => {
                 let events = if self.is_done { Vec::new() } else { vec![Event::Done] };
-                return Ok(Chunk { events, is_done: true, ..Chunk::default() });
+                Ok(Chunk { events, is_done: true, ..Chunk::default() })
             }
             _ => self.frame(frame, data).map_err(|fail| fail.locate(data)),
         }
@@ -92,10 +92,11 @@ impl Flow {
                     self.item(&cursor, &item, at, telling, &mut chunk);
                 }
             }
-            "response.content_part.added" | "response.reasoning_summary_part.added" => {
+            // `content_part`, `reasoning_summary_part`, and the `reasoning_part` of vLLM.
+            kind if kind.ends_with("_part.added") => {
                 self.part(&cursor, &fields, at, Telling::Begin, &mut chunk);
             }
-            "response.content_part.done" | "response.reasoning_summary_part.done" => {
+            kind if kind.ends_with("_part.done") => {
                 self.part(&cursor, &fields, at, Telling::Whole, &mut chunk);
             }
             "response.output_text.annotation.added" => self.annotation(&fields, &mut chunk),
@@ -189,8 +190,12 @@ impl Flow {
             return;
         };
         let items = response.objects("output");
-        for (at, item) in items.iter().enumerate() {
-            self.bits(cursor, item::bits(item, at as u32), Telling::Whole, chunk);
+        // Some servers leave items out here, so that a place is another's; ids tell them apart.
+        let places = self.items.iter().filter(|(_, (_, id))| !id.is_empty());
+        let places: HashMap<String, u32> = places.map(|(at, (_, id))| (id.clone(), *at)).collect();
+        for (index, item) in items.iter().enumerate() {
+            let known = item.text("id").and_then(|id| places.get(&*id).copied());
+            self.bits(cursor, item::bits(item, known.unwrap_or(index as u32)), Telling::Whole, chunk);
         }
         let error = super::error_of(&response);
         chunk.events.extend(usage_of(&response, &items).map(Event::Usage));
@@ -207,40 +212,27 @@ impl Flow {
 
     /// A frame with one text: a piece of it, or all of it when it is done.
     fn text(&mut self, cursor: &Cursor<'_>, fields: &Fields<'_>, kind: &str, at: u32, chunk: &mut Chunk) {
-        let is_done = kind.ends_with(".done");
-        if !is_done && !kind.ends_with(".delta") {
+        let (stem, telling) = match kind.rsplit_once('.') {
+            Some((stem, "delta")) => (stem, Telling::Begin),
+            Some((stem, "done")) => (stem, Telling::Whole),
+            _ => return self.unknown(cursor, fields, at, kind, chunk),
+        };
+        let members: &[&str] = match telling {
+            Telling::Begin => &["delta"],
+            Telling::Whole => &["text", "refusal", "arguments", "input", "code", "diff", "transcript"],
+        };
+        // Sound in base64.
+        if stem == "response.audio" {
             return;
         }
-        // What the provider does itself makes no event.
-        let (key, is_told) = match kind.rsplit_once('.').map_or(kind, |(stem, _)| stem) {
-            "response.function_call_arguments" | "response.custom_tool_call_input" => {
-                let index = self.calls.number(at, None);
-                (key(part(at, 0), Channel::Arguments(index)), true)
-            }
-            "response.mcp_call_arguments" | "response.code_interpreter_call_code" => {
-                (key(part(at, ASIDE), Channel::Content), false)
-            }
-            // Sound and pictures in base64.
-            "response.audio" | "response.image_generation_call" => return,
-            stem => match sort_of(kind) {
-                Some((Sort::Text, _)) => (key(part_number(fields, Sort::Text), Channel::Content), true),
-                Some((Sort::Refusal, _)) => (key(part_number(fields, Sort::Refusal), Channel::Refusal), true),
-                Some((sort, _)) => (key(part_number(fields, sort), Channel::Reasoning), true),
-                None => {
-                    let number = part(at, UNKNOWN);
-                    if self.unknown.len() < KNOWN_MAX {
-                        self.unknown.entry(number).or_insert_with(|| stem.to_owned());
-                    }
-                    (key(number, Channel::Content), false)
-                }
-            },
-        };
-        let members: &[&str] = match is_done {
-            true => &["text", "refusal", "arguments", "input", "code", "diff", "transcript"],
-            false => &["delta"],
-        };
-        if let Some(literal) = members.iter().find_map(|member| fields.literal(member)) {
-            let telling = if is_done { Telling::Whole } else { Telling::Begin };
+        let literal = members.iter().find_map(|member| fields.literal(member));
+        let is_known = sort_of(kind).is_some() || stem.ends_with("_arguments") || stem.ends_with("_input");
+        if literal.is_none() && !is_known {
+            return self.unknown(cursor, fields, at, kind, chunk);
+        }
+        let (key, is_told) = self.text_key(fields, kind, stem, at);
+        if let Some(literal) = literal {
+            let is_first = !self.told.contains(&key);
             if self.words(key, literal, telling, chunk) && is_told {
                 let text = cursor.text(literal).into_owned();
                 chunk.events.push(match key.channel {
@@ -249,14 +241,46 @@ impl Flow {
                     }
                     channel => {
                         self.count(key, &text);
-                        item::event(channel, text)
+                        if is_first { item::first_event(key, text) } else { item::event(channel, text) }
                     }
                 });
             }
         }
-        if is_done {
+        if telling == Telling::Whole {
             self.close_part(key.part, chunk);
         }
+    }
+
+    /// Which text a frame tells of, and whether it makes events: what the provider does itself makes none.
+    fn text_key(&mut self, fields: &Fields<'_>, kind: &str, stem: &str, at: u32) -> (Key, bool) {
+        match (stem, sort_of(kind)) {
+            ("response.function_call_arguments" | "response.custom_tool_call_input", _) => {
+                let index = self.calls.number(at, None);
+                (key(part(at, 0), Channel::Arguments(index)), true)
+            }
+            ("response.mcp_call_arguments" | "response.code_interpreter_call_code", _) => {
+                (key(part(at, ASIDE), Channel::Content), false)
+            }
+            (_, Some((Sort::Text, _))) => (key(part_number(fields, Sort::Text), Channel::Content), true),
+            (_, Some((Sort::Refusal, _))) => {
+                (key(part_number(fields, Sort::Refusal), Channel::Refusal), true)
+            }
+            (_, Some((sort, _))) => (key(part_number(fields, sort), Channel::Reasoning), true),
+            (stem, None) => {
+                let number = part(at, UNKNOWN);
+                if self.unknown.len() < KNOWN_MAX {
+                    self.unknown.entry(number).or_insert_with(|| stem.to_owned());
+                }
+                (key(number, Channel::Content), false)
+            }
+        }
+    }
+
+    /// A frame that we do not know: its words may be those of another frame once more, so a guard looks at them too.
+    fn unknown(&mut self, cursor: &Cursor<'_>, fields: &Fields<'_>, at: u32, kind: &str, chunk: &mut Chunk) {
+        let mut bits = Vec::new();
+        item::asides(fields, at, kind, &mut bits);
+        self.bits(cursor, bits, Telling::Whole, chunk);
     }
 
     /// Notes a text of a frame; says whether it is new.
@@ -295,7 +319,7 @@ impl Flow {
                     if self.words(key, literal, telling, chunk) {
                         let text = cursor.text(literal).into_owned();
                         self.count(key, &text);
-                        chunk.events.push(item::event(key.channel, text));
+                        chunk.events.push(item::first_event(key, text));
                     }
                 }
                 Bit::Aside { key: Some(key), literal, .. } => {
@@ -343,6 +367,7 @@ impl Flow {
         let Some((seal, is_foreign)) = item::seal(cursor, id, data, !of.is_empty(), &self.calls) else {
             return;
         };
+        // OpenAI's own holds the reasoning itself, not the summary of it.
         if is_foreign {
             let at = |(key, literal): &(Key, Literal)| SealAt {
                 text: literal.range(),

@@ -121,10 +121,6 @@ impl Calls {
         call.0
     }
 
-    pub(super) fn known(&self, at: u32) -> Option<u32> {
-        self.0.get(&at).map(|(number, _)| *number)
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -232,7 +228,7 @@ fn call(fields: &Fields<'_>, at: u32, name: &str, member: &'static str) -> Optio
 
 /// What the provider did itself (searches, code, calls of a remote server), and items that we do not know: whatever a
 /// caller may read of it, but for ids and bytes.
-fn asides(fields: &Fields<'_>, at: u32, kind: &str, bits: &mut Vec<Bit>) {
+pub(super) fn asides(fields: &Fields<'_>, at: u32, kind: &str, bits: &mut Vec<Bit>) {
     let streamed = match kind {
         "mcp_call" => "arguments",
         "code_interpreter_call" => "code",
@@ -247,6 +243,7 @@ fn asides(fields: &Fields<'_>, at: u32, kind: &str, bits: &mut Vec<Bit>) {
         while let Some(name) = cursor.member(&mut object)? {
             match &*name {
                 "id"
+                | "item_id"
                 | "type"
                 | "status"
                 | "call_id"
@@ -257,7 +254,9 @@ fn asides(fields: &Fields<'_>, at: u32, kind: &str, bits: &mut Vec<Bit>) {
                 | "approval_request_id"
                 | "encrypted_content"
                 | "result"
-                | "phase" => cursor.skip()?,
+                | "phase"
+                | "partial_image_b64"
+                | "obfuscation" => cursor.skip()?,
                 name => {
                     let key = (name == streamed).then(|| key(part(at, ASIDE), Channel::Content));
                     all_strings(&mut cursor, &mut |literal| {
@@ -320,6 +319,14 @@ pub(super) fn seal(
         read.on = Sealed::ToolCall(index.unwrap_or(0));
     }
     Some((read, true))
+}
+
+/// The event of the first words of a text. A summary is told in paragraphs, a part each.
+pub(super) fn first_event(key: Key, text: String) -> Event {
+    match key.channel {
+        Channel::Reasoning if parts(key.part).1 > 0 => event(key.channel, format!("\n\n{text}")),
+        channel => event(channel, text),
+    }
 }
 
 /// The event of a piece of words.

@@ -36,6 +36,7 @@ pub(super) struct Sent {
 
 #[derive(Default, Debug)]
 struct Item {
+    kind: String,
     id: String,
     /// By their numbers (`item::part`).
     parts: BTreeMap<u32, Part>,
@@ -46,6 +47,8 @@ struct Item {
 struct Part {
     sort: Sort,
     text: String,
+    /// The sources named so far, as they are written.
+    annotations: Vec<Bytes>,
     stage: Stage,
 }
 
@@ -71,11 +74,15 @@ impl Sent {
             "response.created" | "response.in_progress" | "response.queued" => self.is_begun = true,
             "response.output_item.added" => self.begin(&fields),
             "response.output_item.done" => self.finish(&fields, &data),
-            "response.content_part.added" | "response.reasoning_summary_part.added" => {
-                self.part(&fields, None, |_| {});
-            }
-            "response.content_part.done" | "response.reasoning_summary_part.done" => {
+            kind if kind.ends_with("_part.added") => self.part(&fields, None, |_| {}),
+            kind if kind.ends_with("_part.done") => {
                 self.part(&fields, None, |part| part.stage = Stage::Closed);
+            }
+            "response.output_text.annotation.added" => {
+                let Some(Ok(span)) = fields.get("annotation").map(|mut cursor| cursor.span()) else { return };
+                if self.room(span.len()) {
+                    self.part(&fields, Some(Sort::Text), |part| part.annotations.push(data.slice(span)));
+                }
             }
             kind => {
                 let Some((sort, is_done)) = sort_of(kind) else { return };
@@ -110,7 +117,8 @@ impl Sent {
         self.items_begun = self.items_begun.max(at.saturating_add(1));
         if self.items.len() < ITEMS_MAX {
             let id = item.text("id").unwrap_or_default().into_owned();
-            self.items.insert(at, Item { id, ..Item::default() });
+            let kind = item.text("type").unwrap_or_default().into_owned();
+            self.items.insert(at, Item { kind, id, ..Item::default() });
         }
     }
 
@@ -145,6 +153,7 @@ impl Sent {
         let part = item.parts.entry(number).or_insert_with(|| Part {
             sort,
             text: begun.unwrap_or_default().into_owned(),
+            annotations: Vec::new(),
             stage: Stage::Open,
         });
         change(part);
@@ -208,18 +217,24 @@ impl Item {
         if let Some(done) = self.done {
             return serde_json::from_slice(&done).ok().filter(|item: &Value| !item.is_null());
         }
-        let is_of_reasoning = self.parts.values().next()?.sort.is_of_reasoning();
+        let is_of_reasoning = match self.kind.as_str() {
+            "message" => false,
+            "reasoning" => true,
+            _ => return None,
+        };
         let (mut summary, mut content) = (Vec::new(), Vec::new());
         for (number, part) in self.parts {
+            let read = |source: &Bytes| serde_json::from_slice(source).ok();
+            let sources: Vec<Value> = part.annotations.iter().filter_map(read).collect();
             let place = At { item: at, id: &self.id, index: item::parts(number).1 };
             if part.stage == Stage::Open {
                 frames.push(part.sort.text_done(place, &part.text, numbers));
             }
             if part.stage != Stage::Closed {
-                frames.push(part.sort.done(place, &part.text, &[], numbers));
+                frames.push(part.sort.done(place, &part.text, &sources, numbers));
             }
             let list = if part.sort == Sort::Summary { &mut summary } else { &mut content };
-            list.push(part.sort.part(&part.text, &[]));
+            list.push(part.sort.part(&part.text, &sources));
         }
         let item = match is_of_reasoning {
             true => {

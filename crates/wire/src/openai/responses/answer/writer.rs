@@ -55,14 +55,65 @@ struct Call {
     call_id: String,
     name: String,
     arguments: String,
+    /// Of a tool that takes plain text.
+    is_custom: bool,
 }
 
 impl Call {
     fn item(&self, status: &str) -> Value {
+        if self.is_custom {
+            return json!({
+                "id": self.item_id, "type": "custom_tool_call", "status": status, "call_id": self.call_id,
+                "input": self.arguments, "name": self.name,
+            });
+        }
         json!({
             "id": self.item_id, "type": "function_call", "status": status, "arguments": self.arguments,
             "call_id": self.call_id, "name": self.name,
         })
+    }
+}
+
+impl Call {
+    fn delta(&self, text: &str, numbers: &mut Numbers) -> Bytes {
+        let members = json!({"item_id": self.item_id, "output_index": self.at, "delta": text});
+        numbers.frame(&format!("{}.delta", self.stem()), members)
+    }
+
+    fn stem(&self) -> &'static str {
+        if self.is_custom { "response.custom_tool_call_input" } else { "response.function_call_arguments" }
+    }
+
+    /// Tells the arguments once more, as a whole; what was held back of them first.
+    fn end(&mut self, numbers: &mut Numbers, frames: &mut Vec<Bytes>) {
+        let mut held = None;
+        if self.is_custom {
+            if let Some(text) = plain(&self.arguments) {
+                self.arguments = text;
+            }
+            held = Some(self.arguments.clone()).filter(|text| !text.is_empty());
+        } else if self.arguments.is_empty() {
+            // No arguments are an object without members: clients parse what they get.
+            self.arguments = "{}".to_owned();
+            held = Some(self.arguments.clone());
+        }
+        frames.extend(held.map(|text| self.delta(&text, numbers)));
+        let mut members = json!({"item_id": self.item_id, "output_index": self.at});
+        members[if self.is_custom { "input" } else { "arguments" }] = self.arguments.as_str().into();
+        if !self.is_custom {
+            members["name"] = self.name.as_str().into();
+        }
+        frames.push(numbers.frame(&format!("{}.done", self.stem()), members));
+    }
+}
+
+/// The text of a custom tool that a dialect without such tools has put into an object, as its only member.
+fn plain(arguments: &str) -> Option<String> {
+    let Ok(Value::Object(members)) = serde_json::from_str(arguments) else { return None };
+    let mut members = members.into_iter();
+    match (members.next(), members.next()) {
+        (Some((name, Value::String(text))), None) if name == "input" => Some(text),
+        _ => None,
     }
 }
 
@@ -194,15 +245,18 @@ impl State {
             .filter(|at| id.is_none_or(|id| id.is_empty() || self.calls[*at].call_id == id));
         let known = known.or_else(|| {
             self.hush(None, frames);
-            let (at, item_id) = self.item("fc")?;
+            let name = name.unwrap_or_default().to_owned();
+            let is_custom = self.head.custom_tools.contains(&name);
+            let (at, item_id) = self.item(if is_custom { "ctc" } else { "fc" })?;
             let call_id = id.filter(|id| !id.is_empty()).map(str::to_owned);
             let call = Call {
                 index,
                 at,
                 call_id: call_id.unwrap_or_else(|| format!("call_{}_{at}", self.head.id)),
                 item_id,
-                name: name.unwrap_or_default().to_owned(),
+                name,
                 arguments: String::new(),
+                is_custom,
             };
             frames.push(frames::item_added(at, call.item("in_progress"), &mut self.numbers));
             self.calls.push(call);
@@ -217,8 +271,10 @@ impl State {
         if is_kept {
             call.arguments.push_str(arguments);
         }
-        let members = json!({"item_id": call.item_id, "output_index": call.at, "delta": arguments});
-        frames.push(self.numbers.frame("response.function_call_arguments.delta", members));
+        // Plain text may have come as JSON, which shows when it is whole.
+        if !call.is_custom {
+            frames.push(call.delta(arguments, &mut self.numbers));
+        }
     }
 
     /// Seals stand in reasoning items: that of the reasoning before, or one of their own.
@@ -316,13 +372,9 @@ impl State {
         self.hush(None, frames);
         // A call that the model was cut off in is no call to be made.
         let is_whole = self.error.is_none() && !matches!(self.finish, Some(Finish::Length));
-        for call in std::mem::take(&mut self.calls) {
+        for mut call in std::mem::take(&mut self.calls) {
             if is_whole || serde_json::from_str::<serde::de::IgnoredAny>(&call.arguments).is_ok() {
-                let members = json!({
-                    "item_id": call.item_id, "output_index": call.at, "arguments": call.arguments,
-                    "name": call.name,
-                });
-                frames.push(self.numbers.frame("response.function_call_arguments.done", members));
+                call.end(&mut self.numbers, frames);
                 self.done(call.at, call.item("completed"), frames);
             } else {
                 self.output[call.at as usize] = call.item("incomplete");

@@ -320,9 +320,8 @@ fn read_tool(tool: Value, path: String, dropped: &mut Vec<String>) -> Result<Too
             cache: None,
         },
         _ => {
-            let kind = ToolKind::Builtin { raw: whole };
-            let name = tool.text("type")?.unwrap_or_default();
-            return Ok(Tool { name, description: None, strict: None, kind, cache: None });
+            let raw = ToolKind::Builtin { raw: whole };
+            return Ok(Tool { name: kind, description: None, strict: None, kind: raw, cache: None });
         }
     };
     tool.rest(dropped);

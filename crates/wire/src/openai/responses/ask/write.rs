@@ -13,6 +13,9 @@ use crate::{
     openai::chat::ask::{effort_word, tier_word, value},
 };
 
+/// The least limit of an output that OpenAI takes (API reference, `max_output_tokens`).
+const LIMIT_MIN: u32 = 16;
+
 const SEALS: &str = "reasoning.encrypted_content";
 
 /// Writes a request for the model of this name.
@@ -62,7 +65,11 @@ pub(crate) fn write(ask: Ask, model: &str) -> Written {
     put("tools", has_tools.then_some(tools.into()));
     put("tool_choice", ask.tool_choice.filter(|_| has_tools).map(|choice| write_choice(choice, &customs)));
     put("parallel_tool_calls", ask.parallel_tools.filter(|_| has_tools).map(Value::from));
-    put("max_output_tokens", ask.limit.map(Value::from));
+    if ask.limit.is_some_and(|limit| limit < LIMIT_MIN) {
+        // A refusal would help nobody; some tokens more cost next to nothing.
+        written.injected.push("max_output_tokens".into());
+    }
+    put("max_output_tokens", ask.limit.map(|limit| limit.max(LIMIT_MIN).into()));
     put("temperature", ask.temperature.map(Value::from));
     put("top_p", ask.top_p.map(Value::from));
     let mut text = Map::new();
@@ -274,8 +281,8 @@ impl Input<'_> {
                 match source {
                     Source::Url { url, .. } => put("image_url", url),
                     Source::Inline { mime, data } => put("image_url", format!("data:{mime};base64,{data}")),
-                    Source::File(id) => put("file_id", id),
-                    Source::Text(_) => return self.lost(kind),
+                    Source::File(id) if is_openais(&id) => put("file_id", id),
+                    Source::File(_) | Source::Text(_) => return self.lost(kind),
                 }
                 put("detail", detail.unwrap_or_else(|| "auto".into()));
             }
@@ -291,8 +298,8 @@ impl Input<'_> {
                         put("filename", name.unwrap_or_else(|| "document.pdf".into()));
                         put("file_data", format!("data:{mime};base64,{data}"));
                     }
-                    Source::File(id) => put("file_id", id),
-                    Source::Text(_) => return self.lost(kind),
+                    Source::File(id) if is_openais(&id) => put("file_id", id),
+                    Source::File(_) | Source::Text(_) => return self.lost(kind),
                 }
             }
             (Media::Audio | Media::Video, _) => return self.lost(kind),
@@ -304,6 +311,11 @@ impl Input<'_> {
         self.dropped.push(format!("{kind:?}").to_lowercase());
         None
     }
+}
+
+/// Whether a file may be kept by a speaker of this dialect: Anthropic's ids begin with `file_`, Google's are addresses.
+fn is_openais(id: &str) -> bool {
+    !id.starts_with("file_") && !id.contains('/')
 }
 
 fn write_tool(tool: Tool, dropped: &mut Vec<String>) -> Option<Value> {
