@@ -41,9 +41,9 @@ pub fn answer(seen: &Seen, seal: &str) -> Step {
     if !heard.results.is_empty() {
         return Step::answer(&["Paris is warm", ", Oslo is not"]);
     }
-    if let Some(tool) =
-        heard.tools.iter().find(|tool| tool.eq_ignore_ascii_case("forecast") || *tool == "json")
-    {
+    // Clients that know no schema of answers ask for one by way of a tool of this kind.
+    let is_shape = |tool: &&String| tool.eq_ignore_ascii_case("forecast") || tool.contains("json");
+    if let Some(tool) = heard.tools.iter().find(is_shape) {
         return Step::tool_call(tool, &FORECAST);
     }
     if heard.schema.is_some() {

@@ -71,7 +71,8 @@ fn chat(body: &Value) -> Option<String> {
             return Some(format!("messages[{index}]: the calls {open:?} have no results"));
         }
         for call in list(message, "tool_calls") {
-            if !call["function"]["arguments"].is_string() {
+            // Custom tools take plain text.
+            if !call["function"]["arguments"].is_string() && !call["custom"]["input"].is_string() {
                 return Some(format!("messages[{index}]: arguments must be a string"));
             }
             open.push(text(&call["id"]));

@@ -23,9 +23,16 @@ fn some(value: &Value) -> Option<Value> {
     (!value.is_null()).then(|| value.clone())
 }
 
+fn either<'a>(value: &'a Value, first: &str, second: &str) -> &'a Value {
+    if value[first].is_null() { &value[second] } else { &value[first] }
+}
+
 fn chat(body: &Value) -> Heard {
     let mut heard = Heard {
-        tools: list(body, "tools").iter().map(|tool| text(&tool["function"]["name"])).collect(),
+        tools: list(body, "tools")
+            .iter()
+            .map(|tool| text(&either(tool, "function", "custom")["name"]))
+            .collect(),
         schema: some(&body["response_format"]["json_schema"]["schema"]),
         limit: body["max_completion_tokens"].as_u64().or(body["max_tokens"].as_u64()),
         ..Heard::default()
@@ -42,10 +49,13 @@ fn chat(body: &Value) -> Heard {
             }),
             _ => {
                 heard.assistant.extend(said);
-                heard.calls.extend(list(message, "tool_calls").iter().map(|call| HeardCall {
-                    id: text(&call["id"]),
-                    name: text(&call["function"]["name"]),
-                    arguments: parsed(&call["function"]["arguments"]),
+                heard.calls.extend(list(message, "tool_calls").iter().map(|call| {
+                    let called = either(call, "function", "custom");
+                    HeardCall {
+                        id: text(&call["id"]),
+                        name: text(&called["name"]),
+                        arguments: parsed(either(called, "arguments", "input")),
+                    }
                 }));
             }
         }
