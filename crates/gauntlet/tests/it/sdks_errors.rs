@@ -34,6 +34,16 @@ const OPENAI: [&str; FAULTS.len()] = [
     "InternalServerError",
 ];
 
+/// It has a class for 502 beside those that it takes from OpenAI's SDK.
+const LITELLM: [&str; FAULTS.len()] = [
+    "AuthenticationError",
+    "NotFoundError",
+    "RateLimitError",
+    "RateLimitError",
+    "BadRequestError",
+    "BadGatewayError",
+];
+
 const fn wanted(
     driver: &'static str,
     door: &'static str,
@@ -53,8 +63,8 @@ const WANTED: [Wanted; 16] = [
     wanted("google_sdk.py", "gemini", "plain", GOOGLE, false),
     wanted("google_sdk.py", "gemini", "stream", GOOGLE, false),
     wanted("langchain_sdk.py", "messages", "plain", OPENAI, true),
-    wanted("litellm_sdk.py", "chat", "plain", OPENAI, false),
-    wanted("litellm_sdk.py", "messages", "plain", OPENAI, false),
+    wanted("litellm_sdk.py", "chat", "plain", LITELLM, false),
+    wanted("litellm_sdk.py", "messages", "plain", LITELLM, false),
     wanted("agents_sdk.py", "responses", "plain", OPENAI, true),
     wanted("openai_sdk.mjs", "chat", "chat_plain", OPENAI, true),
     wanted("anthropic_sdk.mjs", "messages", "plain", OPENAI, true),
@@ -133,6 +143,40 @@ fn every_client_raises_its_own_exception_for_each_fault() {
                 if !is_class || !is_status || !is_told {
                     wrong.push(format!("{driver} {id}: {class} {status} was wanted: {}", seen[&id]));
                 }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Streams that break off after their first words: (client, door, `do`, what it raises).
+const BROKEN: [(&str, &str, &str, &str); 9] = [
+    ("openai_sdk.py", "chat", "chat_stream", "APIError"),
+    ("openai_sdk.py", "responses", "responses_stream", "ResponseFailed"),
+    ("anthropic_sdk.py", "messages", "stream", "APIStatusError"),
+    ("google_sdk.py", "gemini", "stream", "APIError"),
+    ("openai_sdk.mjs", "chat", "chat_stream", "APIError"),
+    ("anthropic_sdk.mjs", "messages", "stream", "APIError"),
+    ("google_sdk.mjs", "gemini", "stream", "ApiError"),
+    ("langchain_sdk.py", "messages", "stream", "APIStatusError"),
+    ("litellm_sdk.py", "messages", "stream", "APIError"),
+];
+
+#[test]
+fn a_stream_that_breaks_off_is_an_exception_of_every_client_too() {
+    let vendors = sdks_everywhere::vendors();
+    let app = sdks_everywhere::gateway(&vendors, "default: {retry: {attempts: 1}}\n", &[]);
+    let mut wrong = Vec::new();
+    for (driver, door, thing, class) in BROKEN {
+        let upstreams = ["on-chat", "on-messages", "on-gemini", "on-responses"];
+        let case = |model: &&str| json!({"id": model, "do": thing, "door": door, "model": model, "prompt": "break off"});
+        let asked: Vec<Value> = upstreams.iter().map(case).collect();
+        let Some(seen) = (Client { driver }).run(&app.url(""), "any", &asked) else { continue };
+        for model in upstreams {
+            let error = &seen[model]["error"];
+            let bases = error["bases"].as_array().cloned().unwrap_or_default();
+            if error["class"] != class && !bases.contains(&json!(class)) {
+                wrong.push(format!("{driver} {door} {model}: {class} was wanted: {}", seen[model]));
             }
         }
     }

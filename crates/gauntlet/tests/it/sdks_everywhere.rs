@@ -63,7 +63,8 @@ fn cases(spoken: &[Spoken], vendors: &Provider) -> Vec<Case> {
     for Spoken { door, prefix, things } in spoken {
         for upstream in UPSTREAMS {
             for thing in *things {
-                let streams: &[bool] = if *thing == "tools" { &[false, true] } else { &[false] };
+                let streams: &[bool] =
+                    if ["tools", "thought"].contains(thing) { &[false, true] } else { &[false] };
                 for stream in streams.iter().copied() {
                     if !upstream.can(*door, thing) {
                         continue;

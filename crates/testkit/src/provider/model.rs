@@ -18,7 +18,7 @@ const FORECAST: [&str; 2] = ["{\"city\": \"Paris\",", " \"celsius\": 21.5}"];
 ///
 /// Tools are called at the same time, once for each of [`ASKS_FOR`], until there are results; a tool or a schema named for a
 /// forecast gets one. A prompt with "think" gets a thought sealed with `seal` before the text; one with "overloaded" gets
-/// an error.
+/// an error, one with "break off" an error after the first words of a stream.
 pub fn answer(seen: &Seen, seal: &str) -> Step {
     let path = seen.path.split('?').next().unwrap_or_default();
     if ["/embeddings", ":embedContent", ":batchEmbedContents"].iter().any(|end| path.ends_with(end)) {
@@ -38,6 +38,11 @@ pub fn answer(seen: &Seen, seal: &str) -> Step {
     }
     let pieces = ["Sunny", ", then", " rain"];
     debug_assert_eq!(pieces.concat(), SAYS, "both say the same");
+    if asks("break off") {
+        // Past the first words and before the end in every format: what comes before them is four frames at most.
+        let words = ["Sunny", ", then", " rain", " and", " wind", " and", " some", " more", " sun", "."];
+        return Step::answer(&words).error_in_stream(7, "the model broke down");
+    }
     if !heard.results.is_empty() {
         return Step::answer(&["Paris is warm", ", Oslo is not"]);
     }

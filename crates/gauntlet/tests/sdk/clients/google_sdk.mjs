@@ -28,6 +28,17 @@ const seen = (answer) => {
   };
 };
 
+// The model's turn: whole, or the parts of a stream one after the other.
+const answered = async (one, contents, settings) => {
+  const asked = { model: one.model, contents, config: settings };
+  if (!one.stream) return (await models(one).generateContent(asked)).candidates[0].content;
+  const parts = [];
+  for await (const chunk of await models(one).generateContentStream(asked)) {
+    parts.push(...(chunk.candidates?.[0]?.content?.parts ?? []));
+  }
+  return { role: "model", parts };
+};
+
 const THINGS = {
   plain: async (one) =>
     seen(await models(one).generateContent({ model: one.model, contents: promptOf(one), config: config() })),
@@ -43,15 +54,14 @@ const THINGS = {
   tools: async (one) => {
     const settings = config({ tools: [{ functionDeclarations: [DECLARED] }] });
     const contents = [turn(promptOf(one))];
-    const first = await models(one).generateContent({ model: one.model, contents, config: settings });
-    const { content } = first.candidates[0];
+    const content = await answered(one, contents, settings);
     const calls = content.parts.filter((part) => part.functionCall).map((part) => part.functionCall);
     const results = calls.map(({ id, name, args }) => ({
       functionResponse: { id, name, response: { result: DEGREES[args.city] } },
     }));
     contents.push(content, { role: "user", parts: results });
     const second = await models(one).generateContent({ model: one.model, contents, config: settings });
-    return { ...seen(second), calls: seen(first).calls };
+    return { ...seen(second), calls: calls.map(({ name, args }) => [name, args]) };
   },
   schema: async (one) => {
     const responseJsonSchema = {
@@ -66,10 +76,11 @@ const THINGS = {
   thought: async (one) => {
     const settings = config({ thinkingConfig: { includeThoughts: true, thinkingBudget: 2048 } });
     const contents = [turn(promptOf(one))];
-    const first = await models(one).generateContent({ model: one.model, contents, config: settings });
-    contents.push(first.candidates[0].content, turn("And now?"));
+    const content = await answered(one, contents, settings);
+    contents.push(content, turn("And now?"));
     const second = await models(one).generateContent({ model: one.model, contents, config: settings });
-    return { ...seen(second), thought: seen(first).thought };
+    const thoughts = content.parts.filter((part) => part.thought).map((part) => part.text);
+    return { ...seen(second), thought: thoughts.join("") || null };
   },
   count: async (one) => {
     const counted = await models(one).countTokens({ model: one.model, contents: promptOf(one) });

@@ -68,24 +68,28 @@ def stream(case):
     return {"pieces": len(texts), **all_seen[-1], "text": "".join(texts)}
 
 
+def answered(case, said, settings):
+    """The model's turn: whole, or the parts of a stream one after the other."""
+    models = client(case).models
+    if not case.get("stream"):
+        return models.generate_content(model=case["model"], contents=said, config=settings).candidates[0].content
+    chunks = list(models.generate_content_stream(model=case["model"], contents=said, config=settings))
+    parts = [part for chunk in chunks if chunk.candidates for part in chunk.candidates[0].content.parts or []]
+    return types.Content(role="model", parts=parts)
+
+
 def tools(case):
     off = types.AutomaticFunctionCallingConfig(disable=True)
     settings = config(tools=[types.Tool(function_declarations=[DECLARED])], automatic_function_calling=off)
     said = [turn(prompt_of(case))]
-    models = client(case).models
-    if case.get("stream"):
-        chunks = list(models.generate_content_stream(model=case["model"], contents=said, config=settings))
-        parts = [part for chunk in chunks if chunk.candidates for part in chunk.candidates[0].content.parts or []]
-        content = types.Content(role="model", parts=parts)
-    else:
-        content = models.generate_content(model=case["model"], contents=said, config=settings).candidates[0].content
+    content = answered(case, said, settings)
     calls = [part.function_call for part in content.parts if part.function_call]
     results = [
         types.Part(function_response=types.FunctionResponse(id=call.id, name=call.name, response={"result": DEGREES[call.args["city"]]}))
         for call in calls
     ]
     said += [content, types.Content(role="user", parts=results)]
-    second = models.generate_content(model=case["model"], contents=said, config=settings)
+    second = client(case).models.generate_content(model=case["model"], contents=said, config=settings)
     return {**seen(second), "calls": [[call.name, call.args] for call in calls]}
 
 
@@ -98,11 +102,11 @@ def schema(case):
 def thought(case):
     settings = config(thinking_config=types.ThinkingConfig(include_thoughts=True, thinking_budget=2048))
     said = [turn(prompt_of(case))]
-    models = client(case).models
-    first = models.generate_content(model=case["model"], contents=said, config=settings)
-    said += [first.candidates[0].content, turn("And now?")]
-    second = models.generate_content(model=case["model"], contents=said, config=settings)
-    return {**seen(second), "thought": seen(first)["thought"]}
+    first = answered(case, said, settings)
+    said += [first, turn("And now?")]
+    second = client(case).models.generate_content(model=case["model"], contents=said, config=settings)
+    thoughts = [part.text for part in first.parts if part.thought]
+    return {**seen(second), "thought": "".join(thoughts) or None}
 
 
 def count(case):

@@ -72,15 +72,19 @@ def stream(case):
     return {"pieces": pieces, **seen(whole)}
 
 
+def answered(case, bound, conversation):
+    if not case.get("stream"):
+        return bound.invoke(conversation)
+    whole = None
+    for chunk in bound.stream(conversation):
+        whole = chunk if whole is None else whole + chunk
+    return whole
+
+
 def tools(case):
     bound = model(case).bind_tools([get_weather])
     conversation = said(case)
-    if case.get("stream"):
-        first = None
-        for chunk in bound.stream(conversation):
-            first = chunk if first is None else first + chunk
-    else:
-        first = bound.invoke(conversation)
+    first = answered(case, bound, conversation)
     conversation.append(first)
     for call in first.tool_calls:
         conversation.append(ToolMessage(DEGREES[call["args"]["city"]], tool_call_id=call["id"]))
@@ -95,7 +99,7 @@ def schema(case):
 
 def thought(case):
     thinking = model(case, thinking={"type": "enabled", "budget_tokens": 2048})
-    first = thinking.invoke(said(case))
+    first = answered(case, thinking, said(case))
     thoughts = [block["reasoning"] for block in first.content_blocks if block["type"] == "reasoning"]
     second = thinking.invoke([*said(case), first, HumanMessage("And now?")])
     return {**seen(second), "thought": "".join(thoughts) or None}

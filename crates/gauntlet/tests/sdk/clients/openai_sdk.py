@@ -18,6 +18,10 @@ class Forecast(BaseModel):
     celsius: float
 
 
+class ResponseFailed(openai.OpenAIError):
+    """This SDK hands the failure of a response on as an event, as any other."""
+
+
 def client(case):
     return openai.OpenAI(base_url=f"{base_of(case)}/v1", api_key=key_of(case), max_retries=0, timeout=60)
 
@@ -43,6 +47,17 @@ def chat_seen(completion):
     }
 
 
+def chat(case, **asked):
+    """As asked for: whole, or put together by the SDK from a stream."""
+    completions = client(case).chat.completions
+    if not case.get("stream"):
+        return completions.create(**asked)
+    with completions.stream(**asked) as stream:
+        for _ in stream:
+            pass
+        return stream.get_final_completion()
+
+
 def chat_plain(case):
     return chat_seen(client(case).chat.completions.create(model=case["model"], messages=messages(case), max_tokens=64))
 
@@ -58,13 +73,7 @@ def chat_tools(case):
     asked = {"model": case["model"], "tools": [{"type": "function", "function": FUNCTION}]}
     said = messages(case)
     completions = client(case).chat.completions
-    if case.get("stream"):
-        with completions.stream(**asked, messages=said) as stream:
-            for _ in stream:
-                pass
-            first = stream.get_final_completion()
-    else:
-        first = completions.create(**asked, messages=said)
+    first = chat(case, **asked, messages=said)
     said.append(first.choices[0].message.model_dump(exclude_none=True))
     for call in first.choices[0].message.tool_calls or []:
         city = json.loads(call.function.arguments)["city"]
@@ -81,11 +90,10 @@ def chat_schema(case):
 
 def chat_thought(case):
     said = messages(case)
-    completions = client(case).chat.completions
-    first = completions.create(model=case["model"], messages=said, reasoning_effort="high")
+    first = chat(case, model=case["model"], messages=said, reasoning_effort="high")
     said.append(first.choices[0].message.model_dump(exclude_none=True))
     said.append({"role": "user", "content": "And now?"})
-    second = completions.create(model=case["model"], messages=said, reasoning_effort="high")
+    second = chat(case, model=case["model"], messages=said, reasoning_effort="high")
     return {**chat_seen(second), "thought": chat_seen(first)["thought"]}
 
 
@@ -109,13 +117,27 @@ def response_asked(case, **more):
     return {"model": case["model"], "instructions": SYSTEM, "store": False, **more}
 
 
+def respond(case, **more):
+    responses = client(case).responses
+    if not case.get("stream"):
+        return responses.create(**response_asked(case, **more))
+    with responses.stream(**response_asked(case, **more)) as stream:
+        for _ in stream:
+            pass
+        return stream.get_final_response()
+
+
 def responses_plain(case):
     return response_seen(client(case).responses.create(**response_asked(case, input=prompt_of(case))))
 
 
 def responses_stream(case):
     with client(case).responses.stream(**response_asked(case, input=prompt_of(case))) as stream:
-        kinds = [event.type for event in stream]
+        kinds = []
+        for event in stream:
+            kinds.append(event.type)
+            if event.type == "response.failed":
+                raise ResponseFailed(event.response.error.message)
         response = stream.get_final_response()
     return {"pieces": kinds.count("response.output_text.delta"), **response_seen(response)}
 
@@ -123,20 +145,13 @@ def responses_stream(case):
 def responses_tools(case):
     tool = {"type": "function", "strict": True, **FUNCTION}
     said = [{"role": "user", "content": prompt_of(case)}]
-    responses = client(case).responses
-    if case.get("stream"):
-        with responses.stream(**response_asked(case, input=said, tools=[tool])) as stream:
-            for _ in stream:
-                pass
-            first = stream.get_final_response()
-    else:
-        first = responses.create(**response_asked(case, input=said, tools=[tool]))
+    first = respond(case, input=said, tools=[tool])
     said += [item.model_dump(exclude_none=True, exclude={"parsed_arguments"}) for item in first.output]
     for item in first.output:
         if item.type == "function_call":
             result = DEGREES[json.loads(item.arguments)["city"]]
             said.append({"type": "function_call_output", "call_id": item.call_id, "output": result})
-    second = responses.create(**response_asked(case, input=said, tools=[tool]))
+    second = respond(case, input=said, tools=[tool])
     return {**response_seen(second), "calls": response_seen(first)["calls"]}
 
 
@@ -148,11 +163,10 @@ def responses_schema(case):
 def responses_thought(case):
     more = {"reasoning": {"effort": "high", "summary": "auto"}, "include": ["reasoning.encrypted_content"]}
     said = [{"role": "user", "content": prompt_of(case)}]
-    responses = client(case).responses
-    first = responses.create(**response_asked(case, input=said, **more))
+    first = respond(case, input=said, **more)
     said += [item.model_dump(exclude_none=True) for item in first.output]
     said.append({"role": "user", "content": "And now?"})
-    second = responses.create(**response_asked(case, input=said, **more))
+    second = respond(case, input=said, **more)
     return {**response_seen(second), "thought": response_seen(first)["thought"]}
 
 
