@@ -161,7 +161,7 @@ impl<'a> Sample<'a> {
 
 /// A model answered, and was paid for it.
 fn is_answered(record: &CallRecord) -> bool {
-    record.outcome == Outcome::Ok && record.cache != gauntlet_types::CacheUse::Exact
+    record.outcome == Outcome::Ok && !record.cache.is_hit()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use gauntlet_policy::price::Price;
-use gauntlet_types::{CacheUse, CallRecord, Code, Day, NanoUsd, Outcome, Target, Timestamp, TokenCount};
+use gauntlet_types::{CallRecord, Code, Day, NanoUsd, Outcome, Target, Timestamp, TokenCount};
 use serde::{Deserialize, Serialize};
 
 /// The price of a target at a time, by today's table.
@@ -23,7 +23,7 @@ pub enum Priced {
 }
 
 pub fn price(record: &CallRecord, price_of: PriceOf<'_>) -> Priced {
-    let (Some(target), false) = (&record.target, record.cache == CacheUse::Exact) else {
+    let (Some(target), false) = (&record.target, record.cache.is_hit()) else {
         return Priced::Kept;
     };
     // Nobody knows what an interrupted call used, nor one that was dropped: they were charged their hold.
@@ -96,7 +96,7 @@ impl Changes {
 #[cfg(test)]
 mod tests {
     use gauntlet_policy::price::Rates;
-    use gauntlet_types::{Attempt, AttemptEnd, Billed, PicoUsdPerToken, Usage};
+    use gauntlet_types::{Attempt, AttemptEnd, Billed, CacheUse, PicoUsdPerToken, Usage};
 
     use super::*;
     use crate::advice::sample::record;

@@ -232,6 +232,7 @@ fn request(record: &CallRecord) -> Markup {
                 @if let Some(target) = &record.target { (plain("Target", &target.to_string())) }
                 @if let Some(model) = &record.model_answered { (plain("Model that answered", model)) }
                 @if let Some(finish) = record.finish { (plain("Finish", finish.as_str())) }
+                @if let Some(why) = &record.routing { (plain("Routing", why)) }
                 (plain("Cache", record.cache.as_str()))
                 @if let Some(score) = record.judge_score { (plain("Judge score", &format!("{score:.2}"))) }
                 @if let Some(sdk) = &record.sdk { (plain("SDK", sdk)) }

@@ -315,7 +315,7 @@ fn line(shell: &Shell, row: &TraceRow, room: &mut Room) -> Markup {
                 @if let Some(first) = row.first_token_us { span.sub { (duration(first)) } }
             }
             td.guard { (decision(&row.decision)) }
-            td.cache { @if row.cache == "exact" { span.pill.good { "hit" } } @else { span.muted { (Line(&row.cache)) } } }
+            td.cache { @if row.cache == "exact" || row.cache == "semantic" { span.pill.good { "hit" } } @else { span.muted { (Line(&row.cache)) } } }
         }
     }
 }

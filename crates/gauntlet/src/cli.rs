@@ -1,16 +1,20 @@
 //! The command line, as clap reads it. What each command does is in `command/`.
 
+mod cache;
 mod filter;
 mod guard;
 mod import;
+mod route;
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand};
 
+pub use cache::{Cache, CacheQuality, CacheScope};
 pub use filter::{Filter, SpanFilter};
 pub use guard::{Allow, Backtest, Explain, Guard, Quality};
 pub use import::{Import, ImportFrom};
+pub use route::{Route, RouteExplain};
 
 /// One binary between your applications and their language models.
 ///
@@ -133,6 +137,12 @@ pub enum Command {
     /// Prompt versions and their labels
     #[command(subcommand)]
     Prompt(Prompt),
+    /// Kept answers: what there is, letting go of it, and how far meaning can be trusted
+    #[command(subcommand)]
+    Cache(Cache),
+    /// Where calls go, and why
+    #[command(subcommand)]
+    Route(Route),
     /// The guards, from the shell
     #[command(subcommand)]
     Guard(Guard),

@@ -4,8 +4,8 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::{Context, Result};
 use gauntlet_models::names;
-use gauntlet_policy::Policy;
-use gauntlet_ports::{Classifier, Models, Tagger};
+use gauntlet_policy::{Policy, config::EmbedBy};
+use gauntlet_ports::{Classifier, Embedder, Models, Tagger};
 use gauntlet_types::{Direction, Finding, Name};
 
 /// As policy names what they find.
@@ -39,6 +39,14 @@ impl Classifier for ClassModel {
     fn scores(&self, text: &str) -> Result<Vec<(Name, f32)>, String> {
         let scores = self.0.scores(text).map_err(|error| error.to_string())?;
         Ok(scores.into_iter().map(|(label, score)| (label.into(), score)).collect())
+    }
+}
+
+struct EmbeddingModel(gauntlet_models::Embedder);
+
+impl Embedder for EmbeddingModel {
+    fn embed(&self, text: &str) -> Result<Vec<f32>, String> {
+        self.0.embed(text).map_err(|error| error.to_string())
     }
 }
 
@@ -89,6 +97,15 @@ pub fn open(policy: &Policy, dir: Option<&Path>) -> Result<Models> {
             );
         }
         models.classifier = Some(Arc::new(ClassModel(opened)));
+    }
+    for route in config.routes.values().chain([&config.default_route]) {
+        let semantic = route.cache.as_ref().and_then(|cache| cache.semantic.as_deref());
+        let Some(EmbedBy::Folder(path)) = semantic.map(|semantic| &semantic.embedder) else { continue };
+        if !models.embedders.contains_key(path) {
+            let opened = gauntlet_models::Embedder::open(&folder(path));
+            let opened = opened.with_context(|| format!("`cache: semantic: embedder: {path}`"))?;
+            models.embedders.insert(path.clone(), Arc::new(EmbeddingModel(opened)));
+        }
     }
     Ok(models)
 }

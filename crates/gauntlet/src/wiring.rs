@@ -91,6 +91,7 @@ pub fn load(dir: &ConfigDir, loopback: bool) -> Result<Loaded, Vec<Mistake>> {
         Some(loaded) if mistakes.is_empty() => {
             let mut warnings = loaded.warnings;
             warnings.extend(not_yet(&loaded.policy));
+            warnings.extend(retiring(&loaded.policy));
             Ok(Loaded { policy: loaded.policy, prompts, models, warnings })
         }
         _ => Err(mistakes),
@@ -106,6 +107,16 @@ fn warning(message: String, cure: &str) -> Mistake {
         cure: cure.into(),
         severity: Severity::Warning,
     }
+}
+
+/// Models that end soon, or have.
+fn retiring(policy: &Policy) -> Vec<Mistake> {
+    let all = gauntlet_policy::retire::all_retiring(policy.config(), now().day());
+    let say = |(target, retiring): (gauntlet_types::Target, gauntlet_policy::retire::Retiring)| {
+        let cure = "turn to its successor, or say better beside the target: `retires: DAY`";
+        warning(format!("`{target}` {}", retiring.words()), cure)
+    };
+    all.into_iter().map(say).collect()
 }
 
 /// What the configuration may say already and this version does not do.
@@ -411,6 +422,7 @@ impl Live {
         let before = self.shared.snapshot.load().policy.version().clone();
         gauntlet_ports::crash_point!("reload.read");
         self.put(&loaded)?;
+        self.shared.forget_refused_keys();
         gauntlet_ports::crash_point!("reload.put");
         let exporters = self.exporters.start(export::exporters(&loaded.policy));
         *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = loaded;
@@ -506,6 +518,6 @@ pub fn late_mistakes(loaded: &Loaded) -> Vec<Mistake> {
 /// Targets that routes and aliases name and that nobody knows the price of.
 pub fn unpriced(policy: &Policy) -> Vec<String> {
     let at = now();
-    let targets = policy.config().models.values().flatten();
+    let targets = policy.config().targets();
     targets.filter(|target| policy.price(target, at).is_none()).map(ToString::to_string).collect()
 }

@@ -35,7 +35,7 @@ pub struct Operator {
     pub caller: Caller,
     /// The prompt version that stands in the body; none where the body has none, or another is asked for.
     pub prompt: Option<PromptRef>,
-    /// The call of a guard that asks a model: what it is shown is what guards stop, so that none looks at it again.
+    /// The call of a guard that asks a model, or of the cache that has a question embedded: what it is shown is what guards stop, so that none looks at it again.
     pub is_judge: bool,
 }
 

@@ -1,6 +1,6 @@
 //! One call under way: what is known of it so far, and its record in the making.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use gauntlet_guard::{Rulebook, Vault};
@@ -10,6 +10,7 @@ use gauntlet_policy::{
     guard::Chain,
     keys::KeyGrant,
     limit::Permit,
+    plan::choose::Chosen,
     price::Price,
 };
 use gauntlet_ports::{Clock, Endpoint, Texts};
@@ -34,6 +35,7 @@ use crate::{
     gate::{Gate, Shared},
     judge::Asked,
     live::Live,
+    routing::Flight,
     snapshot::Snapshot,
     stage,
     text::Scanned,
@@ -189,15 +191,22 @@ pub(crate) struct Call {
     pub(crate) record_edits: Vec<Edit>,
     /// A prompt rendered without what the record may not hold, if that differs from the one that is sent.
     pub(crate) record_prompt: Vec<Edit>,
+    /// The model by the route's rules and the task; none before `admit` has looked, and for operators.
+    pub(crate) chosen: Option<Chosen>,
+    /// Counted when something asks.
+    pub(crate) tokens_sent: OnceLock<u32>,
     pub(crate) pinned: Option<Name>,
     pub(crate) plan: Vec<Planned>,
     /// The target being tried, or the one that answered.
     pub(crate) current: usize,
+    /// The attempt under way.
+    pub(crate) flight: Option<Flight>,
     pub(crate) output_max: TokenCount,
 
     pub(crate) permit: Option<Permit>,
     pub(crate) hold: Option<Hold>,
-    pub(crate) cache_key: Option<[u8; 32]>,
+    /// How its answer may be kept.
+    pub(crate) caching: Option<Box<stage::cache::Caching>>,
     pub(crate) assembler: Assembler,
     pub(crate) usage: Option<Usage>,
     /// What the call draws on, as held.
@@ -257,6 +266,7 @@ impl Call {
             guard_runs: Vec::new(),
             guard_policy: Vec::new(),
             cache: CacheUse::Off,
+            cache_hit: None,
             attempts: Vec::new(),
             tool_calls: Vec::new(),
             tool_results: Vec::new(),
@@ -270,6 +280,7 @@ impl Call {
             wasted: NanoUsd::ZERO,
             price_version: snapshot.policy.price_version().clone(),
             config_version: snapshot.policy.version().clone(),
+            routing: None,
             dropped: Vec::new(),
             injected: Vec::new(),
             texts_gone: None,
@@ -309,13 +320,16 @@ impl Call {
             text_edits: 0,
             record_edits: Vec::new(),
             record_prompt: Vec::new(),
+            chosen: None,
+            tokens_sent: OnceLock::new(),
             pinned: None,
             plan: Vec::new(),
             current: 0,
+            flight: None,
             output_max: TokenCount(0),
             permit: None,
             hold: None,
-            cache_key: None,
+            caching: None,
             assembler: Assembler::new(),
             usage: None,
             draws: Vec::new(),
@@ -483,6 +497,12 @@ impl Call {
         }
         if record.cache != CacheUse::Off {
             insert(&mut headers, "x-gauntlet-cache", record.cache.as_str());
+        }
+        if let Some(hit) = &record.cache_hit {
+            headers.insert(header::AGE, HeaderValue::from(hit.age_s));
+            if let Some(similarity) = hit.similarity {
+                insert(&mut headers, "x-gauntlet-cache-similarity", &format!("{similarity:.3}"));
+            }
         }
         if let Some(prompt) = &record.prompt {
             insert(&mut headers, "x-gauntlet-prompt", &format!("{}@{}", prompt.name, prompt.version));

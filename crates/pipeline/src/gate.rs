@@ -1,22 +1,19 @@
 //! What all calls share, and what belongs to one worker.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use gauntlet_guard::{Profanity, Refusals, Scanner};
 use gauntlet_policy::{
-    breaker::Breaker,
     budget::{Crossed, show},
+    health::Health,
     limit::Limiter,
 };
 use gauntlet_ports::{Clock, Observer, Owners, Spool, Upstream};
-use gauntlet_types::{CallId, Fault, Name, Target};
+use gauntlet_types::{CallId, Fault, Name};
 
 use crate::{
-    detach::Tasks, judge::Verdicts, ledger::Ledger, snapshot::Snapshot, spans::SpanDesk, stage::cache::Cache,
+    cache::Cache, detach::Tasks, judge::Verdicts, ledger::Ledger, snapshot::Snapshot, spans::SpanDesk,
 };
 
 /// What one worker needs to run calls: its own way upstream and its own spool, and what all workers share.
@@ -60,8 +57,9 @@ pub struct Shared {
     pub spans: SpanDesk,
     pub(crate) limiter: Mutex<Limiter>,
     pub(crate) slots: tokio::sync::Notify,
-    pub(crate) breakers: Mutex<HashMap<Target, Breaker>>,
-    pub(crate) cache: Cache,
+    pub(crate) health: Mutex<Health>,
+    /// Answers that are given again.
+    pub cache: Cache,
     pub(crate) verdicts: Verdicts,
     pub(crate) scanner: Arc<Scanner>,
     pub(crate) profanity: Arc<Profanity>,
@@ -78,7 +76,7 @@ pub struct Shared {
 impl Shared {
     /// Lets go of every kept answer.
     pub fn forget_answers(&self) {
-        self.cache.forget();
+        self.cache.clear(None, None);
     }
 
     pub fn new(parts: SharedParts) -> Shared {
@@ -90,8 +88,8 @@ impl Shared {
             spans: SpanDesk::default(),
             limiter: Mutex::new(Limiter::new()),
             slots: tokio::sync::Notify::new(),
-            breakers: Mutex::new(HashMap::new()),
-            cache: Cache::new(),
+            health: Mutex::default(),
+            cache: Cache::default(),
             verdicts: Verdicts::new(),
             scanner: parts.scanner,
             profanity: Arc::new(Profanity::new()),
@@ -123,6 +121,7 @@ impl Shared {
             tracing::error!(call = %reaped, "a hold outlived its call and was charged in full");
         }
         lock(&self.limiter).forget_idle(now);
+        self.cache.sweep(now);
     }
 
     /// A budget took a step up.

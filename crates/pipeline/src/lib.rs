@@ -3,6 +3,7 @@
 //! Every kind of traffic enters by [`run`]; no stage calls another, and only `stage::attempt` talks to a model.
 
 mod answer;
+pub mod cache;
 mod call;
 mod checks;
 mod detach;
@@ -19,6 +20,7 @@ mod outgoing;
 mod passing;
 mod proof;
 mod reader;
+mod routing;
 mod run;
 mod share;
 mod snapshot;

@@ -17,7 +17,7 @@ impl Gate {
         // Aliases under their own name, and every target they lead to, which may be asked for directly.
         let mut offered: Vec<(Name, Name)> =
             config.models.keys().map(|alias| (alias.clone(), "gauntlet".into())).collect();
-        for target in config.models.values().flatten() {
+        for target in config.targets() {
             offered.push((target.to_string().into(), target.provider.clone()));
         }
         for (provider, endpoint) in snapshot.endpoints.iter() {
@@ -27,8 +27,9 @@ impl Gate {
         }
         if let Some(grant) = &grant {
             offered.retain(|(name, _)| {
-                let targets = config.models.get(name).map_or(&[][..], Vec::as_slice);
-                grant.allows_model(name, targets)
+                let choices = config.models.get(name).map_or(&[][..], |model| &model.choices[..]);
+                let targets: Vec<_> = choices.iter().map(|choice| choice.target.clone()).collect();
+                grant.allows_model(name, &targets)
             });
         }
         offered.sort();

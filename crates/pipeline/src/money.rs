@@ -47,17 +47,17 @@ pub(crate) enum Bill {
 }
 
 impl Call {
-    /// The targets of `model` in fallback order, with endpoints and prices; of those that can be asked at all.
-    pub(crate) fn targets_of(&self, model: &str, pinned: Option<&str>) -> Result<Vec<Planned>, Fault> {
+    /// The targets of `model` in the order they are asked, with endpoints and prices; of those that can be asked at all.
+    pub(crate) fn targets_of(&mut self, model: &str) -> Result<Vec<Planned>, Fault> {
         let policy = self.policy();
         if let Request::Pass(asked) = &self.request
             && asked.model.is_none()
         {
             return self.provider_of_pass();
         }
-        // What the operator names stands above the route, as a prompt's own model does.
-        let pinned = pinned.or(self.operator.is_some().then_some(model));
-        let targets = plan::plan(policy, &self.route, model, pinned)?;
+        let residences = policy.residences(&self.record.caller, &self.route);
+        let plan = plan::plan(policy, model, &residences)?;
+        let targets: Vec<_> = plan.choices.iter().map(|choice| choice.target.clone()).collect();
         if let Some(grant) = &self.grant
             && !grant.allows_model(model, &targets)
         {
@@ -65,17 +65,14 @@ impl Call {
             let message = format!("this key may not use model `{model}`; it may use: {}", allowed.join(", "));
             return Err(Fault::caller(Code::Forbidden, message).param("model"));
         }
-        let (mut unpriced, mut unspoken, mut unserved) = (None, None, None);
+        let (mut unpriced, mut unserved) = (None, None);
         let mut planned = Vec::with_capacity(targets.len());
         for target in targets {
-            let Some(endpoint) = self.snapshot.endpoints.get(&target.provider) else {
-                unspoken = Some(target);
-                continue;
-            };
-            if !self.can_serve(&endpoint.clone(), &target) {
+            let endpoint = self.snapshot.endpoints.get(&target.provider);
+            let Some(endpoint) = endpoint.filter(|endpoint| self.can_serve(endpoint, &target)) else {
                 unserved = Some(target);
                 continue;
-            }
+            };
             let price = match self.is_free() {
                 true => Some(Arc::new(Price::free())),
                 false => policy.price(&target, self.record.started),
@@ -91,16 +88,8 @@ impl Call {
             planned.push(Planned { target, endpoint: endpoint.clone(), price });
         }
         match (planned.is_empty(), unpriced) {
-            (false, _) => Ok(planned),
-            (true, None) if unserved.is_some() => Err(self.unserved(unserved)),
-            (true, None) => {
-                let provider = unspoken.map(|target| target.provider).unwrap_or_default();
-                let message = format!(
-                    "provider `{provider}` speaks a dialect that this version cannot translate to yet; use a provider \
-                     of dialect openai"
-                );
-                Err(Fault::us(Code::Unavailable, message))
-            }
+            (false, _) => Ok(self.in_order(model, &plan, planned)),
+            (true, None) => Err(self.unserved(unserved)),
             (true, Some(target)) => {
                 let message = format!(
                     "nobody knows what `{target}` costs, so it is not asked: add a price to prices.yml, say `price: \
@@ -115,10 +104,11 @@ impl Call {
     /// The model that is meant, unless the prompt pins another.
     pub(crate) fn model_wanted(&self) -> Name {
         let asked = &self.record.model_asked;
-        if self.operator.is_some() {
-            asked.clone()
-        } else {
-            self.route.model.as_ref().unwrap_or(asked).clone()
+        match (&self.chosen, &self.operator) {
+            // What the operator names stands above the route, as a prompt's own model does.
+            (_, Some(_)) => asked.clone(),
+            (Some(chosen), None) => chosen.model.clone(),
+            (None, None) => self.route.model.as_ref().unwrap_or(asked).clone(),
         }
     }
 

@@ -169,7 +169,7 @@ impl Call {
         let of_route = || {
             let model = self.route.model.as_ref()?;
             let targets = self.policy().config().models.get(model);
-            let first = targets.and_then(|targets| targets.first()).cloned();
+            let first = targets.and_then(|model| model.choices.first()).map(|choice| choice.target.clone());
             first.or_else(|| Target::parse(model)).map(|target| target.provider)
         };
         let only = || {
@@ -198,6 +198,16 @@ impl Call {
         {
             let message = format!("this key may not use `{target}`");
             return Err(Fault::caller(Code::Forbidden, message));
+        }
+        let region =
+            self.policy().config().providers.get(&target.provider).and_then(|one| one.region.as_deref());
+        let residences = self.policy().residences(&self.record.caller, &self.route);
+        if let Some(bound) = residences.iter().find(|residence| !residence.allows(region)) {
+            let message = format!(
+                "provider `{}` is not in a region that {} `{}` is bound to",
+                target.provider, bound.of, bound.name
+            );
+            return Err(Fault::policy(Code::Forbidden, message));
         }
         let is_free = self.is_free();
         if !is_free && self.route.unpriced != Unpriced::Allow {

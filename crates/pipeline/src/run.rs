@@ -47,7 +47,7 @@ async fn stages(call: &mut Call) -> Result<Passed, Fault> {
     if let Some(answer) = stage::reserve::run(call).await? {
         return Ok(answer);
     }
-    if let Some(hit) = stage::cache::look_up(call) {
+    if let Some(hit) = stage::cache::look_up(call).await? {
         return Ok(hit);
     }
     loop {

@@ -136,9 +136,10 @@ fn layout(provider: &Provider) -> Layout {
         Dialect::Azure => Layout::Azure { api_version: provider.api_version.clone() },
         Dialect::Anthropic => Layout::Anthropic,
         Dialect::Gemini => Layout::Gemini,
-        Dialect::Vertex => {
-            Layout::Vertex { project: provider.project.clone(), region: provider.region.clone() }
-        }
+        Dialect::Vertex => Layout::Vertex {
+            project: provider.project.clone(),
+            region: provider.region.clone().unwrap_or_default(),
+        },
         Dialect::Bedrock => Layout::Bedrock,
     }
 }
@@ -154,7 +155,7 @@ fn auth(provider: &Provider) -> Result<Auth, SnapshotError> {
             access_key: access_key.clone(),
             secret_key: secret_key.clone(),
             session_token: session_token.clone(),
-            region: provider.region.clone(),
+            region: provider.region.clone().unwrap_or_default(),
         }),
         Credentials::Entra { authority, tenant, client_id, client_secret } => {
             Auth::Token(TokenGrant::Entra {

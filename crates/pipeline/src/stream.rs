@@ -129,7 +129,7 @@ impl LiveStream {
         let waits_for_calls = checks::OF_CALLS
             .iter()
             .any(|kind| call.rules[Direction::Output as usize].most(kind) > Action::Flag);
-        let kept = call.cache_key.map(|_| Vec::new());
+        let kept = call.caching.as_ref().map(|_| Vec::new());
         // Boxed, since the state is handed back and forth with every frame, and a call is kilobytes.
         let stream = Box::new(LiveStream {
             call: Some(call),

@@ -3,7 +3,7 @@
 //! Pure: the caller hands in the time. What counts as a failure is the caller's to say; `retry::judge` helps, since
 //! what is worth a retry (timeouts, 429, 5xx) speaks against the target, and a caller's own mistake does not.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use gauntlet_types::Mono;
 
@@ -14,11 +14,20 @@ pub struct BreakerPolicy {
     pub failures: u32,
     /// How long a target is left alone, and how long a probe may take before another is sent.
     pub cooldown: Duration,
+    /// How long the targets of a provider are asked last after it refused our key, or said that its account is empty.
+    pub key_cooldown: Duration,
 }
+
+/// Cooldowns that may be written: shorter ones are none, and after longer ones nobody remembers why.
+pub const COOLDOWNS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
 
 impl Default for BreakerPolicy {
     fn default() -> BreakerPolicy {
-        BreakerPolicy { failures: 5, cooldown: Duration::from_secs(10) }
+        BreakerPolicy {
+            failures: 5,
+            cooldown: Duration::from_secs(10),
+            key_cooldown: Duration::from_secs(60),
+        }
     }
 }
 
@@ -122,7 +131,11 @@ mod tests {
     use super::*;
     use BreakerEvent::{Abandoned, Failed, Ok};
 
-    const POLICY: BreakerPolicy = BreakerPolicy { failures: 3, cooldown: Duration::from_secs(10) };
+    const POLICY: BreakerPolicy = BreakerPolicy {
+        failures: 3,
+        cooldown: Duration::from_secs(10),
+        key_cooldown: Duration::from_secs(60),
+    };
     const NOW: Mono = Mono(100_000_000);
     const LATER: Mono = Mono(110_000_000);
 

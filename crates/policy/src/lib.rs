@@ -12,7 +12,9 @@ pub mod price;
 
 pub mod breaker;
 pub mod budget;
+pub mod health;
 pub mod limit;
+pub mod retire;
 pub mod retry;
 
 pub use config::{Policy, Route};

@@ -1,8 +1,13 @@
-//! Which models a call is sent to, in which order. Pure: the breaker and the attempt decide how far down the list it goes.
+//! Which models a call may be sent to. Pure: `choose` says which name counts, `order` which target comes first, and the
+//! attempt how far down the list it goes.
+
+pub mod choose;
+pub mod explain;
+pub mod order;
 
 use gauntlet_types::{Code, Fault, Name, Target};
 
-use crate::config::{Config, Dialect, Policy, Provider, Route, near};
+use crate::config::{Choice, Config, Dialect, Policy, Provider, Residence, Sticky, Strategy, near};
 
 /// What a model name stands for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -13,39 +18,86 @@ pub enum Resolved {
     Unknown,
 }
 
-/// The targets of a call in fallback order, each once; never empty.
+/// The targets of a model that a call may use, and how one of them is chosen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Plan {
+    /// In the order they are written, each once; never empty.
+    pub choices: Vec<Choice>,
+    pub strategy: Strategy,
+    pub sticky: Sticky,
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A target that the call may not use.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LeftOut {
+    pub target: Target,
+    /// Ends the sentence "left out: …".
+    pub why: String,
+}
+
+/// Plans a call of a model. Killed targets, and those outside the regions that the call is bound to, are left out.
 ///
-/// Which name counts: the model that the prompt version is pinned to, else the route's `model`, else what the caller
-/// asked for. Killed models are left out while another target remains.
-/// Errors: `unknown_model`, and `killed` when every target is.
-pub fn plan(
-    policy: &Policy,
-    route: &Route,
-    asked_model: &str,
-    pinned: Option<&str>,
-) -> Result<Vec<Target>, Fault> {
-    let model = pinned.or(route.model.as_deref()).unwrap_or(asked_model);
+/// Errors: `unknown_model`; `killed` when every target is; `forbidden` when none is left where it may go.
+pub fn plan(policy: &Policy, model: &str, residences: &[Residence<'_>]) -> Result<Plan, Fault> {
     if let Some(entry) = policy.kills().alias(model) {
         return Err(killed(model, &entry.reason));
     }
-    let mut targets = match resolve(policy.config(), model) {
-        Resolved::Targets(targets) => targets,
-        Resolved::Ambiguous(targets) => return Err(ambiguous(model, &targets)),
-        Resolved::Unknown => return Err(unknown(policy.config(), model)),
+    let config = policy.config();
+    let (choices, strategy, sticky) = match config.models.get(model) {
+        Some(entry) => (entry.choices.clone(), entry.strategy, entry.sticky),
+        None => match resolve(config, model) {
+            Resolved::Targets(targets) => {
+                (targets.into_iter().map(Choice::new).collect(), Strategy::Fallback, Sticky::Off)
+            }
+            Resolved::Ambiguous(targets) => return Err(ambiguous(model, &targets)),
+            Resolved::Unknown => return Err(unknown(config, model)),
+        },
     };
-    let mut reason = None;
-    targets.retain(|target| match policy.kills().target(target) {
-        Some(entry) => {
-            reason.get_or_insert_with(|| entry.reason.clone());
-            false
-        }
-        None => true,
-    });
-    match reason {
-        Some(reason) if targets.is_empty() => Err(killed(model, &reason)),
-        _ if targets.is_empty() => Err(unknown(policy.config(), model)),
-        _ => Ok(targets),
+    let mut plan =
+        Plan { choices: Vec::with_capacity(choices.len()), strategy, sticky, left_out: Vec::new() };
+    let (mut kill, mut abroad) = (None, None);
+    for choice in choices {
+        let region = config.region_of(&choice);
+        let bound = residences.iter().find(|residence| !residence.allows(region.map(Name::as_str)));
+        let why = match (policy.kills().target(&choice.target), bound) {
+            (Some(entry), _) => {
+                kill.get_or_insert_with(|| entry.reason.clone());
+                "switched off".to_owned()
+            }
+            (None, Some(bound)) => {
+                abroad.get_or_insert(*bound);
+                let place =
+                    region.map_or_else(|| "of unknown region".into(), |region| format!("in {region}"));
+                format!("{place}, and {} `{}` is bound to {}", bound.of, bound.name, list(bound.regions))
+            }
+            (None, None) => {
+                plan.choices.push(choice);
+                continue;
+            }
+        };
+        plan.left_out.push(LeftOut { target: choice.target, why });
     }
+    match (plan.choices.is_empty(), abroad, kill) {
+        (false, ..) => Ok(plan),
+        (true, Some(bound), _) => Err(outside(model, &bound)),
+        (true, None, Some(reason)) => Err(killed(model, &reason)),
+        (true, None, None) => Err(unknown(config, model)),
+    }
+}
+
+fn list(regions: &[Name]) -> String {
+    regions.iter().map(Name::as_str).collect::<Vec<_>>().join(" or ")
+}
+
+fn outside(model: &str, bound: &Residence<'_>) -> Fault {
+    let message = format!(
+        "no target of model `{model}` that may be used is in {}, where calls of {} `{}` must stay",
+        list(bound.regions),
+        bound.of,
+        bound.name
+    );
+    Fault::policy(Code::Forbidden, message).param("model")
 }
 
 /// Bare model names whose vendor is plain from their beginning.
@@ -80,8 +132,8 @@ const PREFIXES: [(&str, &str); 17] = [
 ///
 /// The simulated model is never chosen for a bare name: it must be asked for.
 pub fn resolve(config: &Config, model: &str) -> Resolved {
-    if let Some(targets) = config.models.get(model) {
-        return Resolved::Targets(targets.clone());
+    if let Some(model) = config.models.get(model) {
+        return Resolved::Targets(model.choices.iter().map(|choice| choice.target.clone()).collect());
     }
     if let Some(target) = Target::parse(model)
         && config.providers.contains_key(&*target.provider)

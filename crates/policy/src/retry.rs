@@ -146,6 +146,76 @@ fn judge_code(code: &str, status: Option<u16>) -> Option<Verdict> {
     })
 }
 
+/// Whom a failed attempt speaks against, which decides what is left alone for a while.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Against {
+    /// The request, the caller, or a model name: no other call need fare worse for it.
+    Nobody,
+    /// The target: its breaker counts it.
+    Target,
+    /// The target has enough for now, and says until when.
+    Rate(Duration),
+    /// Our key at this provider, and so all its targets.
+    Key(KeyTrouble),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum KeyTrouble {
+    Refused,
+    /// The account behind the key is empty or closed.
+    Unpaid,
+}
+
+/// Says whom a failed attempt speaks against; takes what [`judge`] does, and how long the provider asks to wait.
+pub fn against(
+    status: Option<u16>,
+    end: AttemptEnd,
+    error_code: Option<&str>,
+    retry_after: Option<Duration>,
+) -> Against {
+    let is_status = end == AttemptEnd::Status;
+    match error_code {
+        Some(
+            "insufficient_quota"
+            | "billing_hard_limit_reached"
+            | "billing_not_active"
+            | "access_terminated"
+            | "account_deactivated"
+            | "billing_error"
+            | "insufficient_balance",
+        ) => {
+            return Against::Key(KeyTrouble::Unpaid);
+        }
+        Some(
+            "invalid_api_key"
+            | "API_KEY_INVALID"
+            | "authentication_error"
+            | "permission_error"
+            | "PERMISSION_DENIED"
+            | "UNAUTHENTICATED",
+        ) => return Against::Key(KeyTrouble::Refused),
+        // 403 may also mean that a key has no access to one model.
+        Some("model_not_found" | "DeploymentNotFound" | "not_found_error" | "model_not_available") => {
+            return Against::Nobody;
+        }
+        _ => {}
+    }
+    match status.filter(|_| is_status) {
+        Some(401 | 403) => return Against::Key(KeyTrouble::Refused),
+        Some(402) => return Against::Key(KeyTrouble::Unpaid),
+        Some(429) => {
+            if let Some(wait) = retry_after.filter(|wait| !wait.is_zero()) {
+                return Against::Rate(wait);
+            }
+        }
+        _ => {}
+    }
+    match judge(status, end, error_code) {
+        Verdict::Retry => Against::Target,
+        Verdict::NextTarget | Verdict::GiveUp => Against::Nobody,
+    }
+}
+
 fn judge_status(status: u16) -> Verdict {
     match status {
         408 | 409 | 425 | 429 => Verdict::Retry,

@@ -25,7 +25,7 @@ pub use control::{ControlError, ControlStore, Kill, KillKind, OWNED_MAX, Owned, 
 pub use events::{Event, EventFilter, EventKind, Severity};
 pub use groups::{GroupBy, GroupPage, GroupRow};
 pub use keep::Cut;
-pub use models::{Classifier, Models, Tagger};
+pub use models::{Classifier, Embedder, Models, Tagger};
 pub use owners::Owners;
 pub use shared::{
     BudgetAsk, BudgetGrant, Exchange, Exchanged, RateAsk, RateGrant, ReplicaLine, SharedError, SharedState,

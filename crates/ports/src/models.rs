@@ -1,6 +1,6 @@
 //! Models that run in this process, from directories that the operator names.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use gauntlet_types::{Finding, Name};
 
@@ -20,9 +20,19 @@ pub trait Classifier: Send + Sync {
     fn scores(&self, text: &str) -> Result<Vec<(Name, f32)>, String>;
 }
 
+/// Puts the meaning of a text into a vector.
+pub trait Embedder: Send + Sync {
+    /// Of length one, always with as many numbers.
+    ///
+    /// Errors: why the text could not be looked at, in words.
+    fn embed(&self, text: &str) -> Result<Vec<f32>, String>;
+}
+
 /// Those that a configuration names.
 #[derive(Clone, Default)]
 pub struct Models {
     pub tagger: Option<Arc<dyn Tagger>>,
     pub classifier: Option<Arc<dyn Classifier>>,
+    /// By the folder that the configuration names.
+    pub embedders: HashMap<Name, Arc<dyn Embedder>>,
 }

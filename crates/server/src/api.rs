@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::{
     admin::{Admin, NewKey, store_fault},
-    auth, bills, erase, error, groups, guards, moving, pages, replay, spans,
+    auth, bills, caching, erase, error, groups, guards, moving, pages, replay, routing, spans,
 };
 
 /// Everything but the doors.
@@ -45,8 +45,10 @@ pub fn router(admin: Admin) -> Router {
         .route("/api/v1/reload", post(reload))
         .route("/metrics", get(metrics))
         .merge(bills::router())
+        .merge(caching::router())
         .merge(erase::router())
         .merge(guards::router())
+        .merge(routing::router())
         .merge(spans::router())
         .merge(pages::guarded())
         .layer(middleware::from_fn_with_state(admin.clone(), auth::guard));

@@ -20,7 +20,7 @@ pub fn status(fault: &Fault) -> StatusCode {
         Code::UnpricedModel => StatusCode::BAD_REQUEST,
         Code::RateLimited | Code::BudgetExceeded => StatusCode::TOO_MANY_REQUESTS,
         Code::OutputInvalid | Code::UpstreamFailed => StatusCode::BAD_GATEWAY,
-        Code::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+        Code::UpstreamTimeout | Code::NotCached => StatusCode::GATEWAY_TIMEOUT,
         Code::Overloaded | Code::Unavailable | Code::Interrupted => StatusCode::SERVICE_UNAVAILABLE,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -38,7 +38,7 @@ pub(crate) fn grpc_status(fault: &Fault) -> Status {
         | Code::UnpricedModel
         | Code::OutputInvalid => Status::InvalidArgument,
         Code::UpstreamTimeout => Status::DeadlineExceeded,
-        Code::UnknownRoute | Code::UnknownModel | Code::NotFound => Status::NotFound,
+        Code::UnknownRoute | Code::UnknownModel | Code::NotFound | Code::NotCached => Status::NotFound,
         Code::Forbidden | Code::Killed => Status::PermissionDenied,
         Code::RateLimited | Code::BudgetExceeded => Status::ResourceExhausted,
         Code::MethodNotAllowed => Status::Unimplemented,

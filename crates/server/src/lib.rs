@@ -5,6 +5,7 @@ mod api;
 mod auth;
 pub mod bills;
 mod body;
+mod caching;
 mod door;
 pub mod erase;
 pub mod error;
@@ -14,6 +15,7 @@ mod moving;
 pub mod otlp;
 mod pages;
 mod replay;
+mod routing;
 pub mod serve;
 mod spans;
 

@@ -449,6 +449,7 @@ impl Maker {
             guard_runs: Vec::new(),
             guard_policy: Vec::new(),
             cache: CacheUse::Miss,
+            cache_hit: None,
             attempts: vec![Attempt {
                 target: Target { provider: "openai".into(), model: model.into() },
                 start_us: 310,
@@ -478,6 +479,7 @@ impl Maker {
             wasted: NanoUsd::ZERO,
             price_version: "2026-11-01".into(),
             config_version: "c0ffee12".into(),
+            routing: None,
             dropped: Vec::new(),
             injected: Vec::new(),
             texts_gone: None,

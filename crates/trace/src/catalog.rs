@@ -45,6 +45,7 @@ const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'
 const CALL: &[&str] = &["route", "model", "provider"];
 const OPERATION: &[&str] = &["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"];
 const BUDGET: &[&str] = &["scope", "key", "measure"];
+const TARGET: &[&str] = &["provider", "model"];
 const EXPORTER: &[&str] = &["exporter"];
 
 #[rustfmt::skip] // a table reads best a line each
@@ -58,6 +59,13 @@ pub const METRICS: &[Metric] = &[
     counter("gauntlet_guardrail_decisions_total", &["direction", "kind", "action"], "Findings of the guards and what was done about them."),
     counter("gauntlet_errors_total", &["code"], "Calls that ended with an error, by its code."),
     counter("gauntlet_cache_total", &["result"], "Calls, by what the cache did."),
+    gauge("gauntlet_cache_entries", &[], "Answers that are kept."),
+    gauge("gauntlet_cache_bytes", &[], "Bytes of kept answers and their vectors."),
+    counter("gauntlet_cache_evicted_total", &[], "Kept answers that were let go for want of room."),
+    counter("gauntlet_cache_expired_total", &[], "Kept answers that became too old."),
+    counter("gauntlet_cache_near_misses_total", &[], "Near questions whose numbers, names or negations differ, so that a model was asked."),
+    counter("gauntlet_cache_embed_failures_total", &[], "Questions that could not be embedded, so that a model was asked."),
+    counter("gauntlet_cache_saved_usd_total", &[], "What answers that were given again had cost, in US dollars."),
     counter("gauntlet_rate_limited_total", &[], "Calls refused by a rate or concurrency limit."),
     counter("gauntlet_budget_refused_total", &[], "Calls refused by a budget."),
     counter("gauntlet_attempts_total", &["provider", "end"], "Attempts at a provider, by how they ended."),
@@ -72,6 +80,10 @@ pub const METRICS: &[Metric] = &[
     gauge("gauntlet_held_usd", &[], "USD held by calls under way, summed over budgets."),
     gauge("gauntlet_budget_used", BUDGET, "Spent and held of a budget that has a cap, in USD, tokens or requests. The fullest 200."),
     gauge("gauntlet_budget_cap", BUDGET, "The cap of the same budgets."),
+    gauge("gauntlet_breaker_state", TARGET, "The breaker of a target that was asked: 0 closed, 1 half open, 2 open. At most 200 targets, those in trouble first."),
+    gauge("gauntlet_target_left_alone_seconds", TARGET, "For how long the same targets are still asked last or not at all: breaker, wait that was asked for, refused key."),
+    gauge("gauntlet_target_calls_running", TARGET, "Attempts under way at the same targets."),
+    gauge("gauntlet_target_latency_seconds", TARGET, "What routing takes for the latency of the same targets: to the first token of streams, else to the end of plain answers; decays while nobody asks."),
     gauge("gauntlet_shared_store_up", &[], "Whether the store where replicas meet answers."),
     gauge("gauntlet_replicas", &[], "Gateways alive at the shared store."),
     gauge("gauntlet_spool_bytes_waiting", &[], "Bytes in the spool that are not in the trace store yet."),

@@ -74,7 +74,11 @@ const ROWS: &[(&str, &[Panel])] = &[
             one("sum(rate(gauntlet_rate_limited_total[$__rate_interval]))", "by a limit"),
         ]),
         lines("Answers cut short at their token limit", "reqps", &[one("sum by (route, model) (rate(gauntlet_cut_short_total{route=~\"$route\"}[$__rate_interval])) > 0", "{{route}} {{model}}")]),
-        lines("Answered from the cache", "percentunit", &[one("sum(rate(gauntlet_cache_total{result=\"exact\"}[$__rate_interval])) / sum(rate(gauntlet_cache_total{result!=\"off\"}[$__rate_interval]))", "hits")]),
+        lines("Answered from the cache", "percentunit", &[one("sum(rate(gauntlet_cache_total{result=~\"exact|semantic\"}[$__rate_interval])) / sum(rate(gauntlet_cache_total{result!=\"off\"}[$__rate_interval]))", "hits")]),
+        lines("Saved by the cache, USD an hour", "currencyUSD", &[one("sum(rate(gauntlet_cache_saved_usd_total[$__rate_interval])) * 3600", "saved")]),
+        lines("Kept answers", "short", &[one("sum(gauntlet_cache_entries)", "answers"), one("sum(rate(gauntlet_cache_evicted_total[$__rate_interval]))", "let go a second"), one("sum(rate(gauntlet_cache_expired_total[$__rate_interval]))", "too old a second")]),
+        lines("Memory of kept answers", "bytes", &[one("sum(gauntlet_cache_bytes)", "bytes")]),
+        lines("Near questions not answered from the cache", "reqps", &[one("sum(rate(gauntlet_cache_near_misses_total[$__rate_interval]))", "their words differ"), one("sum(rate(gauntlet_cache_embed_failures_total[$__rate_interval]))", "not embedded")]),
     ]),
     ("Providers and models", &[
         stacked("Attempts by how they ended", "reqps", &[one("sum by (provider, end) (rate(gauntlet_attempts_total[$__rate_interval]))", "{{provider}} {{end}}")]),
@@ -82,6 +86,12 @@ const ROWS: &[(&str, &[Panel])] = &[
         lines("First piece of a stream, p95", "s", &[one("histogram_quantile(0.95, sum by (le, gen_ai_request_model) (rate(gen_ai_client_operation_time_to_first_chunk_seconds_bucket[$__rate_interval])))", "{{gen_ai_request_model}}")]),
         lines("Between two pieces, mean", "s", &[one("sum by (gen_ai_request_model) (rate(gen_ai_client_operation_time_per_output_chunk_seconds_sum[$__rate_interval])) / sum by (gen_ai_request_model) (rate(gen_ai_client_operation_time_per_output_chunk_seconds_count[$__rate_interval]))", "{{gen_ai_request_model}}")]),
         lines("Tokens of an operation, median", "short", &[one("histogram_quantile(0.5, sum by (le, gen_ai_request_model, gen_ai_token_type) (rate(gen_ai_client_token_usage_bucket[$__rate_interval])))", "{{gen_ai_request_model}} {{gen_ai_token_type}}")]),
+    ]),
+    ("Targets", &[
+        lines("Breakers (0 closed, 1 half open, 2 open)", "short", &[one("max by (provider, model) (gauntlet_breaker_state)", "{{provider}}/{{model}}")]),
+        lines("Left alone for", "s", &[one("max by (provider, model) (gauntlet_target_left_alone_seconds)", "{{provider}}/{{model}}")]),
+        lines("Attempts under way", "short", &[one("sum by (provider, model) (gauntlet_target_calls_running)", "{{provider}}/{{model}}")]),
+        lines("Latency as routing sees it", "s", &[one("avg by (provider, model) (gauntlet_target_latency_seconds)", "{{provider}}/{{model}}")]),
     ]),
     ("Guards", &[
         stacked("Findings", "reqps", &[one("sum by (direction, kind, action) (rate(gauntlet_guardrail_decisions_total[$__rate_interval]))", "{{direction}} {{kind}}: {{action}}")]),

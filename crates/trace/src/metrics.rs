@@ -8,11 +8,11 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use gauntlet_types::{AttemptEnd, CallRecord, Code, Direction, Name};
+use gauntlet_types::{AttemptEnd, CacheUse, CallRecord, Code, Direction, Name};
 
 use crate::{
     prometheus::{self, Gauge},
-    series::{CACHE_RESULTS, Key, Labels, Series, Shard},
+    series::{Key, Labels, Series, Shard},
 };
 
 /// Sets of (route, model, provider, outcome, operation). Beyond it labels read `other`; totals stay exact.
@@ -81,7 +81,7 @@ impl Metrics {
     fn totals(&self) -> Totals {
         let mut totals = Totals::default();
         let mut codes = [0; Code::ALL.len()];
-        let mut cache = [0; CACHE_RESULTS.len()];
+        let mut cache = [0; CacheUse::ALL.len()];
         for padded in &self.shards {
             let shard = lock(&padded.0);
             for (key, series) in shard.series() {
@@ -111,7 +111,7 @@ impl Metrics {
         totals.rate_limited = codes[Code::RateLimited as usize];
         totals.budget_refused = codes[Code::BudgetExceeded as usize];
         totals.codes = Code::ALL.iter().map(|code| code.as_str()).zip(codes).collect();
-        totals.cache = CACHE_RESULTS.iter().map(|result| result.as_str()).zip(cache).collect();
+        totals.cache = CacheUse::ALL.iter().map(|result| result.as_str()).zip(cache).collect();
         totals
     }
 }

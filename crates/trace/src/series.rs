@@ -291,7 +291,7 @@ type SeriesTable = HashMap<u64, Vec<(Key, Box<Series>)>, BuildHasherDefault<Read
 pub(crate) struct Shard {
     series: SeriesTable,
     pub codes: [u64; Code::ALL.len()],
-    pub cache: [u64; 3],
+    pub cache: [u64; CacheUse::ALL.len()],
     pub guard: Vec<((Direction, Name, Action), u64)>,
     pub attempts: Vec<((Name, AttemptEnd), u64)>,
 }
@@ -360,8 +360,6 @@ fn tally<K: PartialEq>(
     }
 }
 
-pub(crate) const CACHE_RESULTS: [CacheUse; 3] = [CacheUse::Off, CacheUse::Miss, CacheUse::Exact];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -369,7 +367,7 @@ mod tests {
     #[test]
     fn codes_and_cache_results_stand_at_their_index() {
         assert!(Code::ALL.iter().enumerate().all(|(at, code)| *code as usize == at));
-        assert!(CACHE_RESULTS.iter().enumerate().all(|(at, result)| *result as usize == at));
+        assert!(CacheUse::ALL.iter().enumerate().all(|(at, result)| *result as usize == at));
     }
 
     #[test]

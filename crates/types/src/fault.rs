@@ -30,10 +30,12 @@ pub enum Code {
     NotFound,
     MethodNotAllowed,
     Internal,
+    /// Only a kept answer was wanted, and there is none.
+    NotCached,
 }
 
 impl Code {
-    pub const ALL: [Code; 22] = [
+    pub const ALL: [Code; 23] = [
         Code::InvalidRequest,
         Code::RequestTooLarge,
         Code::Unauthorized,
@@ -56,6 +58,7 @@ impl Code {
         Code::NotFound,
         Code::MethodNotAllowed,
         Code::Internal,
+        Code::NotCached,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -82,6 +85,7 @@ impl Code {
             Code::NotFound => "not_found",
             Code::MethodNotAllowed => "method_not_allowed",
             Code::Internal => "internal",
+            Code::NotCached => "not_cached",
         }
     }
 }

@@ -29,8 +29,8 @@ pub use id::{CallId, Name, SpanId, TraceId};
 pub use money::{MoneyError, NanoUsd, PicoUsdPerToken, TokenCount};
 pub use offer::{Quirks, Service, Services};
 pub use record::{
-    Attempt, AttemptEnd, Billed, BudgetAction, BudgetNote, CacheUse, CallRecord, Charge, Drawn, Measure,
-    Outcome, Stage, StageTime, StreamTiming, TextsGone,
+    Attempt, AttemptEnd, Billed, BudgetAction, BudgetNote, CacheHit, CacheUse, CallRecord, Charge, Drawn,
+    Measure, Outcome, Stage, StageTime, StreamTiming, TextsGone,
 };
 pub use secret::Secret;
 pub use span::{Document, SpanKind, SpanRecord};

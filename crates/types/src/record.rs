@@ -210,21 +210,47 @@ pub struct Billed {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CacheUse {
-    /// The route asks for no cache.
+    /// The route asks for no cache, or not for calls of this kind.
     #[default]
     Off,
     Miss,
+    /// The same question.
     Exact,
+    /// A question that means the same.
+    Semantic,
 }
 
 impl CacheUse {
+    /// Numbered by their place here in metrics.
+    pub const ALL: [CacheUse; 4] = [CacheUse::Off, CacheUse::Miss, CacheUse::Exact, CacheUse::Semantic];
+
+    /// A kept answer was given, and no provider was paid.
+    pub const fn is_hit(self) -> bool {
+        matches!(self, CacheUse::Exact | CacheUse::Semantic)
+    }
+
     pub const fn as_str(self) -> &'static str {
         match self {
             CacheUse::Off => "off",
             CacheUse::Miss => "miss",
             CacheUse::Exact => "exact",
+            CacheUse::Semantic => "semantic",
         }
     }
+}
+
+/// What a call that was answered from the cache owes, and to which call.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct CacheHit {
+    /// The call whose answer was given again.
+    pub of: CallId,
+    /// Of both questions, from -1 to 1; none where they are the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub similarity: Option<f32>,
+    /// How long the answer had been kept.
+    pub age_s: u32,
+    /// What that answer had cost.
+    pub saved: NanoUsd,
 }
 
 /// What a budget counts.
@@ -449,6 +475,8 @@ pub struct CallRecord {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub guard_policy: Vec<Name>,
     pub cache: CacheUse,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_hit: Option<CacheHit>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -477,6 +505,10 @@ pub struct CallRecord {
     pub price_version: Name,
     pub config_version: Name,
 
+    /// Why it went to the target that it did: a rule, a strategy, targets that were left alone. None where there was
+    /// nothing to choose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routing: Option<Name>,
     /// Request fields that had no counterpart at the target and were left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<Name>,
@@ -502,7 +534,7 @@ impl CallRecord {
     /// rest of the call's. None of one that cost nothing.
     pub fn attempt_billed(&self, index: usize) -> Option<Billed> {
         let attempt = self.attempts.get(index)?;
-        if attempt.billed.is_some() || index + 1 < self.attempts.len() || self.cache == CacheUse::Exact {
+        if attempt.billed.is_some() || index + 1 < self.attempts.len() || self.cache.is_hit() {
             return attempt.billed;
         }
         let others = || self.attempts.iter().filter_map(|attempt| attempt.billed);
@@ -519,7 +551,7 @@ impl CallRecord {
         let tokens = match (self.outcome, self.cache) {
             (Outcome::Interrupted, _) => self.held_tokens,
             // A kept answer used none of the provider's.
-            (_, CacheUse::Exact) => 0,
+            (_, cache) if cache.is_hit() => 0,
             _ => u64::from(self.usage.total().0),
         };
         Drawn { usd: self.cost, tokens: i64::try_from(tokens).unwrap_or(i64::MAX), requests: 1 }

@@ -320,6 +320,7 @@ pub fn call() -> StoredCall {
         guard_runs: Vec::new(),
         guard_policy: Vec::new(),
         cache: CacheUse::Miss,
+        cache_hit: None,
         attempts: vec![
             attempt(
                 "openai/gpt-4o-mini",
@@ -366,6 +367,7 @@ pub fn call() -> StoredCall {
         wasted: NanoUsd(0),
         price_version: "2026-04-20".into(),
         config_version: "c41f".into(),
+        routing: Some("rule 2; latency, 412 ms (of 3); left alone: azure/gpt-4o (breaker open)".into()),
         dropped: vec!["logit_bias".into()],
         injected: vec!["stream_options".into()],
         texts_gone: None,

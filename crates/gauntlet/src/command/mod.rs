@@ -2,6 +2,7 @@
 //! (`reach`), so that the command line, the console and programs see the same.
 
 pub mod advice;
+pub mod cache;
 pub mod carry;
 pub mod check;
 pub mod demo;
@@ -17,6 +18,7 @@ pub mod promote;
 pub mod reconcile;
 pub mod replica;
 pub mod reprice;
+pub mod route;
 pub mod spend;
 pub mod store;
 pub mod trace;

@@ -316,7 +316,7 @@ fn check(place: &Place) -> Result<ExitCode> {
             Resolved::Unknown => Vec::new(),
         });
     let targets: BTreeSet<String> =
-        config.models.values().flatten().cloned().chain(by_routes).map(|target| target.to_string()).collect();
+        config.targets().cloned().chain(by_routes).map(|target| target.to_string()).collect();
     let now = wiring::now();
     let price = |name: &String| config.priced(&Target::parse(name)?, now);
     let unpriced: Vec<&String> = targets.iter().filter(|name| price(name).is_none()).collect();

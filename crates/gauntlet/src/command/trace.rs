@@ -455,6 +455,7 @@ fn one(call: &Value) {
     for document in record["documents"].as_array().into_iter().flatten() {
         title("document", format!("{} {}", text(&document["id"]), text(&document["score"])));
     }
+    title("routing", text(&record["routing"]));
     title("cache", text(&record["cache"]));
     title("guard", text(&record["decision"]));
     guards(record);

@@ -1,8 +1,8 @@
 //! What the running program lends to its management.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use gauntlet_policy::budget::Line;
+use gauntlet_policy::{budget::Line, health};
 use gauntlet_server::erase::Passed;
 use gauntlet_trace::Gauge;
 
@@ -28,6 +28,14 @@ impl Runtime for Live {
         let mut gauges = self.drainer.stats().gauges();
         gauges.push(gauge("gauntlet_calls_running", self.shared.tasks.running() as f64));
         gauges.push(gauge("gauntlet_holds_open", state.open_holds as f64));
+        let cache = self.shared.cache.figures();
+        gauges.push(gauge("gauntlet_cache_entries", cache.entries as f64));
+        gauges.push(gauge("gauntlet_cache_bytes", cache.bytes as f64));
+        gauges.push(gauge("gauntlet_cache_evicted_total", cache.evicted as f64));
+        gauges.push(gauge("gauntlet_cache_expired_total", cache.expired as f64));
+        gauges.push(gauge("gauntlet_cache_near_misses_total", cache.near_misses as f64));
+        gauges.push(gauge("gauntlet_cache_embed_failures_total", cache.embed_failures as f64));
+        gauges.push(gauge("gauntlet_cache_saved_usd_total", cache.saved.0 as f64 / NANO));
         let spans = &self.shared.spans;
         gauges.push(gauge("gauntlet_spans_received_total", spans.accepted() as f64));
         gauges.push(gauge("gauntlet_spans_rejected_total", spans.rejected() as f64));
@@ -48,6 +56,19 @@ impl Runtime for Live {
         let exported = self.exporters.stats();
         let labels: Vec<_> = exported.iter().map(|(name, _)| [("exporter", name.as_str())]).collect();
         gauges.extend(gauntlet_trace::export::gauges(&exported, &labels));
+        let snapshot = self.shared.snapshot.load();
+        let configured: HashSet<_> = snapshot.policy.config().targets().collect();
+        let asked = asked(self.shared.targets(), |line| line.has_answered || configured.contains(&line.of));
+        let labels: Vec<_> = asked.iter().map(|line| target_labels(&line.of)).collect();
+        for (line, labels) in asked.iter().zip(&labels) {
+            let mut add = |name, value| gauges.push(Gauge { name, labels, value });
+            add("gauntlet_breaker_state", breaker_state(line.breaker));
+            add("gauntlet_target_left_alone_seconds", line.left_alone_s);
+            add("gauntlet_target_calls_running", line.in_flight.into());
+            if let Some(ms) = line.first_token_ms.or(line.whole_ms) {
+                add("gauntlet_target_latency_seconds", ms / 1e3);
+            }
+        }
         let fullest = fullest(&state.lines);
         let labels: Vec<_> = fullest.iter().map(|line| budget_labels(line)).collect();
         for (line, labels) in fullest.iter().zip(&labels) {
@@ -140,6 +161,29 @@ fn fullest(lines: &[Line]) -> Vec<&Line> {
     fullest.sort_by(|a, b| share(b).total_cmp(&share(a)).then_with(|| a.charge.key.cmp(&b.charge.key)));
     fullest.truncate(BUDGETS_MAX);
     fullest
+}
+
+/// Targets shown as metrics: four series each, and callers may make names up.
+const TARGETS_MAX: usize = 200;
+
+/// Those that something is known against first. A name that a caller made up never becomes a label.
+fn asked(mut lines: Vec<health::Line>, is_known: impl Fn(&health::Line) -> bool) -> Vec<health::Line> {
+    lines.retain(|line| is_known(line));
+    lines.sort_by_key(|line| (line.left_alone.is_none(), std::cmp::Reverse(line.in_flight)));
+    lines.truncate(TARGETS_MAX);
+    lines
+}
+
+fn breaker_state(name: &str) -> f64 {
+    match name {
+        "open" => 2.0,
+        "half_open" => 1.0,
+        _ => 0.0,
+    }
+}
+
+fn target_labels(target: &gauntlet_types::Target) -> [(&'static str, &str); 2] {
+    [("provider", &target.provider), ("model", &target.model)]
 }
 
 fn budget_labels(line: &Line) -> [(&'static str, &str); 3] {

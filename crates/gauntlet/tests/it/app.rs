@@ -249,7 +249,7 @@ impl TestApp {
                         None | Some("usd") => whole(&record["cost"]),
                         Some("requests") => 1,
                         Some(_) if record["outcome"] == "interrupted" => whole(&record["held_tokens"]),
-                        Some(_) if record["cache"] == "exact" => 0,
+                        Some(_) if record["cache"] == "exact" || record["cache"] == "semantic" => 0,
                         Some(_) => {
                             let usage = record["usage"].as_object().expect("usage");
                             usage.values().filter_map(Value::as_i64).sum::<i64>()

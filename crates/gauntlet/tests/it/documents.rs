@@ -66,6 +66,20 @@ fn the_documented_providers_pass_the_check() {
 }
 
 #[test]
+fn the_documented_caching_passes_the_check() {
+    let yaml = blocks("docs/caching.md", "yaml");
+    let [caching] = &yaml[..] else { panic!("one file is shown, not {}", yaml.len()) };
+    check(&[("gauntlet.yml", caching)]);
+}
+
+#[test]
+fn the_documented_routing_passes_the_check() {
+    let yaml = blocks("docs/routing.md", "yaml");
+    let [gauntlet] = &yaml[..] else { panic!("one file is shown, not {}", yaml.len()) };
+    check(&[("gauntlet.yml", gauntlet)]);
+}
+
+#[test]
 fn the_documented_configuration_passes_its_own_check() {
     let yaml = blocks("docs/configuration.md", "yaml");
     let [gauntlet, budgets, shared, prices, prompt] = &yaml[..] else {

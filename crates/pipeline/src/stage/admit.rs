@@ -30,6 +30,8 @@ use crate::{
 const FIELD_MAX: usize = 256;
 /// The policies that a call asks for on top of those that hold for it, with commas between.
 const GUARD_HEADER: &str = "x-gauntlet-guard";
+/// The kind of work, for rules and `tasks`.
+const TASK_HEADER: &str = "x-gauntlet-task";
 /// Most tags of a call: each may carry a budget, and a list of them must stay readable.
 const TAGS_MAX: usize = 32;
 /// Whoever names no tenant while no key exists.
@@ -68,6 +70,7 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     caller?;
     call.record.documents = crate::documents::of(call)?;
     route(call, grant.as_deref())?;
+    call.choose_model(field(&call.headers, TASK_HEADER)?)?;
     guards(call)?;
     call.grant = grant;
     stop(call)

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use gauntlet_policy::{
-    breaker::{BreakerEvent, BreakerPolicy},
-    retry::{self, RetryPolicy, Verdict},
+    breaker::BreakerEvent,
+    retry::{self, Against, RetryPolicy, Verdict},
 };
 use gauntlet_ports::{UpstreamAnswer, UpstreamError};
 use gauntlet_types::{Attempt, AttemptEnd, Code, Dialect, Event, Fault, Finish, Outcome, Stage, Usage};
@@ -20,11 +20,11 @@ use tokio::time::Instant;
 
 use crate::{
     call::{Call, Request, Whole},
-    gate::lock,
     live::Live,
     money::Bill,
     outgoing,
     reader::{Reader, Stop},
+    routing::{Flight, WORTH_WAITING},
 };
 
 /// A plain answer is held in memory whole; embeddings of a large batch come to some ten megabytes.
@@ -99,6 +99,18 @@ impl Failed {
         }
     }
 
+    fn verdict(&self) -> Verdict {
+        retry::judge(self.status, self.end, self.code.as_deref())
+    }
+
+    fn against(&self) -> Against {
+        retry::against(self.status, self.end, self.code.as_deref(), self.retry_after)
+    }
+
+    fn is_timeout(&self) -> bool {
+        matches!(self.end, AttemptEnd::FirstTokenTimeout | AttemptEnd::IdleTimeout | AttemptEnd::TotalTimeout)
+    }
+
     fn begun(self) -> Failed {
         Failed { is_begun: true, ..self }
     }
@@ -127,6 +139,10 @@ pub(crate) async fn run(call: &mut Call) -> Result<Answered, Fault> {
     let mut last = None;
     // `current` stands behind the targets whose answers the output guard has refused.
     for index in call.current..call.plan.len() {
+        // What the targets before have used up is not held against the next one.
+        if Instant::now() >= deadline {
+            break;
+        }
         match at_target(call, index, deadline, &mut last).await {
             Some(result) => return result,
             None => continue,
@@ -168,15 +184,17 @@ async fn at_target(
             last.get_or_insert_with(|| Failed::new(AttemptEnd::Abandoned, format!("no budget for {target}")));
             return None;
         }
-        if !allowed(call, index) {
+        if let Err(left) = call.may_ask(index) {
             let target = &call.plan[index].target;
             last.get_or_insert_with(|| {
-                Failed::new(AttemptEnd::Connect, format!("{target} is left alone after failures"))
+                let message = format!("{target} is left alone after failures");
+                Failed { retry_after: Some(left), ..Failed::new(AttemptEnd::Connect, message) }
             });
             return None;
         }
         call.current = index;
         call.record.target = Some(call.plan[index].target.clone());
+        call.flight = Some(Flight::begin(&call.gate.shared, &call.plan[index].target));
         let start_us = call.elapsed_us();
         let result = once(call, index, deadline).await;
         gauntlet_ports::crash_point!("attempt.answered");
@@ -185,25 +203,33 @@ async fn at_target(
             call.bill_failed(failed.bill(call.request.is_streaming()));
             gauntlet_ports::crash_point!("attempt.billed");
         }
+        let took = Duration::from_micros(u64::from(call.elapsed_us() - start_us));
         let failed = match result {
             Ok(answered) => {
-                report(call, index, BreakerEvent::Ok);
+                call.note_answered(index, took);
+                // A stream is under way until it ends; what guards do with a whole answer is no load of the target's.
+                if !matches!(answered, Answered::Live(_)) {
+                    call.flight = None;
+                }
                 return Some(Ok(answered));
             }
             Err(failed) => failed,
         };
-        let verdict = retry::judge(failed.status, failed.end, failed.code.as_deref());
-        report(
-            call,
-            index,
-            match verdict {
-                Verdict::Retry => BreakerEvent::Failed,
-                Verdict::NextTarget | Verdict::GiveUp => BreakerEvent::Abandoned,
-            },
-        );
+        call.flight = None;
+        let verdict = failed.verdict();
+        let against = match failed.is_timeout() && had_no_time(call, took, deadline) {
+            true => Against::Nobody,
+            false => failed.against(),
+        };
+        let kept_waiting = failed.is_timeout() && against == Against::Target;
+        call.note_failed_at(index, against, kept_waiting.then_some(took));
         match verdict {
             Verdict::GiveUp => return Some(Err(refused(&failed, call))),
             Verdict::NextTarget => {
+                *last = Some(failed);
+                return None;
+            }
+            Verdict::Retry if is_better_left(call, index, against) => {
                 *last = Some(failed);
                 return None;
             }
@@ -427,24 +453,25 @@ fn note(call: &mut Call, start_us: u32, failed: Option<&Failed>) {
     call.record.attempts.push(Attempt { target, start_us, took_us, end, status, error, billed: None });
 }
 
-fn allowed(call: &Call, index: usize) -> bool {
-    let mut breakers = lock(&call.gate.shared.breakers);
-    match breakers.get_mut(&call.plan[index].target) {
-        // A target that never failed has none.
-        None => true,
-        Some(breaker) => breaker.allows(call.clock().mono(), &BreakerPolicy::default()),
-    }
+/// Whether an attempt ended because the call's own time did, before the target had a fair chance.
+fn had_no_time(call: &Call, took: Duration, deadline: Instant) -> bool {
+    let fair = match call.request.is_streaming() {
+        true => call.route.timeouts.first_token,
+        false => call.route.timeouts.attempt,
+    };
+    Instant::now() >= deadline && took < fair
 }
 
-/// Tells the target's breaker what became of an attempt; a stream that breaks later says so itself.
+/// Whether a target that asked for a pause is better left for the next one than waited for.
+fn is_better_left(call: &Call, index: usize, against: Against) -> bool {
+    matches!(against, Against::Rate(wait) if wait > WORTH_WAITING) && call.has_free_after(index)
+}
+
+/// Tells the target's breaker what became of a stream after its first token.
 pub(crate) fn report(call: &Call, index: usize, event: BreakerEvent) {
-    let mut breakers = lock(&call.gate.shared.breakers);
-    let target = &call.plan[index].target;
-    if event != BreakerEvent::Failed && !breakers.contains_key(target) {
-        return;
+    if event == BreakerEvent::Failed {
+        call.note_failed_at(index, Against::Target, None);
     }
-    let breaker = breakers.entry(target.clone()).or_default();
-    *breaker = breaker.next(event, call.clock().mono(), &BreakerPolicy::default());
 }
 
 /// The request itself is at fault, so no target would take it. The caller learns why, in our shape.
@@ -465,12 +492,7 @@ fn give_up(call: &mut Call, last: Option<Failed>) -> Result<Answered, Fault> {
         call.record.error = Some(Code::UpstreamFailed);
         return Ok(Answered::Canned(canned(call, &text, Finish::Stop)));
     }
-    let timed_out = last.as_ref().is_some_and(|failed| {
-        matches!(
-            failed.end,
-            AttemptEnd::FirstTokenTimeout | AttemptEnd::IdleTimeout | AttemptEnd::TotalTimeout
-        )
-    });
+    let timed_out = last.as_ref().is_some_and(Failed::is_timeout);
     let tried = call.record.attempts.len();
     let message = format!(
         "no model could answer ({tried} attempts); try again, or look at trace {} for what each said",

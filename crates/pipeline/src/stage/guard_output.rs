@@ -219,7 +219,7 @@ fn handle(call: &mut Call, wrong: Wrong) -> Result<Option<Guarded>, Fault> {
 
 /// The targets of another model stand behind those of the plan, once.
 fn turn_to(call: &mut Call, model: &str) -> Result<(), Fault> {
-    let more = call.targets_of(model, Some(model))?;
+    let more = call.targets_of(model)?;
     let known: Vec<_> = call.plan.iter().map(|planned| planned.target.clone()).collect();
     call.plan.truncate(call.current + 1);
     call.plan.extend(more.into_iter().filter(|planned| !known.contains(&planned.target)));

@@ -1,5 +1,7 @@
-//! Which targets, in which order. Pure: the deciding is `policy::plan`'s; here its answer is joined with endpoints and prices.
+//! Which targets, in which order. The deciding is `policy::plan`'s; `routing` tells it how targets are, and its answer is
+//! joined with endpoints and prices.
 
+use gauntlet_policy::plan::{Resolved, resolve};
 use gauntlet_types::{Code, Fault, Stage};
 
 use crate::call::Call;
@@ -7,12 +9,19 @@ use crate::call::Call;
 pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     call.enter(Stage::Plan);
     call.plan = match call.reroute.take() {
-        Some(Some(model)) => call.targets_of(&model, Some(&model))?,
+        Some(Some(model)) => call.targets_of(&model)?,
         other => {
-            let mut plan = call.targets_of(&call.model_wanted(), call.pinned.as_deref())?;
-            // The model that was meant shall not see it; where there is no other, nobody does.
+            let model = call.pinned.clone().unwrap_or_else(|| call.model_wanted());
+            let mut plan = call.targets_of(&model)?;
+            // The target that was meant, which is the first as written, shall not see it; where there is no other, nobody
+            // does. Which one happens to be asked first today says nothing about that.
             if other.is_some() {
-                plan.remove(0);
+                let config = call.policy().config();
+                if let Resolved::Targets(targets) = resolve(config, &model)
+                    && let Some(meant) = targets.first()
+                {
+                    plan.retain(|planned| planned.target != *meant);
+                }
             }
             if plan.is_empty() {
                 let message = "a guardrail wants another model asked, and the route has no other";

@@ -159,7 +159,7 @@ async fn turn_to(call: &mut Call, models: &[Name]) -> bool {
         return false;
     }
     for model in models {
-        let Ok(plan) = call.targets_of(model, Some(model)) else { continue };
+        let Ok(plan) = call.targets_of(model) else { continue };
         let before = std::mem::replace(&mut call.plan, plan);
         let (draws, per_call) = call.draws_of(0);
         if hold(call, draws, per_call).await.is_ok() {

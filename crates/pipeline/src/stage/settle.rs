@@ -11,7 +11,7 @@ const TOKENS_PER_MESSAGE: u32 = 4;
 pub(crate) fn run(call: &mut Call) {
     call.enter(Stage::Settle);
     gauntlet_ports::crash_point!("settle.begun");
-    let was_asked = call.record.target.is_some() && call.record.cache != gauntlet_types::CacheUse::Exact;
+    let was_asked = call.record.target.is_some() && !call.record.cache.is_hit();
     let usage = match call.usage {
         Some(usage) => Some(usage),
         // What nobody can count costs what was held for it, rather than nothing.

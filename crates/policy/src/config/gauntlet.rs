@@ -11,7 +11,7 @@ use gauntlet_types::{Environment, Exception, Name};
 use super::{
     LoadOptions, Mistake, Source, Sources, alerts,
     budgets::{self, BudgetFile},
-    exceptions, exporters,
+    cache, exceptions, exporters,
     guards::{self, GuardPolicies},
     keep,
     keys::{self, Keys},
@@ -22,6 +22,7 @@ use super::{
     prices, providers,
     read::{self, Fields, Report},
     routes::{self, RouteShape},
+    routing::{self, Residency},
     scalar,
     shape::{LOG_KEEP, LOG_ROTATE, LogSink, OnStoreDown, Secret, Server, SharedStore},
     verify,
@@ -122,6 +123,8 @@ fn file(
     let keys = get("keys").map(|node| keys::read(node, report)).unwrap_or_default();
     let guards = guards::read(get("guardrails"), policies, exceptions, &schemas, report);
     let limits = get("limits").map(|node| limits(node, report)).unwrap_or_default();
+    let tasks = get("tasks").map(|node| routing::tasks(node, report)).unwrap_or_default();
+    let tenants = get("tenants").map(|node| routing::tenants(node, report)).unwrap_or_default();
     let mut alerts = get("alerts").map(|node| alerts::read(node, report)).unwrap_or_default();
     let exporters = get("exporters").map(|node| exporters::read(node, report)).unwrap_or_default();
     if let Some(fields) = fields {
@@ -155,6 +158,8 @@ fn file(
         server,
         providers,
         models,
+        tasks: tasks.iter().map(|(task, model, _)| (task.clone(), model.clone())).collect(),
+        residency: Residency { tenants, keys: keys.residency.clone() },
         routes: route_table,
         default_route,
         guards,
@@ -175,6 +180,8 @@ fn file(
     let mut shapes = routes.iter().map(|(label, shape)| (label.text.as_str(), shape)).collect::<Vec<_>>();
     shapes.push((routes::DEFAULT, &default));
     verify::route_models(&config, &shapes, report);
+    verify::tasks(&config, &tasks, &shapes, report);
+    verify::residency(&config, report);
     verify::key_uses(&config, &keys, report);
     verify::unpriced(&config, &places, &shapes, report);
     for (scope, _, at) in &limits {
@@ -240,6 +247,7 @@ fn server<'a>(get: &mut impl FnMut(&'static str) -> Option<&'a Node>, report: &m
     let sampling = get("sampling").and_then(|node| keep::sampling(node, report));
     let retention = get("retention").and_then(|node| keep::retention(node, report));
     let shared = get("shared").and_then(|node| shared(node, report));
+    let cache = get("cache").and_then(|node| cache::bounds(node, report));
     Server {
         store: store.unwrap_or_else(|| Secret::new("sqlite")),
         listen,
@@ -249,6 +257,7 @@ fn server<'a>(get: &mut impl FnMut(&'static str) -> Option<&'a Node>, report: &m
         sampling: sampling.filter(|sampling| sampling.keep_percent < 100),
         retention: retention.unwrap_or_default(),
         shared,
+        cache: cache.unwrap_or_default(),
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     near::did_you_mean,
     node::{At, Node, Value},
     read::{self, Fields, Report},
+    routing,
     scalar::Scalar,
 };
 use crate::keys::{KeyGrant, KeyHash, KeySource};
@@ -40,6 +41,8 @@ pub(super) struct Keys {
     pub(super) grants: Vec<KeyGrant>,
     pub(super) uses: Vec<KeyUse>,
     pub(super) limits: Vec<(LimitScope, LimitsShape)>,
+    /// Regions that a key's calls may go to.
+    pub(super) residency: HashMap<Name, Vec<Name>>,
 }
 
 pub(super) fn read(node: &Node, report: &mut Report) -> Keys {
@@ -126,6 +129,7 @@ fn one(
     let limits =
         fields.get("limits").map(|node| LimitsShape::read(node, &format!("`limits` of {what}"), report));
     let expires = fields.read("expires", report, EXPIRY);
+    let residency = fields.get("residency").map(|node| routing::residency(node, &what, report));
     if fields.is_missing("tenant") && team.is_none() && user.is_none() {
         let cure = "write `tenant: default` if there is only one";
         report.error(node.at, format!("{what} belongs to nobody: it has no `tenant`"), cure);
@@ -134,6 +138,9 @@ fn one(
 
     let (Some((name, _)), Some((secret, _))) = (name, secret) else { return };
     let name = Name::from(name);
+    if let Some(residency) = residency {
+        keys.residency.insert(name.clone(), residency);
+    }
     if let Some(limits) = limits {
         keys.limits.push((LimitScope::Key(name.clone()), limits));
     }

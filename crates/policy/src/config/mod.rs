@@ -6,6 +6,7 @@
 
 mod alerts;
 mod budgets;
+mod cache;
 mod checks;
 mod exceptions;
 mod exporters;
@@ -24,6 +25,7 @@ mod prices;
 mod providers;
 mod read;
 mod routes;
+mod routing;
 mod rules;
 mod scalar;
 mod shape;
@@ -37,17 +39,19 @@ pub use crate::retry::RetryPolicy;
 pub use self::{
     alerts::Alert,
     budgets::{AtLimit, BudgetRule, BudgetScope, Calendar, CallFacts, Per, Window, rolling_of},
+    cache::{CacheBounds, CachePolicy, CacheShare, EmbedBy, SemanticCache},
     exporters::Exporter,
     guards::{GuardPolicies, Guards},
     kill::{KillEntry, KillScope, Kills},
     limits::{LimitRule, LimitScope, Limits},
-    models::Models,
+    models::{Choice, Model, Models, Sticky, Strategy},
     policy::{Config, Policy, PriceFrom},
     prices::OwnPrice,
     providers::{Credentials, Dialect, KeyHeader, Priced, Provider, Row, SimSettings, Style, Variable, rows},
+    routing::{Hours, Residence, Residency, RouteRule, When, is_within},
     shape::{
-        CachePolicy, LogSink, OnDisconnect, OnStoreDown, PromptPin, Route, Sampling, Schema, Secret, Server,
-        SharedStore, Timeouts, Unpriced,
+        LogSink, OnDisconnect, OnStoreDown, PromptPin, Route, Sampling, Schema, Secret, Server, SharedStore,
+        Timeouts, Unpriced,
     },
 };
 

@@ -14,10 +14,11 @@ use super::{
     guards::Guards,
     kill::Kills,
     limits::{LimitRule, LimitScope},
-    models::Models,
+    models::{Choice, Models},
     prices::OwnPrice,
     providers::{Priced, Provider},
     routes,
+    routing::{Residence, Residency},
     shape::{Route, Server},
 };
 use crate::{
@@ -36,8 +37,12 @@ pub struct Config {
     pub price_version: Name,
     pub server: Server,
     pub providers: HashMap<Name, Arc<Provider>>,
-    /// A caller's name for a model, and its targets in fallback order.
+    /// A caller's name for a model, and what it stands for.
     pub models: Models,
+    /// The model of each kind of work.
+    pub tasks: HashMap<Name, Name>,
+    /// Where the calls of tenants and keys may go.
+    pub residency: Residency,
     pub routes: HashMap<Name, Arc<Route>>,
     /// For calls that name no route; its name is `default`.
     pub default_route: Arc<Route>,
@@ -60,6 +65,24 @@ pub struct Policy {
 }
 
 impl Config {
+    /// Every target that some name of `models` stands for, a target of several names as often.
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.models.values().flat_map(|model| &model.choices).map(|choice| &choice.target)
+    }
+
+    /// Every model that routes, their rules and tasks name; a name may come several times.
+    pub fn model_names(&self) -> impl Iterator<Item = &Name> {
+        let routes = || self.routes.values().chain([&self.default_route]);
+        let rules = routes().flat_map(|route| &route.rules).map(|rule| &rule.model);
+        routes().filter_map(|route| route.model.as_ref()).chain(rules).chain(self.tasks.values())
+    }
+
+    /// Where a target's calls are answered, as the operator says: by its own word, else its provider's.
+    pub fn region_of<'a>(&'a self, choice: &'a Choice) -> Option<&'a Name> {
+        let of_provider = || self.providers.get(&choice.target.provider)?.region.as_ref();
+        choice.region.as_ref().or_else(of_provider)
+    }
+
     /// Every level of guards that is written anywhere.
     pub fn levels(&self) -> impl Iterator<Item = &Arc<Level>> {
         let routes = self.routes.values().chain([&self.default_route]).flat_map(|route| &route.guards);
@@ -143,6 +166,11 @@ impl Policy {
             chain.push(Arc::new(Level::of_policy(LevelKind::Request, Name::default(), policy)));
         }
         Ok(chain)
+    }
+
+    /// What binds a call to regions; it may go only where all of them allow.
+    pub fn residences<'a>(&'a self, caller: &Caller, route: &'a Route) -> Vec<Residence<'a>> {
+        self.config.residency.of(caller, route)
     }
 
     pub fn provider(&self, name: &str) -> Option<&Arc<Provider>> {

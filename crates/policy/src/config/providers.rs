@@ -17,10 +17,10 @@ use super::{
     near::did_you_mean,
     node::{At, Node, Value},
     read::{self, Fields, Report},
-    scalar,
+    routing, scalar,
     shape::{Secret, Timeouts},
 };
-use crate::price;
+use crate::{breaker::BreakerPolicy, price};
 
 /// What `dialect:` says: where a provider keeps what, and what its bodies are. The format of one conversation's bodies is
 /// `gauntlet_types::Dialect`, of which a provider may speak several.
@@ -93,8 +93,6 @@ pub struct Provider {
     pub api_version: Option<Name>,
     /// Of Google's cloud; empty for others.
     pub project: Name,
-    /// Of Google's cloud or AWS; empty for others.
-    pub region: Name,
     pub priced: Priced,
     /// Whose models it sells, as the price table calls them; none for a stranger's server.
     pub vendor: Option<Name>,
@@ -104,6 +102,10 @@ pub struct Provider {
     pub sim: Option<SimSettings>,
     /// Not written anywhere: its key was found in the environment.
     pub is_found: bool,
+    /// Where its models run (`eu`, `us-east-1`): of Google's cloud or AWS part of the address, elsewhere as the operator
+    /// says; none: nobody said.
+    pub region: Option<Name>,
+    pub breaker: BreakerPolicy,
 }
 
 impl Provider {
@@ -208,6 +210,8 @@ fn one(name: &str, at: At, node: &Node, env: Env<'_>, report: &mut Report) -> Op
     let is_free = fields.choice("price", report, &[("free", ())]).is_some();
     let prices_as = prices_as(&mut fields, report);
     let connect_timeout = fields.read("connect_timeout", report, scalar::DURATION);
+    let residence = fields.get("region").and_then(|node| routing::region(node, &what, report));
+    let breaker = fields.get("breaker").map(|node| routing::breaker(node, &what, report)).unwrap_or_default();
     let sim = sim(&mut fields, report);
 
     // Unknown fields are told even where the row is not known; what depends on it is read on a stand-in's terms.
@@ -256,12 +260,13 @@ fn one(name: &str, at: At, node: &Node, env: Env<'_>, report: &mut Report) -> Op
         elsewhere: elsewhere.map(|(path, address)| ((*path).into(), (*address).into())).collect(),
         api_version,
         project: project.into(),
-        region: region.into(),
         priced,
         vendor,
         connect_timeout: connect_timeout.unwrap_or(Timeouts::default().connect),
         sim: (row.dialect == Dialect::Sim).then_some(sim),
         is_found: false,
+        region: residence.or_else(|| (!region.is_empty()).then(|| region.into())),
+        breaker,
     })
 }
 
@@ -368,7 +373,7 @@ fn sim(fields: &mut Fields<'_>, report: &mut Report) -> SimSettings {
 }
 
 /// Fields that only some dialects have.
-const ONLY: [(&str, &[Dialect]); 14] = [
+const ONLY: [(&str, &[Dialect]); 13] = [
     ("latency", &[Dialect::Sim]),
     ("chunk_delay", &[Dialect::Sim]),
     ("tokens", &[Dialect::Sim]),
@@ -379,7 +384,6 @@ const ONLY: [(&str, &[Dialect]); 14] = [
     ("entra", &[Dialect::Azure]),
     ("project", &[Dialect::Vertex]),
     ("service_account", &[Dialect::Vertex]),
-    ("region", &[Dialect::Vertex, Dialect::Bedrock]),
     ("access_key", &[Dialect::Bedrock]),
     ("secret_key", &[Dialect::Bedrock]),
     ("session_token", &[Dialect::Bedrock]),

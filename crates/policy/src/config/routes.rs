@@ -5,12 +5,14 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use gauntlet_types::{Name, TokenCount};
 
 use super::{
+    cache::{self, CachePolicy},
     guards::{self, GuardPolicies, RulesShape},
     limits::LimitsShape,
     node::{At, Label, Node, Value},
     read::{self, Fields, Report},
+    routing::{self, RouteRule},
     scalar,
-    shape::{CachePolicy, OnDisconnect, PromptPin, Route, Timeouts, Unpriced},
+    shape::{OnDisconnect, PromptPin, Route, Timeouts, Unpriced},
 };
 use crate::{
     guard::{Level, LevelKind},
@@ -28,6 +30,10 @@ const MAX_TOKENS_DEFAULT: TokenCount = TokenCount(4096);
 #[derive(Clone, Default)]
 pub(super) struct RouteShape {
     pub(super) model: Option<(Name, At)>,
+    /// The models of calls of some kind, each with its place.
+    pub(super) by_rule: Vec<(RouteRule, At)>,
+    pub(super) task: Option<(Name, At)>,
+    pub(super) residency: Vec<Name>,
     prompt: Option<PromptPin>,
     /// Policies by name, each a level of its own.
     guard: Vec<(Name, At)>,
@@ -35,6 +41,8 @@ pub(super) struct RouteShape {
     fallback: Option<Arc<str>>,
     /// The inner none is a written `off`.
     cache: Option<Option<CachePolicy>>,
+    /// The model that embeds for its cache.
+    pub(super) embedder: Option<(Name, At)>,
     max_tokens: Option<TokenCount>,
     max_tokens_default: Option<TokenCount>,
     pub(super) unpriced: Option<Unpriced>,
@@ -86,11 +94,18 @@ pub(super) fn read_one(node: &Node, what: &str, schemas: &Schemas<'_>, report: &
     let Some(mut fields) = Fields::of(node, what, report) else { return RouteShape::default() };
     let shape = RouteShape {
         model: fields.text("model", report).map(|(model, at)| (model.into(), at)),
+        by_rule: fields.get("rules").map(|node| routing::rules(node, what, report)).unwrap_or_default(),
+        task: fields.text("task", report).map(|(task, at)| (task.into(), at)),
+        residency: fields
+            .get("residency")
+            .map(|node| routing::residency(node, what, report))
+            .unwrap_or_default(),
         prompt: fields.text("prompt", report).and_then(|(text, at)| prompt(text, at, report)),
         guard: fields.texts("guard", report).into_iter().map(|(text, at)| (text.into(), at)).collect(),
         rules: guards::sections(&mut fields, what, schemas, report),
         fallback: fields.text("fallback", report).map(|(text, _)| text.into()),
-        cache: fields.get("cache").and_then(|node| cache(node, what, report)),
+        embedder: fields.get("cache").and_then(cache::model_of),
+        cache: fields.get("cache").and_then(|node| cache::of_route(node, what, report)),
         max_tokens: fields.read("max_tokens", report, scalar::TOKENS),
         max_tokens_default: fields.read("default_max_tokens", report, scalar::TOKENS),
         unpriced: fields.choice(
@@ -108,6 +123,10 @@ pub(super) fn read_one(node: &Node, what: &str, schemas: &Schemas<'_>, report: &
         }),
     };
     fields.finish(report);
+    if let (Some(_), Some((task, at))) = (&shape.model, &shape.task) {
+        let message = format!("{what} has both `model` and `task: {task}`");
+        report.error(*at, message, "a task stands for its model: write one of the two");
+    }
     shape
 }
 
@@ -123,13 +142,21 @@ impl RouteShape {
         let levels = self.levels(&name, default, policies, report);
         let (own, base) = (self, default);
         let (retry, timeouts) = (RetryPolicy::default(), Timeouts::default());
+        // Whoever says which model a route has does not mean the rules of another place to change it.
+        let names_model = own.model.is_some() || own.task.is_some();
+        let rules = if names_model || !own.by_rule.is_empty() { &own.by_rule } else { &base.by_rule };
+        let task = own.task.as_ref().or(base.task.as_ref().filter(|_| own.model.is_none()));
+        let model = own.model.as_ref().or(base.model.as_ref().filter(|_| task.is_none()));
         Route {
             name,
-            model: own.model.or_else(|| base.model.clone()).map(|(model, _)| model),
+            model: model.map(|(model, _)| model.clone()),
+            rules: rules.iter().map(|(rule, _)| rule.clone()).collect(),
+            task: task.map(|(task, _)| task.clone()),
+            residency: if own.residency.is_empty() { base.residency.clone() } else { own.residency },
             prompt: own.prompt.or_else(|| base.prompt.clone()),
             guards: levels,
             fallback: own.fallback.or_else(|| base.fallback.clone()),
-            cache: own.cache.or(base.cache).flatten(),
+            cache: own.cache.or_else(|| base.cache.clone()).flatten(),
             max_tokens: own.max_tokens.or(base.max_tokens),
             max_tokens_default: own
                 .max_tokens_default
@@ -192,28 +219,6 @@ fn prompt(text: &str, at: At, report: &mut Report) -> Option<PromptPin> {
         return None;
     }
     Some(PromptPin { name: name.into(), at: pin.into() })
-}
-
-/// `10m`, `{ttl: 10m}`, or `off`.
-fn cache(node: &Node, what: &str, report: &mut Report) -> Option<Option<CachePolicy>> {
-    let ttl = match &node.value {
-        Value::Map(_) => {
-            let mut fields = Fields::of(node, format!("`cache` of {what}"), report)?;
-            let ttl = fields.read("ttl", report, scalar::DURATION);
-            if !fields.is_written("ttl") {
-                report.error(
-                    node.at,
-                    format!("`cache` of {what} has no `ttl`"),
-                    "write for example `cache: 10m`",
-                );
-            }
-            fields.finish(report);
-            ttl?
-        }
-        Value::Text(text) if matches!(text.text.as_str(), "off" | "false" | "no") => return Some(None),
-        _ => read::read(node, "cache", report, scalar::DURATION)?,
-    };
-    Some((!ttl.is_zero()).then_some(CachePolicy { ttl }))
 }
 
 fn retry(node: &Node, what: &str, report: &mut Report) -> RetryShape {

@@ -5,7 +5,11 @@ use std::{sync::Arc, time::Duration};
 pub use gauntlet_types::Secret;
 use gauntlet_types::{Environment, Name, TokenCount};
 
-use super::limits::Limits;
+use super::{
+    cache::{CacheBounds, CachePolicy},
+    limits::Limits,
+    routing::RouteRule,
+};
 use crate::{guard::Level, retry::RetryPolicy};
 
 /// A prompt as a route names it: `name@label` or `name@1.2.0`; without `@…` the label `production`.
@@ -22,11 +26,6 @@ pub struct Schema {
     /// As the route names it.
     pub path: Name,
     pub value: serde_json::Value,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct CachePolicy {
-    pub ttl: Duration,
 }
 
 /// What happens to a call of a model that has no price.
@@ -83,6 +82,12 @@ pub struct Route {
     pub name: Name,
     /// Wins over what the caller asks for.
     pub model: Option<Name>,
+    /// The models of calls of some kind; the first that fits wins over `model`.
+    pub rules: Vec<RouteRule>,
+    /// The kind of work of calls that name none; its model is found in `tasks`.
+    pub task: Option<Name>,
+    /// Regions that its calls may go to; none: any.
+    pub residency: Vec<Name>,
     pub prompt: Option<PromptPin>,
     /// Its level of guards, and those of the policies that it names. Default: everything is flagged, any shape goes.
     pub guards: Vec<Arc<Level>>,
@@ -124,6 +129,7 @@ pub struct Server {
     pub retention: Retention,
     /// Where replicas meet; none where there is but one.
     pub shared: Option<SharedStore>,
+    pub cache: CacheBounds,
 }
 
 /// The store through which replicas share budgets, rates and slots.

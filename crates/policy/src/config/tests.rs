@@ -11,6 +11,7 @@ mod guards;
 mod money;
 mod prices;
 mod providers;
+mod routing;
 
 const FILE: &str = "gauntlet.yml";
 
@@ -257,7 +258,8 @@ fn models_expand_and_their_mistakes_are_told() {
     let policy = policy(&gauntlet(&format!(
         "{PROVIDER}models: {{all: [fast, openai/gpt-4o, local/x], fast: {{targets: [openai/gpt-4o-mini, local/x]}}}}"
     )));
-    let all: Vec<String> = policy.config().models["all"].iter().map(Target::to_string).collect();
+    let choices = &policy.config().models["all"].choices;
+    let all: Vec<String> = choices.iter().map(|choice| choice.target.to_string()).collect();
     assert_eq!(all, ["openai/gpt-4o-mini", "local/x", "openai/gpt-4o"]);
 }
 
@@ -285,9 +287,9 @@ routes:
     let (plain, own, also, default) = (route("plain"), route("own"), route("also"), route("default"));
     assert_eq!(actions(&plain), "pii redact, secrets block, injection flag");
     assert_eq!(actions(&own), "pii allow, secrets block, injection flag");
-    assert_eq!(plain.cache, Some(CachePolicy { ttl: Duration::from_secs(600) }));
+    assert_eq!(plain.cache, Some(CachePolicy::exact(Duration::from_secs(600))));
     assert_eq!(own.cache, None);
-    assert_eq!(also.cache, Some(CachePolicy { ttl: Duration::from_secs(3600) }));
+    assert_eq!(also.cache, Some(CachePolicy::exact(Duration::from_secs(3600))));
     assert_eq!((own.timeouts.total, own.timeouts.connect), (Duration::from_secs(60), Duration::from_secs(1)));
     assert_eq!(
         (own.on_disconnect, plain.on_disconnect),

@@ -13,6 +13,7 @@ use super::{
     policy::Config,
     read::Report,
     routes::{self, RouteShape},
+    routing::is_within,
     shape::{Route, Unpriced},
 };
 use crate::plan::{self, Resolved};
@@ -20,18 +21,14 @@ use crate::plan::{self, Resolved};
 /// Whether a caller may ask for a model of that name, or some alias leads to one.
 fn is_known_model(config: &Config, model: &str) -> bool {
     !matches!(plan::resolve(config, model), Resolved::Unknown)
-        || config.models.values().flatten().any(|target| *target.model == *model)
+        || config.targets().any(|target| *target.model == *model)
 }
 
 /// Whether a cap on that model will probably be drawn on. A vendor's provider takes any bare name, so there the price
 /// table is asked too: `gpt-40` is a slip.
 fn is_plausible_model(config: &Config, model: &str) -> bool {
     if config.models.contains_key(model)
-        || config
-            .models
-            .values()
-            .flatten()
-            .any(|target| *target.model == *model || *target.to_string() == *model)
+        || config.targets().any(|target| *target.model == *model || *target.to_string() == *model)
     {
         return true;
     }
@@ -47,22 +44,76 @@ fn is_plausible_model(config: &Config, model: &str) -> bool {
 
 pub(super) fn route_models(config: &Config, routes: &[(&str, &RouteShape)], report: &mut Report) {
     for (route, shape) in routes {
-        let Some((model, at)) = &shape.model else { continue };
         let owner =
             if *route == routes::DEFAULT { "`default`".to_owned() } else { format!("route `{route}`") };
-        match plan::resolve(config, model) {
-            Resolved::Targets(_) => {}
-            Resolved::Ambiguous(targets) => {
-                let message = format!("{owner} names model `{model}`, which several providers could serve");
-                let choices =
-                    targets.iter().map(|target| format!("`{target}`")).collect::<Vec<_>>().join(" or ");
-                report.error(*at, message, format!("write {choices}"));
-            }
-            Resolved::Unknown => {
-                let cure = did_you_mean(model, config.models.keys().map(Name::as_str))
-                    .unwrap_or_else(|| "add it under `models`, or write `provider/model`".to_owned());
-                report.error(*at, format!("{owner} names the unknown model `{model}`"), cure);
-            }
+        let embedder = shape.embedder.as_ref().map(|named| (format!("the `cache` of {owner}"), named));
+        for (owner, (model, at)) in
+            shape.model.as_ref().map(|named| (owner.clone(), named)).into_iter().chain(embedder)
+        {
+            named_model(config, &owner, model, *at, report);
+        }
+        for (number, (rule, at)) in shape.by_rule.iter().enumerate() {
+            let owner = format!("rule {} of {owner}", number + 1);
+            named_model(config, &owner, &rule.model, *at, report);
+        }
+    }
+}
+
+/// Reports a model that leads nowhere, or to several places.
+fn named_model(config: &Config, owner: &str, model: &str, at: At, report: &mut Report) {
+    match plan::resolve(config, model) {
+        Resolved::Targets(_) => {}
+        Resolved::Ambiguous(targets) => {
+            let message = format!("{owner} names model `{model}`, which several providers could serve");
+            let choices = targets.iter().map(|target| format!("`{target}`")).collect::<Vec<_>>().join(" or ");
+            report.error(at, message, format!("write {choices}"));
+        }
+        Resolved::Unknown => {
+            let cure = did_you_mean(model, config.models.keys().map(Name::as_str))
+                .unwrap_or_else(|| "add it under `models`, or write `provider/model`".to_owned());
+            report.error(at, format!("{owner} names the unknown model `{model}`"), cure);
+        }
+    }
+}
+
+/// Reports tasks whose model leads nowhere, and routes whose task nobody has written.
+pub(super) fn tasks(
+    config: &Config,
+    tasks: &[(Name, Name, At)],
+    routes: &[(&str, &RouteShape)],
+    report: &mut Report,
+) {
+    for (task, model, at) in tasks {
+        named_model(config, &format!("task `{task}`"), model, *at, report);
+    }
+    for (route, shape) in routes {
+        let Some((task, at)) = &shape.task else { continue };
+        if !config.tasks.contains_key(task) {
+            let cure = did_you_mean(task, config.tasks.keys().map(Name::as_str))
+                .unwrap_or_else(|| format!("add it: `tasks: {{{task}: NAME-OF-A-MODEL}}`"));
+            report.error(*at, format!("route `{route}` names the unknown task `{task}`"), cure);
+        }
+    }
+}
+
+/// Warns of regions that calls are bound to and no target is in: all those calls will be refused.
+pub(super) fn residency(config: &Config, report: &mut Report) {
+    let routes = config.routes.values().chain([&config.default_route]).flat_map(|route| &route.residency);
+    let mut wanted: Vec<&Name> = config.residency.regions().chain(routes).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let choices = || config.models.values().flat_map(|model| &model.choices);
+    let of_targets = choices().filter_map(|choice| choice.region.as_ref());
+    let of_providers = config.providers.values().filter_map(|provider| provider.region.as_ref());
+    let regions: Vec<&Name> = of_targets.chain(of_providers).collect();
+    for wanted in wanted {
+        if !regions.iter().any(|region| is_within(region, wanted)) {
+            let message = format!("no provider or target is in region `{wanted}`, which calls are bound to");
+            report.warn(
+                At::default(),
+                message,
+                format!("write `region: {wanted}` at those that are, or all such calls are refused"),
+            );
         }
     }
 }
@@ -92,8 +143,11 @@ pub(super) fn unpriced(
         return;
     }
     // Route models that are targets themselves come without an entry in `models`.
-    let direct = routes.iter().filter_map(|(_, shape)| {
-        let (model, at) = shape.model.as_ref()?;
+    let named = routes.iter().flat_map(|(_, shape)| {
+        let of_rules = shape.by_rule.iter().map(|(rule, at)| (&rule.model, at));
+        shape.model.iter().map(|(model, at)| (model, at)).chain(of_rules)
+    });
+    let direct = named.filter_map(|(model, at)| {
         if config.models.contains_key(model) {
             return None;
         }
@@ -128,7 +182,7 @@ pub(super) fn subject(
 ) {
     let (kind, name, is_known, names): (_, _, _, Vec<&Name>) = match scope {
         LimitScope::Model(name) => {
-            let targets = config.models.values().flatten().map(|target| &target.model);
+            let targets = config.targets().map(|target| &target.model);
             ("model", name, is_plausible_model(config, name), config.models.keys().chain(targets).collect())
         }
         LimitScope::Route(name) => {

@@ -1,4 +1,4 @@
-use gauntlet_types::{Code, Target, Timestamp};
+use gauntlet_types::{Caller, Code, Timestamp};
 
 use super::*;
 use crate::config::{self, KillEntry, KillScope, Kills, LoadOptions, Source, Sources};
@@ -27,6 +27,7 @@ fn kill(policy: Policy, models: &[&str]) -> Policy {
     policy.with_kills(Kills::new(models.iter().map(entry)))
 }
 
+/// What the route of that name makes of a wish, and where that leads.
 #[track_caller]
 fn check(
     policy: &Policy,
@@ -35,10 +36,22 @@ fn check(
     pinned: Option<&str>,
     expected: Result<&[&str], (Code, &str)>,
 ) {
-    let planned = plan(policy, policy.route(route).unwrap(), asked, pinned);
+    let facts = choose::Facts {
+        caller: &Caller::default(),
+        model: asked,
+        task: None,
+        has_more_tokens: &|_| false,
+        hour: 12,
+        stream: false,
+        tools: false,
+        images: false,
+    };
+    let chosen = choose::choose(policy.config(), policy.route(route).unwrap(), &facts).unwrap();
+    let planned = plan(policy, pinned.unwrap_or(&chosen.model), &[]);
     match (planned, expected) {
-        (Ok(targets), Ok(expected)) => {
-            assert_eq!(targets.iter().map(Target::to_string).collect::<Vec<_>>(), expected, "{asked}");
+        (Ok(plan), Ok(expected)) => {
+            let targets: Vec<String> = plan.choices.iter().map(|choice| choice.target.to_string()).collect();
+            assert_eq!(targets, expected, "{asked}");
         }
         (Err(fault), Err((code, message))) => {
             assert_eq!(fault.code, code, "{fault}");

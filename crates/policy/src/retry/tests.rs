@@ -132,3 +132,43 @@ fn every_failure_has_its_verdict() {
     assert_eq!(judge(None, End::Abandoned, None), GiveUp);
     assert_eq!(judge(Some(200), End::Ok, None), GiveUp);
 }
+
+#[test]
+fn faults_of_the_key_the_rate_and_the_server_are_told_apart() {
+    use KeyTrouble::{Refused, Unpaid};
+    let wait = Some(Duration::from_secs(30));
+    let check = |status: u16, code: Option<&str>, retry_after, expected| {
+        let found = against(Some(status), AttemptEnd::Status, code, retry_after);
+        assert_eq!(found, expected, "{status} {code:?}");
+    };
+    check(401, None, None, Against::Key(Refused));
+    check(401, Some("invalid_api_key"), None, Against::Key(Refused));
+    check(402, None, None, Against::Key(Unpaid));
+    check(403, None, None, Against::Key(Refused));
+    check(403, Some("model_not_found"), None, Against::Nobody);
+    check(404, None, None, Against::Nobody);
+    check(400, Some("API_KEY_INVALID"), None, Against::Key(Refused));
+    check(429, Some("insufficient_quota"), wait, Against::Key(Unpaid));
+    check(429, Some("rate_limit_exceeded"), wait, Against::Rate(Duration::from_secs(30)));
+    check(429, None, None, Against::Target);
+    check(429, None, Some(Duration::ZERO), Against::Target);
+    check(503, None, wait, Against::Target);
+    check(529, Some("overloaded_error"), None, Against::Target);
+    check(400, None, None, Against::Nobody);
+    check(301, None, None, Against::Nobody);
+    let ends = |end| against(None, end, None, None);
+    for end in [
+        AttemptEnd::Connect,
+        AttemptEnd::Cut,
+        AttemptEnd::Malformed,
+        AttemptEnd::FirstTokenTimeout,
+        AttemptEnd::IdleTimeout,
+        AttemptEnd::TotalTimeout,
+        AttemptEnd::StreamError,
+    ] {
+        assert_eq!(ends(end), Against::Target, "{end:?}");
+    }
+    assert_eq!(ends(AttemptEnd::Abandoned), Against::Nobody);
+    let in_stream = against(None, AttemptEnd::StreamError, Some("insufficient_quota"), None);
+    assert_eq!(in_stream, Against::Key(Unpaid), "a code counts wherever it stands");
+}

@@ -40,7 +40,7 @@ pub fn advise(admin: &Admin, last: Option<&str>) -> Result<Report, Fault> {
     let policy = snapshot.as_ref().map(|snapshot| &snapshot.policy);
     let price_of = |target: &Target, at: Timestamp| policy?.price(target, at);
     let mut known: Vec<Target> =
-        policy.iter().flat_map(|policy| policy.config().models.values().flatten().cloned()).collect();
+        policy.iter().flat_map(|policy| policy.config().targets().cloned()).collect();
     known.sort_by_key(Target::to_string);
     known.dedup();
     flush(admin);

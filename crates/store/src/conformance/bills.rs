@@ -6,7 +6,7 @@ use gauntlet_ports::{
     Arrived, Correction, Reconciliation, RecordQuery, Repricing, SpendBy, SpendQuery, SpendRow, StoredCall,
     TraceStore,
 };
-use gauntlet_types::{CacheUse, CallRecord, Day, Finish, NanoUsd, Outcome, Timestamp};
+use gauntlet_types::{CallRecord, Day, Finish, NanoUsd, Outcome, Timestamp};
 
 use super::sample::{self, START};
 
@@ -27,7 +27,7 @@ fn all(by: &[SpendBy]) -> SpendQuery {
 
 fn row_of(record: &CallRecord) -> SpendRow {
     let usage = &record.usage;
-    let hit = u64::from(record.cache == CacheUse::Exact);
+    let hit = u64::from(record.cache.is_hit());
     SpendRow {
         keys: Vec::new(),
         calls: 1,

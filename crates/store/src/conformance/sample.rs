@@ -63,7 +63,7 @@ fn spread_call(number: u32) -> StoredCall {
     record.outcome = Outcome::ALL[place % Outcome::ALL.len()];
     record.error = (record.outcome == Outcome::Refused).then_some(Code::BudgetExceeded);
     record.decision = [Decision::Allow, Decision::Flag, Decision::Redact, Decision::Block][place / 3 % 4];
-    record.cache = [CacheUse::Off, CacheUse::Miss, CacheUse::Exact][place / 2 % 3];
+    record.cache = CacheUse::ALL[place / 2 % 4];
     record.is_streaming = place.is_multiple_of(2);
     record.usage.input_fresh = TokenCount(100 + number % 37);
     record.usage.cache_read = TokenCount(number % 5);
@@ -200,6 +200,7 @@ fn record(number: u32, started: Timestamp) -> CallRecord {
         guard_runs: Vec::new(),
         guard_policy: Vec::new(),
         cache: CacheUse::Off,
+        cache_hit: None,
         attempts: Vec::new(),
         tool_calls: Vec::new(),
         tool_results: Vec::new(),
@@ -213,6 +214,7 @@ fn record(number: u32, started: Timestamp) -> CallRecord {
         wasted: NanoUsd::ZERO,
         price_version: "2026-04-01".into(),
         config_version: "c1".into(),
+        routing: None,
         dropped: Vec::new(),
         injected: Vec::new(),
         texts_gone: None,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use gauntlet_ports::{Arrived, Grain, OverviewRow, SpendBy, SpendQuery, StoredCall, TraceStore};
-use gauntlet_types::{CacheUse, CallRecord, Charge, Day, NanoUsd, Outcome, Timestamp};
+use gauntlet_types::{CallRecord, Charge, Day, NanoUsd, Outcome, Timestamp};
 
 use super::sample::{self, START};
 
@@ -37,7 +37,7 @@ pub(super) fn add_up<'a>(records: impl Iterator<Item = &'a CallRecord>) -> Figur
             sum.0 + 1,
             sum.1 + u64::from(record.outcome.is_error()),
             sum.2 + u64::from(matches!(record.outcome, Outcome::Refused | Outcome::Blocked)),
-            sum.3 + u64::from(record.cache == CacheUse::Exact),
+            sum.3 + u64::from(record.cache.is_hit()),
             sum.4 + u64::from(record.usage.input_total().0),
             sum.5 + u64::from(record.usage.output_total().0),
             sum.6.plus(record.cost),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use foldhash::HashMap;
-use gauntlet_types::{CacheUse, CallRecord, Charge, Finish, NanoUsd, Outcome, Timestamp, sketch};
+use gauntlet_types::{CallRecord, Charge, Finish, NanoUsd, Outcome, Timestamp, sketch};
 use rusqlite::{CachedStatement, Connection, Result, Statement, params};
 
 use super::names::{NameCounts, NameDeltas};
@@ -111,7 +111,7 @@ impl Sums {
 
     fn of(record: &CallRecord) -> Sums {
         let usage = &record.usage;
-        let is_hit = record.cache == CacheUse::Exact;
+        let is_hit = record.cache.is_hit();
         let spared = |tokens: u32| if is_hit { tokens.into() } else { 0 };
         Sums {
             calls: 1,

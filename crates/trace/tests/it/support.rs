@@ -84,6 +84,7 @@ pub fn record(number: u64) -> CallRecord {
             shadow: false,
         }],
         cache: CacheUse::Miss,
+        cache_hit: None,
         attempts: vec![Attempt {
             target,
             start_us: 100,
@@ -118,6 +119,7 @@ pub fn record(number: u64) -> CallRecord {
         wasted: NanoUsd::ZERO,
         price_version: "2026-04-01".into(),
         config_version: "c0ffee12".into(),
+        routing: None,
         dropped: vec![],
         injected: vec!["stream_options".into()],
         texts_gone: None,

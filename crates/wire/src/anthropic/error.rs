@@ -72,7 +72,7 @@ fn type_of_code(code: Code) -> &'static str {
         Code::Forbidden | Code::Killed => "permission_error",
         Code::UnknownRoute | Code::UnknownModel | Code::NotFound => "not_found_error",
         Code::RateLimited | Code::BudgetExceeded => "rate_limit_error",
-        Code::UpstreamTimeout => "timeout_error",
+        Code::UpstreamTimeout | Code::NotCached => "timeout_error",
         Code::Overloaded | Code::Unavailable => "overloaded_error",
         Code::OutputInvalid
         | Code::UpstreamFailed

@@ -63,7 +63,7 @@ const fn word(code: Code) -> &'static str {
         Code::UnknownRoute | Code::UnknownModel | Code::NotFound => "NOT_FOUND",
         Code::MethodNotAllowed => "UNIMPLEMENTED",
         Code::RateLimited | Code::BudgetExceeded => "RESOURCE_EXHAUSTED",
-        Code::UpstreamTimeout => "DEADLINE_EXCEEDED",
+        Code::UpstreamTimeout | Code::NotCached => "DEADLINE_EXCEEDED",
         Code::Killed
         | Code::UpstreamFailed
         | Code::UpstreamRefused

@@ -18,6 +18,7 @@ fn native_type(code: Code) -> &'static str {
         | Code::UnpricedModel
         | Code::PromptInvalid
         | Code::GuardrailBlocked
+        | Code::NotCached
         | Code::MethodNotAllowed => "invalid_request_error",
         // OpenAI calls these `invalid_request_error` too and tells them by codes of its own. LiteLLM takes that type
         // for a bad request where it does not find those codes, so ours say more: OpenAI's SDKs go by the status alone.
