@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{app::TestApp, sdks_everywhere};
 
-/// A fault, how to bring it about, and the status that it has.
+/// A fault, and the status that it has.
 const FAULTS: [(&str, u16); 6] = [
     ("wrong key", 401),
     ("unknown model", 404),
@@ -76,23 +76,27 @@ const WANTED: [Wanted; 16] = [
 const GOOGLE: [&str; FAULTS.len()] =
     ["ClientError", "ClientError", "ClientError", "ClientError", "ClientError", "ServerError"];
 
-/// How the fault is brought about: the case, and one before it that may go well.
-fn cases(wanted: &Wanted, fault: &str) -> Vec<Value> {
-    let case = |key: &str, model: &str, prompt: &str| {
+const FINE: &str = "rich-key-0123456789";
+
+impl Wanted {
+    fn id(&self, fault: &str) -> String {
+        format!("{} {} {fault}", self.door, self.thing)
+    }
+
+    /// How a fault is brought about.
+    fn case(&self, fault: &str) -> Value {
+        let (key, model, prompt) = match fault {
+            "wrong key" => ("wrong-key-0123456789", "on-chat", "hello"),
+            "unknown model" => (FINE, "nobody-knows", "hello"),
+            "budget" => ("poor-key-0123456789", "on-paid", "hello"),
+            "rate" => ("slow-key-0123456789", "on-chat", "hello"),
+            "blocked by a guard" => (FINE, "on-chat", "my card is 4111 1111 1111 1111"),
+            "provider overloaded" => (FINE, "on-chat", "are you overloaded"),
+            other => panic!("there is no fault `{other}`"),
+        };
         json!({
-            "id": format!("{} {} {fault}", wanted.door, wanted.thing), "do": wanted.thing, "door": wanted.door,
-            "key": key, "model": model, "prompt": prompt,
+            "id": self.id(fault), "do": self.thing, "door": self.door, "key": key, "model": model, "prompt": prompt,
         })
-    };
-    let fine = "rich-key-0123456789";
-    match fault {
-        "wrong key" => vec![case("wrong-key-0123456789", "on-chat", "hello")],
-        "unknown model" => vec![case(fine, "nobody-knows", "hello")],
-        "budget" => vec![case("poor-key-0123456789", "on-paid", "hello")],
-        "rate" => vec![case("slow-key-0123456789", "on-chat", "hello")],
-        "blocked by a guard" => vec![case(fine, "on-chat", "my card is 4111 1111 1111 1111")],
-        "provider overloaded" => vec![case(fine, "on-chat", "are you overloaded")],
-        other => panic!("there is no fault `{other}`"),
     }
 }
 
@@ -110,75 +114,85 @@ fn app(vendors: &gauntlet_testkit::Provider) -> TestApp {
     )
 }
 
-#[test]
-fn every_client_raises_its_own_exception_for_each_fault() {
-    let vendors = sdks_everywhere::vendors();
-    let mut drivers: Vec<&str> = WANTED.iter().map(|wanted| wanted.driver).collect();
-    drivers.dedup();
-    let mut wrong = Vec::new();
-    for driver in drivers {
-        // A gateway of its own, since the limit of a minute is used up.
-        let app = app(&vendors);
-        let warm = json!({"model": "on-chat", "messages": [{"role": "user", "content": "hello"}]});
-        assert_eq!(app.chat(&[("authorization", "Bearer slow-key-0123456789")], &warm).status, 200);
-        let mine: Vec<&Wanted> = WANTED.iter().filter(|wanted| wanted.driver == driver).collect();
-        let asked: Vec<Value> = mine
-            .iter()
-            .flat_map(|wanted| FAULTS.iter().flat_map(|(fault, _)| cases(wanted, fault)))
-            .collect();
-        let driver = mine[0].driver;
-        let Some(seen) = (Client { driver }).run(&app.url(""), "any", &asked) else { continue };
-        for wanted in mine {
-            for ((fault, status), class) in FAULTS.iter().zip(wanted.classes) {
-                let id = format!("{} {} {fault}", wanted.door, wanted.thing);
-                let error = &seen[&id]["error"];
-                let bases = error["bases"].as_array().cloned().unwrap_or_default();
-                let is_class = error["class"] == class || bases.contains(&json!(class));
-                let is_status = error["status"].is_null() || error["status"] == *status;
-                let waits = error["retry_after"]
-                    .as_str()
-                    .is_some_and(|wait| wait.parse::<u32>().is_ok_and(|wait| wait <= 60));
-                let is_told =
-                    !["rate", "provider overloaded"].contains(fault) || !wanted.keeps_headers || waits;
-                if !is_class || !is_status || !is_told {
-                    wrong.push(format!("{driver} {id}: {class} {status} was wanted: {}", seen[&id]));
-                }
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
-}
-
-/// Streams that break off after their first words: (client, door, `do`, what it raises).
+/// What a client raises when a stream breaks off after its first words: (client, door, `do`, its exception).
 const BROKEN: [(&str, &str, &str, &str); 9] = [
     ("openai_sdk.py", "chat", "chat_stream", "APIError"),
     ("openai_sdk.py", "responses", "responses_stream", "ResponseFailed"),
     ("anthropic_sdk.py", "messages", "stream", "APIStatusError"),
     ("google_sdk.py", "gemini", "stream", "APIError"),
+    ("langchain_sdk.py", "messages", "stream", "APIStatusError"),
+    ("litellm_sdk.py", "messages", "stream", "APIError"),
     ("openai_sdk.mjs", "chat", "chat_stream", "APIError"),
     ("anthropic_sdk.mjs", "messages", "stream", "APIError"),
     ("google_sdk.mjs", "gemini", "stream", "ApiError"),
-    ("langchain_sdk.py", "messages", "stream", "APIStatusError"),
-    ("litellm_sdk.py", "messages", "stream", "APIError"),
 ];
 
-#[test]
-fn a_stream_that_breaks_off_is_an_exception_of_every_client_too() {
-    let vendors = sdks_everywhere::vendors();
-    let app = sdks_everywhere::gateway(&vendors, "default: {retry: {attempts: 1}}\n", &[]);
-    let mut wrong = Vec::new();
-    for (driver, door, thing, class) in BROKEN {
-        let upstreams = ["on-chat", "on-messages", "on-gemini", "on-responses"];
-        let case = |model: &&str| json!({"id": model, "do": thing, "door": door, "model": model, "prompt": "break off"});
-        let asked: Vec<Value> = upstreams.iter().map(case).collect();
-        let Some(seen) = (Client { driver }).run(&app.url(""), "any", &asked) else { continue };
-        for model in upstreams {
-            let error = &seen[model]["error"];
-            let bases = error["bases"].as_array().cloned().unwrap_or_default();
-            if error["class"] != class && !bases.contains(&json!(class)) {
-                wrong.push(format!("{driver} {door} {model}: {class} was wanted: {}", seen[model]));
+const UPSTREAMS: [&str; 4] = ["on-chat", "on-messages", "on-gemini", "on-responses"];
+
+fn broken_case(door: &str, thing: &str, model: &str) -> Value {
+    json!({
+        "id": format!("{door} broken {model}"), "do": thing, "door": door, "key": FINE, "model": model,
+        "prompt": "break off",
+    })
+}
+
+/// Whether an exception is of a class, or of one that stands on it.
+fn is_of(error: &Value, class: &str) -> bool {
+    let bases = error["bases"].as_array();
+    error["class"] == class || bases.is_some_and(|bases| bases.iter().any(|base| base == class))
+}
+
+/// What is wrong with what a client raised; empty when all is well.
+fn wrongs(driver: &str, seen: &std::collections::BTreeMap<String, Value>) -> Vec<String> {
+    let mut wrongs = Vec::new();
+    for wanted in WANTED.iter().filter(|wanted| wanted.driver == driver) {
+        for ((fault, status), class) in FAULTS.iter().zip(wanted.classes) {
+            let seen = &seen[&wanted.id(fault)];
+            let error = &seen["error"];
+            let is_status = error["status"].is_null() || error["status"] == *status;
+            let wait = error["retry_after"].as_str().and_then(|wait| wait.parse::<u32>().ok());
+            let tells_when = *fault == "rate" || *fault == "provider overloaded";
+            let is_told =
+                !tells_when || !wanted.keeps_headers || wait.is_some_and(|wait| (1..=60).contains(&wait));
+            if !is_of(error, class) || !is_status || !is_told {
+                wrongs.push(format!("{driver}: {class} {status} was wanted: {seen}"));
             }
         }
+    }
+    for (_, door, _, class) in BROKEN.iter().filter(|(name, ..)| *name == driver) {
+        for model in UPSTREAMS {
+            let seen = &seen[&format!("{door} broken {model}")];
+            if !is_of(&seen["error"], class) {
+                wrongs.push(format!("{driver}: {class} was wanted: {seen}"));
+            }
+        }
+    }
+    wrongs
+}
+
+#[test]
+fn every_client_raises_its_own_exception_for_each_fault_and_for_streams_that_break() {
+    let vendors = sdks_everywhere::vendors();
+    let mut drivers: Vec<&str> = WANTED.iter().map(|wanted| wanted.driver).collect();
+    drivers.dedup();
+    assert!(BROKEN.iter().all(|(driver, ..)| drivers.contains(driver)), "every client of the table is run");
+    let mut wrong = Vec::new();
+    // A process a client, and a gateway of its own for each, since the limit of a minute is used up.
+    for driver in drivers {
+        let app = app(&vendors);
+        let warm = json!({"model": "on-chat", "messages": [{"role": "user", "content": "hello"}]});
+        assert_eq!(app.chat(&[("authorization", "Bearer slow-key-0123456789")], &warm).status, 200);
+        let mine = WANTED.iter().filter(|wanted| wanted.driver == driver);
+        let faults = mine.flat_map(|wanted| FAULTS.iter().map(move |(fault, _)| wanted.case(fault)));
+        let broken = BROKEN.iter().filter(|(name, ..)| *name == driver).flat_map(|(_, door, thing, _)| {
+            UPSTREAMS.iter().map(|model| broken_case(door, thing, model)).collect::<Vec<Value>>()
+        });
+        let asked: Vec<Value> = faults.chain(broken).collect();
+        let Some(client) = WANTED.iter().find(|wanted| wanted.driver == driver) else { continue };
+        let Some(seen) = (Client { driver: client.driver }).run(&app.url(""), "any", &asked) else {
+            continue;
+        };
+        wrong.extend(wrongs(driver, &seen));
     }
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
 }
