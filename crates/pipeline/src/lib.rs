@@ -20,6 +20,7 @@ mod outgoing;
 mod passing;
 mod proof;
 mod reader;
+mod request;
 mod routing;
 mod run;
 mod share;

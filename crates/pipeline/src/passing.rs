@@ -79,12 +79,12 @@ impl Call {
                 return Err(Fault::caller(Code::NotFound, format!("there is no `{shown}` for this tenant")));
             }
         }
-        self.to_keeper();
+        self.turn_to_keeper();
         Ok(())
     }
 
     /// A conversation that goes on with an answer goes to the provider that keeps it.
-    fn to_keeper(&mut self) {
+    fn turn_to_keeper(&mut self) {
         let Some(id) = self.request.conversation().and_then(|asked| asked.state.as_deref()) else { return };
         let Some(kept) = self.shared().kept_answers.get(&Name::from(id)) else { return };
         if self.plan.iter().any(|planned| planned.target.provider == kept.provider) {

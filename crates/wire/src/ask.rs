@@ -259,6 +259,29 @@ pub struct Written {
 const TOOL_ID_MAX: usize = 40;
 
 impl Ask {
+    /// Offers tools that take plain text as functions of one member, `input`, which is all that other dialects know; calls
+    /// that were made before likewise. The format of such a text (a grammar) is told in the description.
+    pub fn without_custom(&mut self) {
+        for tool in &mut self.tools {
+            let ToolKind::Custom { format } = &tool.kind else { continue };
+            if let Some(format) = format {
+                let told = tool.description.get_or_insert_default();
+                told.push_str(&format!("\n\nThe format of `input`: {}", format.get()));
+            }
+            let schema = serde_json::json!({
+                "type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"],
+            });
+            tool.kind = ToolKind::Function { schema: Some(members::raw(&schema)) };
+        }
+        for part in self.turns.iter_mut().flat_map(|turn| &mut turn.parts) {
+            if let What::ToolCall { arguments, is_custom, .. } = &mut part.what
+                && std::mem::take(is_custom)
+            {
+                *arguments = serde_json::json!({"input": arguments}).to_string();
+            }
+        }
+    }
+
     /// Names of the tools that take plain text.
     pub fn custom_tools(&self) -> Vec<String> {
         let is_custom = |tool: &&Tool| matches!(tool.kind, ToolKind::Custom { .. });

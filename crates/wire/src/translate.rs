@@ -51,6 +51,9 @@ pub fn ask(
     let mut ask = read_ask(from, body, path)?;
     let mut dropped = std::mem::take(&mut ask.dropped);
     let custom_tools = ask.custom_tools();
+    if to != Dialect::Responses {
+        ask.without_custom();
+    }
     let mut written = write_ask(to, ask, model, quirks);
     dropped.append(&mut written.dropped);
     dropped.sort();

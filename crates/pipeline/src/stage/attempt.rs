@@ -415,11 +415,14 @@ async fn status(call: &mut Call, answer: UpstreamAnswer) -> Failed {
     let mut reader = Reader::new(answer.body, ERROR_WAIT, wait);
     // What cannot be read of it is left out; the status says enough to go on.
     let body = collect(&mut reader, ERROR_MAX).await.unwrap_or_default();
-    let retry_after = retry::retry_after(
-        &|name| answer.headers.get(name).and_then(|value| value.to_str().ok()),
-        call.clock().now(),
-    );
-    let error = gauntlet_wire::openai::error::read(&body);
+    let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
+    // Google says it in the body.
+    let told = || gauntlet_wire::gemini::error::retry_delay(&body);
+    let retry_after = retry::retry_after(&header, call.clock().now()).or_else(told);
+    let error = match header("x-amzn-errortype") {
+        Some(kind) => gauntlet_wire::bedrock::error::read(&body, Some(kind)),
+        None => gauntlet_wire::openai::error::read(&body),
+    };
     let status = answer.status.as_u16();
     Failed { retry_after, ..provider_error(call, error, AttemptEnd::Status, Some(status)) }
 }
