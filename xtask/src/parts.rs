@@ -24,10 +24,12 @@ pub enum Part {
     Otel,
     /// Two real encoders, and the implementations that say what they should give.
     Encoders,
+    /// The SDKs of every vendor, for Python and Node, and the libraries that stand on them.
+    Clients,
 }
 
 impl Part {
-    pub const ALL: [Part; 10] = [
+    pub const ALL: [Part; 11] = [
         Part::Python,
         Part::Node,
         Part::Browser,
@@ -38,6 +40,7 @@ impl Part {
         Part::Prometheus,
         Part::Otel,
         Part::Encoders,
+        Part::Clients,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -52,6 +55,7 @@ impl Part {
             Part::Prometheus => "prometheus",
             Part::Otel => "otel",
             Part::Encoders => "encoders",
+            Part::Clients => "clients",
         }
     }
 

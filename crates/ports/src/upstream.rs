@@ -214,6 +214,12 @@ impl Endpoint {
     /// What a conversation with the model is translated to when the caller's dialect is not spoken.
     pub fn native(&self, model: &str) -> Dialect {
         match self.http().map(|http| &http.layout) {
+            // A server may have left chat completions behind.
+            Some(Layout::Openai | Layout::Azure { .. })
+                if !self.serves(Service::Chat) && self.serves(Service::Responses) =>
+            {
+                Dialect::Responses
+            }
             None | Some(Layout::Openai | Layout::Azure { .. }) => Dialect::Chat,
             Some(Layout::Anthropic) => Dialect::Messages,
             Some(Layout::Gemini) => Dialect::Gemini,
@@ -224,7 +230,7 @@ impl Endpoint {
 
     /// Whether a body of this dialect may go to the model as it is.
     pub fn speaks(&self, dialect: Dialect, model: &str) -> bool {
-        if dialect == self.native(model) {
+        if dialect == self.native(model) && dialect != Dialect::Responses {
             return self.serves(Service::Chat);
         }
         match dialect {

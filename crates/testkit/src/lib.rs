@@ -29,6 +29,6 @@ pub use phoenix::PhoenixServer;
 pub use port::free_port;
 pub use postgres::PostgresServer;
 pub use prometheus::PrometheusServer;
-pub use provider::{Played, PlayedEnd, Provider, Seen, Step};
+pub use provider::{Format, Heard, HeardCall, HeardResult, Played, PlayedEnd, Provider, Seen, Step};
 pub use redis::RedisServer;
-pub use sdk::Conversation;
+pub use sdk::{Client, Conversation};

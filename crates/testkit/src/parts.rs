@@ -36,6 +36,16 @@ pub fn encoders() -> Option<PathBuf> {
     need("encoders", "GAUNTLET_TEST_ENCODERS")
 }
 
+/// A Python that has the clients of every vendor.
+pub fn clients() -> Option<PathBuf> {
+    need("clients", "GAUNTLET_TEST_CLIENTS")
+}
+
+/// A `node_modules` folder that has them.
+pub fn node_clients() -> Option<PathBuf> {
+    need("clients", "GAUNTLET_TEST_NODE_CLIENTS")
+}
+
 /// A GGUF file.
 pub fn model() -> Option<PathBuf> {
     need("model", "GAUNTLET_TEST_MODEL")

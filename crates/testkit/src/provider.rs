@@ -1,14 +1,17 @@
-//! A provider of the OpenAI dialect that answers by script, over real HTTP.
+//! A provider that answers by script, over real HTTP, in the words of the vendor that the path of a request is of.
 //!
 //! It writes its own HTTP/1.1 on plain sockets, a thread a connection, because half of what it is for lies below what an
 //! HTTP library lets one do: a reset in the middle of a chunk, two bytes at a time, an answer that is no HTTP at all.
 
-mod chat;
 mod connection;
 mod embeddings;
+mod format;
 mod gzip;
+mod heard;
+pub mod model;
 mod plan;
 mod request;
+mod say;
 mod step;
 
 use std::{
@@ -22,6 +25,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use format::Format;
+pub use heard::{Heard, HeardCall, HeardResult};
 pub use request::Seen;
 pub use step::Step;
 
@@ -117,9 +122,14 @@ impl Provider {
         Provider { shared, address, listening: Some(listening) }
     }
 
-    /// The base address that an SDK takes: `http://127.0.0.1:port/v1`.
+    /// The base address that OpenAI's SDK takes: `http://127.0.0.1:port/v1`.
     pub fn url(&self) -> String {
-        format!("http://{}/v1", self.address)
+        format!("{}/v1", self.origin())
+    }
+
+    /// The base address that the other vendors' SDKs take: `http://127.0.0.1:port`.
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     pub fn port(&self) -> u16 {
@@ -241,5 +251,13 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 }
 
 fn friendly(seen: &Seen) -> Step {
-    if seen.path.ends_with("/embeddings") { Step::embeddings(8) } else { Step::answer(&["Hello", " there"]) }
+    let path = seen.path.split('?').next().unwrap_or_default();
+    let ends = |ends: [&str; 3]| ends.iter().any(|end| path.ends_with(end));
+    if ends(["/embeddings", ":embedContent", ":batchEmbedContents"]) {
+        Step::embeddings(8)
+    } else if ends(["/count_tokens", ":countTokens", "/input_tokens"]) {
+        Step::count(9)
+    } else {
+        Step::answer(&["Hello", " there"])
+    }
 }

@@ -104,20 +104,53 @@ impl Conversation {
 
     fn run(&self, mut command: Command, cases: &[&str]) -> BTreeMap<String, Value> {
         command.args(cases);
-        let ended = self.ended(command);
-        let seen: BTreeMap<String, Value> = ended
-            .stdout
-            .lines()
-            .map(|line| {
-                let seen: Value =
-                    serde_json::from_str(line).unwrap_or_else(|error| panic!("`{line}`: {error}"));
-                (seen["case"].as_str().expect("a line names its case").to_owned(), seen)
-            })
-            .collect();
-        let missing: Vec<_> = cases.iter().filter(|case| !seen.contains_key(**case)).collect();
-        assert!(missing.is_empty(), "no line for {missing:?}: {ended}");
-        seen
+        lines_of(&self.ended(command), "case", cases)
     }
+}
+
+/// A client library of the world outside, driven by one of the scripts in `tests/sdk/clients`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Client {
+    /// The script: `.py` runs in Python, `.mjs` in Node.
+    pub driver: &'static str,
+}
+
+impl Client {
+    /// Runs cases against a gateway in one process, in their order: what was seen, by the case's `id`. None if the part is
+    /// left out.
+    pub fn run(&self, base_url: &str, api_key: &str, cases: &[Value]) -> Option<BTreeMap<String, Value>> {
+        let mut command = if self.driver.ends_with(".py") {
+            let mut command = Command::new(parts::clients()?);
+            // Isolated, and without leaving compiled files beside the scripts.
+            command.args(["-I", "-B"]);
+            command
+        } else {
+            let mut command = Command::new("node");
+            command.env("GAUNTLET_TEST_NODE_CLIENTS", parts::node_clients()?);
+            command
+        };
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), Value::from(cases.to_vec()).to_string()).expect("it can be written");
+        command.arg(script("clients").join(self.driver)).arg(file.path());
+        let ids: Vec<&str> =
+            cases.iter().map(|case| case["id"].as_str().expect("a case has an id")).collect();
+        Some(lines_of(&Conversation::new(base_url, api_key, "").ended(command), "id", &ids))
+    }
+}
+
+/// The lines that a script printed, by the field that names each; every one that was wanted must be there.
+fn lines_of(ended: &Ended, name: &str, wanted: &[&str]) -> BTreeMap<String, Value> {
+    let seen: BTreeMap<String, Value> = ended
+        .stdout
+        .lines()
+        .map(|line| {
+            let seen: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("`{line}`: {error}"));
+            (seen[name].as_str().expect("a line names its case").to_owned(), seen)
+        })
+        .collect();
+    let missing: Vec<_> = wanted.iter().filter(|case| !seen.contains_key(**case)).collect();
+    assert!(missing.is_empty(), "no line for {missing:?}: {ended}");
+    seen
 }
 
 fn script(name: &str) -> PathBuf {

@@ -51,6 +51,16 @@ pub const ENCODERS: OwnVenv = OwnVenv {
     options: &["--no-deps"],
 };
 
+pub const CLIENTS: OwnVenv = OwnVenv {
+    part: Part::Clients,
+    what: "Python clients",
+    pins: "requirements-clients.txt",
+    variable: "GAUNTLET_TEST_CLIENTS",
+    package: "litellm",
+    // Everything is pinned; to find out by itself what fits what takes pip nine minutes.
+    options: &["--no-deps"],
+};
+
 impl OwnVenv {
     fn override_path(&self) -> Option<PathBuf> {
         env::var_os(self.variable).filter(|value| !value.is_empty()).map(PathBuf::from)

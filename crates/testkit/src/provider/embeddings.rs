@@ -1,10 +1,13 @@
-//! Embeddings as OpenAI answers them, the same for the same input.
+//! Embeddings as OpenAI answers them, and as Google does; the same for the same input.
 
 use serde_json::{Value, json};
 
-use super::request::Seen;
+use super::{format::Format, request::Seen};
 
 pub(super) fn answer(seen: &Seen, dimensions: usize, model: &str) -> Value {
+    if seen.format() == Format::Gemini {
+        return gemini(seen, dimensions);
+    }
     let inputs: Vec<String> = match seen.field("input") {
         Some(Value::Array(items)) if items.iter().all(Value::is_string) => {
             items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
@@ -37,6 +40,20 @@ pub(super) fn answer(seen: &Seen, dimensions: usize, model: &str) -> Value {
         "object": "list", "data": data, "model": model,
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     })
+}
+
+/// `embedContent` has one text, `batchEmbedContents` a list of such requests.
+fn gemini(seen: &Seen, dimensions: usize) -> Value {
+    let embedding = |request: &Value| {
+        let parts = request["content"]["parts"].as_array().cloned().unwrap_or_default();
+        let text: String = parts.iter().filter_map(|part| part["text"].as_str()).collect();
+        json!({"values": vector(&text, dimensions)})
+    };
+    let body = serde_json::from_slice(&seen.body).unwrap_or(Value::Null);
+    match body["requests"].as_array() {
+        Some(requests) => json!({"embeddings": requests.iter().map(embedding).collect::<Vec<Value>>()}),
+        None => json!({"embedding": embedding(&body)}),
+    }
 }
 
 /// Multiples of 1/128, which both encodings carry exactly.

@@ -3,13 +3,18 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use super::{
-    chat, embeddings,
+    embeddings,
+    format::Format,
     gzip::gzip,
     request::Seen,
+    say,
     step::{After, CutBy, Form, Make, Step},
 };
+
+const JSON: &str = "application/json";
 
 /// Pieces that were split apart on purpose need a moment between them, or the system sends them as one.
 const SPLIT_PAUSE: Duration = Duration::from_micros(300);
@@ -36,9 +41,14 @@ pub(super) struct Answer {
 }
 
 pub(super) fn plan(step: &Step, seen: &Seen) -> Plan {
-    let asked = seen.field("model").and_then(|model| model.as_str().map(str::to_owned));
-    let model = step.model.clone().or(asked).unwrap_or_else(|| "test-model".to_owned());
-    let asks_stream = seen.field("stream").is_some_and(|stream| stream == true);
+    let model = step.model.clone().unwrap_or_else(|| seen.model());
+    let format = seen.format();
+    let stream_type = match format {
+        Format::Converse => "application/vnd.amazon.eventstream",
+        // Without `alt=sse` Gemini streams the elements of one array.
+        Format::Gemini if !seen.path.contains("alt=sse") => JSON,
+        _ => "text/event-stream",
+    };
     let (is_stream, content_type, frames) = match &step.make {
         Make::Hang => return Plan::Hang,
         Make::Drop => return Plan::Drop { before: step.before_headers },
@@ -47,31 +57,25 @@ pub(super) fn plan(step: &Step, seen: &Seen) -> Plan {
             return Plan::Endless {
                 before_headers: step.before_headers,
                 head: head(step, "text/event-stream", None),
-                frame: chat::piece_frame(piece, &model),
+                frame: say::piece_frame(piece, &model),
                 every: *every,
             };
         }
         Make::Bytes { content_type, body } => (false, *content_type, vec![body.clone()]),
-        Make::Embeddings { dimensions } => (
-            false,
-            "application/json",
-            vec![embeddings::answer(seen, *dimensions, &model).to_string().into()],
-        ),
-        Make::Frames(frames) => (true, "text/event-stream", frames.clone()),
-        Make::Chat { chat, form } => match form {
-            Form::Plain => (false, "application/json", vec![chat.plain(&model).to_string().into()]),
-            Form::AsAsked if !asks_stream => {
-                (false, "application/json", vec![chat.plain(&model).to_string().into()])
-            }
-            Form::AsAsked | Form::Stream => {
-                let options = seen.field("stream_options");
-                let usage_is_asked = options.is_some_and(|options| options["include_usage"] == true);
-                (true, "text/event-stream", chat.frames(&model, usage_is_asked))
-            }
+        Make::Fault(fault) => (false, JSON, vec![json_bytes(&fault.body(format, step.status))]),
+        Make::Count(tokens) => (false, JSON, vec![json_bytes(&say::count(format, *tokens))]),
+        Make::Embeddings { dimensions } => {
+            (false, JSON, vec![json_bytes(&embeddings::answer(seen, *dimensions, &model))])
+        }
+        Make::Frames(frames) => (true, stream_type, frames.clone()),
+        Make::Say { say, form } => match form {
+            Form::AsAsked if seen.asks_stream() => (true, stream_type, say.frames(seen, &model)),
+            Form::Stream => (true, stream_type, say.frames(seen, &model)),
+            Form::Plain | Form::AsAsked => (false, JSON, vec![json_bytes(&say.plain(format, &model))]),
         },
     };
 
-    let frames = with_faults(frames, step);
+    let frames = with_faults(frames, step, format);
     let (mut pieces, pause) = pieces(frames, step);
     let whole_length: usize = pieces.iter().map(Bytes::len).sum();
     let cut = step.cut.map(|(after, how)| {
@@ -88,10 +92,14 @@ pub(super) fn plan(step: &Step, seen: &Seen) -> Plan {
     Plan::Answer(Answer { before_headers: step.before_headers, head, is_chunked: is_stream, pieces, cut })
 }
 
-fn with_faults(mut frames: Vec<Bytes>, step: &Step) -> Vec<Bytes> {
+fn json_bytes(value: &Value) -> Bytes {
+    value.to_string().into()
+}
+
+fn with_faults(mut frames: Vec<Bytes>, step: &Step, format: Format) -> Vec<Bytes> {
     if let Some((count, error)) = &step.error_after {
         frames.truncate(*count);
-        frames.push(chat::frame(error));
+        frames.push(error.frame(format));
     }
     if let Some(count) = step.half_frame_after
         && let Some(frame) = frames.get_mut(count)

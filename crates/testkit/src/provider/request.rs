@@ -10,6 +10,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::Value;
 
+use super::format::Format;
+
 /// More than any client under test should send; what is over it is a fault of the test.
 const HEAD_BYTES_MAX: u64 = 1 << 20;
 const BODY_BYTES_MAX: u64 = 256 << 20;
@@ -35,6 +37,36 @@ impl Seen {
 
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// In whose words it is asked.
+    pub fn format(&self) -> Format {
+        Format::of_path(&self.path)
+    }
+
+    /// The model asked for: in the body, or in the path.
+    pub fn model(&self) -> String {
+        let in_path = || match self.format() {
+            Format::Gemini => {
+                let (_, rest) = self.path.split_once("/models/")?;
+                Some(rest.split(':').next().unwrap_or(rest).to_owned())
+            }
+            Format::Converse => {
+                let (_, rest) = self.path.split_once("/model/")?;
+                Some(rest.split('/').next().unwrap_or(rest).to_owned())
+            }
+            _ => None,
+        };
+        let in_body = || self.field("model").and_then(|model| model.as_str().map(str::to_owned));
+        in_path().or_else(in_body).unwrap_or_else(|| "test-model".to_owned())
+    }
+
+    pub fn asks_stream(&self) -> bool {
+        match self.format() {
+            Format::Gemini => self.path.contains(":streamGenerateContent"),
+            Format::Converse => self.path.ends_with("/converse-stream"),
+            _ => self.field("stream").is_some_and(|stream| stream == true),
+        }
     }
 
     /// The body's field if it is JSON and has one: for answers that follow what was asked.

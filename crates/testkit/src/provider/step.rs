@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::chat::{Chat, Content, Tokens, UsageChunk};
+use super::say::{Fault, Said, Say, Tokens, UsageChunk};
 
 /// What is sent as the body.
 #[derive(Clone, Debug)]
@@ -14,10 +14,15 @@ pub(super) enum Make {
         content_type: &'static str,
         body: Bytes,
     },
-    Chat {
-        chat: Chat,
+    /// In the words of whoever was asked, as the path tells.
+    Say {
+        say: Say,
         form: Form,
     },
+    /// An error, likewise.
+    Fault(Fault),
+    /// A count of tokens, likewise.
+    Count(u64),
     Embeddings {
         dimensions: usize,
     },
@@ -68,7 +73,7 @@ pub struct Step {
     pub(super) between: Duration,
     pub(super) cut: Option<(After, CutBy)>,
     pub(super) half_frame_after: Option<usize>,
-    pub(super) error_after: Option<(usize, Value)>,
+    pub(super) error_after: Option<(usize, Fault)>,
     pub(super) splits: Vec<usize>,
     pub(super) split_every: Option<usize>,
     pub(super) is_gzip: bool,
@@ -94,10 +99,8 @@ impl Step {
         }
     }
 
-    fn chat(content: Content, form: Form) -> Step {
-        let tokens = Tokens { prompt: 9, completion: 12, cached: 0, reasoning: 0 };
-        let chat = Chat { content, tokens, finish: None, usage_chunk: UsageChunk::WhenAsked, has_done: true };
-        Step::new(Make::Chat { chat, form })
+    fn say(parts: Vec<Said>, form: Form) -> Step {
+        Step::new(Make::Say { say: Say::new(parts), form })
     }
 
     /// A JSON body, status 200, whatever was asked.
@@ -105,20 +108,21 @@ impl Step {
         Step::new(Make::Bytes { content_type: "application/json", body: body.to_string().into() })
     }
 
-    /// A chat completion that says `pieces`, streamed (a frame each) if the request asks for a stream.
+    /// An answer that says `pieces`, streamed (a frame each) if the request asks for a stream, in the format that the path
+    /// asks for: chat completions, Responses, Messages, generateContent, Converse.
     pub fn answer(pieces: &[&str]) -> Step {
-        Step::chat(Content::Text(owned(pieces)), Form::AsAsked)
+        Step::say(vec![Said::Text(owned(pieces))], Form::AsAsked)
     }
 
-    /// A plain chat completion, also when a stream was asked for.
+    /// A plain answer, also when a stream was asked for.
     pub fn text(text: &str) -> Step {
-        Step::chat(Content::Text(owned(&[text])), Form::Plain)
+        Step::say(vec![Said::Text(owned(&[text]))], Form::Plain)
     }
 
-    /// A streamed chat completion, also when none was asked for: a frame with the role, one for each piece, one with the
+    /// A streamed answer, also when none was asked for. In chat: a frame with the role, one for each piece, one with the
     /// reason of the end, one with usage if asked for, `[DONE]`.
     pub fn stream(pieces: &[&str]) -> Step {
-        Step::chat(Content::Text(owned(pieces)), Form::Stream)
+        Step::say(vec![Said::Text(owned(pieces))], Form::Stream)
     }
 
     /// A tool call, streamed if asked for; `arguments` are the pieces in which the model writes them.
@@ -128,13 +132,24 @@ impl Step {
 
     /// Several tool calls in one answer.
     pub fn tool_calls(tools: &[(&str, &[&str])]) -> Step {
-        let tools = tools.iter().map(|(name, pieces)| ((*name).to_owned(), owned(pieces))).collect();
-        Step::chat(Content::Tools(tools), Form::AsAsked)
+        let call =
+            |(name, pieces): &(&str, &[&str])| Said::Call { name: (*name).to_owned(), pieces: owned(pieces) };
+        Step::say(tools.iter().map(call).collect(), Form::AsAsked)
     }
 
     /// The model's own refusal, streamed if asked for.
     pub fn refusal(pieces: &[&str]) -> Step {
-        Step::chat(Content::Refusal(owned(pieces)), Form::AsAsked)
+        Step::say(vec![Said::Refusal(owned(pieces))], Form::AsAsked)
+    }
+
+    /// Thinks first, and seals its thoughts as the vendor does: `seal` is the signature, or the cipher, that it wants back.
+    pub fn thought(pieces: &[&str], seal: &str) -> Step {
+        Step::say(vec![Said::Thought { pieces: owned(pieces), seal: seal.to_owned() }], Form::AsAsked)
+    }
+
+    /// How many tokens a request has, for the doors that count.
+    pub fn count(tokens: u64) -> Step {
+        Step::new(Make::Count(tokens))
     }
 
     /// A vector for each input, the same for the same text; in base64 if asked for, as the Python SDK does.
@@ -147,7 +162,7 @@ impl Step {
         Step::new(Make::Frames(frames.iter().map(|frame| Bytes::from((*frame).to_owned())).collect()))
     }
 
-    /// An error of OpenAI's shape with this status; `body`, `json` and `header` change it.
+    /// An error with this status, in the shape of whoever was asked; `body`, `json` and `header` change it.
     pub fn status(status: u16) -> Step {
         let kind = match status {
             401 => "authentication_error",
@@ -160,8 +175,7 @@ impl Step {
     }
 
     pub fn error(status: u16, kind: &str, code: &str, message: &str) -> Step {
-        let error = json!({"error": {"message": message, "type": kind, "param": null, "code": code}});
-        Step { status, ..Step::plain(error) }
+        Step { status, ..Step::new(Make::Fault(Fault::new(kind, code, message))) }
     }
 
     /// A page of HTML, as a proxy in between gives.
@@ -268,10 +282,9 @@ impl Step {
         self
     }
 
-    /// Puts an error frame of OpenAI's shape after `count` frames and ends there, without `[DONE]`.
+    /// Puts an error frame after `count` frames, in the shape of whoever was asked, and ends there, without `[DONE]`.
     pub fn error_in_stream(mut self, count: usize, message: &str) -> Step {
-        let error = json!({"error": {"message": message, "type": "server_error", "param": null, "code": "server_error"}});
-        self.error_after = Some((count, error));
+        self.error_after = Some((count, Fault::new("server_error", "server_error", message)));
         self
     }
 
@@ -293,46 +306,63 @@ impl Step {
         self
     }
 
-    fn change_chat(mut self, change: impl FnOnce(&mut Chat)) -> Step {
+    fn change(mut self, change: impl FnOnce(&mut Say)) -> Step {
         match &mut self.make {
-            Make::Chat { chat, .. } => change(chat),
-            other => panic!("only a chat answer has usage, finish reason and end mark, not {other:?}"),
+            Make::Say { say, .. } => change(say),
+            other => panic!(
+                "only an answer of a model has parts, usage, finish reason and end mark, not {other:?}"
+            ),
         }
         self
     }
 
+    /// And then says this.
+    pub fn then_text(self, pieces: &[&str]) -> Step {
+        self.change(|say| say.parts.push(Said::Text(owned(pieces))))
+    }
+
+    /// And then calls a tool.
+    pub fn then_call(self, name: &str, arguments: &[&str]) -> Step {
+        self.change(|say| say.parts.push(Said::Call { name: name.to_owned(), pieces: owned(arguments) }))
+    }
+
     /// Prompt and completion tokens; 9 and 12 unless set.
     pub fn usage(self, prompt: u64, completion: u64) -> Step {
-        self.change_chat(|chat| chat.tokens = Tokens { prompt, completion, ..chat.tokens })
+        self.change(|say| say.tokens = Tokens { prompt, completion, ..say.tokens })
     }
 
     /// Of the prompt tokens.
     pub fn cached(self, cached: u64) -> Step {
-        self.change_chat(|chat| chat.tokens.cached = cached)
+        self.change(|say| say.tokens.cached = cached)
+    }
+
+    /// Of the prompt tokens, those that the provider has put into its cache.
+    pub fn written(self, written: u64) -> Step {
+        self.change(|say| say.tokens.written = written)
     }
 
     /// Of the completion tokens.
     pub fn reasoning(self, reasoning: u64) -> Step {
-        self.change_chat(|chat| chat.tokens.reasoning = reasoning)
+        self.change(|say| say.tokens.reasoning = reasoning)
     }
 
     pub fn finish(self, finish: &str) -> Step {
-        self.change_chat(|chat| chat.finish = Some(finish.to_owned()))
+        self.change(|say| say.finish = Some(finish.to_owned()))
     }
 
     /// A usage chunk also when nobody asked for one.
     pub fn with_usage_chunk(self) -> Step {
-        self.change_chat(|chat| chat.usage_chunk = UsageChunk::Always)
+        self.change(|say| say.usage_chunk = UsageChunk::Always)
     }
 
     /// No usage chunk even when asked for, as some self-hosted servers do.
     pub fn without_usage_chunk(self) -> Step {
-        self.change_chat(|chat| chat.usage_chunk = UsageChunk::Never)
+        self.change(|say| say.usage_chunk = UsageChunk::Never)
     }
 
     /// No `[DONE]`.
     pub fn without_done(self) -> Step {
-        self.change_chat(|chat| chat.has_done = false)
+        self.change(|say| say.has_done = false)
     }
 }
 

@@ -13,19 +13,18 @@ const BODY_MAX: usize = 64 << 10;
 /// The value of `type` as OpenAI sends it: by what the caller can do about it, not by status.
 fn native_type(code: Code) -> &'static str {
     match code {
-        // OpenAI answers 401 and 403 with this type too, and tells them by `code`.
         Code::InvalidRequest
         | Code::RequestTooLarge
-        | Code::Unauthorized
-        | Code::Forbidden
-        | Code::UnknownRoute
-        | Code::UnknownModel
         | Code::UnpricedModel
         | Code::PromptInvalid
         | Code::GuardrailBlocked
-        | Code::NotFound
         | Code::NotCached
         | Code::MethodNotAllowed => "invalid_request_error",
+        // OpenAI calls these `invalid_request_error` too and tells them by codes of its own. LiteLLM takes that type
+        // for a bad request where it does not find those codes, so ours say more: OpenAI's SDKs go by the status alone.
+        Code::Unauthorized => "authentication_error",
+        Code::Forbidden => "permission_error",
+        Code::UnknownRoute | Code::UnknownModel | Code::NotFound => "not_found_error",
         // OpenAI names the unit that ran out (`requests`, `tokens`); ours may be others, so the detail names it.
         Code::RateLimited => "rate_limit_error",
         Code::BudgetExceeded => "insufficient_quota",
