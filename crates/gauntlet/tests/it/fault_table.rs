@@ -216,8 +216,9 @@ fn each_fault_is_shown_to_the_caller_as_the_table_says() {
 
 /// A provider for each play too: a refused key rests all targets of its provider.
 fn config(sick: &Provider, spare: &Provider, plays: &[Play<'_>]) -> String {
+    // The table counts the frames of chat, so every door is translated to it.
     let provider = |name: &str, url: String, key: &str| {
-        format!("  {name}: {{dialect: openai, url: \"{url}\", key: {key}}}\n")
+        format!("  {name}: {{dialect: openai, url: \"{url}\", key: {key}, serves: [chat]}}\n")
     };
     let mut config = provider("spare", spare.url(), "spare-secret");
     for Play { target, .. } in plays {
@@ -323,7 +324,9 @@ fn an_answer_without_end_is_not_read_to_its_end() {
             (true, Step::frames(&[&frame]), "a frame without end"),
         ] {
             app.provider.default(step);
-            let (path, body) = ((door.path)("prov/a", streamed), (door.body)("prov/a", streamed));
+            // A target of its own for each door: five failures would close it for the next.
+            let model = format!("prov/{}", door.name);
+            let (path, body) = ((door.path)(&model, streamed), (door.body)(&model, streamed));
             let reply = http::post_json(&app.url(&path), &[], &body).expect("the gateway answers");
             assert_eq!((reply.status, (door.code)(&reply.json()).as_deref()), (502, Some("upstream_failed")));
             let record = app.trace_of(&reply)["record"].clone();
