@@ -232,7 +232,11 @@ impl LiveStream {
 
     fn let_go(&mut self, frame: Frame, chunk: &Chunk) {
         let Some(bytes) = self.guarded(&frame, chunk) else { return };
-        self.live.flow.sent(&frame, chunk);
+        // As it went out: what was taken out of it must not come back in a frame that ends the stream.
+        match bytes.as_ptr() == frame.raw.as_ptr() {
+            true => self.live.flow.sent(&frame, chunk),
+            false => self.live.flow.sent(&Frame::parse(bytes.clone()), chunk),
+        }
         self.emit(bytes);
     }
 

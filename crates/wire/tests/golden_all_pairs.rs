@@ -122,7 +122,9 @@ fn learnt(events: &[Event]) -> Learnt {
             Some(Finish::ContentFilter) => None,
             _ if !first.refusal.is_empty() => None,
             // And some have no ending of their own for calls.
-            Some(Finish::Stop | Finish::Other) if first.tool_calls().next().is_some() => Some(Finish::ToolCalls),
+            Some(Finish::Stop | Finish::Other) if first.tool_calls().next().is_some() => {
+                Some(Finish::ToolCalls)
+            }
             Some(Finish::Other) => Some(Finish::Stop),
             other => other,
         },

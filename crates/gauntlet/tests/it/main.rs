@@ -35,6 +35,7 @@ mod guard_explain;
 mod guard_judges;
 mod guard_names;
 mod guard_quality;
+mod guarded_doors;
 mod import;
 mod keeping;
 mod keys_and_kills;
