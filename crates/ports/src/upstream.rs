@@ -372,6 +372,22 @@ mod tests {
     }
 
     #[test]
+    fn a_server_without_chat_completions_is_asked_for_responses() {
+        let check = |services: &[Service], native: Dialect, spoken: &[Dialect]| {
+            let endpoint = endpoint(Layout::Openai, services, Auth::None);
+            assert_eq!(endpoint.native("m"), native, "{services:?}");
+            for dialect in Dialect::ALL {
+                let wanted = spoken.contains(&dialect);
+                assert_eq!(endpoint.speaks(dialect, "m"), wanted, "{services:?} {dialect:?}");
+            }
+        };
+        check(&[Service::Chat], Dialect::Chat, &[Dialect::Chat]);
+        check(&[Service::Responses], Dialect::Responses, &[Dialect::Responses]);
+        check(&[Service::Chat, Service::Responses], Dialect::Chat, &[Dialect::Chat, Dialect::Responses]);
+        check(&[Service::Embeddings], Dialect::Chat, &[]);
+    }
+
+    #[test]
     fn vertex_speaks_as_the_publisher_of_the_model_does() {
         let vertex = endpoint(
             Layout::Vertex { project: "p".into(), region: "global".into() },

@@ -71,13 +71,13 @@ fn cases(spoken: &[Spoken], vendors: &Provider) -> Vec<Case> {
                     }
                     let way = if stream { " streamed" } else { "" };
                     let id = format!("{} {thing}{way} on {}", door.as_str(), upstream.as_str());
-                    let topic = if *thing == "thought" {
-                        "Do think of it"
-                    } else {
-                        "What is the weather in Paris and in Oslo?"
+                    let (does, topic) = match *thing {
+                        "thought" => ("thought", "Do think of it"),
+                        "cached" => ("plain", "Do you remember?"),
+                        other => (other, "What is the weather in Paris and in Oslo?"),
                     };
                     let mut asked = json!({
-                        "id": id, "do": format!("{prefix}{thing}"), "door": door.as_str(), "stream": stream,
+                        "id": id, "do": format!("{prefix}{does}"), "door": door.as_str(), "stream": stream,
                         "model": upstream.model(), "prompt": format!("{topic} [{id}]"),
                     });
                     if upstream == Upstream::Direct {
@@ -164,6 +164,12 @@ fn faults(case: &Case, seen: &Value, requests: &[Heard], seal: &str) -> Vec<Stri
         }
         "count" => {
             check("tokens", &json!(seen["count"].as_u64().is_some_and(|count| count > 0)), json!(true))
+        }
+        "cached" => {
+            check("cached tokens", &seen["cached"], json!(4));
+            // Anthropic counts them beside the others, everybody else among them.
+            let input = if case.door == Door::Messages { 5 } else { 9 };
+            check("usage", &seen["usage"], json!([input, 12]));
         }
         "embed" => {
             check("vectors", &seen["count"], json!(2));

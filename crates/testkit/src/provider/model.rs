@@ -18,7 +18,8 @@ const FORECAST: [&str; 2] = ["{\"city\": \"Paris\",", " \"celsius\": 21.5}"];
 ///
 /// Tools are called at the same time, once for each of [`ASKS_FOR`], until there are results; a tool or a schema named for a
 /// forecast gets one. A prompt with "think" gets a thought sealed with `seal` before the text; one with "overloaded" gets
-/// an error, one with "break off" an error after the first words of a stream.
+/// an error, one with "break off" an error after the first words of a stream; one with "remember" is
+/// told that 4 of its 9 tokens were cached.
 pub fn answer(seen: &Seen, seal: &str) -> Step {
     let path = seen.path.split('?').next().unwrap_or_default();
     if ["/embeddings", ":embedContent", ":batchEmbedContents"].iter().any(|end| path.ends_with(end)) {
@@ -62,6 +63,9 @@ pub fn answer(seen: &Seen, seal: &str) -> Step {
     }
     if asks("think") {
         return Step::thought(&["It is summer", " there."], seal).then_text(&pieces).reasoning(5);
+    }
+    if asks("remember") {
+        return Step::answer(&pieces).cached(4);
     }
     Step::answer(&pieces)
 }

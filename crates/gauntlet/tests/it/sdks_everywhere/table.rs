@@ -115,28 +115,33 @@ const fn spoken(door: Door, prefix: &'static str, things: &'static [&'static str
 }
 
 const ALL: &[&str] = &["plain", "stream", "tools", "schema", "thought"];
+const WITH_CACHE: &[&str] = &["plain", "stream", "tools", "schema", "thought", "cached"];
 const MOST: &[&str] = &["plain", "stream", "tools", "schema"];
 
 pub const CLIENTS: [(&str, &[Spoken]); 10] = [
     (
         "openai_sdk.py",
         &[
-            spoken(Door::Chat, "chat_", ALL),
-            spoken(Door::Responses, "responses_", ALL),
+            spoken(Door::Chat, "chat_", WITH_CACHE),
+            spoken(Door::Responses, "responses_", WITH_CACHE),
             spoken(Door::Completions, "completions_", &["plain", "stream"]),
             spoken(Door::Chat, "", &["embed", "models"]),
         ],
     ),
     (
         "anthropic_sdk.py",
-        &[spoken(Door::Messages, "", &["plain", "stream", "tools", "schema", "thought", "count", "models"])],
+        &[spoken(
+            Door::Messages,
+            "",
+            &["plain", "stream", "tools", "schema", "thought", "cached", "count", "models"],
+        )],
     ),
     (
         "google_sdk.py",
         &[spoken(
             Door::Gemini,
             "",
-            &["plain", "stream", "tools", "schema", "thought", "count", "embed", "models"],
+            &["plain", "stream", "tools", "schema", "thought", "cached", "count", "embed", "models"],
         )],
     ),
     (

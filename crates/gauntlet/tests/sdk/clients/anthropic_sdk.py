@@ -34,6 +34,7 @@ def seen(message):
         "thought": "".join(block.thinking for block in blocks if block.type == "thinking") or None,
         "finish": message.stop_reason,
         "usage": [message.usage.input_tokens, message.usage.output_tokens],
+        "cached": message.usage.cache_read_input_tokens,
         "model": message.model,
     }
 

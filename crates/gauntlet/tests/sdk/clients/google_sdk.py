@@ -51,6 +51,7 @@ def seen(answer):
         "thought": "".join(part.text for part in parts if part.text and part.thought) or None,
         "finish": candidate.finish_reason and candidate.finish_reason.value,
         "usage": usage and [usage.prompt_token_count, usage.candidates_token_count],
+        "cached": usage and usage.cached_content_token_count,
         "model": answer.model_version,
     }
 

@@ -30,6 +30,10 @@ def messages(case):
     return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": prompt_of(case)}]
 
 
+def cached_of(details):
+    return details and details.cached_tokens
+
+
 # Chat completions.
 
 
@@ -43,6 +47,7 @@ def chat_seen(completion):
         "thought": getattr(choice.message, "reasoning_content", None),
         "finish": choice.finish_reason,
         "usage": completion.usage and [completion.usage.prompt_tokens, completion.usage.completion_tokens],
+        "cached": cached_of(completion.usage and completion.usage.prompt_tokens_details),
         "model": completion.model,
     }
 
@@ -109,6 +114,7 @@ def response_seen(response):
         "thought": "".join(summaries) or None,
         "finish": response.status,
         "usage": response.usage and [response.usage.input_tokens, response.usage.output_tokens],
+        "cached": cached_of(response.usage and response.usage.input_tokens_details),
         "model": response.model,
     }
 
