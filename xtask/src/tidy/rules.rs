@@ -182,6 +182,10 @@ fn machine_paths(path: &str, text: &str, found: &mut Vec<Violation>) {
 }
 
 fn workspace_lints(path: &str, text: &str, found: &mut Vec<Violation>) {
+    // Stands beside the workspace, since it wants a compiler of its own.
+    if path == "fuzz/Cargo.toml" {
+        return;
+    }
     let lines: Vec<String> =
         text.lines().map(|line| line.split('#').next().unwrap_or("").split_whitespace().collect()).collect();
     let has = lines.iter().any(|line| line == "lints.workspace=true")
