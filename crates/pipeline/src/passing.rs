@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gauntlet_policy::{config::Unpriced, price::Price};
 use gauntlet_ports::{ControlError, Endpoint, Owned};
-use gauntlet_types::{Code, Door, Fault, Name, Service, Target, TokenCount};
+use gauntlet_types::{Code, Door, Fault, Name, Outcome, Service, Target, TokenCount};
 use gauntlet_wire::pass::{self, Pass};
 use http::Method;
 use serde_json::Value;
@@ -241,6 +241,12 @@ impl Call {
 
     /// Whether an answer that does not say what was used may have cost more than its texts tell.
     pub(crate) fn is_beyond_counting(&self) -> bool {
+        // An answer that is still being made in the background.
+        if self.door() == Door::Responses && self.pass.is_none() {
+            return !self.record.is_streaming
+                && self.record.finish.is_none()
+                && self.record.outcome == Outcome::Ok;
+        }
         self.request.pass().is_some()
             && matches!(self.door(), Door::Images | Door::Speech | Door::Transcriptions | Door::Batches)
     }

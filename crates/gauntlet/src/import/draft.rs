@@ -347,11 +347,7 @@ pub fn account(
         Reach::Dialect(dialect) => made(dialect, url.map(|url| base_of(dialect, url))),
         Reach::Compatible(usual) => made("openai", Some(url.unwrap_or_else(|| Words::literal(usual)))),
         Reach::Server(path) => made("openai", Some(with_path(url.ok_or_else(|| needs("address"))?, path))),
-        Reach::Azure => {
-            let url = with_path(url.ok_or_else(|| needs("address of a resource"))?, "/openai/v1");
-            let headers = key.iter().map(|key| ("api-key".to_owned(), key.clone())).chain(headers).collect();
-            Account { dialect: "openai".to_owned(), url: Some(url), key: None, headers }
-        }
+        Reach::Azure => made("azure", Some(url.ok_or_else(|| needs("address of a resource"))?)),
         Reach::NotYet(why, cure) => return Err(refused(why, cure)),
     })
 }

@@ -74,12 +74,11 @@ const fn row(
     Row { ours, variable, reach, litellm, tensorzero, portkey }
 }
 
-const SIGNED: &str = "its calls are signed with credentials of AWS, which this version does not do";
-const SIGNED_CURE: &str = "take the model from another provider until Bedrock is spoken, or put a proxy that speaks OpenAI's dialect in front";
-const TOKENS: &str =
-    "it asks for tokens of Google Cloud that are renewed every hour, which this version does not do";
+const SIGNED: &str = "its credentials of AWS are not taken over";
+const SIGNED_CURE: &str = "add `bedrock: {region: …}` under `providers` (the keys come from AWS_ACCESS_KEY_ID and its like) and the target by hand";
+const TOKENS: &str = "its project and its service account are not taken over";
 const TOKENS_CURE: &str =
-    "take the model from `gemini` or `anthropic` with an API key until Vertex is spoken";
+    "add `vertex: {project: …, region: …, service_account: …}` under `providers` and the target by hand";
 const FOREIGN: &str = "it speaks a dialect of its own, which this version does not";
 const FOREIGN_CURE: &str =
     "if it has an address that speaks OpenAI's dialect, add it under `providers` by hand";
@@ -283,7 +282,14 @@ pub const PROVIDERS: [Row; 41] = [
         &[],
         &["azure-ai"],
     ),
-    row("huggingface", "", Reach::NotYet(FOREIGN, FOREIGN_CURE), &["huggingface"], &[], &["huggingface"]),
+    row(
+        "huggingface",
+        "HF_TOKEN",
+        Reach::Compatible("https://router.huggingface.co/v1"),
+        &["huggingface"],
+        &[],
+        &["huggingface"],
+    ),
     row("replicate", "", Reach::NotYet(FOREIGN, FOREIGN_CURE), &["replicate"], &[], &["replicate"]),
     row("watsonx", "", Reach::NotYet(FOREIGN, FOREIGN_CURE), &["watsonx"], &[], &["watsonx"]),
     row("cloudflare", "", Reach::NotYet(FOREIGN, FOREIGN_CURE), &["cloudflare"], &[], &["workers-ai"]),
@@ -341,9 +347,6 @@ pub fn of_bare(model: &str) -> Option<&'static Row> {
     PROVIDERS.iter().find(|row| row.ours == *ours)
 }
 
-/// Whether `models:` takes a `strategy`, and targets with a `weight`.
-const HAS_STRATEGIES: bool = false;
-
 /// How a gateway chooses among equal targets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pick {
@@ -360,51 +363,34 @@ pub enum Pick {
 }
 
 impl Pick {
-    /// The `strategy` of a model; none where this version has no such one, and takes targets in order.
+    /// The `strategy` of a model; none where there is no such one, and targets are taken in order.
     pub const fn ours(self) -> Option<&'static str> {
         match self {
-            Pick::Weighted if HAS_STRATEGIES => Some("weighted"),
-            Pick::LeastBusy if HAS_STRATEGIES => Some("least_busy"),
-            Pick::Fastest if HAS_STRATEGIES => Some("latency"),
-            Pick::Cheapest if HAS_STRATEGIES => Some("cheapest"),
-            Pick::InOrder
-            | Pick::Weighted
-            | Pick::LeastBusy
-            | Pick::Fastest
-            | Pick::Cheapest
-            | Pick::LeastUsed
-            | Pick::Conditional => None,
+            Pick::Weighted => Some("weighted"),
+            Pick::LeastBusy => Some("least_busy"),
+            Pick::Fastest => Some("latency"),
+            Pick::Cheapest => Some("cheapest"),
+            Pick::InOrder | Pick::LeastUsed | Pick::Conditional => None,
         }
     }
 
     /// What is lost where there is no such strategy, and the cure.
     pub const fn loss(self) -> (&'static str, &'static str) {
         match self {
-            Pick::InOrder => ("", ""),
-            Pick::Weighted => (
-                "calls are not spread by weight here: targets are tried in order",
-                "put the target first that is to get the calls",
-            ),
-            Pick::LeastBusy => (
-                "calls are not sent to the least busy target here: targets are tried in order",
-                "put the target with the most room first",
-            ),
-            Pick::Fastest => (
-                "calls are not sent to the fastest target here: targets are tried in order",
-                "put the fastest first",
-            ),
-            Pick::Cheapest => (
-                "calls are not sent to the cheapest target here: targets are tried in order",
-                "put the cheapest first (`gauntlet prices show`)",
-            ),
             Pick::LeastUsed => (
                 "calls are not sent to the least used target here: targets are tried in order",
-                "give the model a limit (`limits.models`), and put the target with the most room first",
+                "write `strategy: least_busy`, or give the model a limit (`limits.models`)",
             ),
             Pick::Conditional => (
-                "conditions on a call do not choose its target here",
-                "make a route of each branch, and let callers name it (`x-gauntlet-route`)",
+                "conditions on a call are not taken over",
+                "write them as `rules` of a route (docs/routing.md)",
             ),
+            // Among some targets of a list; for all of them there is a strategy.
+            Pick::Weighted => (
+                "calls are not spread by weight within a part of a list: its targets are tried in order",
+                "make a model of that part, with `strategy: weighted`, and a route that names it",
+            ),
+            Pick::InOrder | Pick::LeastBusy | Pick::Fastest | Pick::Cheapest => ("", ""),
         }
     }
 }
@@ -421,8 +407,8 @@ pub const STRATEGIES: [(&str, Pick); 6] = [
 
 /// What is said of a cache that also finds questions that are only alike.
 pub const SEMANTIC_CACHE: (&str, &str) = (
-    "only equal calls are found again here, not alike ones",
-    "`cache` is written for equal calls; nothing more can be done in this version",
+    "`cache` is written for equal calls: alike ones need a model that compares them",
+    "add `semantic: {model: …}` or `semantic: {embedder: …}` to it (docs/caching.md), and measure before you trust it",
 );
 
 /// Where callbacks of LiteLLM go, as an entry of `exporters`: address, headers with the variables in them, profile.

@@ -159,3 +159,22 @@ fn bad_requests_are_told_what_is_wrong() {
     check("/v1/images/generations", "application/json", r#"{"model":7,"prompt":"x"}"#, "model");
     assert_eq!(send(&app, "PUT", "/v1/files/x", &[], b"").status, 405);
 }
+
+#[test]
+fn an_answer_that_is_made_in_the_background_costs_its_hold() {
+    let app = TestApp::start("default: {default_max_tokens: 1000}\n");
+    let queued = json!({"id": "resp_1", "object": "response", "created_at": 1, "status": "queued", "background": true,
+        "model": "test-model", "output": [], "usage": null, "error": null});
+    app.provider.script([Step::plain(queued)]);
+    app.reconfigure(&format!(
+        "  answers: {{dialect: openai, url: \"{}\", key: k, serves: [chat, responses]}}\ndefault: {{default_max_tokens: 1000}}\n",
+        app.provider.url()
+    ));
+    app.write("prices.yml", "test-model: {input: 1, output: 2}\n");
+    assert_eq!(send(&app, "POST", "/api/v1/reload", &[], b"").status, 200);
+    let asked = json!({"model": "answers/test-model", "input": "hello", "background": true});
+    let reply = post(&app, "/v1/responses", &[], &asked);
+    assert_eq!((reply.status, reply.json()["status"].as_str()), (200, Some("queued")), "{}", reply.text());
+    let cost = reply.header("x-gauntlet-cost-usd").and_then(|cost| cost.parse::<f64>().ok()).unwrap_or(0.0);
+    assert!(cost >= 0.002, "what nobody can count costs what was held: {cost}");
+}

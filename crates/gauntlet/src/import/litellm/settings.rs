@@ -28,8 +28,8 @@ const LITELLM: [Known; 20] = [
     ),
     ("context_window_fallbacks", BY_FAULT, "put a model with a longer window behind it in `targets`"),
     ("content_policy_fallbacks", BY_FAULT, "put another provider behind it in `targets`"),
-    ("allowed_fails", BREAKER, "nothing"),
-    ("cooldown_time", BREAKER, "nothing"),
+    ("allowed_fails", BREAKER, BREAKER_CURE),
+    ("cooldown_time", BREAKER, BREAKER_CURE),
     ("telemetry", "Gauntlet sends nothing home", "nothing"),
     ("ssl_verify", "certificates are always checked", "name other authorities by `SSL_CERT_FILE`"),
     ("ssl_certificate", "certificates are always checked", "name other authorities by `SSL_CERT_FILE`"),
@@ -45,16 +45,17 @@ const LITELLM: [Known; 20] = [
 ];
 const LOGS: &str = "logs are set up otherwise here";
 const BY_FAULT: &str = "the next target is asked after any failure that a retry may mend, not by its kind";
-const BREAKER: &str = "each target has a circuit breaker, which is not set up by hand";
+const BREAKER: &str = "circuit breakers are set up at providers";
+const BREAKER_CURE: &str = "write `breaker: {failures: …, cooldown: …}` at a provider";
 const TEAMS: &str = "keys, teams and users are not set up by defaults here";
 
 const ROUTER: [Known; 12] = [
     ("context_window_fallbacks", BY_FAULT, "put a model with a longer window behind it in `targets`"),
     ("content_policy_fallbacks", BY_FAULT, "put another provider behind it in `targets`"),
-    ("allowed_fails", BREAKER, "nothing"),
-    ("allowed_fails_policy", BREAKER, "nothing"),
-    ("cooldown_time", BREAKER, "nothing"),
-    ("disable_cooldowns", BREAKER, "nothing"),
+    ("allowed_fails", BREAKER, BREAKER_CURE),
+    ("allowed_fails_policy", BREAKER, BREAKER_CURE),
+    ("cooldown_time", BREAKER, BREAKER_CURE),
+    ("disable_cooldowns", BREAKER, BREAKER_CURE),
     (
         "retry_policy",
         "retries are not counted by kind of failure: what may pass is tried again",
