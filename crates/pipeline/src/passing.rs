@@ -59,6 +59,12 @@ impl Call {
         Fault::caller(Code::InvalidRequest, message)
     }
 
+    /// Whether it makes something at the provider that stays there.
+    pub(crate) fn makes_things(&self) -> bool {
+        let is_post = self.pass.as_ref().is_some_and(|pass| pass.method == Method::POST);
+        is_post && matches!(self.door(), Door::Files | Door::Batches)
+    }
+
     /// Nobody gets at what a provider keeps for somebody else: files, batches, answers. What no call made here is not
     /// known here, and its id cannot be guessed.
     pub(crate) async fn check_owner(&mut self) -> Result<(), Fault> {

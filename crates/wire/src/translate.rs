@@ -15,6 +15,10 @@ use crate::{
     openai::{self, chat, completions, responses},
 };
 
+/// Members that are listed as dropped, and characters of each: a body of unknown members shall not become a record of them.
+const DROPPED_MAX: usize = 64;
+const PATH_MAX: usize = 100;
+
 /// Reads a request into the neutral form.
 pub fn read_ask(dialect: Dialect, body: &[u8], path: &PathAsk) -> Result<Ask, Malformed> {
     match dialect {
@@ -56,8 +60,14 @@ pub fn ask(
     }
     let mut written = write_ask(to, ask, model, quirks);
     dropped.append(&mut written.dropped);
+    for path in &mut dropped {
+        if let Some((cut, _)) = path.char_indices().nth(PATH_MAX) {
+            path.truncate(cut);
+        }
+    }
     dropped.sort();
     dropped.dedup();
+    dropped.truncate(DROPPED_MAX);
     Ok(Written { dropped, custom_tools, ..written })
 }
 

@@ -174,7 +174,8 @@ async fn at_target(
     last: &mut Option<Failed>,
 ) -> Option<Result<Answered, Fault>> {
     let policy = RetryPolicy {
-        attempts: call.route.retry.attempts,
+        // A file or a batch that was made before its answer was lost would be made twice.
+        attempts: if call.makes_things() { 1 } else { call.route.retry.attempts },
         base: call.route.retry.base,
         max: call.route.retry.max,
     };
