@@ -247,7 +247,7 @@ impl LiveStream {
             return Some(frame.raw.clone());
         }
         self.end_calls(chunk);
-        let edits = self.filtered(frame, chunk)?;
+        let mut edits = self.filtered(frame, chunk)?;
         if self.filters.as_ref().is_some_and(Filters::must_stop) {
             self.block();
             return None;
@@ -255,8 +255,8 @@ impl LiveStream {
         for end in &chunk.ends {
             self.flush(*end);
         }
-        let mut edits = edits;
-        edits.extend(self.repeated(frame, chunk));
+        let repeated = self.repeated(frame, chunk, &edits);
+        edits.extend(repeated);
         edits.extend(self.voided(chunk));
         if self.filters.as_ref().is_some_and(Filters::must_stop) {
             self.block();
@@ -318,11 +318,14 @@ impl LiveStream {
         Some(edits)
     }
 
-    /// Texts that the frame tells once more, as they were let through.
-    fn repeated(&self, frame: &Frame, chunk: &Chunk) -> Vec<Edit> {
+    /// Texts that the frame tells once more, as they were let through. A server that sent no pieces tells them here for
+    /// the first time: those are among the `edits` already.
+    fn repeated(&self, frame: &Frame, chunk: &Chunk, edits: &[Edit]) -> Vec<Edit> {
         let Some(filters) = &self.filters else { return Vec::new() };
         let Some(data) = frame.data_bytes() else { return Vec::new() };
-        let again = chunk.texts.iter().filter(|delta| delta.extent == Extent::Repeat);
+        let is_new = |range| edits.iter().all(|edit| edit.range != range);
+        let again =
+            chunk.texts.iter().filter(|delta| delta.extent == Extent::Repeat && is_new(delta.raw.clone()));
         let edits = again.filter_map(|delta| {
             let told = filters.told.as_ref()?.get(&delta.key)?;
             let text = gauntlet_wire::text::decode(&data, delta.raw.clone());

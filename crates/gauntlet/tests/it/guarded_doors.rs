@@ -108,3 +108,35 @@ fn what_must_not_come_in_is_refused_in_the_words_of_the_door() {
     });
     assert_eq!(app.provider.requests().len(), asked, "no provider was asked");
 }
+
+#[test]
+fn a_text_that_comes_without_pieces_is_guarded_each_time_it_is_told() {
+    let app = app("default: {output: {pii: redact}}\n");
+    let words = json!({"type": "output_text", "text": "Write to ann@example.com today.", "annotations": []});
+    let item =
+        json!({"id": "m", "type": "message", "role": "assistant", "status": "completed", "content": [words]});
+    let answer = |status: &str, output| json!({"id": "r", "object": "response", "status": status, "model": "test-model", "output": output});
+    let frames: Vec<String> = [
+        json!({"type": "response.created", "response": answer("in_progress", json!([]))}),
+        json!({"type": "response.output_text.done", "item_id": "m", "output_index": 0, "content_index": 0,
+            "text": words["text"]}),
+        json!({"type": "response.content_part.done", "item_id": "m", "output_index": 0, "content_index": 0,
+            "part": words}),
+        json!({"type": "response.output_item.done", "output_index": 0, "item": item}),
+        json!({"type": "response.completed", "response": answer("completed", json!([item]))}),
+    ]
+    .iter()
+    .map(|event| format!("data: {event}\n\n"))
+    .collect();
+    app.provider.respond(move |_| Step::frames(&frames.iter().map(String::as_str).collect::<Vec<_>>()));
+    let door = DOORS.iter().find(|door| door.name == "responses").expect("the door");
+    let reply = ask(&app, door, "answers", true, "hello");
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert!(!reply.text().contains("ann@"), "{}", reply.text());
+    assert_eq!(
+        reply.text().matches("Write to [REDACTED:EMAIL_ADDRESS] today.").count(),
+        4,
+        "{}",
+        reply.text()
+    );
+}
