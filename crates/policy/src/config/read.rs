@@ -54,7 +54,10 @@ impl<'a> Fields<'a> {
 
     /// The field's value; none when it is missing, empty or broken.
     pub(super) fn get(&mut self, name: &'static str) -> Option<&'a Node> {
-        self.known.push(name);
+        // Some are read for two things.
+        if !self.known.contains(&name) {
+            self.known.push(name);
+        }
         let (_, node) = self.entries.iter().find(|(label, _)| label.text == name)?;
         (!matches!(node.value, Value::Null | Value::Broken)).then_some(node)
     }

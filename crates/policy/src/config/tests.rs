@@ -150,6 +150,7 @@ fn slips_are_told_with_place_and_cure() {
     );
     check("provider: {}\n", &["1:1: unknown field `provider`; did you mean `providers`?"]);
     check("wholly: 1\n", &["unknown field `wholly`; known here: store, listen,"]);
+    check("default: {zzz: 1}", &["tools, fallback, cache, max_tokens,"]);
     check("default: {input: {pii: maybe}}", &["`pii: maybe` is not an action; write one of `allow`"]);
     check(
         "default: {input: {injection: redact}}",
