@@ -75,8 +75,9 @@ fn everything_works_on_postgres_as_on_sqlite() {
         };
         (listed.as_array().unwrap().len(), spend["rows"].clone(), line("tenant_daily"), keys, prompts)
     };
+    // Each call is stored a moment after its answer.
+    wait_for("five calls are listed", || ask(&app).0 == 5);
     let running = ask(&app);
-    assert_eq!(running.0, 5);
     assert_eq!(running.3.to_string().matches("acme").count(), 1, "{}", running.3);
     let ended = app.stop();
     assert!(ended.stdout.contains("postgres at 127.0.0.1"), "{ended}");

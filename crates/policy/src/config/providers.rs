@@ -415,21 +415,17 @@ fn region(row: &Row, written: Option<(&str, At)>, place: &Place<'_>, report: &mu
         Dialect::Bedrock => first(&["AWS_REGION", "AWS_DEFAULT_REGION"]),
         _ => return String::new(),
     };
-    let (region, at) = match written {
-        Some((region, at)) => (Some(region.to_owned()), at),
-        None => (found, place.at),
-    };
-    let Some(region) = region else {
+    let Some(region) = written.map(|(region, _)| region.to_owned()).or(found) else {
         let message = format!("{} has no `region`", place.what);
         report.error(place.at, message, "write for example `region: eu-central-1`, or set AWS_REGION");
         return String::new();
     };
-    // It becomes a part of a host's name.
+    // It becomes a part of a host's name. One that is written has been read as a region already.
     let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if !region.bytes().all(is_name) || region.starts_with('-') {
-        let message = format!("`region` of {} is no region", place.what);
+    if written.is_none() && (!region.bytes().all(is_name) || region.starts_with('-')) {
+        let message = format!("the region of {}, taken from the environment, is no region", place.what);
         report.error(
-            at,
+            place.at,
             message,
             "write for example `us-east-1` or `europe-west1`: small letters, digits and `-`",
         );

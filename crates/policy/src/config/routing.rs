@@ -117,6 +117,7 @@ impl Residency {
 pub(super) fn region(node: &Node, what: &str, report: &mut Report) -> Option<Name> {
     let text = read::text(node, "region", report)?;
     let is_word = !text.text.is_empty()
+        && !text.text.starts_with('-')
         && text.text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     if !is_word {
         let message = format!("`{}` of {what} does not name a region", text.typed);

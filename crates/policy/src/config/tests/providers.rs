@@ -195,17 +195,17 @@ fn mistakes_in_providers_are_told_with_their_cure() {
         "bedrock: {key: k}",
         &["provider `bedrock` has no `region`; write for example `region: eu-central-1`, or set AWS_REGION"],
     );
-    check("bedrock: {key: k, region: \"evil.example/\"}", &["`region` of provider `bedrock` is no region"]);
+    check(
+        "bedrock: {key: k, region: \"evil.example/\"}",
+        &["`evil.example/` of provider `bedrock` does not name a region"],
+    );
     check("vertex: {service_account: /k.json}", &["provider `vertex` has no `project`; write `project: ID"]);
     check("bedrock: {region: r, access_key: a}", &["only a part of its AWS credentials"]);
     check(
         "bedrock: {region: r, key: k, access_key: a, secret_key: s}",
         &["provider `bedrock` has credentials of several kinds; leave all but one out"],
     );
-    check(
-        "groq: {key: k, region: r}",
-        &["`region` in provider `groq` is only for `vertex` and `bedrock`; leave it out"],
-    );
+    check("groq: {key: k, project: p}", &["`project` in provider `groq` is only for `vertex`; leave it out"]);
     check(
         "groq: {key: k, serves: [chat, embedings]}",
         &["`serves: embedings` is not known; did you mean `embeddings`?"],
