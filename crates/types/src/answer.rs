@@ -135,3 +135,21 @@ pub enum Event {
     /// The stream's own end mark (`[DONE]`).
     Done,
 }
+
+impl Event {
+    /// The choice of the answer that this belongs to, from 0; none for what is of the whole answer.
+    #[must_use]
+    pub fn choice(&self) -> Option<u32> {
+        match self {
+            Event::Text { choice, .. }
+            | Event::Refusal { choice, .. }
+            | Event::Reasoning { choice, .. }
+            | Event::ToolCall { choice, .. }
+            | Event::Seal { choice, .. }
+            | Event::Citation { choice, .. }
+            | Event::Media { choice, .. }
+            | Event::Finish { choice, .. } => Some(*choice),
+            Event::Model(_) | Event::Usage(_) | Event::Error { .. } | Event::Done => None,
+        }
+    }
+}

@@ -41,20 +41,11 @@ impl Flow {
 
     pub(crate) fn sent(&mut self, _: &Frame, chunk: &Chunk) {
         for event in &chunk.events {
-            match event {
-                Event::Finish { choice, .. } => self.open.retain(|open| open != choice),
-                Event::Text { choice, .. }
-                | Event::Refusal { choice, .. }
-                | Event::Reasoning { choice, .. }
-                | Event::ToolCall { choice, .. }
-                | Event::Seal { choice, .. }
-                | Event::Citation { choice, .. }
-                | Event::Media { choice, .. } => {
-                    if !self.open.contains(choice) && self.open.len() < CHOICES_MAX as usize {
-                        self.open.push(*choice);
-                    }
-                }
-                Event::Model(_) | Event::Usage(_) | Event::Error { .. } | Event::Done => {}
+            let Some(choice) = event.choice() else { continue };
+            if matches!(event, Event::Finish { .. }) {
+                self.open.retain(|open| *open != choice);
+            } else if !self.open.contains(&choice) && self.open.len() < CHOICES_MAX as usize {
+                self.open.push(choice);
             }
         }
     }

@@ -262,25 +262,12 @@ pub(crate) fn whole(head: &Head, events: &[Event]) -> Bytes {
     let mut candidates: Vec<Candidate> = Vec::new();
     let (mut model, mut used) = (head.model.as_str(), None);
     for event in events {
-        let number = match event {
-            Event::Model(answered) => {
-                model = answered;
-                continue;
-            }
-            Event::Usage(usage) => {
-                used = Some(*usage);
-                continue;
-            }
-            Event::Error { .. } | Event::Done => continue,
-            Event::Text { choice, .. }
-            | Event::Refusal { choice, .. }
-            | Event::Reasoning { choice, .. }
-            | Event::ToolCall { choice, .. }
-            | Event::Seal { choice, .. }
-            | Event::Citation { choice, .. }
-            | Event::Media { choice, .. }
-            | Event::Finish { choice, .. } => *choice,
-        };
+        match event {
+            Event::Model(answered) => model = answered,
+            Event::Usage(usage) => used = Some(*usage),
+            _ => {}
+        }
+        let Some(number) = event.choice() else { continue };
         let known = candidates.iter().position(|candidate| candidate.number == number);
         let at = match known {
             Some(at) => at,

@@ -309,25 +309,12 @@ pub(crate) fn whole(head: &Head, events: &[Event]) -> Bytes {
     let mut messages: Vec<Message> = Vec::new();
     let (mut model, mut used) = (head.model.as_str(), None);
     for event in events {
-        let number = match event {
-            Event::Model(answered) => {
-                model = answered;
-                continue;
-            }
-            Event::Usage(usage) => {
-                used = Some(*usage);
-                continue;
-            }
-            Event::Error { .. } | Event::Done => continue,
-            Event::Text { choice, .. }
-            | Event::Refusal { choice, .. }
-            | Event::Reasoning { choice, .. }
-            | Event::ToolCall { choice, .. }
-            | Event::Seal { choice, .. }
-            | Event::Citation { choice, .. }
-            | Event::Media { choice, .. }
-            | Event::Finish { choice, .. } => *choice,
-        };
+        match event {
+            Event::Model(answered) => model = answered,
+            Event::Usage(usage) => used = Some(*usage),
+            _ => {}
+        }
+        let Some(number) = event.choice() else { continue };
         let known = messages.iter().position(|message| message.state.number == number);
         let at = known.unwrap_or_else(|| {
             messages.push(Message { state: Choice { number, ..Choice::default() }, ..Message::default() });
