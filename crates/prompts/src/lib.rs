@@ -3,8 +3,11 @@
 //! Pure: texts come in, values go out. Reading the folder, keeping versions for good and moving labels is done by
 //! others with what this gives them ([`Prompt::stored`], [`Registry::resolve`]).
 //!
+//! [`codegen`] makes typed wrappers of their variables for applications.
+//!
 //! Text is data: a variable's value is put in as it stands and never read as a template.
 
+pub mod codegen;
 pub mod error;
 pub mod file;
 pub mod prompt;

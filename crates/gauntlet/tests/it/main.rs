@@ -13,6 +13,7 @@ mod budgets;
 mod cache;
 mod cache_control;
 mod cache_meaning;
+mod codegen;
 mod coding_agents;
 mod console_in_a_browser;
 mod crash_points;
