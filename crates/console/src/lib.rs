@@ -12,12 +12,16 @@ mod assets;
 mod charts;
 mod chat;
 mod conversation;
+mod eval_compare;
+mod eval_run;
+mod evals;
 mod events;
 mod facts;
 mod figures;
 mod groups;
 mod last_hour;
 mod overview;
+mod prompts;
 mod query;
 mod shell;
 mod span_query;
@@ -35,9 +39,15 @@ pub mod tree;
 
 pub use advice::{AdviceLine, AdviceView, advice};
 pub use assets::{ICON, SCRIPT, STYLE, icon_path, script_path, style_path};
+pub use eval_compare::{CasePair, EvalCompareView, MetricPair, eval_compare};
+pub use eval_run::{EvalRunView, eval_run};
+pub use evals::{EvalsView, evals};
 pub use events::events;
 pub use groups::{GroupsView, groups};
 pub use overview::{BudgetLine, OverviewView, overview};
+pub use prompts::{
+    Change, DiffView, MoveLine, PromptLine, PromptView, ShownVersion, VersionLine, prompt, prompts,
+};
 pub use query::{ListQuery, Range, filter_from_query, query_of};
 pub use shell::{Shell, login, message};
 pub use span_query::{SpanQuery, next_of, shown_cursor, spans_from_query};

@@ -14,6 +14,15 @@ pub const SPEND: &str = "/spend";
 pub const SPEND_CSV: &str = "/api/v1/spend";
 pub const ADVICE: &str = "/advice";
 pub const EVENTS: &str = "/events";
+/// `?suite=NAME`
+pub const EVALS: &str = "/evals";
+/// `?a=RUN&b=RUN`
+pub const EVAL_COMPARE: &str = "/evals/compare";
+pub const PROMPTS: &str = "/prompts";
+/// `POST` with `name`, `version`, `label` and `csrf`.
+pub const PROMPT_PROMOTE: &str = "/prompts/promote";
+/// `POST` with `name`, `label` and `csrf`.
+pub const PROMPT_ROLLBACK: &str = "/prompts/rollback";
 /// `GET` shows the form; `POST` takes `token`, `next` and `csrf`.
 pub const LOGIN: &str = "/login";
 /// `POST` with `csrf`.
@@ -39,6 +48,44 @@ pub fn step(trace: TraceId, span: SpanId) -> String {
 /// The same from one of its steps on.
 pub fn trace_from(trace: TraceId, place: usize) -> String {
     format!("{TRACES}/{trace}?from={place}#steps")
+}
+
+/// The runs of one suite.
+pub fn evals_of(suite: &str) -> String {
+    format!("{EVALS}?suite={}", escaped(suite))
+}
+
+pub fn eval_run(id: &str) -> String {
+    format!("{EVALS}/runs/{}", escaped(id))
+}
+
+pub fn eval_compare(first: &str, second: &str) -> String {
+    format!("{EVAL_COMPARE}?a={}&b={}", escaped(first), escaped(second))
+}
+
+pub fn traces_of_eval(id: &str) -> String {
+    format!("{TRACES}?eval_id={}", escaped(id))
+}
+
+pub fn prompt(name: &str) -> String {
+    format!("{PROMPTS}/show?name={}", escaped(name))
+}
+
+pub fn prompt_version(name: &str, version: &str) -> String {
+    format!("{}&version={}#text", prompt(name), escaped(version))
+}
+
+pub fn prompt_diff(name: &str, from: &str, to: &str) -> String {
+    format!("{}&from={}&to={}#diff", prompt(name), escaped(from), escaped(to))
+}
+
+pub fn traces_of_prompt(name: &str) -> String {
+    format!("{TRACES}?prompt_name={}", escaped(name))
+}
+
+/// As a value of a query, or a part of a path.
+fn escaped(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 /// Where to go after signing in: `next` if it is a path of this server, else the overview.

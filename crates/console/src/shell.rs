@@ -22,6 +22,8 @@ pub struct Shell<'a> {
 pub enum Place {
     Overview,
     Traces,
+    Prompts,
+    Evals,
     Spend,
     Events,
     Elsewhere,
@@ -32,6 +34,8 @@ pub fn page(shell: &Shell, place: Place, title: &str, body: Markup) -> String {
     let links = [
         (Place::Overview, paths::OVERVIEW, "Overview"),
         (Place::Traces, paths::TRACES, "Traces"),
+        (Place::Prompts, paths::PROMPTS, "Prompts"),
+        (Place::Evals, paths::EVALS, "Evals"),
         (Place::Spend, paths::SPEND, "Spend"),
         (Place::Events, paths::EVENTS, "Events"),
     ];

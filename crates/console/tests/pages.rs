@@ -1,5 +1,6 @@
 //! The pages, by the facts they show and the tricks they do not fall for.
 
+mod evals;
 mod sample;
 mod whole;
 

@@ -1,0 +1,327 @@
+//! The pages of evals and prompts.
+
+use gauntlet_console::*;
+use gauntlet_ports::{Candidate, EvalGate, EvalResult, EvalRun, MetricSummary, RunState, Score, Verdict};
+use gauntlet_types::{NanoUsd, Timestamp};
+use serde_json::json;
+
+use crate::{HOSTILE, SHELL, is_sound, sample, says};
+
+fn run(id: &str, passed: u32) -> EvalRun {
+    EvalRun {
+        id: id.into(),
+        suite: "support".into(),
+        candidate: Candidate {
+            name: format!("support-agent@1.{passed}.0").as_str().into(),
+            ..Candidate::default()
+        },
+        state: RunState::Done,
+        cases: 40,
+        passed,
+        failed: 40 - passed,
+        app_sha: Some("0123456789abcdef".into()),
+        started: sample::NOW,
+        cost: NanoUsd(12_000_000),
+        judge_calls: 12,
+        judge_cached: 80,
+        metrics: vec![MetricSummary {
+            metric: "faithfulness".into(),
+            implementation: "ragas/0.4:faithfulness".into(),
+            mean: Some(0.9125),
+            ci_low: Some(0.87),
+            ci_high: Some(0.95),
+            scored: 38,
+            unscored: 2,
+            ..MetricSummary::default()
+        }],
+        ..EvalRun::default()
+    }
+}
+
+fn gate(run: &str, verdict: Verdict) -> EvalGate {
+    EvalGate {
+        id: "g".into(),
+        suite: "support".into(),
+        run: run.into(),
+        baseline: Some("run-0".into()),
+        app_sha: None,
+        prompt: None,
+        verdict,
+        summary: "faithfulness fell by more than the margin".into(),
+        report: json!({"checks": [{"name": "faithfulness", "verdict": "fail", "message": "lower bound -0.08 is below -0.03"}]}),
+        at: sample::NOW,
+    }
+}
+
+fn result(case: &str, passed: bool) -> EvalResult {
+    EvalResult {
+        case: case.into(),
+        passed: Some(passed),
+        input: Some("What is the capital of Texas?".into()),
+        output: Some("Dallas".into()),
+        call: Some(sample::call().record.id),
+        latency_us: 840_000,
+        scores: vec![Score {
+            metric: "exact".into(),
+            value: Some(0.0),
+            passed: Some(passed),
+            ..Score::default()
+        }],
+        ..EvalResult::default()
+    }
+}
+
+#[test]
+fn the_list_shows_each_suite_over_time_and_its_gate() {
+    let runs = [run("run-2", 31), run("run-1", 36)];
+    let gates = [gate("run-2", Verdict::Fail), gate("run-1", Verdict::Pass)];
+    let page = evals(&SHELL, &EvalsView { runs: &runs, gates: &gates, suite: None });
+    is_sound(&page);
+    says(
+        &page,
+        &["support-agent@1.31.0", "failed its gate", "passed its gate", "78 %", "0123456789", "0.912"],
+    );
+    says(&page, &["/evals/compare?a=run%2D1&amp;b=run%2D2", "href=\"/evals/runs/run%2D2\""]);
+    let empty = evals(&SHELL, &EvalsView { runs: &[], gates: &[], suite: None });
+    is_sound(&empty);
+    says(&empty, &["gauntlet eval run SUITE"]);
+}
+
+#[test]
+fn a_run_shows_its_failing_cases_with_their_traces() {
+    let (run, gate) = (run("run-2", 31), gate("run-2", Verdict::Fail));
+    let broken = EvalResult { error: Some("upstream_failed".into()), passed: None, ..result("c3", false) };
+    let results = [result("c1", true), result("c2", false), broken];
+    let view =
+        EvalRunView { run: &run, gate: Some(&gate), results: &results, others: &[], failed_only: false };
+    let page = eval_run(&SHELL, &view);
+    is_sound(&page);
+    says(
+        &page,
+        &[
+            "lower bound -0.08 is below -0.03",
+            "ragas/0.4:faithfulness",
+            "0.870 – 0.950",
+            "840 ms",
+            "80 known already",
+        ],
+    );
+    says(&page, &[&format!("/traces/{}", sample::call().record.id)]);
+    // Errors, then failures, then the rest.
+    let place = |case: &str| page.find(&format!(">{case}<")).expect(case);
+    assert!(place("c3") < place("c2") && place("c2") < place("c1"));
+    let failed = eval_run(&SHELL, &EvalRunView { failed_only: true, ..view });
+    assert!(!failed.contains(">c1<") && failed.contains(">c2<"));
+}
+
+#[test]
+fn a_comparison_colours_what_is_worse_whichever_way_is_better() {
+    let (first, second) = (run("run-1", 36), run("run-2", 31));
+    let pair = |metric: &str, low: f64, high: f64, lower_is_better: bool| MetricPair {
+        metric: metric.into(),
+        first: Some(0.9),
+        second: Some(0.9 + (low + high) / 2.0),
+        difference: Some((low + high) / 2.0),
+        ci_low: Some(low),
+        ci_high: Some(high),
+        p_value: Some(0.01),
+        lower_is_better,
+        pairs: 40,
+    };
+    let check = |low: f64, high: f64, lower_is_better: bool, class: &str| {
+        let metrics = [pair("m", low, high, lower_is_better)];
+        let cases = [CasePair { case: "c1".into(), gain: -1.0, ..CasePair::default() }];
+        let view = EvalCompareView {
+            first: &first,
+            second: &second,
+            metrics: &metrics,
+            cases: &cases,
+            warnings: &[],
+        };
+        let page = eval_compare(&SHELL, &view);
+        is_sound(&page);
+        says(
+            &page,
+            &[&format!("<span class=\"pill {class}\">{:+.3}</span>", f64::midpoint(low, high)), "-1.000"],
+        );
+    };
+    check(-0.1, -0.02, false, "bad");
+    check(0.02, 0.1, false, "good");
+    check(0.02, 0.1, true, "bad");
+    check(-0.02, 0.1, false, "plain");
+}
+
+fn prompt_line() -> PromptLine {
+    PromptLine {
+        name: "support/agent".into(),
+        description: Some("Answers".into()),
+        owner: Some("support-team".into()),
+        versions: 2,
+        latest: "1.1.0".into(),
+        labels: vec![("production".into(), "1.0.0".into())],
+        is_high_risk: true,
+    }
+}
+
+#[test]
+fn a_prompt_shows_where_its_labels_point_and_offers_to_move_them() {
+    let line = prompt_line();
+    let page = prompts(&SHELL, std::slice::from_ref(&line));
+    is_sound(&page);
+    says(&page, &["/prompts/show?name=support%2Fagent", "high risk", "production", "1.0.0"]);
+    let version = |version: &str, gates| VersionLine {
+        version: version.into(),
+        hash: "abcdef0123456789".into(),
+        created: Some(sample::NOW),
+        gates,
+        ..VersionLine::default()
+    };
+    let versions = [
+        version("1.1.0", vec![("support".to_owned(), Verdict::Pass, "run-2".to_owned())]),
+        version("1.0.0", vec![]),
+    ];
+    let history = [MoveLine {
+        label: "production".into(),
+        from: Some("0.9.0".into()),
+        to: "1.0.0".into(),
+        at: Timestamp(0),
+        ..MoveLine::default()
+    }];
+    let diff = DiffView {
+        from: "1.0.0".into(),
+        to: "1.1.0".into(),
+        shape: vec!["variable `tone` is new and optional".into()],
+        lines: vec![
+            (Change::Same, "You are kind.".into()),
+            (Change::Removed, "Be long.".into()),
+            (Change::Added, "Be short.".into()),
+        ],
+    };
+    let labels = ["production".to_owned(), "staging".to_owned()];
+    let view = PromptView {
+        line: &line,
+        versions: &versions,
+        history: &history,
+        shown: None,
+        diff: Some(&diff),
+        labels: &labels,
+        refused: Some("needs a green gate"),
+    };
+    let page = prompt(&SHELL, &view);
+    is_sound(&page);
+    says(
+        &page,
+        &[
+            "action=\"/prompts/promote\"",
+            "action=\"/prompts/rollback\"",
+            "not evaluated",
+            "needs a green gate",
+        ],
+    );
+    says(
+        &page,
+        &[
+            "<span class=\"added\">+ Be short.",
+            "<span class=\"removed\">- Be long.",
+            "from=1%2E0%2E0&amp;to=1%2E1%2E0#diff",
+        ],
+    );
+    let read_only = prompt(&Shell { csrf: None, ..SHELL }, &view);
+    assert!(!read_only.contains("<form class=\"stack\""), "without a token nothing can be moved");
+}
+
+#[test]
+fn words_of_models_and_callers_are_text_on_every_page() {
+    // Names that go back with a form stay exactly as they are; prompts and suites take none with such letters.
+    let name = HOSTILE.replace('\u{202e}', "");
+    let name = name.as_str();
+    let mut bad = run(name, 1);
+    (bad.suite, bad.candidate.name, bad.why) = (HOSTILE.into(), HOSTILE.into(), Some(HOSTILE.into()));
+    bad.metrics[0].metric = HOSTILE.into();
+    let gate = EvalGate {
+        summary: HOSTILE.into(),
+        report: json!({"checks": [{"name": HOSTILE, "verdict": HOSTILE, "message": HOSTILE}]}),
+        ..gate(name, Verdict::Fail)
+    };
+    let hostile = Some(HOSTILE.to_owned());
+    let mut case = EvalResult {
+        input: hostile.clone(),
+        output: hostile.clone(),
+        expected: hostile.clone(),
+        error: hostile.clone(),
+        ..result(HOSTILE, false)
+    };
+    case.scores[0].reason = hostile.clone();
+    let runs = [bad.clone(), bad.clone()];
+    is_sound(&evals(
+        &SHELL,
+        &EvalsView { runs: &runs, gates: std::slice::from_ref(&gate), suite: Some(HOSTILE) },
+    ));
+    is_sound(&eval_run(
+        &SHELL,
+        &EvalRunView { run: &bad, gate: Some(&gate), results: &[case], others: &runs, failed_only: false },
+    ));
+    let pair = CasePair {
+        case: HOSTILE.into(),
+        metric: HOSTILE.into(),
+        first_output: hostile.clone(),
+        ..CasePair::default()
+    };
+    let metric = MetricPair { metric: HOSTILE.into(), ..MetricPair::default() };
+    let warnings = [HOSTILE.to_owned()];
+    is_sound(&eval_compare(
+        &SHELL,
+        &EvalCompareView {
+            first: &bad,
+            second: &bad,
+            metrics: &[metric],
+            cases: &[pair],
+            warnings: &warnings,
+        },
+    ));
+    let line = PromptLine {
+        name: name.into(),
+        description: hostile.clone(),
+        owner: hostile.clone(),
+        labels: vec![(name.into(), HOSTILE.into())],
+        ..prompt_line()
+    };
+    is_sound(&prompts(&SHELL, std::slice::from_ref(&line)));
+    let version = VersionLine {
+        version: name.into(),
+        hash: HOSTILE.into(),
+        author: hostile.clone(),
+        labels: vec![HOSTILE.into()],
+        ..VersionLine::default()
+    };
+    let shown = ShownVersion {
+        version: HOSTILE.into(),
+        messages: vec![("user".into(), HOSTILE.into())],
+        variables: vec![(HOSTILE.into(), HOSTILE.into(), true)],
+        model: hostile.clone(),
+    };
+    let moved = MoveLine {
+        label: name.into(),
+        from: hostile.clone(),
+        to: HOSTILE.into(),
+        by: hostile.clone(),
+        at: Timestamp(0),
+        why: hostile.clone(),
+    };
+    let diff = DiffView {
+        from: HOSTILE.into(),
+        to: HOSTILE.into(),
+        shape: vec![HOSTILE.into()],
+        lines: vec![(Change::Added, HOSTILE.into())],
+    };
+    let view = PromptView {
+        line: &line,
+        versions: &[version],
+        history: &[moved],
+        shown: Some(&shown),
+        diff: Some(&diff),
+        labels: &[name.to_owned()],
+        refused: Some(HOSTILE),
+    };
+    is_sound(&prompt(&SHELL, &view));
+}
