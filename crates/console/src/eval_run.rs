@@ -100,9 +100,9 @@ fn check_line(check: &Value) -> Markup {
     let text = |name: &str| check[name].as_str().unwrap_or_default();
     html! {
         tr {
-            th scope="row" { (Line(text("name"))) }
+            th scope="row" { (Line(&text("kind").replace('_', " "))) @if let Some(metric) = check["metric"].as_str() { span.sub { (Line(metric)) } } }
             td { @match gauntlet_ports::Verdict::parse(text("verdict")) { Some(known) => (verdict(known)), None => (Line(text("verdict"))) } }
-            td { (Line(text("message"))) }
+            td { (Line(text("reason"))) }
         }
     }
 }

@@ -48,7 +48,7 @@ fn gate(run: &str, verdict: Verdict) -> EvalGate {
         prompt: None,
         verdict,
         summary: "faithfulness fell by more than the margin".into(),
-        report: json!({"checks": [{"name": "faithfulness", "verdict": "fail", "message": "lower bound -0.08 is below -0.03"}]}),
+        report: json!({"checks": [{"kind": "non_inferiority", "metric": "faithfulness", "verdict": "fail", "reason": "lower bound -0.08 is below -0.03"}]}),
         at: sample::NOW,
     }
 }
@@ -240,7 +240,7 @@ fn words_of_models_and_callers_are_text_on_every_page() {
     bad.metrics[0].metric = HOSTILE.into();
     let gate = EvalGate {
         summary: HOSTILE.into(),
-        report: json!({"checks": [{"name": HOSTILE, "verdict": HOSTILE, "message": HOSTILE}]}),
+        report: json!({"checks": [{"kind": HOSTILE, "metric": HOSTILE, "verdict": HOSTILE, "reason": HOSTILE}]}),
         ..gate(name, Verdict::Fail)
     };
     let hostile = Some(HOSTILE.to_owned());
