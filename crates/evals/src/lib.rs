@@ -4,11 +4,22 @@
 //! gateway, and every row that is kept through an [`EvalStore`](gauntlet_ports::EvalStore).
 
 pub mod case;
+pub mod dataset;
+pub mod golden;
+pub mod hash;
+pub mod metrics;
 pub mod mistake;
+pub mod rotate;
+pub mod run;
 pub mod scorer;
+pub mod select;
 pub mod suite;
+
+mod report;
+mod tree;
 
 pub use case::Case;
 pub use mistake::Mistake;
+pub use report::MISTAKES_MAX;
 pub use scorer::{Asker, JudgeCache, Scored, Scorer, Seen};
 pub use suite::{BaselineSpec, GateSpec, JudgeSpec, MetricSpec, Suite, TrendSpec};

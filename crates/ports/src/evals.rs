@@ -49,6 +49,9 @@ pub struct Told {
     pub decision: Name,
     /// `miss`, `exact` or `semantic`.
     pub cache: Name,
+    /// Of a refusal: how long to wait before asking again (the header `Retry-After`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
 }
 
 impl Told {
