@@ -5,15 +5,19 @@
 
 pub mod case;
 pub mod dataset;
+pub mod embed;
 pub mod golden;
 pub mod hash;
 pub mod metrics;
 pub mod mistake;
 pub mod rotate;
 pub mod run;
+pub mod score;
 pub mod scorer;
 pub mod select;
 pub mod suite;
+pub mod template;
+pub mod when;
 
 mod report;
 mod tree;
