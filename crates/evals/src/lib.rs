@@ -4,9 +4,15 @@
 //! gateway, and every row that is kept through an [`EvalStore`](gauntlet_ports::EvalStore).
 
 pub mod case;
+pub mod embed;
+pub mod judge;
 pub mod mistake;
+pub mod retrieval;
+pub mod score;
 pub mod scorer;
 pub mod suite;
+pub mod template;
+pub mod when;
 
 pub use case::Case;
 pub use mistake::Mistake;
