@@ -10,10 +10,13 @@ struct Family {
     make: Make,
 }
 
-#[cfg(not(test))]
-const FAMILIES: [Family; 0] = [];
-#[cfg(test)]
-const FAMILIES: [Family; 1] = [Family { kinds: crate::run::fakes::KINDS, make: crate::run::fakes::make }];
+const FAMILIES: &[Family] = &[
+    Family { kinds: crate::score::KINDS, make: crate::score::make },
+    Family { kinds: crate::judge::KINDS, make: crate::judge::make },
+    Family { kinds: crate::retrieval::KINDS, make: crate::retrieval::make },
+    #[cfg(test)]
+    Family { kinds: crate::run::fakes::KINDS, make: crate::run::fakes::make },
+];
 
 /// Every kind of metric that there is.
 pub fn kinds() -> impl Iterator<Item = &'static str> {

@@ -19,7 +19,7 @@ use serde_json::json;
 use super::Sink;
 use crate::{Asker, Case, JudgeCache, Mistake, Scored, Scorer, Seen, Suite, suite::MetricSpec};
 
-pub(crate) const KINDS: &[&str] = &["exact", "contains", "judged", "hang", "nonsense", "panic"];
+pub(crate) const KINDS: &[&str] = &["judged", "hang", "nonsense", "panic"];
 
 pub(crate) fn make(spec: &MetricSpec, _: &Suite) -> Result<Option<Box<dyn Scorer>>, Mistake> {
     let is_mine = KINDS.contains(&&*spec.kind);
