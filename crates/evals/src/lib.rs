@@ -6,6 +6,7 @@
 pub mod case;
 pub mod dataset;
 pub mod embed;
+pub mod gate;
 pub mod golden;
 pub mod hash;
 pub mod judge;

@@ -13,7 +13,6 @@ struct Family {
 const FAMILIES: &[Family] = &[
     Family { kinds: crate::score::KINDS, make: crate::score::make },
     Family { kinds: crate::judge::KINDS, make: crate::judge::make },
-    Family { kinds: crate::retrieval::KINDS, make: crate::retrieval::make },
     #[cfg(test)]
     Family { kinds: crate::run::fakes::KINDS, make: crate::run::fakes::make },
 ];
