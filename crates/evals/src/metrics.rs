@@ -54,9 +54,10 @@ const NAMED_MAX: usize = 5;
 pub fn lacking(suite: &Suite, scorers: &[Box<dyn Scorer>]) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     for scorer in scorers {
+        let asked: Vec<&crate::Case> = suite.cases.iter().filter(|case| scorer.applies(case)).collect();
         let lacks: Vec<(&crate::Case, String)> =
-            suite.cases.iter().filter_map(|case| Some((case, scorer.lacks(case)?))).collect();
-        let is_warning = lacks.len() < suite.cases.len();
+            asked.iter().filter_map(|case| Some((*case, scorer.lacks(case)?))).collect();
+        let is_warning = lacks.len() < asked.len();
         for (case, what) in lacks.iter().take(NAMED_MAX) {
             mistakes.push(Mistake {
                 file: case.file.clone(),

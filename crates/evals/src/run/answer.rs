@@ -130,14 +130,15 @@ impl<'a> Work<'a> {
 
     /// Scores by all metrics at once; calls of judges made, and known.
     async fn score(&self, seen: &Seen<'_>, result: &mut EvalResult) -> (u32, u32) {
-        let scored = join_all(self.parts.scorers.iter().map(|scorer| self.one(&**scorer, seen))).await;
+        let asked: Vec<&dyn Scorer> = scorers_of(self.parts.scorers, seen.case).collect();
+        let scored = join_all(asked.iter().map(|scorer| self.one(*scorer, seen))).await;
         let (mut made, mut known) = (0, 0);
-        for (scorer, scored) in self.parts.scorers.iter().zip(scored) {
+        for (scorer, scored) in asked.into_iter().zip(scored) {
             result.judge_cost = result.judge_cost.plus(scored.cost);
             made += scored.calls;
             known += scored.cached;
             let spec = self.plan.suite.metrics.iter().find(|spec| spec.name == *scorer.metric());
-            result.scores.push(held(scored.score, spec, &**scorer));
+            result.scores.push(held(scored.score, spec, scorer));
         }
         result.passed = passed(&result.scores, &self.plan.suite.metrics);
         (made, known)
@@ -167,6 +168,14 @@ impl<'a> Work<'a> {
             )),
         }
     }
+}
+
+/// Those that are asked of the case at all.
+pub(super) fn scorers_of<'a>(
+    scorers: &'a [Box<dyn Scorer>],
+    case: &Case,
+) -> impl Iterator<Item = &'a dyn Scorer> {
+    scorers.iter().map(|scorer| &**scorer).filter(|scorer| scorer.applies(case))
 }
 
 fn answered(result: &mut EvalResult, told: &Told) {

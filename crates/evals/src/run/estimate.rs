@@ -4,7 +4,7 @@ use std::fmt;
 
 use gauntlet_types::NanoUsd;
 
-use super::{Plan, units};
+use super::{Plan, answer, units};
 use crate::Scorer;
 
 /// Letters of English to a token, about; other languages and code have fewer.
@@ -28,7 +28,7 @@ pub fn forecast(plan: &Plan<'_>, scorers: &[Box<dyn Scorer>]) -> Forecast {
     let repeats = u64::from(plan.repeats.max(1));
     let answers = (plan.cases.len() as u64 * repeats).saturating_sub(had as u64);
     let judged = |case: &&crate::Case| {
-        let scorers = scorers.iter().filter(|scorer| scorer.calls_max() > 0 && scorer.lacks(case).is_none());
+        let scorers = answer::scorers_of(scorers, case).filter(|scorer| scorer.lacks(case).is_none());
         scorers.map(|scorer| u64::from(scorer.calls_max())).sum::<u64>()
     };
     let letters: usize = plan.cases.iter().map(|case| units::length(case)).sum();

@@ -30,6 +30,8 @@ pub struct Standing {
 struct Mean {
     sum: f64,
     count: u32,
+    /// Whether the metric is asked of the case at all.
+    applies: bool,
 }
 
 /// What became of one case, over its repeats.
@@ -81,7 +83,10 @@ impl Tally {
         };
         let row = |case: &&Case| Row {
             cluster: case.cluster.clone(),
-            scores: vec![Mean::default(); scorers.len()],
+            scores: scorers
+                .iter()
+                .map(|scorer| Mean { applies: scorer.applies(case), ..Mean::default() })
+                .collect(),
             ..Row::default()
         };
         Tally {
@@ -114,7 +119,8 @@ impl Tally {
         standing.judge_cost = standing.judge_cost.plus(result.judge_cost);
         self.tokens.0 += result.tokens_in;
         self.tokens.1 += result.tokens_out;
-        let is_unscored = !self.metrics.is_empty() && result.scores.iter().all(|score| score.value.is_none());
+        let is_unscored = row.scores.iter().any(|mean| mean.applies)
+            && result.scores.iter().all(|score| score.value.is_none());
         if result.error.is_some() || is_unscored {
             (row.errors, standing.errors) = (row.errors + 1, standing.errors + 1);
         } else if result.passed == Some(true) {
@@ -179,7 +185,7 @@ impl Tally {
 
     fn summary(&self, index: usize) -> MetricSummary {
         let metric = &self.metrics[index];
-        let answered = self.rows.iter().filter(|row| row.answers > 0);
+        let answered = self.rows.iter().filter(|row| row.answers > 0 && row.scores[index].applies);
         let means: Vec<(&Row, f64)> = answered
             .clone()
             .filter(|row| row.scores[index].count > 0)
