@@ -10,13 +10,14 @@
 pub mod codegen;
 pub mod error;
 pub mod file;
+pub mod near;
 pub mod prompt;
 pub mod registry;
 pub mod variable;
 
 mod canonical;
 mod jinja;
-mod near;
+
 mod string_template;
 
 pub use error::PromptError;
