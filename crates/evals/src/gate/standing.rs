@@ -1,0 +1,98 @@
+//! Whether a judge has shown that it may gate.
+
+use gauntlet_ports::Verdict;
+use gauntlet_types::Name;
+
+use super::{
+    GateInput,
+    report::{Check, CheckKind},
+};
+use crate::MetricSpec;
+
+/// Ratings by people that a judge must have been compared with (the founding document on judges asks for 50).
+pub const RATINGS_MIN: u32 = 50;
+
+/// The lower bound of kappa or rho where a suite does not say another: the beginning of "moderate" by Landis and Koch (1977).
+pub const AGREEMENT_MIN: f64 = 0.4;
+
+/// What is known of the judge of a metric.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Standing {
+    pub metric: Name,
+    /// The model that judges.
+    pub judge: Option<Name>,
+    /// Human ratings that it was compared with.
+    pub ratings: u32,
+    /// Lower bound of kappa, or of rho where that fits the scores better; none where it could not be computed.
+    pub low: Option<f64>,
+}
+
+/// Metrics that a model scores. What is not here is a formula, which needs nobody's trust.
+const JUDGED: [&str; 14] = [
+    "faithfulness",
+    "answer_relevancy",
+    "answer_relevance",
+    "context_precision",
+    "context_utilization",
+    "context_recall",
+    "g_eval",
+    "rubric",
+    "llm_rubric",
+    "factuality",
+    "hallucination",
+    "pairwise",
+    "aspect",
+    "answer_correctness",
+];
+
+pub fn is_judged(spec: &MetricSpec) -> bool {
+    JUDGED.contains(&spec.kind.as_str())
+}
+
+/// Why the judge of a metric may not gate; none where it may, or where no model judges.
+fn objection(metric: &Name, input: &GateInput<'_>) -> Option<String> {
+    let spec = input.suite.metrics.iter().find(|spec| spec.name == *metric)?;
+    if !is_judged(spec) {
+        return None;
+    }
+    let minimum = input.suite.judge.as_ref().and_then(|judge| judge.min_agreement).unwrap_or(AGREEMENT_MIN);
+    let cure =
+        format!("`gauntlet eval calibrate {} --metric {metric}` compares it with people", input.suite.name);
+    let standing = input.standings.iter().find(|standing| standing.metric == *metric);
+    match standing {
+        None => Some(format!("its judge was never compared with people; {cure}")),
+        Some(found) if found.ratings < RATINGS_MIN => Some(format!(
+            "its judge was compared with {} ratings by people, and {RATINGS_MIN} are needed; {cure}",
+            found.ratings
+        )),
+        Some(found) => match found.low {
+            Some(low) if low >= minimum => None,
+            low => Some(format!(
+                "its judge's agreement with people is not proven: the lower bound is {}, and {minimum:.2} is needed",
+                low.map_or("unknown".to_owned(), |low| format!("{low:.2}"))
+            )),
+        },
+    }
+}
+
+/// Leaves what a judge without standing says undecided, in both directions: it may be wrong either way.
+pub(crate) fn hold_back(checks: &mut [Check], input: &GateInput<'_>) {
+    for check in checks {
+        let is_of_score = matches!(check.kind, CheckKind::Floor | CheckKind::Regression | CheckKind::Trend);
+        let Some(objection) =
+            check.metric.as_ref().filter(|_| is_of_score).and_then(|metric| objection(metric, input))
+        else {
+            continue;
+        };
+        let would = match check.verdict {
+            Verdict::Pass => "would pass",
+            Verdict::Fail => "would fail",
+            Verdict::Inconclusive => "would be undecided as well",
+        };
+        check.reason = format!("{objection}; it {would}: {}", check.reason);
+        check.verdict = Verdict::Inconclusive;
+        // More cases do not make a judge trustworthy.
+        check.more_cases = None;
+        check.more_repeats = None;
+    }
+}
