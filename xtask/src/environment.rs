@@ -94,6 +94,10 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
                 clients_are_ready,
                 "will install the vendors' SDKs and what stands on them (pip and npm, ~50 s, 560 MB)",
             ),
+            Part::Scores => (
+                own_venv::SCORES.is_ready(&place),
+                "will install sacrebleu, rouge-score, nltk and rapidfuzz (pip, ~15 s, 150 MB)",
+            ),
             Part::Encoders => {
                 (encoders_are_ready, "will install two encoders and ONNX Runtime (pip, ~25 s, 290 MB)")
             }
@@ -115,6 +119,7 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
         (Part::Otel, otel_is_ready),
         (Part::Encoders, encoders_are_ready),
         (Part::Clients, clients_are_ready),
+        (Part::Scores, own_venv::SCORES.is_ready(&place)),
     ];
     let wanting: Vec<Part> =
         wanting.into_iter().filter(|(part, ready)| wants(*part) && !ready).map(|(part, _)| part).collect();
@@ -158,7 +163,7 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
             note("GAUNTLET_TEST_PYTHON", interpreter);
         }
     }
-    for own in [own_venv::PHOENIX, own_venv::OTEL, own_venv::ENCODERS, own_venv::CLIENTS] {
+    for own in [own_venv::PHOENIX, own_venv::OTEL, own_venv::ENCODERS, own_venv::CLIENTS, own_venv::SCORES] {
         if wants(own.part)
             && let Some(interpreter) = own.prepare(&place, steps, &mut missing)
         {

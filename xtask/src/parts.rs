@@ -26,10 +26,12 @@ pub enum Part {
     Encoders,
     /// The SDKs of every vendor, for Python and Node, and the libraries that stand on them.
     Clients,
+    /// The packages whose BLEU, ROUGE and edit distance ours must be.
+    Scores,
 }
 
 impl Part {
-    pub const ALL: [Part; 11] = [
+    pub const ALL: [Part; 12] = [
         Part::Python,
         Part::Node,
         Part::Browser,
@@ -41,6 +43,7 @@ impl Part {
         Part::Otel,
         Part::Encoders,
         Part::Clients,
+        Part::Scores,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -56,6 +59,7 @@ impl Part {
             Part::Otel => "otel",
             Part::Encoders => "encoders",
             Part::Clients => "clients",
+            Part::Scores => "scores",
         }
     }
 
