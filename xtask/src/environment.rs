@@ -98,6 +98,10 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
             Part::Statistics => {
                 (statistics_is_ready, "will install SciPy and scikit-learn (pip, ~20 s, 260 MB)")
             }
+            Part::Scores => (
+                own_venv::SCORES.is_ready(&place),
+                "will install sacrebleu, rouge-score, nltk and rapidfuzz (pip, ~15 s, 150 MB)",
+            ),
             Part::Encoders => {
                 (encoders_are_ready, "will install two encoders and ONNX Runtime (pip, ~25 s, 290 MB)")
             }
@@ -120,6 +124,7 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
         (Part::Encoders, encoders_are_ready),
         (Part::Statistics, statistics_is_ready),
         (Part::Clients, clients_are_ready),
+        (Part::Scores, own_venv::SCORES.is_ready(&place)),
     ];
     let wanting: Vec<Part> =
         wanting.into_iter().filter(|(part, ready)| wants(*part) && !ready).map(|(part, _)| part).collect();
@@ -163,9 +168,14 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
             note("GAUNTLET_TEST_PYTHON", interpreter);
         }
     }
-    for own in
-        [own_venv::PHOENIX, own_venv::OTEL, own_venv::ENCODERS, own_venv::STATISTICS, own_venv::CLIENTS]
-    {
+    for own in [
+        own_venv::PHOENIX,
+        own_venv::OTEL,
+        own_venv::ENCODERS,
+        own_venv::STATISTICS,
+        own_venv::CLIENTS,
+        own_venv::SCORES,
+    ] {
         if wants(own.part)
             && let Some(interpreter) = own.prepare(&place, steps, &mut missing)
         {

@@ -28,6 +28,8 @@ pub enum Part {
     Statistics,
     /// The SDKs of every vendor, for Python and Node, and the libraries that stand on them.
     Clients,
+    /// The packages whose BLEU, ROUGE and edit distance ours must be.
+    Scores,
 }
 
 impl Part {
@@ -44,6 +46,7 @@ impl Part {
         Part::Encoders,
         Part::Statistics,
         Part::Clients,
+        Part::Scores,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -60,6 +63,7 @@ impl Part {
             Part::Encoders => "encoders",
             Part::Statistics => "statistics",
             Part::Clients => "clients",
+            Part::Scores => "scores",
         }
     }
 

@@ -46,6 +46,11 @@ pub fn clients() -> Option<PathBuf> {
     need("clients", "GAUNTLET_TEST_CLIENTS")
 }
 
+/// A Python that has the packages whose scores ours are compared with.
+pub fn scores() -> Option<PathBuf> {
+    need("scores", "GAUNTLET_TEST_SCORES")
+}
+
 /// A `node_modules` folder that has them.
 pub fn node_clients() -> Option<PathBuf> {
     need("clients", "GAUNTLET_TEST_NODE_CLIENTS")

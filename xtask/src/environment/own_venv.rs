@@ -70,6 +70,15 @@ pub const CLIENTS: OwnVenv = OwnVenv {
     options: &["--no-deps"],
 };
 
+pub const SCORES: OwnVenv = OwnVenv {
+    part: Part::Scores,
+    what: "reference scorers",
+    pins: "requirements-scores.txt",
+    variable: "GAUNTLET_TEST_SCORES",
+    package: "rouge_score",
+    options: &["--no-deps"],
+};
+
 impl OwnVenv {
     fn override_path(&self) -> Option<PathBuf> {
         env::var_os(self.variable).filter(|value| !value.is_empty()).map(PathBuf::from)

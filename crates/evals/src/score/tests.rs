@@ -30,7 +30,7 @@ impl JudgeCache for Nobody {
 }
 
 fn suite() -> Suite {
-    Suite { name: "s".into(), file: "evals/s.yaml".to_owned(), ..Suite::default() }
+    Suite { name: "s".into(), file: "s.yaml".to_owned(), ..Suite::default() }
 }
 
 fn spec(kind: &str, options: Value) -> MetricSpec {
@@ -116,7 +116,7 @@ fn every_kind_is_made_and_says_what_it_is() {
         assert_eq!(
             told,
             format!(
-                "evals/s.yaml:7: metric `{kind}`: `{kind}` has no option `treshold`; did you mean `threshold`?"
+                "s.yaml:7: metric `{kind}`: `{kind}` has no option `treshold`; did you mean `threshold`?"
             )
         );
     }
@@ -380,10 +380,7 @@ fn parts_are_weighed_and_what_is_measured_passes_or_not() {
 fn options_that_are_wrong_are_told_with_line_and_cure() {
     let check = |kind: &str, options: Value, wanted: &str| {
         let told = mistake(kind, options);
-        assert!(
-            told.starts_with("evals/s.yaml:7: ") && told.contains(wanted) && told.contains("; "),
-            "{told}"
-        );
+        assert!(told.starts_with("s.yaml:7: ") && told.contains(wanted) && told.contains("; "), "{told}");
     };
     check("exact", json!({"ignore": ["cases"]}), "did you mean `case`?");
     check("exact", json!({"value": "{{ a b }}"}), "no good template");

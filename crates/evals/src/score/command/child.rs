@@ -121,6 +121,9 @@ impl Program {
             }
         }
         if let Some(folder) = &self.folder {
+            if !folder.is_dir() {
+                return Err(format!("the suite's folder `{}` is not there", folder.display()));
+            }
             command.current_dir(folder);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());

@@ -97,3 +97,16 @@ async fn a_program_that_hangs_is_cut_and_the_next_answer_is_scored() {
     assert!(scores[0].reason.as_deref().unwrap().contains("did not answer within 1s"), "{scores:?}");
     assert_eq!(scores[1].value, Some(1.0), "{scores:?}");
 }
+
+#[tokio::test]
+async fn a_program_runs_in_the_folder_of_its_suite() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = r#"while read -r l; do echo '{"score": 0.5}'; done"#;
+    std::fs::write(folder.path().join("own.sh"), script).unwrap();
+    let file = folder.path().join("s.yaml").display().to_string();
+    let suite = Suite { file, ..suite() };
+    let scorer = make(&spec("command", json!({"run": ["sh", "own.sh"]})), &suite).unwrap().unwrap();
+    let (case, told) = (case(json!(1)), said("x"));
+    let seen = Seen { case: &case, text: "x", told: &told, output_hash: "h" };
+    assert_eq!(scorer.score(&seen, &asker()).await.score.value, Some(0.5));
+}
