@@ -24,6 +24,7 @@ use http::{HeaderMap, header};
 use crate::{
     call::{Call, Request},
     gate::Shared,
+    prompted,
 };
 
 /// Longest value of a context field. Longer ones are mistakes, and would make every list unreadable.
@@ -44,6 +45,7 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
         call.record.caller = operator.caller.clone();
         read(call)?;
         route(call, None)?;
+        prompted::run(call)?;
         if !operator_is_judge(call) {
             guards(call)?;
         }
@@ -70,6 +72,7 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     caller?;
     call.record.documents = crate::documents::of(call)?;
     route(call, grant.as_deref())?;
+    prompted::run(call)?;
     call.choose_model(field(&call.headers, TASK_HEADER)?)?;
     guards(call)?;
     call.grant = grant;
