@@ -4,6 +4,7 @@
 //! gateway, and every row that is kept through an [`EvalStore`](gauntlet_ports::EvalStore).
 
 pub mod case;
+pub mod delta;
 pub mod mistake;
 pub mod scorer;
 pub mod suite;
