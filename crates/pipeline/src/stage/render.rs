@@ -51,7 +51,7 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     call.record_edits.push(chat.with_noted(&noted));
     call.edits.extend(edits);
     call.prompt_texts = texts;
-    call.pinned = prompt.model.clone();
+    call.pinned = prompt.model.clone().filter(|_| !call.is_pin_ignored());
     Ok(())
 }
 
