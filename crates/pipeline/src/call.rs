@@ -100,6 +100,8 @@ pub(crate) struct Call {
     pub(crate) is_unseen: bool,
     /// What the prompt of the registry told the model.
     pub(crate) prompt_texts: Vec<(&'static str, String)>,
+    /// Fields of the body that the prompt brought.
+    pub(crate) prompt_fields: Vec<Name>,
     /// A word that stands in the system prompt and nowhere else.
     pub(crate) canary: Option<String>,
     /// What models found in the answer, by the number of the text.
@@ -241,6 +243,7 @@ impl Call {
             rules: Default::default(),
             is_unseen: false,
             prompt_texts: Vec::new(),
+            prompt_fields: Vec::new(),
             canary: None,
             tagged: Vec::new(),
             vault: Vault::new(shared.secret_of(id)),
@@ -381,6 +384,12 @@ impl Call {
         });
         let of_route = self.route.prompt.as_ref().filter(|_| !is_rendered);
         asked.or_else(|| of_route.map(|pin| format!("{}@{}", pin.name, pin.at)))
+    }
+
+    /// Whoever asks for it rather has no answer than one to less than was asked.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.route.strict
+            || self.headers.get("x-gauntlet-strict").is_some_and(|value| value.as_bytes() == b"true")
     }
 
     /// Whether the body names the model that must be asked, whatever route and prompt say.

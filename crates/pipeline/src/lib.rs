@@ -18,6 +18,7 @@ mod models;
 mod money;
 mod outgoing;
 mod passing;
+mod prompted;
 mod proof;
 mod reader;
 mod request;

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, header};
 use crate::{
     answer::PassPath,
     call::{Call, Request},
+    prompted::LEFT_OUT,
     stage::admit::embed_form,
 };
 
@@ -128,14 +129,14 @@ fn note_translated(
     dropped: Vec<String>,
     injected: Vec<String>,
 ) -> Result<(), Untranslatable> {
-    let is_strict = call.route.strict
-        || call.headers.get("x-gauntlet-strict").is_some_and(|value| value.as_bytes() == b"true");
-    if is_strict && !dropped.is_empty() {
+    if call.is_strict() && !dropped.is_empty() {
         let message =
             format!("{} cannot be told to it, and `strict` wants all or nothing", dropped.join(", "));
         return Err(Untranslatable(message));
     }
-    call.record.dropped = dropped.into_iter().map(Into::into).collect();
+    // Of this target alone, beside what no target was told.
+    call.record.dropped.retain(|name| name.starts_with(LEFT_OUT));
+    call.record.dropped.extend(dropped.into_iter().map(gauntlet_types::Name::from));
     for field in injected {
         let field = gauntlet_types::Name::from(field.as_str());
         if !call.record.injected.contains(&field) {

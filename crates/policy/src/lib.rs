@@ -14,6 +14,7 @@ pub mod breaker;
 pub mod budget;
 pub mod health;
 pub mod limit;
+pub mod promotion;
 pub mod retire;
 pub mod retry;
 

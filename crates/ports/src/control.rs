@@ -71,7 +71,75 @@ pub struct StoredPrompt {
     pub hash: Name,
     pub source: String,
     pub created: Timestamp,
+    /// Who pushed it; none for one that a folder brought along, until somebody pushes it by name.
+    pub author: Option<Name>,
+    /// The commit of the application that it came with.
+    pub app_sha: Option<Name>,
+    /// What is said about it and is no part of it: description, owner. JSON, or nothing.
+    pub about: Option<String>,
 }
+
+/// Why a label moved.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MoveKind {
+    /// With everything that the label's policy asks for.
+    Promote,
+    /// To the version that it pointed to before.
+    Rollback,
+    /// Against its policy, with a reason.
+    Force,
+}
+
+impl MoveKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            MoveKind::Promote => "promote",
+            MoveKind::Rollback => "rollback",
+            MoveKind::Force => "force",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<MoveKind> {
+        [MoveKind::Promote, MoveKind::Rollback, MoveKind::Force]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+    }
+}
+
+/// A move of a label, made or to be made.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LabelMove {
+    /// Given by the store; 0 before.
+    pub seq: i64,
+    pub name: Name,
+    pub label: Name,
+    /// Where it pointed; a move that thinks otherwise than the store is refused.
+    pub from: Option<Name>,
+    pub to: Name,
+    pub kind: MoveKind,
+    pub by: Name,
+    pub why: Option<String>,
+    pub at: Timestamp,
+}
+
+/// Somebody's word that a version may go under a label.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Approval {
+    /// Given by the store; 0 before.
+    pub seq: i64,
+    pub name: Name,
+    pub version: Name,
+    /// Of the version: an approval is of one text.
+    pub hash: Name,
+    pub label: Name,
+    pub by: Name,
+    pub note: Option<String>,
+    pub at: Timestamp,
+}
+
+/// The newest moves of a prompt's labels, and approvals of it, that are looked at: years of daily promotions.
+pub const HISTORY_MAX: usize = 1_000;
 
 /// Something that a provider keeps for one tenant: a file, a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +169,10 @@ pub enum ControlError {
     PromptChanged { name: Name, version: Name, known: Name, now: Name },
     #[error("there is no prompt `{name}@{version}`")]
     UnknownPrompt { name: Name, version: Name },
+    #[error(
+        "label `{label}` of prompt `{name}` was moved by somebody else meanwhile and points to {now}; look again"
+    )]
+    LabelMoved { name: Name, label: Name, now: Name },
     #[error("the control store failed at {what}")]
     Store { what: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
 }
@@ -124,13 +196,22 @@ pub trait ControlStore: Send + Sync {
     /// The newest of a tenant's things at a provider, at most [`OWNED_MAX`].
     fn owned_ids(&self, provider: &str, tenant: &str) -> Result<Vec<Name>, ControlError>;
 
-    /// Keeps a version; the same content again is fine, another content under the same version is `PromptChanged`.
-    fn prompt_put(&self, prompt: &StoredPrompt) -> Result<(), ControlError>;
+    /// Keeps a version; the same content again is fine, keeps its author, if it has one, and takes over what is newly said
+    /// about it; another content under the same version is `PromptChanged`. Says whether its content was new.
+    fn prompt_put(&self, prompt: &StoredPrompt) -> Result<bool, ControlError>;
     fn prompt_list(&self) -> Result<Vec<StoredPrompt>, ControlError>;
-    /// Points a label at a version and keeps the history of moves.
-    fn label_set(&self, name: &str, label: &str, version: &str, at: Timestamp) -> Result<(), ControlError>;
+    /// Points a label at a version and keeps the move; one to where it points already is none, and false.
+    ///
+    /// Errors: `LabelMoved` where the label is set and does not point to `from`.
+    fn label_set(&self, moved: &LabelMove) -> Result<bool, ControlError>;
     /// (prompt, label, version) of every label.
     fn label_list(&self) -> Result<Vec<(Name, Name, Name)>, ControlError>;
+    /// Moves of a prompt's labels, newest first, at most [`HISTORY_MAX`].
+    fn label_history(&self, name: &str) -> Result<Vec<LabelMove>, ControlError>;
+    /// Once for each person, label and content: a second word of the same person is none, and false.
+    fn approval_add(&self, approval: &Approval) -> Result<bool, ControlError>;
+    /// Of a prompt, newest first, at most [`HISTORY_MAX`].
+    fn approval_list(&self, name: &str) -> Result<Vec<Approval>, ControlError>;
 
     /// A value kept under a name, made by `make` if there is none yet (hash keys, the admin token's hash).
     fn setting(&self, name: &str, make: &mut dyn FnMut() -> String) -> Result<String, ControlError>;

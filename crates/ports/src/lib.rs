@@ -22,7 +22,10 @@ pub use bills::{
     SpendQuery, SpendRow, Unanswerable,
 };
 pub use clock::Clock;
-pub use control::{ControlError, ControlStore, Kill, KillKind, OWNED_MAX, Owned, StoredKey, StoredPrompt};
+pub use control::{
+    Approval, ControlError, ControlStore, HISTORY_MAX, Kill, KillKind, LabelMove, MoveKind, OWNED_MAX, Owned,
+    StoredKey, StoredPrompt,
+};
 pub use evals::{
     Ask, AskKind, Candidate, Direction, EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRun, EvalStore,
     EvalStoreError, GateFilter, JudgeKey, Judged, MetricSummary, RUNS_MAX, RunFilter, RunState, Runner,

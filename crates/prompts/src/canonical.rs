@@ -2,7 +2,8 @@
 //!
 //! Compact JSON, keys in order of their bytes, fields that are not set left out. It has what decides over a render
 //! and over the call: `name`, `version`, `engine`, `messages` (a `template` is one system message), `model`, and of each variable
-//! `type`, `max_length`, `required`, `default`. It does not have what is said about the prompt and may be put
+//! `type`, `max_length`, `required`, `default`; where they are set, `tools`, `tool_choice`, `response_format`, `parameters`, and
+//! `risk` (which decides over a promotion, and must outlive the file). It does not have what is said about the prompt and may be put
 //! right at any time: description, owner, model hint, labels, comments, layout, the order of variables.
 //!
 //! The form is itself a prompt file (JSON is YAML): `parse` of it gives the same hash, so that a version can be brought
@@ -13,7 +14,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{Kind, Prompt};
+use crate::{Kind, Prompt, Risk};
 
 pub(crate) fn text(prompt: &Prompt) -> String {
     let messages: Vec<Value> = prompt
@@ -43,6 +44,22 @@ pub(crate) fn text(prompt: &Prompt) -> String {
     form.insert("variables".into(), Value::Object(variables.collect()));
     if let Some(model) = &prompt.model {
         form.insert("model".into(), model.as_str().into());
+    }
+    let fields = &prompt.fields;
+    if !fields.tools.is_empty() {
+        form.insert("tools".into(), fields.tools.clone().into());
+    }
+    let maybe = [("tool_choice", &fields.tool_choice), ("response_format", &fields.response_format)];
+    for (name, value) in maybe {
+        if let Some(value) = value {
+            form.insert(name.into(), value.clone());
+        }
+    }
+    if !fields.parameters.is_empty() {
+        form.insert("parameters".into(), Value::Object(fields.parameters.clone()));
+    }
+    if prompt.risk != Risk::Normal {
+        form.insert("risk".into(), prompt.risk.as_str().into());
     }
     sorted(Value::Object(form)).to_string()
 }

@@ -13,8 +13,12 @@
 //!   persona: {type: string, max_length: 100, default: concise technical assistant}
 //! template: |                          # one system message; or `messages: [{role: …, content: …}]`
 //!   You are a $persona …
+//! parameters: {temperature: 0, max_tokens: 300}   # into the body of a chat call that does not say them itself;
+//! tools: [{type: function, function: {name: …}}]  # so do `tools`, `tool_choice` and `response_format`
+//! risk: high                           # a promotion may need a second person
 //! ```
 
+mod call;
 mod source;
 
 use std::collections::BTreeMap;
@@ -25,7 +29,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::{Error, Location, MessageFormatter, Spanned, UserMessageFormatter};
 
-use crate::{Engine, Kind, Message, Prompt, PromptError, Variable, near, registry::LATEST, string_template};
+use crate::{
+    Engine, Kind, Message, Prompt, PromptError, Risk, Variable, near, registry::LATEST, string_template,
+};
+use call::Written;
 use source::Source;
 
 /// A longer file is refused unread.
@@ -53,6 +60,13 @@ struct File {
     variables: BTreeMap<String, Spanned<Declared>>,
     template: Option<Spanned<String>>,
     messages: Option<Spanned<Vec<Said>>>,
+    tools: Option<Spanned<Vec<Value>>>,
+    tool_choice: Option<Spanned<Value>>,
+    response_format: Option<Spanned<Value>>,
+    #[serde(default)]
+    parameters: BTreeMap<String, Spanned<Value>>,
+    #[serde(default)]
+    risk: Risk,
 }
 
 #[derive(Deserialize)]
@@ -104,10 +118,18 @@ pub fn parse(file: &str, text: &str) -> Result<Prompt, PromptError> {
     let (messages, places) = page.messages(read.template, read.messages)?;
     let engine = read.engine.unwrap_or_else(|| engine_of(&messages));
     let source = Source { page, messages: &messages, places: &places, declared: &declared };
-    let (compiled, warnings) = match engine {
+    let (compiled, mut warnings) = match engine {
         Engine::String => source.compile_string()?,
         Engine::Jinja => source.compile_jinja()?,
     };
+
+    let written = Written {
+        tools: read.tools,
+        tool_choice: read.tool_choice,
+        response_format: read.response_format,
+        parameters: read.parameters,
+    };
+    let fields = page.call_fields(written, &mut warnings)?;
 
     let mut prompt = Prompt {
         name,
@@ -120,6 +142,8 @@ pub fn parse(file: &str, text: &str) -> Result<Prompt, PromptError> {
         variables: declared.into_iter().map(|(name, (variable, _))| (name, variable)).collect(),
         engine,
         messages,
+        fields,
+        risk: read.risk,
         hash: Name::default(),
         file: file.to_owned(),
         warnings,

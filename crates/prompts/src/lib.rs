@@ -8,11 +8,15 @@
 //! Text is data: a variable's value is put in as it stands and never read as a template.
 
 pub mod codegen;
+pub mod diff;
 pub mod error;
+pub mod fields;
 pub mod file;
+pub mod history;
 pub mod near;
 pub mod prompt;
 pub mod registry;
+pub mod shape;
 pub mod variable;
 
 mod canonical;
@@ -21,7 +25,9 @@ mod jinja;
 mod string_template;
 
 pub use error::PromptError;
+pub use fields::CallFields;
 pub use file::{FILE_BYTES_MAX, parse};
-pub use prompt::{Engine, Message, Prompt, RENDERED_BYTES_MAX, Rendered};
-pub use registry::Registry;
+pub use prompt::{Engine, Message, Prompt, RENDERED_BYTES_MAX, Rendered, Risk};
+pub use registry::{LATEST, Labels, PRODUCTION, Registry, label_mistake};
+pub use shape::{Bump, Change};
 pub use variable::{Kind, Variable};

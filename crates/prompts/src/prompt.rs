@@ -6,10 +6,10 @@ use gauntlet_ports::StoredPrompt;
 use gauntlet_types::{Code, Fault, Name, PromptRef, Timestamp};
 use minijinja::value::Serde;
 use semver::Version;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{PromptError, Variable, canonical, jinja, near, string_template::StringTemplate};
+use crate::{CallFields, PromptError, Variable, canonical, jinja, near, string_template::StringTemplate};
 
 /// How long the values of a call, and the texts made of them, may be: more than any model's window, and
 /// little enough to hold.
@@ -31,6 +31,25 @@ impl Engine {
         match self {
             Engine::String => "string",
             Engine::Jinja => "jinja",
+        }
+    }
+}
+
+/// How much harm a bad version may do, as its owner says.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Risk {
+    #[default]
+    Normal,
+    /// A promotion may need a second person's word.
+    High,
+}
+
+impl Risk {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Risk::Normal => "normal",
+            Risk::High => "high",
         }
     }
 }
@@ -59,6 +78,9 @@ pub struct Prompt {
     pub variables: BTreeMap<String, Variable>,
     pub engine: Engine,
     pub messages: Vec<Message>,
+    /// Put into the body of a call that does not say them itself.
+    pub fields: CallFields,
+    pub risk: Risk,
     /// SHA-256 of [`Prompt::canonical`], in hexadecimal.
     pub hash: Name,
     /// Where it was read, for messages to people.
@@ -67,6 +89,20 @@ pub struct Prompt {
     pub warnings: Vec<PromptError>,
     pub(crate) canonical: String,
     pub(crate) compiled: Compiled,
+}
+
+/// What is said about a version and may be put right at any time.
+#[derive(PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct About {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_hint: Option<Name>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    variables: BTreeMap<String, String>,
 }
 
 #[derive(Debug)]
@@ -217,7 +253,43 @@ impl Prompt {
             hash: self.hash.clone(),
             source: self.canonical.clone(),
             created,
+            author: None,
+            app_sha: None,
+            about: self.about(),
         }
+    }
+
+    /// A version as the store kept it, with what was said about it.
+    ///
+    /// Errors: a form that this program cannot read.
+    pub fn restored(stored: &StoredPrompt) -> Result<Prompt, PromptError> {
+        let file = format!("{}@{} (kept)", stored.name, stored.version);
+        let mut prompt = crate::parse(&file, &stored.source)?;
+        let about: About =
+            stored.about.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        prompt.description = about.description;
+        prompt.owner = about.owner;
+        prompt.model_hint = about.model_hint;
+        for (name, description) in about.variables {
+            if let Some(variable) = prompt.variables.get_mut(&name) {
+                variable.description = Some(description);
+            }
+        }
+        Ok(prompt)
+    }
+
+    /// What is said about it and is no part of it, as the store keeps it; none where nothing is said.
+    fn about(&self) -> Option<String> {
+        let described = |(name, variable): (&String, &Variable)| {
+            variable.description.clone().map(|description| (name.clone(), description))
+        };
+        let about = About {
+            description: self.description.clone(),
+            owner: self.owner.clone(),
+            model_hint: self.model_hint.clone(),
+            variables: self.variables.iter().filter_map(described).collect(),
+        };
+        if about == About::default() { None } else { serde_json::to_string(&about).ok() }
     }
 
     pub fn required(&self) -> impl Iterator<Item = (&str, &Variable)> {

@@ -1,24 +1,35 @@
 //! All prompts of a configuration, and which version a reference means.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
+use gauntlet_ports::StoredPrompt;
 use gauntlet_types::{Code, Fault, Name};
 use semver::Version;
 
 use crate::{Prompt, PromptError, near};
 
 /// The label that a bare name means.
-const PRODUCTION: &str = "production";
+pub const PRODUCTION: &str = "production";
 /// The label that is always there and that nobody can set.
-pub(crate) const LATEST: &str = "latest";
+pub const LATEST: &str = "latest";
+
+/// Where labels point, and who may move them.
+#[derive(Clone, Default, Debug)]
+pub struct Labels {
+    /// (prompt, label, version) as somebody set them; they win over those that files propose.
+    pub set: Vec<(Name, Name, Name)>,
+    /// Labels that a promotion alone moves: what files propose for them does not count.
+    pub guarded: BTreeSet<Name>,
+}
 
 /// Immutable; a label that moves makes a new one. Versions are shared, so that this costs little.
 #[derive(Default, Debug)]
 pub struct Registry {
     entries: HashMap<Name, Entry>,
+    guarded: BTreeSet<Name>,
 }
 
 #[derive(Default, Debug)]
@@ -29,21 +40,17 @@ struct Entry {
 }
 
 impl Registry {
-    /// `labels` are (prompt, label, version) as somebody set them; they win over those that files propose.
-    ///
     /// Errors: one name and version with two contents; a label that two versions of one prompt propose.
-    pub fn new(prompts: Vec<Prompt>, labels: Vec<(Name, Name, Name)>) -> Result<Registry, Vec<PromptError>> {
+    pub fn new(prompts: Vec<Prompt>, labels: Labels) -> Result<Registry, Vec<PromptError>> {
         Registry::of(prompts.into_iter().map(Arc::new).collect(), labels)
     }
 
     /// As [`Registry::new`], of versions that another registry has too.
-    pub fn of(
-        prompts: Vec<Arc<Prompt>>,
-        labels: Vec<(Name, Name, Name)>,
-    ) -> Result<Registry, Vec<PromptError>> {
-        let mut registry = Registry::default();
+    pub fn of(prompts: Vec<Arc<Prompt>>, labels: Labels) -> Result<Registry, Vec<PromptError>> {
+        let Labels { set, guarded } = labels;
+        let mut registry = Registry { guarded, ..Registry::default() };
         let mut mistakes = Vec::new();
-        for (prompt, label, version) in labels {
+        for (prompt, label, version) in set {
             if &*label != LATEST {
                 registry.entries.entry(prompt).or_default().labels.insert(label, version);
             }
@@ -64,10 +71,12 @@ impl Registry {
                 }
             }
         }
+        let guarded = &registry.guarded;
         for entry in registry.entries.values_mut() {
             let mut proposed: BTreeMap<Name, &Arc<Prompt>> = BTreeMap::new();
             for prompt in entry.versions.values() {
-                for label in prompt.labels.iter().filter(|label| !entry.labels.contains_key(*label)) {
+                let is_open = |label: &&Name| !entry.labels.contains_key(*label) && !guarded.contains(*label);
+                for label in prompt.labels.iter().filter(is_open) {
                     let Some(other) = proposed.insert(label.clone(), prompt) else { continue };
                     mistakes.push(prompt.mistake(
                         format!(
@@ -89,11 +98,31 @@ impl Registry {
         if mistakes.is_empty() { Ok(registry) } else { Err(mistakes) }
     }
 
+    /// The versions of files, and those of the store whose files are gone or that were pushed: a label may point at them.
+    ///
+    /// Errors: as [`Registry::new`], and a stored form that this program cannot read.
+    pub fn with_stored(
+        mut prompts: Vec<Arc<Prompt>>,
+        stored: &[StoredPrompt],
+        labels: Labels,
+    ) -> Result<Registry, Vec<PromptError>> {
+        let known: HashSet<Name> = prompts.iter().map(|prompt| prompt.hash.clone()).collect();
+        let mut mistakes = Vec::new();
+        // One hash is one name, version and content.
+        for stored in stored.iter().filter(|stored| !known.contains(&stored.hash)) {
+            match Prompt::restored(stored) {
+                Ok(prompt) => prompts.push(Arc::new(prompt)),
+                Err(mistake) => mistakes.push(mistake),
+            }
+        }
+        if mistakes.is_empty() { Registry::of(prompts, labels) } else { Err(mistakes) }
+    }
+
     /// Finds the version that a reference means, and the label it went by.
     ///
     /// `name@1.2.0` is that version; `name@label` the one the label points to; `name@latest` the highest
     /// that is not a pre-release, or else the highest; a bare `name` its `production`, or, where
-    /// nobody has set that, its latest.
+    /// nobody has set that, its latest, unless `production` is guarded: then nothing that was not promoted is meant.
     ///
     /// Errors: `prompt_invalid`, naming what there is.
     pub fn resolve(&self, reference: &str) -> Result<(Arc<Prompt>, Option<Name>), Fault> {
@@ -119,14 +148,20 @@ impl Registry {
                 }
                 Err(_) => wanted,
             },
-            None if entry.labels.contains_key(PRODUCTION) => PRODUCTION,
+            None if entry.labels.contains_key(PRODUCTION) || self.guarded.contains(PRODUCTION) => PRODUCTION,
             None => LATEST,
         };
         if label == LATEST {
             let prompt = entry.latest().ok_or_else(|| entry.unknown(name, label))?;
             return Ok((Arc::clone(prompt), Some(LATEST.into())));
         }
-        let (label, version) = entry.labels.get_key_value(label).ok_or_else(|| entry.unknown(name, label))?;
+        let (label, version) = entry.labels.get_key_value(label).ok_or_else(|| {
+            if self.guarded.contains(label) {
+                entry.unpromoted(name, label)
+            } else {
+                entry.unknown(name, label)
+            }
+        })?;
         let prompt = Version::parse(version).ok().and_then(|version| entry.versions.get(&version));
         match prompt {
             Some(prompt) => Ok((Arc::clone(prompt), Some(label.clone()))),
@@ -158,6 +193,24 @@ impl Registry {
         let mut labels: Vec<_> = self.entries.iter().flat_map(of).collect();
         labels.sort();
         labels
+    }
+
+    /// Where a label points, proposed ones included; none for `latest`, and where it points nowhere.
+    pub fn label(&self, name: &str, label: &str) -> Option<&Name> {
+        self.entries.get(name)?.labels.get(label)
+    }
+
+    /// What files propose for labels that only a promotion moves: (version, label).
+    pub fn passed_over(&self) -> impl Iterator<Item = (&Arc<Prompt>, &Name)> {
+        let labels = |prompt| {
+            let prompt: &Arc<Prompt> = prompt;
+            prompt
+                .labels
+                .iter()
+                .filter(|label| self.guarded.contains(*label))
+                .map(move |label| (prompt, label))
+        };
+        self.prompts().flat_map(labels)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -196,6 +249,14 @@ impl Entry {
         ))
     }
 
+    fn unpromoted(&self, name: &str, label: &str) -> Fault {
+        invalid(format!(
+            "no version of prompt `{name}` was promoted to `{label}` yet: \
+             `gauntlet prompt promote {name}@VERSION --to {label}`, or name a version ({})",
+            self.choice()
+        ))
+    }
+
     /// What there is to choose from, newest first and not too much of it.
     fn choice(&self) -> String {
         const VERSIONS_SHOWN: usize = 5;
@@ -214,6 +275,18 @@ impl Prompt {
         PromptError { file: self.file.clone(), line: 0, column: 0, message, cure }
     }
 }
+
+/// What a label must be to be set; none where it may.
+pub fn label_mistake(label: &str) -> Option<String> {
+    if Version::parse(label).is_ok() {
+        return Some("it looks like a version; choose a word, such as `production`".to_owned());
+    }
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
+    let is_good = !label.is_empty() && label.len() <= LABEL_LETTERS_MAX && label.bytes().all(is_letter);
+    (!is_good).then(|| format!("use letters, digits, `-`, `_`, `.` and `/`, at most {LABEL_LETTERS_MAX}"))
+}
+
+const LABEL_LETTERS_MAX: usize = 128;
 
 fn invalid(message: String) -> Fault {
     Fault::caller(Code::PromptInvalid, message)

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use gauntlet_types::Dialect;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     anthropic,
@@ -176,6 +176,13 @@ impl Conversation {
     /// Edits: cuts our own extension out. Empty when there is none.
     pub fn without_gauntlet(&self) -> Vec<Edit> {
         self.gauntlet.iter().map(|field| Edit::new(field.member.clone(), Bytes::new())).collect()
+    }
+
+    /// Edit: these members of the body as well, which must not be there yet; none where there are none.
+    pub fn with_fields(&self, fields: &Map<String, Value>) -> Option<Edit> {
+        let members: String =
+            fields.iter().map(|(name, value)| format!("{}:{value},", Value::from(name.as_str()))).collect();
+        (!members.is_empty()).then(|| Edit::insert(self.first_member(), members))
     }
 
     /// Edit: our own extension as the record shall hold it, in place of the caller's.

@@ -25,6 +25,7 @@ use crate::{
     answer::Purpose,
     call::{Call, Request},
     gate::Shared,
+    prompted,
 };
 
 /// Longest value of a context field. Longer ones are mistakes, and would make every list unreadable.
@@ -46,6 +47,7 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
         let purpose = operator.purpose;
         read(call)?;
         route(call, None)?;
+        prompted::run(call)?;
         call.choose_model(None)?;
         if purpose != Purpose::Judge {
             guards(call)?;
@@ -73,6 +75,7 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     caller?;
     call.record.documents = crate::documents::of(call)?;
     route(call, grant.as_deref())?;
+    prompted::run(call)?;
     call.choose_model(field(&call.headers, TASK_HEADER)?)?;
     guards(call)?;
     call.grant = grant;

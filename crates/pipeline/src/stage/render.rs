@@ -40,11 +40,15 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
         call.record_prompt = rendered(chat, &prompt, variables, &call.body)?.0;
     }
     // What a replay needs: with these variables another version can be rendered in the place of these messages.
-    call.record_edits.push(chat.with_noted(&serde_json::json!({
+    let mut noted = serde_json::json!({
         "prompt": format!("{}@{}", prompt.name, prompt.version),
         "variables": for_record.as_ref().unwrap_or(&variables),
         "rendered_messages": texts.len(),
-    })));
+    });
+    if !call.prompt_fields.is_empty() {
+        noted["fields"] = serde_json::json!(call.prompt_fields);
+    }
+    call.record_edits.push(chat.with_noted(&noted));
     call.edits.extend(edits);
     call.prompt_texts = texts;
     call.pinned = prompt.model.clone().filter(|_| !call.is_pin_ignored());

@@ -19,7 +19,7 @@ use super::{
     models,
     node::{self, At, Node},
     policy::{Config, LimitRules, Prices},
-    prices, providers,
+    prices, promotion, providers,
     read::{self, Fields, Report},
     routes::{self, RouteShape},
     routing::{self, Residency},
@@ -127,6 +127,7 @@ fn file(
     let tenants = get("tenants").map(|node| routing::tenants(node, report)).unwrap_or_default();
     let mut alerts = get("alerts").map(|node| alerts::read(node, report)).unwrap_or_default();
     let exporters = get("exporters").map(|node| exporters::read(node, report)).unwrap_or_default();
+    let promotion = get("promotion").map(|node| promotion::read(node, report)).unwrap_or_default();
     if let Some(fields) = fields {
         fields.finish(report);
     }
@@ -165,6 +166,7 @@ fn file(
         guards,
         alerts,
         exporters,
+        promotion,
         limits: LimitRules::new(
             rules
                 .iter()

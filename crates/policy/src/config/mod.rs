@@ -22,6 +22,7 @@ pub(crate) mod near;
 mod node;
 mod policy;
 mod prices;
+mod promotion;
 mod providers;
 mod read;
 mod routes;

@@ -1,7 +1,7 @@
 //! The configuration a call reads from its beginning to its end.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -26,6 +26,7 @@ use crate::{
     guard::{Chain, Level, LevelKind},
     keys::{KeyGrant, KeyTable},
     price::{Entry, Price, Sheet},
+    promotion::PromotionRule,
 };
 
 /// What was read from the files; shared by every policy made from it.
@@ -49,6 +50,8 @@ pub struct Config {
     pub guards: Guards,
     pub alerts: Vec<Alert>,
     pub exporters: Vec<Exporter>,
+    /// What labels of prompts ask for before they move; labels that are not here move freely.
+    pub promotion: BTreeMap<Name, PromotionRule>,
     pub(super) limits: LimitRules,
     pub(super) budgets: Budgets,
     pub(super) keys: KeyTable,

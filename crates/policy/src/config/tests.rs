@@ -10,6 +10,7 @@ mod exporters;
 mod guards;
 mod money;
 mod prices;
+mod promotion;
 mod providers;
 mod routing;
 

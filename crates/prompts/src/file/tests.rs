@@ -181,3 +181,53 @@ fn files_that_are_no_prompts_are_refused_without_harm() {
     let long = format!("{HEAD}template: {}", "x".repeat(FILE_BYTES_MAX));
     assert!(parse("p.yaml", &long).unwrap_err().message.contains("bytes"));
 }
+
+#[test]
+fn what_a_prompt_says_of_the_call_is_checked() {
+    let check_line = |line: &str, wanted: &str| check(&with(&format!("template: x\n{line}\n")), wanted);
+    check_line(
+        "tools: [{name: f}]",
+        "4:8: tool 1 has no `type`; write `- {type: function, function: {name: …, parameters: {…}}}`",
+    );
+    check_line(
+        "tools: [{type: function, function: {}}]",
+        "4:8: tool 1 has no name; write `function: {name: …, description: …, parameters: {…}}`",
+    );
+    check_line(
+        "tool_choice: auto",
+        "4:14: there is a `tool_choice` and there are no `tools`; add `tools`, or leave it out",
+    );
+    check_line(
+        "tools: [{type: function, function: {name: f}}]\ntool_choice: always",
+        "5:14: unknown `tool_choice: always`; there are auto, none, required, or an object",
+    );
+    check_line(
+        "response_format: {schema: {}}",
+        "4:18: `response_format` has no `type`; write for example `response_format: {type: json_object}`",
+    );
+    check_line(
+        "parameters: {temperature: 3}",
+        "4:27: `temperature` must be a number from 0 to 2; mend it, or leave it out",
+    );
+    check_line(
+        "parameters: {max_tokens: 0}",
+        "4:26: `max_tokens` must be a whole number from 1; mend it, or leave it out",
+    );
+    check_line(
+        "parameters: {model: m}",
+        "4:21: `model` is no parameter; it is a line of its own: `model: …`",
+    );
+    check_line(
+        "parameters: {max_tokens: 5, max_completion_tokens: 6}",
+        "4:52: both `max_tokens` and `max_completion_tokens` are set; they are one limit: leave one out",
+    );
+    check_line("risk: hihg", "4:7: unknown value `hihg`; did you mean `high`?");
+    let odd = warnings(&with("template: x\nparameters: {temprature: 1, foo_bar: 2}\n"));
+    assert_eq!(
+        odd,
+        [
+            "p.yaml:4:38: parameter `foo_bar` is not known here; it is sent as it stands, and the provider may refuse it",
+            "p.yaml:4:26: parameter `temprature` is not known here; did you mean `temperature`?",
+        ]
+    );
+}

@@ -282,3 +282,73 @@ fn a_version_comes_back_from_its_stored_form() {
         assert_eq!(back.reference(Some("production".into())), prompt.reference(Some("production".into())));
     }
 }
+
+const FULL: &str = "
+name: full
+version: 1.0.0
+risk: high
+required_vars: [q]
+template: $q
+tools: [{type: function, function: {name: look_up, parameters: {type: object}}}]
+tool_choice: auto
+response_format: {type: json_object}
+parameters: {temperature: 0.2, max_tokens: 300, stop: [END]}
+";
+
+#[test]
+fn tools_parameters_and_risk_belong_to_the_version() {
+    let prompt = read(FULL);
+    assert_eq!(prompt.risk, Risk::High);
+    assert_eq!(prompt.fields.tool_names(), ["look_up"]);
+    let names: Vec<&str> = prompt.fields.names().collect();
+    assert_eq!(names, ["tools", "tool_choice", "response_format", "max_tokens", "stop", "temperature"]);
+    let back = parse("store", &prompt.stored(Timestamp(1)).source).unwrap();
+    assert_eq!((back.canonical(), &back.hash), (prompt.canonical(), &prompt.hash));
+    assert_eq!((back.risk, &back.fields), (prompt.risk, &prompt.fields));
+    for (from, to) in [
+        ("risk: high", "risk: normal"),
+        ("temperature: 0.2", "temperature: 0.3"),
+        ("tool_choice: auto", "tool_choice: required"),
+        ("json_object", "text"),
+        ("look_up", "look_down"),
+    ] {
+        assert_ne!(read(&FULL.replace(from, to)).hash, prompt.hash, "{to}");
+    }
+    let reordered = FULL.replace(
+        "{temperature: 0.2, max_tokens: 300, stop: [END]}",
+        "\n  stop: [END]\n  max_tokens: 300\n  temperature: 0.2",
+    );
+    assert_eq!(read(&reordered).hash, prompt.hash, "order and layout do not count");
+}
+
+#[test]
+fn what_is_said_about_a_version_comes_back_with_it() {
+    let text = SEED.replace(
+        "required_vars: [question, context]",
+        "variables: {context: {}, question: {description: what is asked}}",
+    );
+    let prompt = read(&text);
+    let back = Prompt::restored(&prompt.stored(Timestamp(1))).unwrap();
+    assert_eq!(back.hash, prompt.hash);
+    let about = |prompt: &Prompt| {
+        (
+            prompt.description.clone(),
+            prompt.owner.clone(),
+            prompt.model_hint.clone(),
+            prompt.variables.clone(),
+        )
+    };
+    assert_eq!(about(&back), about(&prompt));
+    assert_eq!(read("{name: n, version: 1.0.0, template: x}").stored(Timestamp(1)).about, None);
+}
+
+#[test]
+fn a_version_that_says_nothing_new_keeps_the_hash_it_had() {
+    let plain = read(SEED);
+    let said = format!("{SEED}tools: []\nparameters: {{}}\nrisk: normal\n");
+    assert_eq!(read(&said).hash, plain.hash);
+    let hash = |text: &str| read(text).hash.to_string();
+    // As they were before tools, parameters and risk could be said.
+    assert_eq!(hash(SEED), "3550254a7b7ab6d61eedd22c0d9a07d332394e1d68ff94028bdcb762161e5285");
+    assert_eq!(hash(TYPED), "6ce0cc5947362c50345ccb583eeaea7c88943a491c73b13993eb9cfdbfffa3fb");
+}

@@ -10,6 +10,10 @@ fn label(prompt: &str, label: &str, version: &str) -> (Name, Name, Name) {
     (prompt.into(), label.into(), version.into())
 }
 
+fn set(set: Vec<(Name, Name, Name)>) -> Labels {
+    Labels { set, ..Labels::default() }
+}
+
 fn check(registry: &Registry, reference: &str, wanted: Result<(&str, Option<&str>), &str>) {
     match (registry.resolve(reference), wanted) {
         (Ok((prompt, label)), Ok((version, wanted))) => {
@@ -42,7 +46,7 @@ fn references_find_versions_labels_and_the_latest() {
         label("refund", "canary", "9.9.9"),
         label("gone", "production", "1.0.0"),
     ];
-    let registry = Registry::new(prompts, labels).unwrap();
+    let registry = Registry::new(prompts, set(labels)).unwrap();
     check(&registry, "refund@1.9.0", Ok(("1.9.0", None)));
     check(&registry, "refund@2.0.0-rc.1", Ok(("2.0.0-rc.1", None)));
     check(&registry, "refund@production", Ok(("1.0.0", Some("production"))));
@@ -84,14 +88,14 @@ fn references_find_versions_labels_and_the_latest() {
 fn a_set_label_wins_over_those_that_files_propose() {
     let prompts =
         || vec![prompt("p", "1.0.0", "labels: [production]"), prompt("p", "2.0.0", "labels: [production]")];
-    let mistakes = Registry::new(prompts(), vec![]).unwrap_err();
+    let mistakes = Registry::new(prompts(), Labels::default()).unwrap_err();
     assert_eq!(
         mistakes[0].to_string(),
         "p.2.0.0.yaml:0:0: label `production` of prompt `p` is proposed by version 1.0.0 too (`p.1.0.0.yaml`); \
          keep `production` in one of the two files"
     );
     let registry =
-        Registry::new(prompts(), vec![label("p", "production", "1.0.0"), label("p", "latest", "1.0.0")])
+        Registry::new(prompts(), set(vec![label("p", "production", "1.0.0"), label("p", "latest", "1.0.0")]))
             .unwrap();
     check(&registry, "p", Ok(("1.0.0", Some("production"))));
     check(&registry, "p@latest", Ok(("2.0.0", Some("latest"))));
@@ -99,10 +103,32 @@ fn a_set_label_wins_over_those_that_files_propose() {
 
 #[test]
 fn a_version_has_one_text() {
-    assert!(Registry::new(vec![prompt("p", "1.0.0", ""), prompt("p", "1.0.0", "owner: me")], vec![]).is_ok());
+    assert!(
+        Registry::new(vec![prompt("p", "1.0.0", ""), prompt("p", "1.0.0", "owner: me")], Labels::default())
+            .is_ok()
+    );
     let other = parse("other.yaml", "{name: p, version: 1.0.0, template: another}").unwrap();
-    let mistakes = Registry::new(vec![prompt("p", "1.0.0", ""), other], vec![]).unwrap_err();
+    let mistakes = Registry::new(vec![prompt("p", "1.0.0", ""), other], Labels::default()).unwrap_err();
     assert_eq!(mistakes.len(), 1);
     assert_eq!(mistakes[0].file, "other.yaml");
     assert_eq!(mistakes[0].message, "prompt `p@1.0.0` stands in `p.1.0.0.yaml` too, with another text");
+}
+
+#[test]
+fn a_file_moves_no_label_that_is_guarded() {
+    let prompts = || vec![prompt("p", "1.0.0", "labels: [production, staging]"), prompt("p", "1.1.0", "")];
+    let guarded = || BTreeSet::from(["production".into()]);
+    let registry = Registry::new(prompts(), Labels { guarded: guarded(), ..Labels::default() }).unwrap();
+    let wanted = "no version of prompt `p` was promoted to `production` yet: `gauntlet prompt promote \
+                  p@VERSION --to production`, or name a version (versions 1.1.0, 1.0.0; labels staging, latest)";
+    check(&registry, "p@production", Err(wanted));
+    check(&registry, "p", Err(wanted));
+    check(&registry, "p@staging", Ok(("1.0.0", Some("staging"))));
+    check(&registry, "p@latest", Ok(("1.1.0", Some("latest"))));
+    let passed: Vec<_> =
+        registry.passed_over().map(|(prompt, label)| (prompt.version.to_string(), &**label)).collect();
+    assert_eq!(passed, [("1.0.0".to_owned(), "production")]);
+    let promoted = Labels { set: vec![label("p", "production", "1.1.0")], guarded: guarded() };
+    let registry = Registry::new(prompts(), promoted).unwrap();
+    check(&registry, "p", Ok(("1.1.0", Some("production"))));
 }

@@ -1,8 +1,8 @@
 //! Keys, kill switches, prompts, labels, settings.
 
 use gauntlet_ports::{
-    ControlError, ControlStore, Event, EventFilter, EventKind, Kill, KillKind, Owned, Severity, StoredKey,
-    StoredPrompt,
+    Approval, ControlError, ControlStore, Event, EventFilter, EventKind, Kill, KillKind, LabelMove, MoveKind,
+    Owned, Severity, StoredKey, StoredPrompt,
 };
 use gauntlet_types::{Environment, Name};
 
@@ -70,6 +70,23 @@ fn prompt(version: &str, source: &str) -> StoredPrompt {
         hash: format!("hash of {source}").into(),
         source: source.to_owned(),
         created: START,
+        author: None,
+        app_sha: None,
+        about: None,
+    }
+}
+
+fn moved(label: &str, from: Option<&str>, to: &str) -> LabelMove {
+    LabelMove {
+        seq: 0,
+        name: "support-agent".into(),
+        label: label.into(),
+        from: from.map(Name::from),
+        to: to.into(),
+        kind: MoveKind::Promote,
+        by: "ann".into(),
+        why: None,
+        at: START,
     }
 }
 
@@ -90,20 +107,86 @@ pub(super) fn a_prompt_version_never_changes(store: &dyn ControlStore) {
 }
 
 pub(super) fn labels_point_at_known_versions(store: &dyn ControlStore) {
-    let name = "support-agent";
-    let unknown = store.label_set(name, "production", "1.0.0", START);
+    let unknown = store.label_set(&moved("production", None, "1.0.0"));
     assert!(matches!(unknown, Err(ControlError::UnknownPrompt { .. })));
     assert!(store.label_list().unwrap().is_empty());
     store.prompt_put(&prompt("1.0.0", "one")).unwrap();
     store.prompt_put(&prompt("2.0.0", "two")).unwrap();
-    store.label_set(name, "production", "1.0.0", START).unwrap();
-    store.label_set(name, "staging", "2.0.0", START).unwrap();
-    store.label_set(name, "production", "2.0.0", START).unwrap();
-    store.label_set(name, "production", "1.0.0", START).unwrap();
+    let set = |moved: &LabelMove| store.label_set(moved).unwrap();
+    assert!(set(&moved("production", None, "1.0.0")));
+    assert!(set(&moved("staging", None, "2.0.0")));
+    assert!(set(&moved("production", Some("1.0.0"), "2.0.0")));
+    assert!(!set(&moved("production", Some("1.0.0"), "2.0.0")), "it points there already");
+    match store.label_set(&moved("production", None, "1.0.0")) {
+        Err(ControlError::LabelMoved { now, .. }) => assert_eq!(now, "2.0.0"),
+        other => panic!("whoever thinks that it points elsewhere is refused, not {other:?}"),
+    }
+    let back = LabelMove {
+        kind: MoveKind::Rollback,
+        why: Some("it's \"wrong\" 東".to_owned()),
+        ..moved("production", Some("2.0.0"), "1.0.0")
+    };
+    assert!(set(&back));
     let labels = store.label_list().unwrap();
-    let row =
-        |label: &str, version: &str| -> (Name, Name, Name) { (name.into(), label.into(), version.into()) };
+    let row = |label: &str, version: &str| -> (Name, Name, Name) {
+        ("support-agent".into(), label.into(), version.into())
+    };
     assert_eq!(labels, [row("production", "1.0.0"), row("staging", "2.0.0")]);
+    let history = store.label_history("support-agent").unwrap();
+    assert!(history.is_sorted_by(|one, next| one.seq > next.seq), "newest first");
+    let history: Vec<LabelMove> = history.into_iter().map(|step| LabelMove { seq: 0, ..step }).collect();
+    let wanted = [
+        back,
+        moved("production", Some("1.0.0"), "2.0.0"),
+        moved("staging", None, "2.0.0"),
+        moved("production", None, "1.0.0"),
+    ];
+    assert_eq!(history, wanted);
+    assert!(store.label_history("another").unwrap().is_empty());
+}
+
+pub(super) fn an_author_is_noted_once(store: &dyn ControlStore) {
+    let by = |author: &str| StoredPrompt {
+        author: Some(author.into()),
+        app_sha: Some("9f8c1d2".into()),
+        ..prompt("1.0.0", "one")
+    };
+    assert!(store.prompt_put(&prompt("1.0.0", "one")).unwrap());
+    assert!(!store.prompt_put(&by("ann")).unwrap(), "the content is known");
+    assert!(!store.prompt_put(&by("bo")).unwrap());
+    assert!(!store.prompt_put(&prompt("1.0.0", "one")).unwrap());
+    assert_eq!(store.prompt_list().unwrap(), [by("ann")], "whoever brought it first by name");
+    let said = |about: &str| StoredPrompt { about: Some(about.to_owned()), ..by("ann") };
+    for about in ["{}", "{\"owner\":\"東\"}"] {
+        assert!(!store.prompt_put(&said(about)).unwrap());
+        assert_eq!(store.prompt_list().unwrap(), [said(about)], "what is said about it may be put right");
+    }
+    assert!(!store.prompt_put(&by("ann")).unwrap());
+    assert_eq!(store.prompt_list().unwrap(), [said("{\"owner\":\"東\"}")]);
+}
+
+pub(super) fn an_approval_is_of_one_content_and_one_person(store: &dyn ControlStore) {
+    let approval = |hash: &str, by: &str, note: Option<&str>| Approval {
+        seq: 0,
+        name: "support-agent".into(),
+        version: "1.0.0".into(),
+        hash: hash.into(),
+        label: "production".into(),
+        by: by.into(),
+        note: note.map(str::to_owned),
+        at: START,
+    };
+    assert!(store.approval_list("support-agent").unwrap().is_empty());
+    assert!(store.approval_add(&approval("h1", "ann", None)).unwrap());
+    assert!(!store.approval_add(&approval("h1", "ann", Some("again"))).unwrap());
+    assert!(store.approval_add(&approval("h1", "bo", Some("read it, 東"))).unwrap());
+    assert!(store.approval_add(&approval("h2", "ann", None)).unwrap());
+    let found = store.approval_list("support-agent").unwrap();
+    let found: Vec<Approval> = found.into_iter().map(|one| Approval { seq: 0, ..one }).collect();
+    let wanted =
+        [approval("h2", "ann", None), approval("h1", "bo", Some("read it, 東")), approval("h1", "ann", None)];
+    assert_eq!(found, wanted, "newest first");
+    assert!(store.approval_list("another").unwrap().is_empty());
 }
 
 pub(super) fn what_providers_keep_has_one_owner(store: &dyn ControlStore) {

@@ -92,6 +92,8 @@ pub fn control_store(make: &dyn Fn() -> Arc<dyn ControlStore>) {
     control::kill_switches_are_thrown_and_undone(&*make());
     control::a_prompt_version_never_changes(&*make());
     control::labels_point_at_known_versions(&*make());
+    control::an_author_is_noted_once(&*make());
+    control::an_approval_is_of_one_content_and_one_person(&*make());
     control::a_setting_is_made_once(&*make());
     control::what_providers_keep_has_one_owner(&*make());
     control::an_event_is_noted_once(&*make());

@@ -3,6 +3,7 @@
 //! Every change writes its audit row in its own transaction, so that neither stands without the other.
 
 pub(crate) mod events;
+mod prompts;
 
 use std::{
     path::Path,
@@ -10,7 +11,8 @@ use std::{
 };
 
 use gauntlet_ports::{
-    ControlError, ControlStore, Event, EventFilter, Kill, KillKind, OWNED_MAX, Owned, StoredKey, StoredPrompt,
+    Approval, ControlError, ControlStore, Event, EventFilter, Kill, KillKind, LabelMove, OWNED_MAX, Owned,
+    StoredKey, StoredPrompt,
 };
 use gauntlet_types::{Environment, Name, Timestamp};
 use rusqlite::{
@@ -29,6 +31,7 @@ pub(crate) static KIND: Kind = Kind {
         include_str!("../../migrations/control_001.sql"),
         include_str!("../../migrations/control_002.sql"),
         include_str!("../../migrations/control_003.sql"),
+        include_str!("../../migrations/control_004.sql"),
     ],
     // A revoked key stays revoked after a power cut.
     synchronous: "full",
@@ -81,6 +84,8 @@ impl SqliteControl {
 
 /// What the audit log says of a change: names and times, never a secret or its hash.
 pub(crate) struct Audit {
+    /// None is the operator.
+    pub actor: Option<Name>,
     pub action: &'static str,
     pub subject: String,
     pub detail: Value,
@@ -97,13 +102,37 @@ impl Audit {
     }
 
     pub(crate) fn new(action: &'static str, subject: impl Into<String>, detail: Value) -> Option<Audit> {
-        Some(Audit { action, subject: subject.into(), detail })
+        Some(Audit { actor: None, action, subject: subject.into(), detail })
+    }
+
+    pub(crate) fn prompt(action: &'static str, prompt: &StoredPrompt) -> Option<Audit> {
+        let detail = json!({"hash": prompt.hash, "author": prompt.author, "app_sha": prompt.app_sha});
+        let subject = format!("{}@{}", prompt.name, prompt.version);
+        Some(Audit { actor: prompt.author.clone(), action, subject, detail })
+    }
+
+    pub(crate) fn label(moved: &LabelMove) -> Option<Audit> {
+        let detail = json!({
+            "from": moved.from, "to": moved.to, "kind": moved.kind, "why": moved.why, "at": moved.at.to_string(),
+        });
+        let subject = format!("{}@{}", moved.name, moved.label);
+        Some(Audit { actor: Some(moved.by.clone()), action: "label.set", subject, detail })
+    }
+
+    pub(crate) fn approval(approval: &Approval) -> Option<Audit> {
+        let detail = json!({"label": approval.label, "hash": approval.hash, "note": approval.note});
+        let subject = format!("{}@{}", approval.name, approval.version);
+        Some(Audit { actor: Some(approval.by.clone()), action: "prompt.approve", subject, detail })
+    }
+
+    pub(crate) fn actor(&self) -> &str {
+        self.actor.as_deref().unwrap_or("operator")
     }
 
     fn write(&self, tx: &Transaction<'_>) -> Result<()> {
         // The table fills in the time itself: not every change of the port carries one.
-        tx.prepare_cached("insert into audit (action, subject, detail) values (?1, ?2, ?3)")?
-            .execute(params![self.action, self.subject, self.detail.to_string()])
+        tx.prepare_cached("insert into audit (actor, action, subject, detail) values (?1, ?2, ?3, ?4)")?
+            .execute(params![self.actor(), self.action, self.subject, self.detail.to_string()])
             .map(drop)
     }
 }
@@ -248,100 +277,35 @@ impl ControlStore for SqliteControl {
         list().map_err(control_failed("listing what a tenant has"))
     }
 
-    fn prompt_put(&self, prompt: &StoredPrompt) -> Result<(), ControlError> {
-        self.change("keeping a prompt", |tx| {
-            let known = tx
-                .query_row(
-                    "select hash, source from prompts where name = ?1 and version = ?2",
-                    [&*prompt.name, &*prompt.version],
-                    |row| Ok((name(row, 0)?, row.get::<_, String>(1)?)),
-                )
-                .optional()
-                .map_err(control_failed("looking for a prompt"))?;
-            match known {
-                Some((hash, source)) if hash == prompt.hash && source == prompt.source => Ok(((), None)),
-                Some((known, _)) => Err(ControlError::PromptChanged {
-                    name: prompt.name.clone(),
-                    version: prompt.version.clone(),
-                    known,
-                    now: prompt.hash.clone(),
-                }),
-                None => {
-                    tx.execute(
-                        "insert into prompts (name, version, hash, source, created) values (?1, ?2, ?3, ?4, ?5)",
-                        params![
-                            &*prompt.name,
-                            &*prompt.version,
-                            &*prompt.hash,
-                            prompt.source,
-                            prompt.created.0
-                        ],
-                    )
-                    .map_err(control_failed("keeping a prompt"))?;
-                    let subject = format!("{}@{}", prompt.name, prompt.version);
-                    Ok(((), Audit::new("prompt.put", subject, json!({"hash": prompt.hash}))))
-                }
-            }
-        })
+    fn prompt_put(&self, prompt: &StoredPrompt) -> Result<bool, ControlError> {
+        self.change("keeping a prompt", |tx| prompts::put(tx, prompt))
     }
 
     fn prompt_list(&self) -> Result<Vec<StoredPrompt>, ControlError> {
-        // In the order they came: versions are semantic, and text order would put 10 before 2.
-        let sql = "select name, version, hash, source, created from prompts order by name, created, rowid";
-        self.list("listing prompts", sql, |row| {
-            Ok(StoredPrompt {
-                name: name(row, 0)?,
-                version: name(row, 1)?,
-                hash: name(row, 2)?,
-                source: row.get(3)?,
-                created: Timestamp(row.get(4)?),
-            })
-        })
+        self.list("listing prompts", prompts::LIST, prompts::read)
     }
 
-    fn label_set(&self, name: &str, label: &str, version: &str, at: Timestamp) -> Result<(), ControlError> {
-        self.change("moving a label", |tx| {
-            let failed = control_failed("moving a label");
-            let is_known: bool = tx
-                .query_row(
-                    "select exists (select 1 from prompts where name = ?1 and version = ?2)",
-                    [name, version],
-                    |row| row.get(0),
-                )
-                .map_err(control_failed("looking for a prompt"))?;
-            if !is_known {
-                return Err(ControlError::UnknownPrompt { name: name.into(), version: version.into() });
-            }
-            let from: Option<String> = tx
-                .query_row(
-                    "select version from labels where name = ?1 and label = ?2",
-                    [name, label],
-                    |row| row.get(0),
-                )
-                .optional()
-                .map_err(control_failed("looking for a label"))?;
-            if from.as_deref() == Some(version) {
-                return Ok(((), None));
-            }
-            tx.execute(
-                "insert into labels (name, label, version) values (?1, ?2, ?3) \
-                 on conflict do update set version = excluded.version",
-                [name, label, version],
-            )
-            .map_err(&failed)?;
-            tx.execute(
-                "insert into label_history (name, label, version, at) values (?1, ?2, ?3, ?4)",
-                params![name, label, version, at.0],
-            )
-            .map_err(&failed)?;
-            let detail = json!({"from": from, "to": version, "at": at.to_string()});
-            Ok(((), Audit::new("label.set", format!("{name}@{label}"), detail)))
-        })
+    fn label_set(&self, moved: &LabelMove) -> Result<bool, ControlError> {
+        self.change("moving a label", |tx| prompts::move_label(tx, moved))
     }
 
     fn label_list(&self) -> Result<Vec<(Name, Name, Name)>, ControlError> {
         let sql = "select name, label, version from labels order by name, label";
         self.list("listing labels", sql, |row| Ok((name(row, 0)?, name(row, 1)?, name(row, 2)?)))
+    }
+
+    fn label_history(&self, name: &str) -> Result<Vec<LabelMove>, ControlError> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        prompts::history(&connection, name).map_err(control_failed("listing moves of labels"))
+    }
+
+    fn approval_add(&self, approval: &Approval) -> Result<bool, ControlError> {
+        self.change("keeping an approval", |tx| prompts::approve(tx, approval))
+    }
+
+    fn approval_list(&self, name: &str) -> Result<Vec<Approval>, ControlError> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        prompts::approvals(&connection, name).map_err(control_failed("listing approvals"))
     }
 
     fn setting(&self, name: &str, make: &mut dyn FnMut() -> String) -> Result<String, ControlError> {

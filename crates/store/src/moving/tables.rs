@@ -251,7 +251,7 @@ pub(crate) static SUMS: [Table; 17] = [
 ];
 
 /// Keys, switches, prompts and what was done to them. `labels` point at `prompts`, so these come first.
-pub(crate) static CONTROL: [Table; 9] = [
+pub(crate) static CONTROL: [Table; 10] = [
     Table {
         name: "keys",
         columns: columns! {
@@ -281,6 +281,9 @@ pub(crate) static CONTROL: [Table; 9] = [
             column("hash", Kind::Text),
             column("source", Kind::Text),
             column("created", Kind::Int),
+            column("author", Kind::Text),
+            column("app_sha", Kind::Text),
+            column("about", Kind::Text),
         ],
         counter: Some("seq"),
         ..PLAIN
@@ -288,7 +291,15 @@ pub(crate) static CONTROL: [Table; 9] = [
     Table { name: "labels", columns: columns! { Text: "name" "label" "version"; }, order: "1, 2", ..PLAIN },
     Table {
         name: "label_history",
-        columns: columns! { Int: "seq"; Text: "name" "label" "version"; Int: "at"; },
+        columns: columns! {
+            Int: "seq"; Text: "name" "label" "version"; Int: "at"; Text: "from_version" "kind" "actor" "why";
+        },
+        counter: Some("seq"),
+        ..PLAIN
+    },
+    Table {
+        name: "approvals",
+        columns: columns! { Int: "seq"; Text: "name" "version" "hash" "label" "actor" "note"; Int: "at"; },
         counter: Some("seq"),
         ..PLAIN
     },

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use gauntlet_ports::{
-    Arrived, ControlStore, Correction, Event, EventFilter, EventKind, Grain, Kill, KillKind, Reconciliation,
-    RecordQuery, Repricing, Severity, SpanFilter, SpendBy, SpendQuery, SpoolPosition, StoredCall, StoredKey,
-    StoredPrompt, TraceFilter, TraceStore,
+    Approval, Arrived, ControlStore, Correction, Event, EventFilter, EventKind, Grain, Kill, KillKind,
+    LabelMove, MoveKind, Reconciliation, RecordQuery, Repricing, Severity, SpanFilter, SpendBy, SpendQuery,
+    SpoolPosition, StoredCall, StoredKey, StoredPrompt, TraceFilter, TraceStore,
 };
 use gauntlet_testkit::PostgresServer;
 use gauntlet_types::{Day, Name, NanoUsd, Timestamp};
@@ -138,6 +138,7 @@ fn administer(stores: &Stores, round: u32) {
     let kill =
         Kill { kind: KillKind::Model, name: name("m"), reason: "it\0loops".to_owned(), since: sample::START };
     control.kill_set(&kill).unwrap();
+    let mut from: Option<Name> = None;
     for version in ["1.0.0", "1.10.0", "1.2.0"] {
         let prompt = StoredPrompt {
             name: name("greet"),
@@ -145,9 +146,34 @@ fn administer(stores: &Stores, round: u32) {
             hash: format!("h{version}").into(),
             source: format!("{{\"template\":\"{version} \u{1F600}\"}}"),
             created: sample::START,
+            author: (version == "1.2.0").then(|| "ann".into()),
+            app_sha: None,
+            about: Some("{\"owner\":\"team\"}".to_owned()),
         };
         control.prompt_put(&prompt).unwrap();
-        control.label_set(&prompt.name, "production", version, sample::START).unwrap();
+        let moved = LabelMove {
+            seq: 0,
+            name: prompt.name.clone(),
+            label: "production".into(),
+            from: from.replace(version.into()),
+            to: version.into(),
+            kind: MoveKind::Force,
+            by: "bo".into(),
+            why: (version == "1.10.0").then(|| "it\0burns".to_owned()),
+            at: sample::START,
+        };
+        control.label_set(&moved).unwrap();
+        let approval = Approval {
+            seq: 0,
+            name: prompt.name.clone(),
+            version: version.into(),
+            hash: prompt.hash.clone(),
+            label: "production".into(),
+            by: "bo".into(),
+            note: None,
+            at: sample::START,
+        };
+        control.approval_add(&approval).unwrap();
     }
     control.setting("value_hash_key", &mut || "secret-of-hashes".to_owned()).unwrap();
     control.setting_put("admin_token_hash", &format!("hash {round}")).unwrap();
@@ -208,6 +234,10 @@ fn answers(stores: &Stores) -> Vec<String> {
     say("kills", format!("{:?}", control.kill_list().unwrap()));
     say("prompts", format!("{:?}", control.prompt_list().unwrap()));
     say("labels", format!("{:?}", control.label_list().unwrap()));
+    for name in control.prompt_list().unwrap().iter().map(|prompt| &prompt.name) {
+        say("moves", format!("{:?}", control.label_history(name).unwrap()));
+        say("approvals", format!("{:?}", control.approval_list(name).unwrap()));
+    }
     say("events", format!("{:?}", control.event_list(&EventFilter::default()).unwrap()));
     // Asking for one that is not there makes it.
     let is_administered = !control.key_list().unwrap().is_empty();

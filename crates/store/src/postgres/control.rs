@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gauntlet_ports::{
-    ControlError, ControlStore, Event, EventFilter, EventKind, Kill, KillKind, OWNED_MAX, Owned, Severity,
-    StoredKey, StoredPrompt,
+    Approval, ControlError, ControlStore, Event, EventFilter, EventKind, Kill, KillKind, LabelMove,
+    OWNED_MAX, Owned, Severity, StoredKey, StoredPrompt,
 };
 use gauntlet_types::{Environment, Name, Timestamp};
 use serde_json::json;
@@ -13,6 +13,7 @@ use tokio_postgres::types::Type;
 
 use super::{
     database::{Connection, Database, Held, Param, Result},
+    prompts,
     values::{Columns, stored},
 };
 use crate::{
@@ -31,7 +32,7 @@ pub struct PostgresControl {
     writer: Mutex<Held>,
 }
 
-type Changed<T> = std::result::Result<(T, Option<Audit>), ControlError>;
+pub(super) type Changed<T> = std::result::Result<(T, Option<Audit>), ControlError>;
 
 impl PostgresControl {
     pub fn new(database: Arc<Database>) -> PostgresControl {
@@ -58,13 +59,12 @@ impl PostgresControl {
         connection.batch(BEGIN_CHANGE).map_err(control_failed(what))?;
         let (answer, audit) = change(&connection)?;
         if let Some(audit) = audit {
-            let (action, subject, detail) = (audit.action, stored(&audit.subject), audit.detail.to_string());
-            connection
-                .execute(
-                    "insert into audit (action, subject, detail) values ($1, $2, $3)",
-                    &[(&action, Type::TEXT), (&subject, Type::TEXT), (&detail, Type::TEXT)],
-                )
-                .map_err(control_failed("writing the audit log"))?;
+            let texts = [audit.actor(), audit.action, &audit.subject, &audit.detail.to_string()]
+                .map(|text| stored(text).into_owned());
+            let params: Vec<Param<'_>> =
+                texts.iter().map(|text| -> Param<'_> { (text, Type::TEXT) }).collect();
+            let sql = "insert into audit (actor, action, subject, detail) values ($1, $2, $3, $4)";
+            connection.execute(sql, &params).map_err(control_failed("writing the audit log"))?;
         }
         connection.batch("commit").map_err(control_failed(what))?;
         writer.keep(connection);
@@ -85,7 +85,7 @@ impl PostgresControl {
 }
 
 /// A statement whose values are texts.
-fn run(
+pub(super) fn run(
     connection: &Connection,
     what: &'static str,
     sql: &str,
@@ -100,7 +100,7 @@ fn run(
 }
 
 /// The first row of a question whose values are texts.
-fn first<T>(
+pub(super) fn first<T>(
     connection: &Connection,
     what: &'static str,
     sql: &str,
@@ -250,77 +250,35 @@ impl ControlStore for PostgresControl {
         self.database.read(list).map_err(control_failed(WHAT))
     }
 
-    fn prompt_put(&self, prompt: &StoredPrompt) -> std::result::Result<(), ControlError> {
-        self.change("keeping a prompt", |connection| {
-            let sql = "select hash, source from prompts where name = $1 and version = $2";
-            let named = [&*prompt.name, &*prompt.version];
-            let known = first(connection, "looking for a prompt", sql, &named, |row| {
-                Ok((row.name(0)?, row.text(1)?))
-            })?;
-            match known {
-                Some((hash, source)) if hash == prompt.hash && source == prompt.source => Ok(((), None)),
-                Some((known, _)) => Err(ControlError::PromptChanged {
-                    name: prompt.name.clone(),
-                    version: prompt.version.clone(),
-                    known,
-                    now: prompt.hash.clone(),
-                }),
-                None => {
-                    let sql = "insert into prompts (name, version, hash, source, created) values ($1, $2, $3, $4, $5)";
-                    let texts = [&*prompt.name, &*prompt.version, &*prompt.hash, &*prompt.source];
-                    run(connection, "keeping a prompt", sql, &texts, &[prompt.created.0])?;
-                    let subject = format!("{}@{}", prompt.name, prompt.version);
-                    Ok(((), Audit::new("prompt.put", subject, json!({"hash": prompt.hash}))))
-                }
-            }
-        })
+    fn prompt_put(&self, prompt: &StoredPrompt) -> std::result::Result<bool, ControlError> {
+        self.change("keeping a prompt", |connection| prompts::put(connection, prompt))
     }
 
     fn prompt_list(&self) -> std::result::Result<Vec<StoredPrompt>, ControlError> {
-        // In the order they came: versions are semantic, and text order would put 10 before 2.
-        let sql = "select name, version, hash, source, created from prompts order by name, created, seq";
-        self.list("listing prompts", sql, |row| {
-            Ok(StoredPrompt {
-                name: row.name(0)?,
-                version: row.name(1)?,
-                hash: row.name(2)?,
-                source: row.text(3)?,
-                created: Timestamp(row.get(4)?),
-            })
-        })
+        self.list("listing prompts", prompts::LIST, prompts::read)
     }
 
-    fn label_set(
-        &self,
-        name: &str,
-        label: &str,
-        version: &str,
-        at: Timestamp,
-    ) -> std::result::Result<(), ControlError> {
-        const WHAT: &str = "moving a label";
-        self.change(WHAT, |connection| {
-            let sql = "select 1 from prompts where name = $1 and version = $2";
-            if first(connection, "looking for a prompt", sql, &[name, version], |_| Ok(()))?.is_none() {
-                return Err(ControlError::UnknownPrompt { name: name.into(), version: version.into() });
-            }
-            let sql = "select version from labels where name = $1 and label = $2";
-            let from = first(connection, "looking for a label", sql, &[name, label], |row| row.text(0))?;
-            if from.as_deref() == Some(version) {
-                return Ok(((), None));
-            }
-            let sql = "insert into labels (name, label, version) values ($1, $2, $3) \
-                 on conflict (name, label) do update set version = excluded.version";
-            run(connection, WHAT, sql, &[name, label, version], &[])?;
-            let sql = "insert into label_history (name, label, version, at) values ($1, $2, $3, $4)";
-            run(connection, WHAT, sql, &[name, label, version], &[at.0])?;
-            let detail = json!({"from": from, "to": version, "at": at.to_string()});
-            Ok(((), Audit::new("label.set", format!("{name}@{label}"), detail)))
-        })
+    fn label_set(&self, moved: &LabelMove) -> std::result::Result<bool, ControlError> {
+        self.change("moving a label", |connection| prompts::move_label(connection, moved))
     }
 
     fn label_list(&self) -> std::result::Result<Vec<(Name, Name, Name)>, ControlError> {
         let sql = "select name, label, version from labels order by name, label";
         self.list("listing labels", sql, |row| Ok((row.name(0)?, row.name(1)?, row.name(2)?)))
+    }
+
+    fn label_history(&self, name: &str) -> std::result::Result<Vec<LabelMove>, ControlError> {
+        let list = |connection: &Connection| prompts::history(connection, name);
+        self.database.read(list).map_err(control_failed("listing moves of labels"))
+    }
+
+    fn approval_add(&self, approval: &Approval) -> std::result::Result<bool, ControlError> {
+        self.change("keeping an approval", |connection| prompts::approve(connection, approval))
+    }
+
+    fn approval_list(&self, name: &str) -> std::result::Result<Vec<Approval>, ControlError> {
+        let list = |connection: &Connection| prompts::approvals(connection, name);
+        self.database.read(list).map_err(control_failed("listing approvals"))
     }
 
     fn setting(

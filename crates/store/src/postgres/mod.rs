@@ -14,6 +14,7 @@ mod index;
 mod migrate;
 mod minutes;
 pub(crate) mod moving;
+mod prompts;
 mod reprice;
 mod spans;
 #[cfg(test)]
