@@ -499,8 +499,7 @@ impl Drop for Call {
         self.refuse(&fault);
         // Its tokens are those of its hold, as its cost is.
         self.record.outcome = Outcome::Interrupted;
-        self.charge_hold = true;
-        stage::settle::run(self);
+        stage::settle::at_hold(self);
         stage::record::run(self);
     }
 }

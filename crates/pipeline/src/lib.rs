@@ -30,6 +30,7 @@ mod stage;
 mod stream;
 mod tagged;
 mod text;
+mod tokens;
 
 pub use answer::{Answer, AnswerBody, Incoming, Operator, PassPath};
 pub use detach::{Detach, Gone, Tasks};

@@ -37,7 +37,7 @@ const TAGS_MAX: usize = 32;
 /// Whoever names no tenant while no key exists.
 const DEFAULT_TENANT: &str = "default";
 
-pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
+pub(crate) async fn run(call: &mut Call) -> Result<(), Fault> {
     call.enter(Stage::Admit);
     call.record.sdk = sdk(&call.headers);
     if let Some(operator) = &call.operator {
@@ -70,7 +70,7 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     caller?;
     call.record.documents = crate::documents::of(call)?;
     route(call, grant.as_deref())?;
-    call.choose_model(field(&call.headers, TASK_HEADER)?)?;
+    call.choose_model(field(&call.headers, TASK_HEADER)?).await?;
     guards(call)?;
     call.grant = grant;
     stop(call)

@@ -25,6 +25,7 @@ use crate::{
     outgoing,
     reader::{Reader, Stop},
     routing::{Flight, WORTH_WAITING},
+    tokens,
 };
 
 /// A plain answer is held in memory whole; embeddings of a large batch come to some ten megabytes.
@@ -131,7 +132,7 @@ impl From<UpstreamError> for Failed {
 
 pub(crate) async fn run(call: &mut Call) -> Result<Answered, Fault> {
     call.enter(Stage::Attempt);
-    if let Some(counted) = counted_here(call) {
+    if let Some(counted) = counted_here(call).await {
         return Ok(Answered::Canned(counted));
     }
     let left = call.route.timeouts.total.saturating_sub(call.clock().mono().since(call.begun()));
@@ -152,12 +153,13 @@ pub(crate) async fn run(call: &mut Call) -> Result<Answered, Fault> {
 }
 
 /// The tokens of a request whose model nobody can ask for them: by the tokenizer that comes nearest.
-fn counted_here(call: &Call) -> Option<Whole> {
+async fn counted_here(call: &Call) -> Option<Whole> {
     let planned = call.plan.first().filter(|_| call.door().is_count())?;
     let dialect = call.dialect();
     if planned.endpoint.speaks(dialect, &planned.target.model) {
         return None;
     }
+    tokens::ready().await;
     let tokens = super::settle::count_input(call).0;
     let body = match dialect {
         Dialect::Gemini => serde_json::json!({"totalTokens": tokens}),
@@ -201,7 +203,7 @@ async fn at_target(
         gauntlet_ports::crash_point!("attempt.answered");
         note(call, start_us, result.as_ref().err());
         if let Err(failed) = &result {
-            call.bill_failed(failed.bill(call.request.is_streaming()));
+            call.bill_failed(failed.bill(call.request.is_streaming())).await;
             gauntlet_ports::crash_point!("attempt.billed");
         }
         let took = Duration::from_micros(u64::from(call.elapsed_us() - start_us));
@@ -338,6 +340,9 @@ async fn plain(
                     .into();
             read.model.into_iter().for_each(|model| call.take_note(&Event::Model(model)));
             read.usage.into_iter().for_each(|usage| call.take_note(&Event::Usage(usage)));
+            if call.usage.is_none() {
+                tokens::ready().await;
+            }
             let body = vectors(call, body, spoken).map_err(malformed)?;
             Ok(Answered::Plain { body, texts: Vec::new(), seals: Vec::new() })
         }
