@@ -51,8 +51,9 @@ fn attempts(attempts: &[Attempt], whole: u64) -> Markup {
                 li {
                     span.name {
                         (Line(&attempt.target.to_string()))
-                        span.sub.bad[!is_ok] {
-                            @if again > 0 { "retry " (again) ": " } @else if at > 0 { "fallback: " }
+                        span.sub.bad[!is_ok && attempt.end != AttemptEnd::Outrun] {
+                            @if is_beside(attempts, at) { "beside: " }
+                            @else if again > 0 { "retry " (again) ": " } @else if at > 0 { "fallback: " }
                             (words(attempt.end))
                             @if let Some(status) = attempt.status { " " (status) }
                         }
@@ -65,6 +66,14 @@ fn attempts(attempts: &[Attempt], whole: u64) -> Markup {
             @if attempts.len() > ROWS_MAX { li { span.cut { (attempts.len() - ROWS_MAX) " more attempts" } } }
         }
     }
+}
+
+/// Whether it began while another was under way.
+fn is_beside(attempts: &[Attempt], at: usize) -> bool {
+    let begun = attempts[at].start_us;
+    let is_under_way =
+        |other: &Attempt| other.start_us < begun && begun < other.start_us.saturating_add(other.took_us);
+    attempts.iter().any(is_under_way)
 }
 
 fn bar(start: u32, took: u32, whole: u64, class: &str, mark: Option<u64>) -> Markup {
@@ -111,5 +120,6 @@ const fn words(end: AttemptEnd) -> &'static str {
         AttemptEnd::Cut => "connection cut",
         AttemptEnd::StreamError => "error in the stream",
         AttemptEnd::Abandoned => "abandoned, the caller had gone",
+        AttemptEnd::Outrun => "dropped, another was quicker",
     }
 }

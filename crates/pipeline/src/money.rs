@@ -86,7 +86,7 @@ impl Call {
                     continue;
                 }
             }
-            planned.push(Planned { target, endpoint: endpoint.clone(), price });
+            planned.push(Planned { target, endpoint: endpoint.clone(), price, hedge: plan.hedge });
         }
         match (planned.is_empty(), unpriced) {
             (false, _) => Ok(self.in_order(model, &plan, planned).await),
@@ -247,17 +247,39 @@ impl Call {
             return true;
         }
         let (mut draws, _) = self.draws_of(index);
-        // Of a model that costs nothing the tokens count all the same.
-        if self.billed > NanoUsd::ZERO || self.billed_usage.total().0 > 0 {
-            let own = draws.len();
-            for known in &self.draws {
-                if draws[..own].iter().all(|draw| draw.charge != known.charge) {
-                    draws.push(known.clone());
-                }
-            }
+        let spent = self.with_billed(&mut draws);
+        self.move_hold(index, draws, self.bound.plus(spent)).await
+    }
+
+    /// Sees to it that the hold covers an attempt at each of two targets at once, so that both can be billed to the full;
+    /// false when a budget has no room for that, and the hold is as it was.
+    pub(crate) async fn hold_beside(&mut self, index: usize, beside: usize) -> bool {
+        let (mut draws, mut per_call) = self.draws_of(index);
+        let (others, others_per_call) = self.draws_of(beside);
+        join(&mut draws, &others);
+        per_call.extend(others_per_call);
+        let spent = self.with_billed(&mut draws);
+        // Two attempts are one request all the same.
+        let wanted = self.bound.plus(Drawn { requests: 0, ..self.bound }).plus(spent);
+        if per_call.iter().any(|draw| draw.charge.amount(&wanted) > draw.cap.amount) {
+            return false;
         }
-        let spent = Drawn { usd: self.billed, tokens: i64::from(self.billed_usage.total().0), requests: 0 };
-        let wanted = self.bound.plus(spent);
+        self.move_hold(index, draws, wanted).await
+    }
+
+    /// Adds the budgets of attempts that were billed, and says how much those were.
+    fn with_billed(&self, draws: &mut Vec<Draw>) -> Drawn {
+        let tokens = i64::from(self.billed_usage.total().0);
+        // Of a model that costs nothing the tokens count all the same.
+        if self.billed > NanoUsd::ZERO || tokens > 0 {
+            join(draws, &self.draws);
+        }
+        Drawn { usd: self.billed, tokens, requests: 0 }
+    }
+
+    /// Moves the hold to these budgets and to this amount, and notes that in the entry by which a call that dies is
+    /// charged; false when they have no room for it.
+    async fn move_hold(&mut self, index: usize, draws: Vec<Draw>, wanted: Drawn) -> bool {
         let Some(hold) = self.hold.take() else { return false };
         let is_same = hold.charges.len() == draws.len()
             && hold.charges.iter().zip(&draws).all(|(held, draw)| *held == draw.charge);
@@ -353,6 +375,16 @@ impl Call {
                 fault.retry_after(Duration::from_micros(wait))
             }
             None => fault,
+        }
+    }
+}
+
+/// Adds the budgets that are not among them yet.
+fn join(draws: &mut Vec<Draw>, others: &[Draw]) {
+    let own = draws.len();
+    for other in others {
+        if draws[..own].iter().all(|draw| draw.charge != other.charge) {
+            draws.push(other.clone());
         }
     }
 }

@@ -239,6 +239,25 @@ impl Call {
         self.plan[index + 1..].iter().any(|planned| health.standing(&planned.target, now).is_free())
     }
 
+    /// Whether the target may be asked like any other.
+    pub(crate) fn stands_free(&self, index: usize) -> bool {
+        let now = self.clock().mono();
+        lock(&self.shared().health).standing(&self.plan[index].target, now).is_free()
+    }
+
+    /// How long the target may take before another is asked beside it; none where it never is.
+    pub(crate) fn hedged_after(&self, index: usize) -> Option<Duration> {
+        // What is made at a provider would be made twice.
+        let is_hedged = !self.has_hedged && !self.makes_things() && index + 1 < self.plan.len();
+        self.plan[index].hedge.filter(|_| is_hedged)
+    }
+
+    /// The target was dropped after so long, since another had answered.
+    pub(crate) fn note_outrun(&self, index: usize, waited: Duration) {
+        let now = self.clock().mono();
+        lock(&self.shared().health).outrun(&self.plan[index].target, self.measured(), waited, now);
+    }
+
     pub(crate) fn note_answered(&self, index: usize, took: Duration) {
         let target = &self.plan[index].target;
         let (now, policy) = (self.clock().mono(), self.breaker_policy(target));

@@ -182,6 +182,8 @@ pub enum AttemptEnd {
     StreamError,
     /// Abandoned, since the caller went away.
     Abandoned,
+    /// Dropped before its first token, since a target that was asked beside it gave its own first.
+    Outrun,
 }
 
 /// One try at one target.
@@ -528,6 +530,27 @@ impl CallRecord {
         let stream = self.stream.filter(|stream| stream.chunks > 1)?;
         let streaming = u64::from(stream.last_us).saturating_sub(self.first_token_us?);
         Some(streaming / u64::from(stream.chunks - 1))
+    }
+
+    /// How long a model was waited for, in microseconds: what two attempts took at once counts once.
+    pub fn attempted_us(&self) -> u64 {
+        if let [only] = &self.attempts[..] {
+            return only.took_us.into();
+        }
+        let mut spans: Vec<(u64, u64)> = self
+            .attempts
+            .iter()
+            .map(|attempt| (u64::from(attempt.start_us), u64::from(attempt.took_us)))
+            .map(|(start, took)| (start, start + took))
+            .collect();
+        spans.sort_unstable();
+        let mut until = 0;
+        let new = |(start, end): (u64, u64)| {
+            let new = end.saturating_sub(start.max(until));
+            until = until.max(end);
+            new
+        };
+        spans.into_iter().map(new).sum()
     }
 
     /// What attempt number `index` used and cost: what it was billed for without use, or as the one that answered, the
