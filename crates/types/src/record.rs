@@ -537,20 +537,8 @@ impl CallRecord {
         if let [only] = &self.attempts[..] {
             return only.took_us.into();
         }
-        let mut spans: Vec<(u64, u64)> = self
-            .attempts
-            .iter()
-            .map(|attempt| (u64::from(attempt.start_us), u64::from(attempt.took_us)))
-            .map(|(start, took)| (start, start + took))
-            .collect();
-        spans.sort_unstable();
-        let mut until = 0;
-        let new = |(start, end): (u64, u64)| {
-            let new = end.saturating_sub(start.max(until));
-            until = until.max(end);
-            new
-        };
-        spans.into_iter().map(new).sum()
+        let times = self.attempts.iter().map(|attempt| (attempt.start_us.into(), attempt.took_us.into()));
+        covered(times.collect())
     }
 
     /// What attempt number `index` used and cost: what it was billed for without use, or as the one that answered, the
@@ -578,5 +566,34 @@ impl CallRecord {
             _ => u64::from(self.usage.total().0),
         };
         Drawn { usd: self.cost, tokens: i64::try_from(tokens).unwrap_or(i64::MAX), requests: 1 }
+    }
+}
+
+/// How much is covered by times of (start, duration), which may lie over one another.
+fn covered(mut times: Vec<(u64, u64)>) -> u64 {
+    times.sort_unstable();
+    let (mut until, mut sum) = (0, 0);
+    for (start, took) in times {
+        let end = start + took;
+        sum += end.saturating_sub(start.max(until));
+        until = until.max(end);
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_attempts_took_at_once_counts_once() {
+        let check = |times: &[(u64, u64)], expected: u64| {
+            assert_eq!(covered(times.to_vec()), expected, "{times:?}");
+        };
+        check(&[], 0);
+        check(&[(10, 5), (20, 5)], 10);
+        check(&[(80, 20), (0, 100)], 100);
+        check(&[(0, 90), (80, 20)], 100);
+        check(&[(0, 10), (0, 10), (5, 1)], 10);
     }
 }

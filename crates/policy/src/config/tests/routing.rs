@@ -41,11 +41,17 @@ fn models_say_how_a_target_is_chosen() {
         ("{}", "`hedge` of model `a` has no `after`; write `hedge: {after: 800ms}`"),
         ("{after: soon}", "`after: soon` is not a duration"),
         ("{after: 9ms}", "`after` of `hedge` of model `a` is not from 10ms to 10m"),
-        ("{afer: 1s}", "unknown field `afer` in `hedge` of model `a`; did you mean `after`?"),
     ] {
         let text = format!("models: {{a: {{targets: [local/x, local/y], hedge: {hedge}}}}}");
         check_with_provider(&text, &[told]);
     }
+    check_with_provider(
+        "models: {a: {targets: [local/x, local/y], hedge: {afer: 1s}}}",
+        &[
+            "`hedge` of model `a` has no `after`",
+            "unknown field `afer` in `hedge` of model `a`; did you mean `after`?",
+        ],
+    );
     check_with_provider(
         "models: {a: {targets: [b], hedge: {after: 1s}}, b: [local/x]}",
         &["`hedge` of model `a` has no second target to ask; name another one in `targets`"],
