@@ -192,7 +192,7 @@ impl<'a> What<'a> {
         match self {
             What::Span(row) => row.record.is_error,
             What::Call(call) => !matches!(call.outcome, Outcome::Ok | Outcome::Cancelled),
-            What::Attempt(_, attempt) => attempt.end != AttemptEnd::Ok,
+            What::Attempt(_, attempt) => !matches!(attempt.end, AttemptEnd::Ok | AttemptEnd::Outrun),
             What::Tool(_) => false,
         }
     }

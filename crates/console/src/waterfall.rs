@@ -48,11 +48,15 @@ fn attempts(attempts: &[Attempt], whole: u64) -> Markup {
             @for (at, attempt) in attempts.iter().take(ROWS_MAX).enumerate() {
                 @let again = attempts[..at].iter().filter(|earlier| earlier.target == attempt.target).count();
                 @let is_ok = attempt.end == AttemptEnd::Ok;
+                @let is_beside = attempts.iter().any(|other| spans(other, attempt.start_us));
+                @let has_beside = attempts.iter().any(|other| spans(attempt, other.start_us));
                 li {
                     span.name {
                         (Line(&attempt.target.to_string()))
-                        span.sub.bad[!is_ok] {
-                            @if again > 0 { "retry " (again) ": " } @else if at > 0 { "fallback: " }
+                        span.sub.bad[!is_ok && attempt.end != AttemptEnd::Outrun] {
+                            @if is_beside { "beside: " }
+                            @else if again > 0 { "retry " (again) ": " }
+                            @else if at > 0 && !has_beside { "fallback: " }
                             (words(attempt.end))
                             @if let Some(status) = attempt.status { " " (status) }
                         }
@@ -65,6 +69,11 @@ fn attempts(attempts: &[Attempt], whole: u64) -> Markup {
             @if attempts.len() > ROWS_MAX { li { span.cut { (attempts.len() - ROWS_MAX) " more attempts" } } }
         }
     }
+}
+
+/// Whether the attempt was under way at that moment.
+const fn spans(attempt: &Attempt, at_us: u32) -> bool {
+    attempt.start_us < at_us && at_us < attempt.start_us.saturating_add(attempt.took_us)
 }
 
 fn bar(start: u32, took: u32, whole: u64, class: &str, mark: Option<u64>) -> Markup {
@@ -111,5 +120,35 @@ const fn words(end: AttemptEnd) -> &'static str {
         AttemptEnd::Cut => "connection cut",
         AttemptEnd::StreamError => "error in the stream",
         AttemptEnd::Abandoned => "abandoned, the caller had gone",
+        AttemptEnd::Outrun => "dropped, another was quicker",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gauntlet_types::Target;
+
+    use super::*;
+
+    fn attempt(start_us: u32, took_us: u32, end: AttemptEnd) -> Attempt {
+        let target = Target { provider: "p".into(), model: start_us.to_string().as_str().into() };
+        Attempt { target, start_us, took_us, end, status: None, error: None, billed: None }
+    }
+
+    #[test]
+    fn an_attempt_beside_another_is_no_fallback() {
+        let check = |listed: &[Attempt], expected: &[&str]| {
+            let page = attempts(listed, 2_000).into_string();
+            let shown = ["beside: dropped, another was quicker", "beside: answered", "fallback: answered"];
+            let found: Vec<&str> = shown.into_iter().filter(|words| page.contains(words)).collect();
+            assert_eq!(found, expected, "{page}");
+        };
+        let ended = |start, took, end| attempt(start, took, end);
+        check(&[ended(0, 900, AttemptEnd::Outrun), ended(800, 100, AttemptEnd::Ok)], &["beside: answered"]);
+        check(
+            &[ended(800, 100, AttemptEnd::Outrun), ended(0, 900, AttemptEnd::Ok)],
+            &["beside: dropped, another was quicker"],
+        );
+        check(&[ended(0, 900, AttemptEnd::Status), ended(900, 100, AttemptEnd::Ok)], &["fallback: answered"]);
     }
 }

@@ -54,6 +54,9 @@ struct Args {
     /// Without guards, and without the words in the records.
     #[arg(long)]
     bare: bool,
+    /// The provider says how many tokens it used, as most do; else they are counted by the gateway.
+    #[arg(long)]
+    usage: bool,
     /// The gateway's binary [default: beside this program]
     #[arg(long)]
     gateway: Option<PathBuf>,
@@ -89,7 +92,11 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     spawn_local(serve(listener, began, args.clone()));
 
     let folder = tempfile::tempdir()?;
-    let plain = if args.bare { "default: {record: {bodies: none}}\n" } else { "" };
+    let off = "{pii: off, secrets: off, injection: off}";
+    let plain = match args.bare {
+        true => format!("default: {{input: {off}, output: {off}, record: {{bodies: false}}}}\n"),
+        false => String::new(),
+    };
     fs::write(
         folder.path().join("gauntlet.yml"),
         format!(
@@ -251,6 +258,11 @@ async fn answer_all(mut stream: TcpStream, began: Instant, args: &Args) -> io::R
             let frame = json!({"id": "c", "object": "chat.completion.chunk", "model": "slow",
                 "created": began.elapsed().as_micros() as u64,
                 "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]});
+            write_chunk(&mut stream, &format!("data: {frame}\n\n")).await?;
+        }
+        if args.usage {
+            let used = json!({"prompt_tokens": 9, "completion_tokens": args.frames, "total_tokens": args.frames + 9});
+            let frame = json!({"id": "c", "object": "chat.completion.chunk", "model": "slow", "choices": [], "usage": used});
             write_chunk(&mut stream, &format!("data: {frame}\n\n")).await?;
         }
         write_chunk(&mut stream, "data: [DONE]\n\n").await?;

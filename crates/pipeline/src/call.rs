@@ -1,6 +1,9 @@
 //! One call under way: what is known of it so far, and its record in the making.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use gauntlet_guard::{Rulebook, Vault};
@@ -40,6 +43,8 @@ pub(crate) struct Planned {
     pub(crate) endpoint: Arc<Endpoint>,
     /// None: nobody knows, and the route lets it through.
     pub(crate) price: Option<Arc<Price>>,
+    /// After so long without a first token the next one is asked as well.
+    pub(crate) hedge: Option<Duration>,
 }
 
 /// What the stages hand to the end of the way.
@@ -134,7 +139,9 @@ pub(crate) struct Call {
     pub(crate) plan: Vec<Planned>,
     /// The target being tried, or the one that answered.
     pub(crate) current: usize,
-    /// The attempt under way.
+    /// A second target was asked beside one that was late.
+    pub(crate) has_hedged: bool,
+    /// The stream under way.
     pub(crate) flight: Option<Flight>,
     pub(crate) output_max: TokenCount,
 
@@ -261,6 +268,7 @@ impl Call {
             pinned: None,
             plan: Vec::new(),
             current: 0,
+            has_hedged: false,
             flight: None,
             output_max: TokenCount(0),
             permit: None,
@@ -484,7 +492,7 @@ impl Call {
 
     /// Where the time went: the whole, and the part spent waiting for the model.
     fn server_timing(&self) -> HeaderValue {
-        let upstream: u64 = self.record.attempts.iter().map(|attempt| u64::from(attempt.took_us)).sum();
+        let upstream = self.record.attempted_us();
         let own = self.record.latency_us.saturating_sub(upstream);
         // Milliseconds with three places, without floating point: its printing is dear.
         let (own, model) = ((own / 1000, own % 1000), (upstream / 1000, upstream % 1000));
@@ -531,8 +539,7 @@ impl Drop for Call {
         self.refuse(&fault);
         // Its tokens are those of its hold, as its cost is.
         self.record.outcome = Outcome::Interrupted;
-        self.charge_hold = true;
-        stage::settle::run(self);
+        stage::settle::at_hold(self);
         stage::record::run(self);
     }
 }

@@ -31,6 +31,7 @@ mod stage;
 mod stream;
 mod tagged;
 mod text;
+mod tokens;
 
 pub use answer::{Answer, AnswerBody, EvalModel, Incoming, Operator, PassPath, Purpose};
 pub use detach::{Detach, Gone, Tasks};

@@ -64,7 +64,7 @@ impl Live {
     }
 
     /// Reads up to the first sign of an answer: a token, a tool call, or an end.
-    pub(crate) async fn peek(&mut self, call: &mut Call, patience: Instant) -> Result<(), Stop> {
+    pub(crate) async fn peek(&mut self, patience: Instant) -> Result<(), Stop> {
         let deadline = self.reader.set_deadline(patience);
         for _ in 0..PEEK_FRAMES_MAX {
             let next = match self.read(None).await {
@@ -81,13 +81,7 @@ impl Live {
             if let Some((code, message)) = error {
                 return Err(Stop::Provider { code, message });
             }
-            if self.ahead.is_empty() && self.interpreter.is_none() {
-                call.note_kept_answer(&frame.raw);
-            }
             let has_begun = chunk.iter().flat_map(|chunk| &chunk.events).any(is_sign);
-            if has_begun && call.record.first_token_us.is_none() {
-                call.record.first_token_us = Some(u64::from(call.elapsed_us()));
-            }
             self.ahead.push_back((frame, chunk));
             if has_begun {
                 self.reader.set_deadline(deadline);
@@ -95,6 +89,12 @@ impl Live {
             }
         }
         Err(Stop::Malformed(format!("{PEEK_FRAMES_MAX} frames without a token")))
+    }
+
+    /// The model's first frame, where it goes to the caller as it is.
+    pub(crate) fn first_as_sent(&self) -> Option<&Bytes> {
+        let (frame, _) = self.ahead.front().filter(|_| self.interpreter.is_none())?;
+        Some(&frame.raw)
     }
 
     /// Reads all that is left and notes it; for answers that must be seen whole before they may pass.

@@ -16,6 +16,7 @@ use gauntlet_wire::{Conversation, answer::Assembler};
 use crate::{
     call::{Call, Planned, Request},
     stage::settle,
+    tokens,
 };
 
 /// Tokens of the frame around each message (role, separators), and of the tools' frame: above what any vendor documents.
@@ -48,7 +49,7 @@ pub(crate) enum Bill {
 
 impl Call {
     /// The targets of `model` in the order they are asked, with endpoints and prices; of those that can be asked at all.
-    pub(crate) fn targets_of(&mut self, model: &str) -> Result<Vec<Planned>, Fault> {
+    pub(crate) async fn targets_of(&mut self, model: &str) -> Result<Vec<Planned>, Fault> {
         let policy = self.policy();
         if let Request::Pass(asked) = &self.request
             && asked.model.is_none()
@@ -85,10 +86,10 @@ impl Call {
                     continue;
                 }
             }
-            planned.push(Planned { target, endpoint: endpoint.clone(), price });
+            planned.push(Planned { target, endpoint: endpoint.clone(), price, hedge: plan.hedge });
         }
         match (planned.is_empty(), unpriced) {
-            (false, _) => Ok(self.in_order(model, &plan, planned)),
+            (false, _) => Ok(self.in_order(model, &plan, planned).await),
             (true, None) => Err(self.unserved(unserved)),
             (true, Some(target)) => {
                 let message = format!(
@@ -159,7 +160,7 @@ impl Call {
     /// The input's tokens as exactly as anybody can tell beforehand and not below: its texts by the tokenizer of the
     /// models that have it; for others twice as many, which no tokenizer in use exceeds on text that it was made for,
     /// and never more than the bytes. Sounds and files, tools and schemas are only known by their bytes.
-    pub(crate) fn input_counted(&self) -> TokenCount {
+    pub(crate) async fn input_counted(&self) -> TokenCount {
         let bytes = self.input_bytes();
         let by_bytes = |chat: &Conversation| {
             chat.media_count > chat.image_count || chat.has_tools || chat.response_format.is_some()
@@ -167,6 +168,7 @@ impl Call {
         if self.request.conversation().is_some_and(by_bytes) {
             return bytes;
         }
+        tokens::ready().await;
         let counted = settle::count_input(self).0;
         let is_exact = self.plan.iter().all(|planned| has_newest_encoding(&planned.target.model));
         let bound = if is_exact { counted } else { counted.saturating_mul(2) };
@@ -245,17 +247,39 @@ impl Call {
             return true;
         }
         let (mut draws, _) = self.draws_of(index);
-        // Of a model that costs nothing the tokens count all the same.
-        if self.billed > NanoUsd::ZERO || self.billed_usage.total().0 > 0 {
-            let own = draws.len();
-            for known in &self.draws {
-                if draws[..own].iter().all(|draw| draw.charge != known.charge) {
-                    draws.push(known.clone());
-                }
-            }
+        let spent = self.with_billed(&mut draws);
+        self.move_hold(index, draws, self.bound.plus(spent)).await
+    }
+
+    /// Sees to it that the hold covers an attempt at each of two targets at once, so that both can be billed to the full;
+    /// false when a budget has no room for that, and the hold is as it was.
+    pub(crate) async fn hold_beside(&mut self, index: usize, beside: usize) -> bool {
+        let (mut draws, mut per_call) = self.draws_of(index);
+        let (others, others_per_call) = self.draws_of(beside);
+        join(&mut draws, &others);
+        per_call.extend(others_per_call);
+        let spent = self.with_billed(&mut draws);
+        // Two attempts are one request all the same.
+        let wanted = self.bound.plus(Drawn { requests: 0, ..self.bound }).plus(spent);
+        if per_call.iter().any(|draw| draw.charge.amount(&wanted) > draw.cap.amount) {
+            return false;
         }
-        let spent = Drawn { usd: self.billed, tokens: i64::from(self.billed_usage.total().0), requests: 0 };
-        let wanted = self.bound.plus(spent);
+        self.move_hold(index, draws, wanted).await
+    }
+
+    /// Adds the budgets of attempts that were billed, and says how much those were.
+    fn with_billed(&self, draws: &mut Vec<Draw>) -> Drawn {
+        let tokens = i64::from(self.billed_usage.total().0);
+        // Of a model that costs nothing the tokens count all the same.
+        if self.billed > NanoUsd::ZERO || tokens > 0 {
+            join(draws, &self.draws);
+        }
+        Drawn { usd: self.billed, tokens, requests: 0 }
+    }
+
+    /// Moves the hold to these budgets and to this amount, and notes that in the entry by which a call that dies is
+    /// charged; false when they have no room for it.
+    async fn move_hold(&mut self, index: usize, draws: Vec<Draw>, wanted: Drawn) -> bool {
         let Some(hold) = self.hold.take() else { return false };
         let is_same = hold.charges.len() == draws.len()
             && hold.charges.iter().zip(&draws).all(|(held, draw)| *held == draw.charge);
@@ -294,22 +318,32 @@ impl Call {
     }
 
     /// An answer that may not be used: it was billed, and another is asked for.
-    pub(crate) fn abandon_answer(&mut self) {
-        let usage = self.usage.take().unwrap_or_else(|| settle::count(self));
+    pub(crate) async fn abandon_answer(&mut self) {
+        let usage = self.used().await;
         self.bill(usage);
     }
 
+    /// What the answer so far has used: as its model says, else as counted here.
+    async fn used(&mut self) -> Usage {
+        match self.usage.take() {
+            Some(usage) => usage,
+            None => {
+                tokens::ready().await;
+                settle::count(self)
+            }
+        }
+    }
+
     /// Notes what an attempt that failed will be billed all the same.
-    pub(crate) fn bill_failed(&mut self, bill: Bill) {
+    pub(crate) async fn bill_failed(&mut self, bill: Bill) {
         let usage = match bill {
             Bill::Nothing => return,
-            Bill::Seen => self.usage.take().unwrap_or_else(|| settle::count(self)),
-            Bill::Bound => Usage {
-                input_fresh: settle::count_input(self),
-                output: self.output_max,
-                estimated: true,
-                ..Usage::default()
-            },
+            Bill::Seen => self.used().await,
+            Bill::Bound => {
+                tokens::ready().await;
+                let (input_fresh, output) = (settle::count_input(self), self.output_max);
+                Usage { input_fresh, output, estimated: true, ..Usage::default() }
+            }
         };
         self.bill(usage);
     }
@@ -341,6 +375,16 @@ impl Call {
                 fault.retry_after(Duration::from_micros(wait))
             }
             None => fault,
+        }
+    }
+}
+
+/// Adds the budgets that are not among them yet.
+fn join(draws: &mut Vec<Draw>, others: &[Draw]) {
+    let own = draws.len();
+    for other in others {
+        if draws[..own].iter().all(|draw| draw.charge != other.charge) {
+            draws.push(other.clone());
         }
     }
 }

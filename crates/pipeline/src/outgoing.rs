@@ -14,14 +14,15 @@ use crate::{
 };
 
 /// The body with all changes of the stages before, under the target's own model name, in a dialect that the target
-/// speaks; and which that is.
+/// speaks; and which that is; beside it
+/// what was changed to tell it.
 ///
 /// Errors: it cannot be told in any.
 pub(crate) fn request(
-    call: &mut Call,
+    call: &Call,
     index: usize,
     is_streaming: bool,
-) -> Result<(UpstreamRequest, Dialect), Untranslatable> {
+) -> Result<(UpstreamRequest, Dialect, Told), Untranslatable> {
     let planned = &call.plan[index];
     let (endpoint, model) = (planned.endpoint.clone(), planned.target.model.clone());
     let mut edits = call.edits.clone();
@@ -29,6 +30,7 @@ pub(crate) fn request(
     let is_renamed = *call.record.model_asked != *model;
     let dialect = call.dialect();
     let mut headers = forwarded(&call.headers);
+    let mut told = Told::default();
     let (operation, spoken, body) = match &call.request {
         Request::Conversation(asked) if endpoint.speaks(dialect, &model) => {
             edits.extend(is_renamed.then(|| asked.with_model(&model)).flatten());
@@ -49,15 +51,15 @@ pub(crate) fn request(
             let body = splice(&call.body, edits);
             let written = translate::ask(dialect, spoken, &body, &call.path, &model, endpoint.quirks());
             let written = written.map_err(|bad| Untranslatable(bad.message))?;
-            call.custom_tools = written.custom_tools;
-            note_translated(call, written.dropped, written.injected)?;
             headers.retain_travelling();
-            (Operation::of(spoken), spoken, Bytes::from(written.body))
+            let body = Bytes::from(written.body);
+            told = Told::of(call, written.custom_tools, written.dropped, written.injected)?;
+            (Operation::of(spoken), spoken, body)
         }
         Request::Embeddings(_) if endpoint.native(&model) == Dialect::Gemini => {
             let body = splice(&call.body, edits);
             let written = embed::from_openai(&body, &model).map_err(|bad| Untranslatable(bad.message))?;
-            note_translated(call, written.dropped, written.injected)?;
+            told = Told::of(call, Vec::new(), written.dropped, written.injected)?;
             headers.retain_travelling();
             (Operation::BatchEmbedContents, Dialect::Gemini, Bytes::from(written.body))
         }
@@ -76,7 +78,7 @@ pub(crate) fn request(
             let body = splice(&call.body, edits);
             let written = embed::to_openai(&body, embed_form(&call.path), &model);
             let written = written.map_err(|bad| Untranslatable(bad.message))?;
-            note_translated(call, written.dropped, written.injected)?;
+            told = Told::of(call, Vec::new(), written.dropped, written.injected)?;
             headers.retain_travelling();
             (Operation::Embeddings, Dialect::Chat, Bytes::from(written.body))
         }
@@ -98,7 +100,7 @@ pub(crate) fn request(
     };
     let request =
         UpstreamRequest { endpoint, model, operation, is_streaming, content_type, headers: headers.0, body };
-    Ok((request, spoken))
+    Ok((request, spoken, told))
 }
 
 /// What a server of this dialect does not know is said as it knows it.
@@ -123,27 +125,50 @@ fn is_within(inner: &std::ops::Range<usize>, outer: &std::ops::Range<usize>) -> 
 /// The request cannot be told in the target's dialect: why.
 pub(crate) struct Untranslatable(pub(crate) String);
 
-/// What the target's dialect has no word for, and what it wants said; refused where the caller wants all or nothing.
-fn note_translated(
-    call: &mut Call,
+/// What was changed of a request to tell it in another dialect.
+#[derive(Default)]
+pub(crate) struct Told {
+    /// Names of tools that take plain text.
+    pub(crate) custom_tools: Vec<String>,
+    /// What the dialect has no word for.
     dropped: Vec<String>,
+    /// What it wants said.
     injected: Vec<String>,
-) -> Result<(), Untranslatable> {
-    if call.is_strict() && !dropped.is_empty() {
-        let message =
-            format!("{} cannot be told to it, and `strict` wants all or nothing", dropped.join(", "));
-        return Err(Untranslatable(message));
+}
+
+impl Told {
+    /// Refused where the caller wants all or nothing.
+    fn of(
+        call: &Call,
+        custom_tools: Vec<String>,
+        dropped: Vec<String>,
+        injected: Vec<String>,
+    ) -> Result<Told, Untranslatable> {
+        if call.is_strict() && !dropped.is_empty() {
+            let message =
+                format!("{} cannot be told to it, and `strict` wants all or nothing", dropped.join(", "));
+            return Err(Untranslatable(message));
+        }
+        Ok(Told { custom_tools, dropped, injected })
     }
-    // Of this target alone, beside what no target was told.
-    call.record.dropped.retain(|name| name.starts_with(LEFT_OUT));
-    call.record.dropped.extend(dropped.into_iter().map(gauntlet_types::Name::from));
-    for field in injected {
-        let field = gauntlet_types::Name::from(field.as_str());
-        if !call.record.injected.contains(&field) {
-            call.record.injected.push(field);
+}
+
+impl Call {
+    /// Notes how the request was told to the target that decides over the call.
+    pub(crate) fn note_told(&mut self, told: &Told) {
+        self.custom_tools.clone_from(&told.custom_tools);
+        // Of this target alone, beside what no target was told.
+        self.record.dropped.retain(|name| name.starts_with(LEFT_OUT));
+        self.record
+            .dropped
+            .extend(told.dropped.iter().map(|field| gauntlet_types::Name::from(field.as_str())));
+        for field in &told.injected {
+            let field = gauntlet_types::Name::from(field.as_str());
+            if !self.record.injected.contains(&field) {
+                self.record.injected.push(field);
+            }
         }
     }
-    Ok(())
 }
 
 /// The caller's headers that travel on: all but those of this connection, its credentials, and what is meant for us.

@@ -223,7 +223,7 @@ impl Call {
             );
             return Err(Fault::policy(Code::UnpricedModel, message));
         }
-        Ok(vec![Planned { target, endpoint, price: is_free.then(|| Arc::new(Price::free())) }])
+        Ok(vec![Planned { target, endpoint, price: is_free.then(|| Arc::new(Price::free())), hedge: None }])
     }
 
     /// The most that an answer to a request which is passed through may have: tokens of pictures, sounds and words.

@@ -20,7 +20,7 @@ use gauntlet_types::{Fault, Name, Target, TokenCount};
 use crate::{
     call::{Call, Planned},
     gate::{Shared, lock},
-    stage::settle,
+    tokens,
 };
 
 /// Bytes of English a token stands for: good enough to rank prices by.
@@ -33,9 +33,13 @@ pub(crate) const WORTH_WAITING: Duration = Duration::from_millis(100);
 
 impl Call {
     /// Finds the model that the call gets by the route's rules and by its task, unless the operator names it.
-    pub(crate) fn choose_model(&mut self, task: Option<Name>) -> Result<(), Fault> {
+    pub(crate) async fn choose_model(&mut self, task: Option<Name>) -> Result<(), Fault> {
         if self.is_model_fixed() {
             return Ok(());
+        }
+        if self.route.rules.iter().any(|rule| rule.when.tokens_over.is_some_and(|over| self.may_exceed(over)))
+        {
+            tokens::ready().await;
         }
         let chat = self.request.conversation();
         let facts = Facts {
@@ -53,29 +57,33 @@ impl Call {
         Ok(())
     }
 
-    /// Whether the request, as the caller sent it, has more tokens than that. No token is shorter than a byte, so that
-    /// most requests need no counting.
+    /// Whether only counting can tell that the request has no more tokens than that. No token is shorter than a byte.
+    fn may_exceed(&self, over: u32) -> bool {
+        self.body.len() > over as usize
+    }
+
+    /// Whether the request, as the caller sent it, has more tokens than that. Where it [may](Call::may_exceed), tokens must
+    /// be [`tokens::ready`].
     fn has_more_tokens(&self, over: u32) -> bool {
-        if self.body.len() <= over as usize {
+        if !self.may_exceed(over) {
             return false;
         }
         *self.tokens_sent.get_or_init(|| {
             let segments = self.request.segments(&self.body);
-            segments.iter().map(|text| settle::count_text(text.as_str(&self.body))).sum()
+            segments.iter().map(|text| tokens::count_text(text.as_str(&self.body))).sum()
         }) > over
     }
 
     /// Puts the targets that a model stands for into the order in which they are asked, and notes why.
-    pub(crate) fn in_order(&mut self, model: &str, plan: &Plan, planned: Vec<Planned>) -> Vec<Planned> {
+    pub(crate) async fn in_order(&mut self, model: &str, plan: &Plan, planned: Vec<Planned>) -> Vec<Planned> {
         if planned.len() == 1 && self.chosen.is_none() && plan.left_out.is_empty() {
             return planned;
         }
         let choices: Vec<&Choice> = planned.iter().filter_map(|one| choice_of(plan, &one.target)).collect();
-        let fits: Vec<bool> = planned
-            .iter()
-            .zip(&choices)
-            .map(|(one, choice)| planned.len() == 1 || self.fits(one, choice))
-            .collect();
+        let fits: Vec<bool> = match planned.len() {
+            1 => vec![true],
+            _ => self.fitting(&planned, &choices).await,
+        };
         // Where none fits, the provider may still know better than we do.
         let is_kept = |at: usize| fits[at] || !fits.contains(&true);
         let kept: Vec<usize> = (0..planned.len()).filter(|at| is_kept(*at)).collect();
@@ -110,19 +118,24 @@ impl Call {
         order.into_iter().filter_map(|at| planned[at].take()).collect()
     }
 
-    /// Whether the target has room for the input and the output that is asked for. A limit that nobody set is none: the
+    /// Whether each target has room for the input and the output that is asked for. A limit that nobody set is none: the
     /// model then writes as much as it has room for.
-    fn fits(&self, planned: &Planned, choice: &Choice) -> bool {
+    async fn fitting(&self, planned: &[Planned], choices: &[&Choice]) -> Vec<bool> {
         // Of embeddings each input has the window for itself.
-        if self.request.conversation().is_none() {
-            return true;
-        }
-        let Some(room) = explain::room(choice, planned.price.as_deref()) else { return true };
-        let asked =
-            self.request.conversation().and_then(|chat| chat.max_tokens.as_ref()).map(|asked| asked.value);
+        let Some(chat) = self.request.conversation() else { return vec![true; planned.len()] };
+        let asked = chat.max_tokens.as_ref().map(|asked| asked.value);
         let limit = self.route.max_tokens.map(|limit| limit.0);
         let output = asked.into_iter().chain(limit).min().unwrap_or(0);
-        room.0 >= output && !self.has_more_tokens(room.0 - output)
+        // For the input; none where nobody knows the window.
+        let room = |(one, choice): (&Planned, &&Choice)| {
+            explain::room(choice, one.price.as_deref()).map(|room| room.0.checked_sub(output))
+        };
+        let rooms: Vec<Option<Option<u32>>> = planned.iter().zip(choices).map(room).collect();
+        if rooms.iter().flatten().flatten().any(|room| self.may_exceed(*room)) {
+            tokens::ready().await;
+        }
+        let fits = |room: &Option<u32>| room.is_some_and(|room| !self.has_more_tokens(room));
+        rooms.iter().map(|room| room.as_ref().is_none_or(fits)).collect()
     }
 
     fn views<'a>(&self, targets: impl ExactSizeIterator<Item = &'a Target>) -> Vec<View> {
@@ -224,6 +237,25 @@ impl Call {
         let now = self.clock().mono();
         let health = lock(&self.shared().health);
         self.plan[index + 1..].iter().any(|planned| health.standing(&planned.target, now).is_free())
+    }
+
+    /// Whether the target may be asked like any other.
+    pub(crate) fn stands_free(&self, index: usize) -> bool {
+        let now = self.clock().mono();
+        lock(&self.shared().health).standing(&self.plan[index].target, now).is_free()
+    }
+
+    /// How long the target may take before another is asked beside it; none where it never is.
+    pub(crate) fn hedged_after(&self, index: usize) -> Option<Duration> {
+        // What is made at a provider would be made twice.
+        let is_hedged = !self.has_hedged && !self.makes_things() && index + 1 < self.plan.len();
+        self.plan[index].hedge.filter(|_| is_hedged)
+    }
+
+    /// The target was dropped after so long, since another had answered.
+    pub(crate) fn note_outrun(&self, index: usize, waited: Duration) {
+        let now = self.clock().mono();
+        lock(&self.shared().health).outrun(&self.plan[index].target, self.measured(), waited, now);
     }
 
     pub(crate) fn note_answered(&self, index: usize, took: Duration) {

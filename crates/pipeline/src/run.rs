@@ -21,13 +21,13 @@ pub async fn run(gate: Arc<Gate>, incoming: Incoming, gone: Gone) -> Answer {
         Ok(Passed::Live(live)) => LiveStream::answer(call, *live),
         Ok(Passed::Whole(whole)) => {
             call.note_gone();
-            stage::settle::run(&mut call);
+            stage::settle::run(&mut call).await;
             stage::record::run(&mut call);
             call.answer(whole)
         }
         Err(fault) => {
             call.refuse(&fault);
-            stage::settle::run(&mut call);
+            stage::settle::run(&mut call).await;
             stage::record::run(&mut call);
             call.error_answer(&fault)
         }
@@ -36,13 +36,13 @@ pub async fn run(gate: Arc<Gate>, incoming: Incoming, gone: Gone) -> Answer {
 
 /// The stages in their order; each is a file in `stage/` and none calls another.
 async fn stages(call: &mut Call) -> Result<Passed, Fault> {
-    stage::admit::run(call)?;
+    stage::admit::run(call).await?;
     stage::limit::run(call).await?;
     if let Some(answer) = stage::guard_input::run(call).await? {
         return Ok(answer);
     }
     stage::render::run(call)?;
-    stage::plan::run(call)?;
+    stage::plan::run(call).await?;
     call.check_owner().await?;
     if let Some(answer) = stage::reserve::run(call).await? {
         return Ok(answer);

@@ -51,6 +51,15 @@ pub(crate) struct LiveStream {
     kept: Option<Vec<Bytes>>,
     kept_bytes: usize,
     drained_chars: usize,
+    /// How it is about to end.
+    ending: Option<Ending>,
+}
+
+/// How a stream ends. It is settled and recorded then, for which it may have to wait.
+enum Ending {
+    /// With this frame as its last, if any.
+    Whole(Option<Bytes>),
+    Broken(Stop),
 }
 
 /// Frames that wait, and their bytes.
@@ -141,6 +150,7 @@ impl LiveStream {
             kept,
             kept_bytes: 0,
             drained_chars: 0,
+            ending: None,
         });
         let frames =
             stream::unfold(stream, |mut stream| async { stream.next().await.map(|frame| (frame, stream)) });
@@ -151,6 +161,11 @@ impl LiveStream {
 
     async fn next(&mut self) -> Option<Bytes> {
         loop {
+            match self.ending.take() {
+                Some(Ending::Whole(last)) => self.complete(last).await,
+                Some(Ending::Broken(stop)) => self.break_off(&stop).await,
+                None => {}
+            }
             if let Some(frame) = self.out.pop_front() {
                 return Some(frame);
             }
@@ -164,7 +179,7 @@ impl LiveStream {
             match self.live.next(stops.then_some(&gone)).await {
                 Ok(Some((frame, chunk))) => self.pass(frame, chunk),
                 Ok(None) => self.end(),
-                Err(stop) => self.break_off(&stop),
+                Err(stop) => self.ending = Some(Ending::Broken(stop)),
             }
         }
     }
@@ -177,7 +192,8 @@ impl LiveStream {
         for event in &chunk.events {
             if let Event::Error { code, message } = event {
                 let stop = Stop::Provider { code: code.clone(), message: message.clone() };
-                return self.break_off(&stop);
+                self.ending = Some(Ending::Broken(stop));
+                return;
             }
             if call.gone.is_set()
                 && let Event::Text { text, .. } = event
@@ -192,7 +208,7 @@ impl LiveStream {
             }
             // The caller's last frame: not before the record is written.
             if let Some(last) = self.guarded(&frame, &chunk) {
-                self.complete(Some(last));
+                self.ending = Some(Ending::Whole(Some(last)));
             }
             return;
         }
@@ -205,9 +221,8 @@ impl LiveStream {
             waiting.bytes += frame.raw.len();
             waiting.frames.push((frame, chunk));
             if waiting.bytes > KEPT_BYTES_MAX {
-                self.break_off(&Stop::Malformed(format!(
-                    "calls of tools longer than {KEPT_BYTES_MAX} bytes"
-                )));
+                let message = format!("calls of tools longer than {KEPT_BYTES_MAX} bytes");
+                self.ending = Some(Ending::Broken(Stop::Malformed(message)));
             }
             return;
         }
@@ -225,9 +240,12 @@ impl LiveStream {
         }
         for (frame, chunk) in waiting.frames {
             self.let_go(frame, &chunk);
+            // A filter has ended it: nothing of the model's may follow.
+            if self.ending.is_some() {
+                return false;
+            }
         }
-        // A filter may have ended it.
-        self.call.is_some()
+        true
     }
 
     fn let_go(&mut self, frame: Frame, chunk: &Chunk) {
@@ -402,7 +420,7 @@ impl LiveStream {
         let mut frames = self.live.flow.close(&text, Finish::ContentFilter);
         let last = frames.pop();
         self.out.extend(frames);
-        self.complete(last);
+        self.ending = Some(Ending::Whole(last));
     }
 
     fn emit(&mut self, frame: Bytes) {
@@ -421,21 +439,21 @@ impl LiveStream {
         let finished = self.call.as_ref().is_some_and(|call| call.record.finish.is_some());
         if finished {
             if self.let_calls_go() {
-                self.complete(None);
+                self.ending = Some(Ending::Whole(None));
             }
         } else {
-            self.break_off(&Stop::Cut("the stream ended without a finish".into()));
+            self.ending = Some(Ending::Broken(Stop::Cut("the stream ended without a finish".into())));
         }
     }
 
     /// Settles and records, then lets the last frame go.
-    fn complete(&mut self, last: Option<Bytes>) {
+    async fn complete(&mut self, last: Option<Bytes>) {
         let keys: Vec<Key> =
             self.filters.iter().flat_map(|filters| filters.by_text.keys().copied()).collect();
         keys.into_iter().for_each(|key| self.flush_text(key));
         let Some(mut call) = self.call.take() else { return };
         call.note_gone();
-        finish(&mut call);
+        finish(&mut call).await;
         if let (Some(mut kept), Some(last)) = (self.kept.take(), &last) {
             kept.push(last.clone());
             stage::cache::keep_whole(&call, &Whole::events(kept.concat().into()));
@@ -445,7 +463,7 @@ impl LiveStream {
     }
 
     /// Ends a broken stream the way the dialect does: an error frame and no `[DONE]`.
-    fn break_off(&mut self, stop: &Stop) {
+    async fn break_off(&mut self, stop: &Stop) {
         let Some(mut call) = self.call.take() else { return };
         let fault = stop.fault(call.record.id);
         let id = call.record.id.to_string();
@@ -456,7 +474,7 @@ impl LiveStream {
             stage::attempt::report(&call, call.current, BreakerEvent::Failed);
         }
         call.note_broken(stop);
-        finish(&mut call);
+        finish(&mut call).await;
         self.out.extend(self.live.flow.error(&fault, &id));
     }
 }
@@ -468,7 +486,7 @@ fn is_ended(end: End, key: Key) -> bool {
     }
 }
 
-fn finish(call: &mut Call) {
+async fn finish(call: &mut Call) {
     call.enter(gauntlet_types::Stage::GuardOutput);
     let message = call.assembler.message_json();
     let texts = stage::guard_output::texts_of(Dialect::Chat, &message);
@@ -479,7 +497,7 @@ fn finish(call: &mut Call) {
     }
     stage::guard_output::note_output(call, &message, texts);
     call.end_last_attempt();
-    stage::settle::run(call);
+    stage::settle::run(call).await;
     stage::record::run(call);
 }
 

@@ -215,6 +215,14 @@ impl Health {
         self.state(target, now).latency[measured as usize].note(waited, now);
     }
 
+    /// The target was dropped after so long, since another gave its answer first: it takes at least that.
+    pub fn outrun(&mut self, target: &Target, measured: Measured, waited: Duration, now: Mono) {
+        let is_news = |us: f64| waited.as_secs_f64() * 1e6 > us;
+        if self.state(target, now).latency(measured, now).is_none_or(is_news) {
+            self.kept_waiting(target, measured, waited, now);
+        }
+    }
+
     /// Tells the breaker what became of a call that was let through.
     pub fn report(&mut self, target: &Target, event: BreakerEvent, now: Mono, policy: &BreakerPolicy) {
         if event != BreakerEvent::Failed && !self.targets.contains_key(target) {

@@ -5,6 +5,8 @@ pub mod choose;
 pub mod explain;
 pub mod order;
 
+use std::time::Duration;
+
 use gauntlet_types::{Code, Fault, Name, Target};
 
 use crate::config::{Choice, Config, Dialect, Policy, Provider, Residence, Sticky, Strategy, near};
@@ -25,6 +27,8 @@ pub struct Plan {
     pub choices: Vec<Choice>,
     pub strategy: Strategy,
     pub sticky: Sticky,
+    /// After so long without a first token the next target is asked as well.
+    pub hedge: Option<Duration>,
     pub left_out: Vec<LeftOut>,
 }
 
@@ -44,18 +48,18 @@ pub fn plan(policy: &Policy, model: &str, residences: &[Residence<'_>]) -> Resul
         return Err(killed(model, &entry.reason));
     }
     let config = policy.config();
-    let (choices, strategy, sticky) = match config.models.get(model) {
-        Some(entry) => (entry.choices.clone(), entry.strategy, entry.sticky),
+    let (choices, strategy, sticky, hedge) = match config.models.get(model) {
+        Some(entry) => (entry.choices.clone(), entry.strategy, entry.sticky, entry.hedge),
         None => match resolve(config, model) {
             Resolved::Targets(targets) => {
-                (targets.into_iter().map(Choice::new).collect(), Strategy::Fallback, Sticky::Off)
+                (targets.into_iter().map(Choice::new).collect(), Strategy::Fallback, Sticky::Off, None)
             }
             Resolved::Ambiguous(targets) => return Err(ambiguous(model, &targets)),
             Resolved::Unknown => return Err(unknown(config, model)),
         },
     };
     let mut plan =
-        Plan { choices: Vec::with_capacity(choices.len()), strategy, sticky, left_out: Vec::new() };
+        Plan { choices: Vec::with_capacity(choices.len()), strategy, sticky, hedge, left_out: Vec::new() };
     let (mut kill, mut abroad) = (None, None);
     for choice in choices {
         let region = config.region_of(&choice);

@@ -72,7 +72,7 @@ pub enum Verdict {
 ///
 /// | what came | verdict | why |
 /// |---|---|---|
-/// | caller went away | give up | nobody waits for the answer |
+/// | caller went away; another target was quicker | give up | nobody waits for the answer |
 /// | code: quota used up, bad key, no such model, billing | next target | waiting does not fill an account |
 /// | code: rate limit, overloaded, server error, timeout | retry | passing trouble, also inside a stream |
 /// | code: invalid request, content filter, context length | give up | true of the request, wherever it goes |
@@ -85,7 +85,7 @@ pub enum Verdict {
 /// `error_code` is the provider's own code or type in its error body, as it stands there.
 pub fn judge(status: Option<u16>, end: AttemptEnd, error_code: Option<&str>) -> Verdict {
     match end {
-        AttemptEnd::Ok | AttemptEnd::Abandoned => return Verdict::GiveUp,
+        AttemptEnd::Ok | AttemptEnd::Abandoned | AttemptEnd::Outrun => return Verdict::GiveUp,
         AttemptEnd::Status
         | AttemptEnd::Connect
         | AttemptEnd::FirstTokenTimeout

@@ -13,7 +13,7 @@ use std::sync::{
 
 /// Every crash point in the order in which a call, then the drainer, then a start passes them. A test fails when the
 /// source has one that this list lacks, or the other way round.
-pub const POINTS: [&str; 26] = [
+pub const POINTS: [&str; 27] = [
     // A call.
     "reserve.held",
     "reserve.opened",
@@ -23,6 +23,7 @@ pub const POINTS: [&str; 26] = [
     "attempt.first_token",
     "attempt.answered",
     "attempt.billed",
+    "hedge.held",
     "stream.begun",
     "stream.frame",
     "stream.last",

@@ -149,5 +149,6 @@ fn end_name(end: AttemptEnd) -> &'static str {
         AttemptEnd::Cut => "cut",
         AttemptEnd::StreamError => "stream_error",
         AttemptEnd::Abandoned => "abandoned",
+        AttemptEnd::Outrun => "outrun",
     }
 }

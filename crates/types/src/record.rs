@@ -182,6 +182,8 @@ pub enum AttemptEnd {
     StreamError,
     /// Abandoned, since the caller went away.
     Abandoned,
+    /// Dropped before its first token, since a target that was asked beside it gave its own first.
+    Outrun,
 }
 
 /// One try at one target.
@@ -530,6 +532,15 @@ impl CallRecord {
         Some(streaming / u64::from(stream.chunks - 1))
     }
 
+    /// How long a model was waited for, in microseconds: what two attempts took at once counts once.
+    pub fn attempted_us(&self) -> u64 {
+        if let [only] = &self.attempts[..] {
+            return only.took_us.into();
+        }
+        let times = self.attempts.iter().map(|attempt| (attempt.start_us.into(), attempt.took_us.into()));
+        covered(times.collect())
+    }
+
     /// What attempt number `index` used and cost: what it was billed for without use, or as the one that answered, the
     /// rest of the call's. None of one that cost nothing.
     pub fn attempt_billed(&self, index: usize) -> Option<Billed> {
@@ -555,5 +566,34 @@ impl CallRecord {
             _ => u64::from(self.usage.total().0),
         };
         Drawn { usd: self.cost, tokens: i64::try_from(tokens).unwrap_or(i64::MAX), requests: 1 }
+    }
+}
+
+/// How much is covered by times of (start, duration), which may lie over one another.
+fn covered(mut times: Vec<(u64, u64)>) -> u64 {
+    times.sort_unstable();
+    let (mut until, mut sum) = (0, 0);
+    for (start, took) in times {
+        let end = start + took;
+        sum += end.saturating_sub(start.max(until));
+        until = until.max(end);
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_attempts_took_at_once_counts_once() {
+        let check = |times: &[(u64, u64)], expected: u64| {
+            assert_eq!(covered(times.to_vec()), expected, "{times:?}");
+        };
+        check(&[], 0);
+        check(&[(10, 5), (20, 5)], 10);
+        check(&[(80, 20), (0, 100)], 100);
+        check(&[(0, 90), (80, 20)], 100);
+        check(&[(0, 10), (0, 10), (5, 1)], 10);
     }
 }

@@ -54,7 +54,11 @@ fn print(explained: &Value) {
     };
     let is_live = explained["is_live"] == true;
     let source = if is_live { "as the gateway sees it now" } else { "by the configuration; no gateway runs" };
-    println!("Chosen by {kind}, for {} tokens, {source}\n", explained["tokens"]);
+    let hedge = match explained["hedge_ms"].as_u64() {
+        Some(ms) => format!(", the next asked as well after {ms} ms without an answer"),
+        None => String::new(),
+    };
+    println!("Chosen by {kind}{hedge}, for {} tokens, {source}\n", explained["tokens"]);
     let columns = [
         Column::Right("#"),
         Column::Left("target"),

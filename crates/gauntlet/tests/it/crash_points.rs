@@ -18,9 +18,9 @@ use crate::{
     load::{self, Books, Load},
 };
 
-/// Two targets, so that holds move; a retry, so that they grow.
+/// Two targets, so that holds move; a retry and a hedge, so that they grow.
 const CONFIG: &str = "
-models: {support: {targets: [prov/first, prov/second]}}
+models: {support: {targets: [prov/first, prov/second], hedge: {after: 12ms}}}
 default: {max_tokens: 64, retry: {attempts: 2, base: 1ms, max: 2ms}}
 routes: {support: {model: support}}
 ";
@@ -94,7 +94,7 @@ fn press_to_death(app: &mut TestApp, load: &Load, point: &str) {
 fn dies_at(point: &'static str) -> Books {
     // Few calls fail and move their hold; after several failures the target is left alone for a while.
     let nth = match point {
-        "amend.held" | "amend.opened" | "attempt.billed" => fastrand::u64(1..5),
+        "amend.held" | "amend.opened" | "attempt.billed" | "hedge.held" => fastrand::u64(1..5),
         "reload.read" | "reload.put" => 1,
         _ if point.starts_with("drain") || point.starts_with("store") => fastrand::u64(1..4),
         _ => fastrand::u64(8..40),

@@ -17,6 +17,7 @@ routes:
   words: {output: {toxicity: mask}}
   repair: {output: {schema: reply.json, on_invalid: {action: repair, else: block}}}
   tools: {tools: {allow: [look_up, 'crm_*'], arguments: {look_up: {/path: {under: [/srv/public]}}}}}
+  held: {tools: {allow: [look_up]}, output: {pii: block}}
   taint: {tools: {taint: review}}
   hidden: {input: {pii: tokenize}, tools: {taint: block}}
   lit: {input: {injection: off, spotlight: delimit}}
@@ -242,6 +243,26 @@ fn tools_are_called_only_as_policy_allows() {
         let record = app.last_trace()["record"].clone();
         assert_eq!((&record["decision"], &record["guard"][0]["kind"]), (&json!("block"), &json!("tools")));
     }
+}
+
+#[test]
+fn what_waited_behind_a_blocked_text_never_goes_out() {
+    let app = start();
+    let frame = |delta: Value| format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": delta}]}));
+    let call = json!({"index": 0, "id": "c1", "type": "function", "function": {"name": "look_up", "arguments": "{}"}});
+    let frames = [
+        frame(json!({"tool_calls": [call]})),
+        frame(json!({"content": "Write to ann.lee@mail-house.org, "})),
+        frame(json!({"content": "and this comes behind it."})),
+        "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
+            .to_owned(),
+    ];
+    let frames: Vec<&str> = frames.iter().map(String::as_str).collect();
+    app.provider.default(Step::frames(&frames));
+    let streamed = app.stream(&route("held"), &TestApp::body("Look it up.")).collect();
+    let all: String = streamed.frames.iter().map(|frame| frame.data.as_str()).collect();
+    assert!(!all.contains("mail-house") && !all.contains("comes behind"), "{all}");
+    assert!(all.ends_with("[DONE]") && streamed.text().ends_with(SORRY), "{all}");
 }
 
 #[test]

@@ -37,6 +37,7 @@ mod guard_judges;
 mod guard_names;
 mod guard_quality;
 mod guarded_doors;
+mod hedging;
 mod import;
 mod keeping;
 mod keys_and_kills;

@@ -39,7 +39,7 @@ const TAGS_MAX: usize = 32;
 /// Whoever names no tenant while no key exists.
 const DEFAULT_TENANT: &str = "default";
 
-pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
+pub(crate) async fn run(call: &mut Call) -> Result<(), Fault> {
     call.enter(Stage::Admit);
     call.record.sdk = sdk(&call.headers);
     if let Some(operator) = &call.operator {
@@ -48,7 +48,7 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
         read(call)?;
         route(call, None)?;
         prompted::run(call)?;
-        call.choose_model(None)?;
+        call.choose_model(None).await?;
         if purpose != Purpose::Judge {
             guards(call)?;
         }
@@ -76,7 +76,7 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     call.record.documents = crate::documents::of(call)?;
     route(call, grant.as_deref())?;
     prompted::run(call)?;
-    call.choose_model(field(&call.headers, TASK_HEADER)?)?;
+    call.choose_model(field(&call.headers, TASK_HEADER)?).await?;
     guards(call)?;
     call.grant = grant;
     stop(call)

@@ -1,43 +1,32 @@
 //! The only place that talks to a model: targets in order, retries with patience, fallback, and a canned answer at the end.
 
+mod asking;
+mod failed;
+mod hedge;
+
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use gauntlet_policy::{
     breaker::BreakerEvent,
-    retry::{self, Against, RetryPolicy, Verdict},
+    retry::{Against, RetryPolicy, Verdict},
 };
-use gauntlet_ports::{UpstreamAnswer, UpstreamError};
 use gauntlet_types::{Attempt, AttemptEnd, Code, Dialect, Event, Fault, Finish, Outcome, Stage, Usage};
 use gauntlet_wire::{
     answer::{PlainAnswer, read_plain},
     gemini::embed,
-    openai::{embeddings, error::ProviderError},
-    pass, translate,
+    translate,
 };
-use http::{HeaderMap, HeaderValue, header};
+use http::HeaderValue;
 use tokio::time::Instant;
 
+use self::{asking::Heard, failed::Failed, hedge::Try};
 use crate::{
     call::{Call, Request, Whole},
     live::Live,
-    money::Bill,
-    outgoing,
-    reader::{Reader, Stop},
-    routing::{Flight, WORTH_WAITING},
+    routing::WORTH_WAITING,
+    tokens,
 };
-
-/// A plain answer is held in memory whole; embeddings of a large batch come to some ten megabytes.
-const ANSWER_MAX: usize = 64 << 20;
-/// Of an error's body: enough to find its message in.
-const ERROR_MAX: usize = 64 << 10;
-/// An error's body must not hold the call up.
-const ERROR_WAIT: Duration = Duration::from_secs(5);
-/// Of what a provider says about a failure, in the record.
-const MESSAGE_MAX: usize = 300;
-
-/// A shorter value of a configured header is a version or a name, and no secret.
-const KEY_MIN: usize = 8;
 
 /// What a model (or the canned answer in its stead) gave.
 pub(crate) enum Answered {
@@ -56,82 +45,9 @@ pub(crate) enum Answered {
     Canned(Whole),
 }
 
-/// Why an attempt failed.
-struct Failed {
-    end: AttemptEnd,
-    status: Option<u16>,
-    code: Option<String>,
-    /// For the record, and for the caller if the request itself is at fault.
-    message: String,
-    retry_after: Option<Duration>,
-    /// An answer had begun: the model was at work.
-    is_begun: bool,
-}
-
-impl Failed {
-    fn new(end: AttemptEnd, message: impl Into<String>) -> Failed {
-        Failed { end, status: None, code: None, message: message.into(), retry_after: None, is_begun: false }
-    }
-}
-
-impl Failed {
-    /// What the provider will have on its bill for it. An error that it reports itself is its own; what it had begun and
-    /// did not finish, or what cannot be read, was work.
-    fn bill(&self, is_streaming: bool) -> Bill {
-        match self.end {
-            AttemptEnd::Ok | AttemptEnd::Status | AttemptEnd::Connect | AttemptEnd::StreamError => {
-                Bill::Nothing
-            }
-            // A connection that broke before the answer's head most likely never carried the request.
-            AttemptEnd::Cut | AttemptEnd::Malformed | AttemptEnd::Abandoned if !self.is_begun => {
-                Bill::Nothing
-            }
-            // Of a plain answer nothing is seen before its end.
-            AttemptEnd::TotalTimeout | AttemptEnd::IdleTimeout | AttemptEnd::Cut if !is_streaming => {
-                Bill::Bound
-            }
-            AttemptEnd::FirstTokenTimeout
-            | AttemptEnd::TotalTimeout
-            | AttemptEnd::IdleTimeout
-            | AttemptEnd::Cut
-            | AttemptEnd::Malformed
-            | AttemptEnd::Abandoned => Bill::Seen,
-        }
-    }
-
-    fn verdict(&self) -> Verdict {
-        retry::judge(self.status, self.end, self.code.as_deref())
-    }
-
-    fn against(&self) -> Against {
-        retry::against(self.status, self.end, self.code.as_deref(), self.retry_after)
-    }
-
-    fn is_timeout(&self) -> bool {
-        matches!(self.end, AttemptEnd::FirstTokenTimeout | AttemptEnd::IdleTimeout | AttemptEnd::TotalTimeout)
-    }
-
-    fn begun(self) -> Failed {
-        Failed { is_begun: true, ..self }
-    }
-}
-
-impl From<Stop> for Failed {
-    fn from(stop: Stop) -> Failed {
-        let end = stop.end();
-        Failed::new(end, stop.to_string())
-    }
-}
-
-impl From<UpstreamError> for Failed {
-    fn from(error: UpstreamError) -> Failed {
-        Stop::from(error).into()
-    }
-}
-
 pub(crate) async fn run(call: &mut Call) -> Result<Answered, Fault> {
     call.enter(Stage::Attempt);
-    if let Some(counted) = counted_here(call) {
+    if let Some(counted) = counted_here(call).await {
         return Ok(Answered::Canned(counted));
     }
     let left = call.route.timeouts.total.saturating_sub(call.clock().mono().since(call.begun()));
@@ -152,12 +68,13 @@ pub(crate) async fn run(call: &mut Call) -> Result<Answered, Fault> {
 }
 
 /// The tokens of a request whose model nobody can ask for them: by the tokenizer that comes nearest.
-fn counted_here(call: &Call) -> Option<Whole> {
+async fn counted_here(call: &Call) -> Option<Whole> {
     let planned = call.plan.first().filter(|_| call.door().is_count())?;
     let dialect = call.dialect();
     if planned.endpoint.speaks(dialect, &planned.target.model) {
         return None;
     }
+    tokens::ready().await;
     let tokens = super::settle::count_input(call).0;
     let body = match dialect {
         Dialect::Gemini => serde_json::json!({"totalTokens": tokens}),
@@ -195,35 +112,30 @@ async fn at_target(
         }
         call.current = index;
         call.record.target = Some(call.plan[index].target.clone());
-        call.flight = Some(Flight::begin(&call.gate.shared, &call.plan[index].target));
-        let start_us = call.elapsed_us();
-        let result = once(call, index, deadline).await;
+        let (tried, came) = hedge::ask(call, index, deadline).await;
         gauntlet_ports::crash_point!("attempt.answered");
-        note(call, start_us, result.as_ref().err());
-        if let Err(failed) = &result {
-            call.bill_failed(failed.bill(call.request.is_streaming()));
-            gauntlet_ports::crash_point!("attempt.billed");
-        }
-        let took = Duration::from_micros(u64::from(call.elapsed_us() - start_us));
-        let failed = match result {
+        call.current = tried.index;
+        call.record.target = Some(call.plan[tried.index].target.clone());
+        let landed = match came.result {
+            Ok(heard) => {
+                call.note_told(&tried.told);
+                land(call, heard, came.at_us).await.map_err(Failed::begun)
+            }
+            Err(failed) => Err(failed),
+        };
+        let failed = match landed {
             Ok(answered) => {
-                call.note_answered(index, took);
+                note(call, &tried, came.at_us, None);
+                call.note_answered(tried.index, tried.lasted(came.at_us));
                 // A stream is under way until it ends; what guards do with a whole answer is no load of the target's.
-                if !matches!(answered, Answered::Live(_)) {
-                    call.flight = None;
-                }
+                call.flight = matches!(answered, Answered::Live(_)).then_some(tried.flight);
                 return Some(Ok(answered));
             }
             Err(failed) => failed,
         };
-        call.flight = None;
+        let against = set_aside(call, &tried, came.at_us, &failed, deadline).await;
+        drop(tried);
         let verdict = failed.verdict();
-        let against = match failed.is_timeout() && had_no_time(call, took, deadline) {
-            true => Against::Nobody,
-            false => failed.against(),
-        };
-        let kept_waiting = failed.is_timeout() && against == Against::Target;
-        call.note_failed_at(index, against, kept_waiting.then_some(took));
         match verdict {
             Verdict::GiveUp => return Some(Err(refused(&failed, call))),
             Verdict::NextTarget => {
@@ -248,70 +160,23 @@ async fn at_target(
     None
 }
 
-/// One request to one target.
-async fn once(call: &mut Call, index: usize, deadline: Instant) -> Result<Answered, Failed> {
-    let deadline = deadline.min(Instant::now() + call.route.timeouts.attempt);
-    let is_streaming = call.request.is_streaming();
-    let (request, spoken) = outgoing::request(call, index, is_streaming)
-        .map_err(|why| Failed { status: Some(400), ..Failed::new(AttemptEnd::Status, why.0) })?;
-    let first_token = Instant::now() + call.route.timeouts.first_token;
-    // A plain answer's headers come when it is finished, so that only the attempt's own limit holds for it.
-    let patience = if is_streaming { deadline.min(first_token) } else { deadline };
-    let sent = tokio::time::timeout_at(patience, call.gate.upstream.send(request)).await;
-    let answer = match sent {
-        Ok(answer) => answer?,
-        Err(_) if is_streaming && patience < deadline => return Err(Stop::FirstToken.into()),
-        Err(_) => return Err(Stop::Total.into()),
-    };
-    if !answer.status.is_success() {
-        return Err(status(call, answer).await);
-    }
-    gauntlet_ports::crash_point!("attempt.head");
-    let reader = Reader::new(answer.body, call.route.timeouts.idle, deadline);
-    let read = if is_streaming {
-        live(call, &answer.headers, reader, patience, spoken).await
-    } else {
-        plain(call, &answer.headers, reader, spoken).await
-    };
-    read.map_err(Failed::begun)
-}
-
-/// Reads a plain answer to its end; the model wrote it in `spoken`.
-async fn plain(
-    call: &mut Call,
-    headers: &HeaderMap,
-    mut reader: Reader,
-    spoken: Dialect,
-) -> Result<Answered, Failed> {
-    let body = collect(&mut reader, ANSWER_MAX).await?;
-    let malformed = |bad: gauntlet_wire::Malformed| {
-        Failed::new(AttemptEnd::Malformed, format!("not an answer: {}", bad.message))
-    };
-    match &call.request {
-        Request::Conversation(_) if call.door().is_count() => Ok(Answered::Canned(Whole::json(body))),
-        Request::Pass(_) => {
-            let kind = headers.get(header::CONTENT_TYPE).cloned();
-            let read = pass::read_answer(kind.as_ref().and_then(|kind| kind.to_str().ok()), &body);
-            let read = read.map_err(malformed)?;
-            if let Some(error) = read.error {
-                return Err(provider_error(call, error, AttemptEnd::StreamError, None));
-            }
+/// Takes note of what a target said, and puts it into the caller's dialect.
+async fn land(call: &mut Call, heard: Heard, at_us: u32) -> Result<Answered, Failed> {
+    match heard {
+        Heard::Count(body) => Ok(Answered::Canned(Whole::json(body))),
+        Heard::Pass { body, content_type, read } => {
             read.model.into_iter().for_each(|model| call.take_note(&Event::Model(model)));
             read.usage.into_iter().for_each(|usage| call.take_note(&Event::Usage(usage)));
-            let kind = kind.unwrap_or(HeaderValue::from_static("application/json"));
+            let content_type = content_type.unwrap_or(HeaderValue::from_static("application/json"));
             if let Some(id) = read.id {
                 call.note_owner(&id)
                     .await
                     .map_err(|fault| Failed::new(AttemptEnd::Malformed, fault.message))?;
             }
             let texts = read.texts.into_iter().map(|text| text.segment).collect();
-            Ok(Answered::Passed { whole: Whole { body, content_type: kind }, texts })
+            Ok(Answered::Passed { whole: Whole { body, content_type }, texts })
         }
-        Request::Conversation(_) => {
-            let read = read_plain(spoken, &body).map_err(malformed)?;
-            if let Some(error) = read.error {
-                return Err(provider_error(call, error, AttemptEnd::StreamError, None));
-            }
+        Heard::Whole { body, spoken, read } => {
             read.events.iter().for_each(|event| call.take_note(event));
             let dialect = call.dialect();
             if spoken == dialect {
@@ -319,18 +184,10 @@ async fn plain(
                 return Ok(answered(body, read));
             }
             let body = translate::whole(dialect, &call.head(), &read.events);
-            let read = read_plain(dialect, &body).map_err(malformed)?;
+            let read = read_plain(dialect, &body)?;
             Ok(answered(body, read))
         }
-        Request::Embeddings(_) | Request::Embed(_) | Request::None => {
-            let read = match spoken {
-                Dialect::Gemini => embed::read_answer(&body),
-                _ => embeddings::read_answer(&body),
-            };
-            let read = read.map_err(malformed)?;
-            if let Some(error) = read.error {
-                return Err(provider_error(call, error, AttemptEnd::StreamError, None));
-            }
+        Heard::Vectors { body, spoken, read } => {
             // Vectors are no text: the record says how many there were.
             call.output =
                 serde_json::json!({"object": "list", "embeddings": read.count, "model": read.model})
@@ -338,8 +195,18 @@ async fn plain(
                     .into();
             read.model.into_iter().for_each(|model| call.take_note(&Event::Model(model)));
             read.usage.into_iter().for_each(|usage| call.take_note(&Event::Usage(usage)));
-            let body = vectors(call, body, spoken).map_err(malformed)?;
+            if call.usage.is_none() {
+                tokens::ready().await;
+            }
+            let body = vectors(call, body, spoken)?;
             Ok(Answered::Plain { body, texts: Vec::new(), seals: Vec::new() })
+        }
+        Heard::Live(live) => {
+            if let Some(first) = live.first_as_sent() {
+                call.note_kept_answer(first);
+            }
+            call.record.first_token_us.get_or_insert(u64::from(at_us));
+            Ok(Answered::Live(live))
         }
     }
 }
@@ -363,93 +230,25 @@ fn answered(body: Bytes, read: PlainAnswer) -> Answered {
     Answered::Plain { body, texts, seals: read.seals }
 }
 
-/// Reads a stream up to its first token, so that a failure before it can still be tried elsewhere.
-async fn live(
-    call: &mut Call,
-    headers: &HeaderMap,
-    reader: Reader,
-    patience: Instant,
-    spoken: Dialect,
-) -> Result<Answered, Failed> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    if kind.starts_with("application/json") || kind.starts_with("text/html") {
-        let mut reader = reader;
-        let body = collect(&mut reader, ERROR_MAX).await?;
-        let error = gauntlet_wire::openai::error::read(&body);
-        return Err(provider_error(call, error, AttemptEnd::Malformed, None));
-    }
-    let mut live = Live::new(reader, call.dialect(), spoken, call.head());
-    live.peek(call, patience).await.map_err(|stop| match stop {
-        Stop::Provider { code, message } => {
-            let error = ProviderError { message, code, ..ProviderError::default() };
-            provider_error(call, error, AttemptEnd::StreamError, None)
-        }
-        stop => stop.into(),
-    })?;
-    gauntlet_ports::crash_point!("attempt.first_token");
-    Ok(Answered::Live(Box::new(live)))
-}
-
-async fn collect(reader: &mut Reader, limit: usize) -> Result<Bytes, Failed> {
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
-    while let Some(piece) = reader.next(None).await? {
-        if first.len() + all.len() + piece.len() > limit {
-            return Err(Failed::new(
-                AttemptEnd::Malformed,
-                format!("the answer is longer than {limit} bytes"),
-            ));
-        }
-        if first.is_empty() && all.is_empty() {
-            first = piece;
-        } else {
-            all.extend_from_slice(&std::mem::take(&mut first));
-            all.extend_from_slice(&piece);
-        }
-    }
-    Ok(if all.is_empty() { first } else { all.freeze() })
-}
-
-/// What an error status says.
-async fn status(call: &mut Call, answer: UpstreamAnswer) -> Failed {
-    let wait = Instant::now() + ERROR_WAIT;
-    let mut reader = Reader::new(answer.body, ERROR_WAIT, wait);
-    // What cannot be read of it is left out; the status says enough to go on.
-    let body = collect(&mut reader, ERROR_MAX).await.unwrap_or_default();
-    let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
-    // Google says it in the body.
-    let told = || gauntlet_wire::gemini::error::retry_delay(&body);
-    let retry_after = retry::retry_after(&header, call.clock().now()).or_else(told);
-    let error = match header("x-amzn-errortype") {
-        Some(kind) => gauntlet_wire::bedrock::error::read(&body, Some(kind)),
-        None => gauntlet_wire::openai::error::read(&body),
+/// Notes a try that gave the caller nothing, with what it is billed all the same, and on whom its failure falls.
+async fn set_aside(call: &mut Call, tried: &Try, at_us: u32, failed: &Failed, deadline: Instant) -> Against {
+    call.current = tried.index;
+    note(call, tried, at_us, Some(failed));
+    call.bill_failed(failed.bill(call.request.is_streaming())).await;
+    gauntlet_ports::crash_point!("attempt.billed");
+    let took = tried.lasted(at_us);
+    let against = match failed.is_timeout() && had_no_time(call, took, deadline) {
+        true => Against::Nobody,
+        false => failed.against(),
     };
-    let status = answer.status.as_u16();
-    Failed { retry_after, ..provider_error(call, error, AttemptEnd::Status, Some(status)) }
+    let kept_waiting = failed.is_timeout() && against == Against::Target;
+    call.note_failed_at(tried.index, against, kept_waiting.then_some(took));
+    against
 }
 
-/// A provider may quote the request in its error: what is private in it stays out of the record and the answer.
-fn provider_error(call: &Call, error: ProviderError, end: AttemptEnd, status: Option<u16>) -> Failed {
-    let mut found = Vec::new();
-    call.shared().scanner.scan(&error.message, gauntlet_guard::Kinds::ALL, &mut found);
-    let mut message = without_key(gauntlet_guard::redact(&error.message, &found), call);
-    if message.len() > MESSAGE_MAX {
-        let cut = (0..=MESSAGE_MAX).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
-        message.truncate(cut);
-    }
-    Failed { status, code: error.code.or(error.kind), ..Failed::new(end, message) }
-}
-
-/// Some providers say which key they refuse.
-fn without_key(message: String, call: &Call) -> String {
-    let secrets = call.plan[call.current].endpoint.secrets();
-    let keys = secrets.into_iter().filter(|key| key.len() >= KEY_MIN);
-    keys.fold(message, |message, key| message.replace(key, "[REDACTED:provider_key]"))
-}
-
-fn note(call: &mut Call, start_us: u32, failed: Option<&Failed>) {
-    let took_us = call.elapsed_us() - start_us;
-    let target = call.plan[call.current].target.clone();
+fn note(call: &mut Call, tried: &Try, at_us: u32, failed: Option<&Failed>) {
+    let (start_us, took_us) = (tried.start_us, at_us.saturating_sub(tried.start_us));
+    let target = call.plan[tried.index].target.clone();
     let (end, status, error) = match failed {
         None => (AttemptEnd::Ok, Some(200), None),
         Some(failed) => (failed.end, failed.status, Some(failed.message.clone())),

@@ -115,7 +115,7 @@ async fn whole(
     wrongs.extend(judged(call, &scanned, &body).await?);
     let worst = wrongs.into_iter().max_by_key(|wrong| wrong.action);
     if let Some(wrong) = worst.filter(|wrong| wrong.action > Action::Redact)
-        && let Some(guarded) = handle(call, wrong)?
+        && let Some(guarded) = handle(call, wrong).await?
     {
         return Ok(guarded);
     }
@@ -184,23 +184,24 @@ async fn judged(call: &mut Call, scanned: &Scanned, body: &Bytes) -> Result<Opti
 }
 
 /// Does what policy wants about a wrong answer; none lets it pass.
-fn handle(call: &mut Call, wrong: Wrong) -> Result<Option<Guarded>, Fault> {
+async fn handle(call: &mut Call, wrong: Wrong) -> Result<Option<Guarded>, Fault> {
     let Wrong { kind, action, or_else, reroute, complaint } = wrong;
+    let asks = action == Action::Reask || (action == Action::Repair && or_else == Action::Reask);
+    if asks && call.reasked < REASK_MAX && ask_again(call, &complaint).await {
+        return Ok(Some(Guarded::Again));
+    }
+    // What cannot be asked for again or mended, and what policy wants then.
+    let action = match (action, or_else) {
+        (Action::Reask | Action::Repair, Action::Reask | Action::Repair) => Action::Block,
+        (Action::Reask | Action::Repair, or_else) => or_else,
+        (action, _) => action,
+    };
     match action {
-        Action::Reask if call.reasked < REASK_MAX && ask_again(call, &complaint) => Ok(Some(Guarded::Again)),
-        Action::Reask | Action::Repair if !matches!(or_else, Action::Reask | Action::Repair) => {
-            handle(call, Wrong { kind, action: or_else, or_else: Action::Block, reroute, complaint })
-        }
-        Action::Repair
-            if or_else == Action::Reask && call.reasked < REASK_MAX && ask_again(call, &complaint) =>
-        {
-            Ok(Some(Guarded::Again))
-        }
         Action::Reroute => {
             if let Some(model) = reroute {
-                turn_to(call, &model)?;
+                turn_to(call, &model).await?;
             }
-            call.abandon_answer();
+            call.abandon_answer().await;
             call.current += 1;
             Ok(Some(Guarded::Again))
         }
@@ -218,8 +219,8 @@ fn handle(call: &mut Call, wrong: Wrong) -> Result<Option<Guarded>, Fault> {
 }
 
 /// The targets of another model stand behind those of the plan, once.
-fn turn_to(call: &mut Call, model: &str) -> Result<(), Fault> {
-    let more = call.targets_of(model)?;
+async fn turn_to(call: &mut Call, model: &str) -> Result<(), Fault> {
+    let more = call.targets_of(model).await?;
     let known: Vec<_> = call.plan.iter().map(|planned| planned.target.clone()).collect();
     call.plan.truncate(call.current + 1);
     call.plan.extend(more.into_iter().filter(|planned| !known.contains(&planned.target)));
@@ -227,7 +228,7 @@ fn turn_to(call: &mut Call, model: &str) -> Result<(), Fault> {
 }
 
 /// Puts what was wrong behind the conversation, for the same target. Says no where there is no conversation.
-fn ask_again(call: &mut Call, complaint: &str) -> bool {
+async fn ask_again(call: &mut Call, complaint: &str) -> bool {
     let Request::Conversation(chat) = &call.request else { return false };
     let answer: String = call.assembler.text(0).chars().take(COMPLAINT_MAX).collect();
     let complaint: String = complaint.chars().take(COMPLAINT_MAX).collect();
@@ -239,7 +240,7 @@ fn ask_again(call: &mut Call, complaint: &str) -> bool {
     call.edits.retain(|other| other.range != edit.range);
     call.edits.push(edit);
     call.reasked += 1;
-    call.abandon_answer();
+    call.abandon_answer().await;
     true
 }
 
@@ -324,7 +325,7 @@ async fn held_stream(call: &mut Call, mut live: Box<Live>) -> Result<Guarded, Fa
         // The caller has seen nothing of it, so the next target may still answer.
         call.note_broken(&stop);
         call.end_last_attempt();
-        call.abandon_answer();
+        call.abandon_answer().await;
         call.current += 1;
         return Ok(Guarded::Again);
     }

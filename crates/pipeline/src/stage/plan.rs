@@ -6,13 +6,13 @@ use gauntlet_types::{Code, Fault, Stage};
 
 use crate::call::Call;
 
-pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
+pub(crate) async fn run(call: &mut Call) -> Result<(), Fault> {
     call.enter(Stage::Plan);
     call.plan = match call.reroute.take() {
-        Some(Some(model)) => call.targets_of(&model)?,
+        Some(Some(model)) => call.targets_of(&model).await?,
         other => {
             let model = call.pinned.clone().unwrap_or_else(|| call.model_wanted());
-            let mut plan = call.targets_of(&model)?;
+            let mut plan = call.targets_of(&model).await?;
             // The target that was meant, which is the first as written, shall not see it; where there is no other, nobody
             // does. Which one happens to be asked first today says nothing about that.
             if other.is_some() {

@@ -99,7 +99,7 @@ async fn hold(call: &mut Call, draws: Vec<Draw>, per_call: Vec<Draw>) -> Result<
     let mut bound = call.bound_of(call.input_bytes());
     let mut held = try_hold(call, bound, &draws, &per_call).await;
     if held.is_err() {
-        bound = call.bound_of(call.input_counted());
+        bound = call.bound_of(call.input_counted().await);
         held = try_hold(call, bound, &draws, &per_call).await;
     }
     call.hold = Some(held?);
@@ -159,7 +159,7 @@ async fn turn_to(call: &mut Call, models: &[Name]) -> bool {
         return false;
     }
     for model in models {
-        let Ok(plan) = call.targets_of(model) else { continue };
+        let Ok(plan) = call.targets_of(model).await else { continue };
         let before = std::mem::replace(&mut call.plan, plan);
         let (draws, per_call) = call.draws_of(0);
         if hold(call, draws, per_call).await.is_ok() {

@@ -3,15 +3,46 @@
 use gauntlet_types::{NanoUsd, Outcome, Stage, TokenCount, Usage};
 use gauntlet_wire::answer::Assembled;
 
-use crate::call::{Call, Request};
+use crate::{
+    call::{Call, Request},
+    tokens::{self, count_text},
+};
 
 /// Tokens of a message's frame in OpenAI's counting: three and the role.
 const TOKENS_PER_MESSAGE: u32 = 4;
 
-pub(crate) fn run(call: &mut Call) {
+pub(crate) async fn run(call: &mut Call) {
     call.enter(Stage::Settle);
+    if must_count(call) {
+        tokens::ready().await;
+    }
+    settle(call);
+}
+
+/// Of a call that is charged its hold, and so needs no counting: at once.
+pub(crate) fn at_hold(call: &mut Call) {
+    call.enter(Stage::Settle);
+    call.charge_hold = true;
+    settle(call);
+}
+
+/// Whether nobody says what the answer used.
+fn must_count(call: &Call) -> bool {
+    call.usage.is_none()
+        && !call.charge_hold
+        && was_asked(call)
+        && !call.door().is_count()
+        && has_answer(call)
+        && !call.is_beyond_counting()
+}
+
+fn was_asked(call: &Call) -> bool {
+    call.record.target.is_some() && !call.record.cache.is_hit()
+}
+
+fn settle(call: &mut Call) {
     gauntlet_ports::crash_point!("settle.begun");
-    let was_asked = call.record.target.is_some() && !call.record.cache.is_hit();
+    let was_asked = was_asked(call);
     let usage = match call.usage {
         Some(usage) => Some(usage),
         // What nobody can count costs what was held for it, rather than nothing.
@@ -19,10 +50,8 @@ pub(crate) fn run(call: &mut Call) {
             call.charge_hold = true;
             None
         }
-        // To count is not to use.
-        None if call.door().is_count() => None,
-        // A cut or silent answer was billed all the same: counted here, and said so.
-        None if was_asked && has_answer(call) => Some(count(call)),
+        // A cut or silent answer was billed all the same: counted here, and said so. To count is not to use.
+        None if must_count(call) => Some(count(call)),
         None => None,
     };
     call.record.usage = usage.unwrap_or_default().plus(&call.billed_usage);
@@ -40,10 +69,13 @@ pub(crate) fn run(call: &mut Call) {
     call.record.cost = cost;
     gauntlet_ports::crash_point!("settle.done");
     if let Some(permit) = call.permit.take() {
-        let tokens = call.record.usage.total();
+        let tokens = match call.record.outcome {
+            Outcome::Interrupted => u32::try_from(call.record.held_tokens).unwrap_or(u32::MAX),
+            _ => call.record.usage.total().0,
+        };
         let now = call.clock().mono();
         let shared = &call.gate.shared;
-        let wake = crate::gate::lock(&shared.limiter).release(permit, tokens.0, now);
+        let wake = crate::gate::lock(&shared.limiter).release(permit, tokens, now);
         if !wake.is_empty() {
             shared.slots.notify_waiters();
         }
@@ -68,7 +100,7 @@ fn has_answer(call: &Call) -> bool {
         || call.record.first_token_us.is_some()
 }
 
-/// Tokens of the input by the model's tokenizer where one is known; else a bound that is stated: one token a byte.
+/// Tokens of the input by the tokenizer that there is, once it is [`tokens::ready`].
 pub(crate) fn count_input(call: &Call) -> TokenCount {
     let texts: u32 = match &call.request {
         Request::None => 0,
@@ -82,11 +114,7 @@ pub(crate) fn count_input(call: &Call) -> TokenCount {
     TokenCount(texts.saturating_add(added).saturating_add(messages * TOKENS_PER_MESSAGE))
 }
 
-/// By OpenAI's newest encoding: exact for its models, near for others.
-pub(crate) fn count_text(text: &str) -> u32 {
-    bpe_openai::o200k_base().count(text) as u32
-}
-
+/// What an answer used, by counting what is known of it, once tokens are [`tokens::ready`].
 pub(crate) fn count(call: &Call) -> Usage {
     let output = count_answer(call);
     Usage { input_fresh: count_input(call), output: TokenCount(output), estimated: true, ..Usage::default() }

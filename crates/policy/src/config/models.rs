@@ -2,7 +2,9 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    ops::RangeInclusive,
     sync::Arc,
+    time::Duration,
 };
 
 use gauntlet_types::{Day, Name, Target, TokenCount};
@@ -28,7 +30,13 @@ pub struct Model {
     pub sticky: Sticky,
     /// Written as `pin:`: this model and no other.
     pub is_pin: bool,
+    /// After so long without a first token the next target is asked as well.
+    pub hedge: Option<Duration>,
 }
+
+/// How long a target may be waited for before the next is asked beside it: less would ask two as a rule, and no caller
+/// waits for more.
+const HEDGES: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(600);
 
 /// A target that a name stands for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -100,6 +108,7 @@ struct Alias<'a> {
     strategy: Strategy,
     sticky: Sticky,
     is_pin: bool,
+    hedge: Option<(Duration, At)>,
 }
 
 /// A target as typed: a name, and what is said of it.
@@ -139,8 +148,15 @@ pub(super) fn read(
         if alias.is_pin {
             pin(alias, &choices, expansion.report);
         }
-        let Alias { strategy, sticky, is_pin, .. } = *alias;
-        let model = Model { choices, strategy, sticky, is_pin };
+        let Alias { strategy, sticky, is_pin, hedge, .. } = *alias;
+        if let Some((_, at)) = hedge
+            && choices.len() == 1
+        {
+            let message = format!("`hedge` of model `{}` has no second target to ask", alias.label.text);
+            expansion.report.error(at, message, "name another one in `targets`, or take `hedge` out");
+        }
+        let hedge = hedge.map(|(after, _)| after);
+        let model = Model { choices, strategy, sticky, is_pin, hedge };
         models.insert(alias.label.text.as_str().into(), Arc::new(model));
     }
     (models, expansion.places)
@@ -155,6 +171,7 @@ fn alias<'a>(label: &'a Label, node: &'a Node, report: &mut Report) -> Option<Al
         strategy: Strategy::Fallback,
         sticky: Sticky::Off,
         is_pin: false,
+        hedge: None,
     };
     match &node.value {
         Value::Map(_) => {
@@ -172,6 +189,7 @@ fn alias<'a>(label: &'a Label, node: &'a Node, report: &mut Report) -> Option<Al
                 ("false", Sticky::Off),
             ];
             alias.sticky = fields.choice("sticky", report, &sticky).unwrap_or(Sticky::Off);
+            alias.hedge = fields.get("hedge").and_then(|node| hedge(node, &what, report));
             let retires = fields.read("retires", report, scalar::DAY);
             if let Some((text, at)) = fields.text("pin", report) {
                 if !alias.targets.is_empty() {
@@ -219,6 +237,29 @@ fn alias<'a>(label: &'a Label, node: &'a Node, report: &mut Report) -> Option<Al
         report.warn(typed.at, message, "write `strategy: weighted`, or take the weights out");
     }
     Some(alias)
+}
+
+/// Reads `{after: 800ms}`, with its place.
+fn hedge(node: &Node, what: &str, report: &mut Report) -> Option<(Duration, At)> {
+    let what = format!("`hedge` of {what}");
+    let cure = "write `hedge: {after: 800ms}`, about what nine calls in ten stay under";
+    let Value::Map(_) = node.value else {
+        report.error(node.at, format!("{what} must be a map"), cure);
+        return None;
+    };
+    let mut fields = Fields::of(node, what.clone(), report)?;
+    let at = fields.get("after").map_or(node.at, |after| after.at);
+    let after = fields.read("after", report, scalar::DURATION);
+    if fields.is_missing("after") {
+        report.error(node.at, format!("{what} has no `after`"), cure);
+    }
+    fields.finish(report);
+    let after = after?;
+    if !HEDGES.contains(&after) {
+        report.error(at, format!("`after` of {what} is not from 10ms to 10m"), cure);
+        return None;
+    }
+    Some((after, at))
 }
 
 fn typed_all<'a>(node: &'a Node, what: &str, report: &mut Report) -> Vec<Typed<'a>> {

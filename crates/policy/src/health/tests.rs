@@ -34,6 +34,22 @@ fn a_refused_key_rests_all_targets_of_its_provider_and_no_other() {
 }
 
 #[test]
+fn a_target_that_was_outrun_takes_at_least_so_long_and_is_otherwise_as_it_was() {
+    let mut health = Health::default();
+    let a = target("one/a");
+    let ms = |health: &Health| health.view(&a, Measured::FirstToken, NOW).latency_us.map(|us| us / 1e3);
+    health.outrun(&a, Measured::FirstToken, Duration::from_millis(300), NOW);
+    assert_eq!(ms(&health), Some(300.0));
+    // It says nothing against a target that is known to take longer.
+    health.outrun(&a, Measured::FirstToken, Duration::from_millis(20), NOW);
+    assert_eq!(ms(&health), Some(300.0));
+    for _ in 0..POLICY.failures {
+        health.failed(&a, Against::Nobody, NOW, &POLICY);
+    }
+    assert_eq!(why(&health, "one/a", NOW), None);
+}
+
+#[test]
 fn a_target_that_asked_for_a_pause_gets_it_while_there_is_another() {
     let mut health = Health::default();
     let a = target("one/a");

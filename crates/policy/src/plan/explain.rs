@@ -133,6 +133,8 @@ pub struct Explained {
     pub strategy: Strategy,
     pub sticky: Sticky,
     pub is_pin: bool,
+    /// Without a first token after so long the next target is asked as well.
+    pub hedge_ms: Option<u64>,
     /// Whether a running gateway was asked; else nothing is known of load, latency and failures.
     pub is_live: bool,
     pub tokens: u32,
@@ -219,6 +221,7 @@ pub fn explain(
         by,
         strategy: plan.strategy,
         sticky: plan.sticky,
+        hedge_ms: plan.hedge.map(|after| after.as_millis() as u64),
         is_live: views.is_some(),
         tokens,
         targets: Vec::new(),

@@ -262,6 +262,7 @@ const fn end(end: AttemptEnd) -> &'static str {
         AttemptEnd::Cut => "cut",
         AttemptEnd::StreamError => "stream_error",
         AttemptEnd::Abandoned => "abandoned",
+        AttemptEnd::Outrun => "outrun",
     }
 }
 

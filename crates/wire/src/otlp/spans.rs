@@ -55,7 +55,7 @@ fn attempted(facts: &Facts<'_>, number: usize, attempt: &Attempt, table: &Table)
     let record = facts.record;
     let rows = table.attempt.iter().copied().flatten();
     let is_error = match attempt.end {
-        AttemptEnd::Ok | AttemptEnd::Abandoned => false,
+        AttemptEnd::Ok | AttemptEnd::Abandoned | AttemptEnd::Outrun => false,
         AttemptEnd::Status
         | AttemptEnd::Connect
         | AttemptEnd::FirstTokenTimeout

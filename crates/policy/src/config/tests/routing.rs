@@ -36,17 +36,39 @@ fn models_say_how_a_target_is_chosen() {
         "models: {a: {targets: [{target: local/x, weight: 3}, local/y]}}",
         &["`weight` in model `a` has no effect with `strategy: fallback`"],
     );
+    for (hedge, told) in [
+        ("800ms", "`hedge` of model `a` must be a map; write `hedge: {after: 800ms}`"),
+        ("{}", "`hedge` of model `a` has no `after`; write `hedge: {after: 800ms}`"),
+        ("{after: soon}", "`after: soon` is not a duration"),
+        ("{after: 9ms}", "`after` of `hedge` of model `a` is not from 10ms to 10m"),
+    ] {
+        let text = format!("models: {{a: {{targets: [local/x, local/y], hedge: {hedge}}}}}");
+        check_with_provider(&text, &[told]);
+    }
+    check_with_provider(
+        "models: {a: {targets: [local/x, local/y], hedge: {afer: 1s}}}",
+        &[
+            "`hedge` of model `a` has no `after`",
+            "unknown field `afer` in `hedge` of model `a`; did you mean `after`?",
+        ],
+    );
+    check_with_provider(
+        "models: {a: {targets: [b], hedge: {after: 1s}}, b: [local/x]}",
+        &["`hedge` of model `a` has no second target to ask; name another one in `targets`"],
+    );
     check_with_provider("models: {a: {targets: [local/x], retires: 2026-01-01}}", &["said of no pin"]);
     check("providers: {l: {dialect: openai, breaker: {cooldown: 2d}}}", &["not from 100ms to 1h"]);
     let text = "providers: {l: {dialect: openai, url: \"http://l:1\", price: free, region: eu, breaker: {failures: 2, cooldown: 5s}}}\n\
         models: {latest: l/gpt-4o, frozen: {pin: l/gpt-4o}, good: {pin: l/gpt-4o-2024-08-06}, \
-        spread: {targets: [l/a, {target: l/b, weight: 0, max_context: 128000}], strategy: weighted, sticky: session}}\n";
+        spread: {targets: [l/a, {target: l/b, weight: 0, max_context: 128000}], strategy: weighted, sticky: session, \
+        hedge: {after: 0.8s}}}\n";
     let loaded = load_all(&gauntlet(text)).unwrap();
     let said: Vec<&str> = loaded.warnings.iter().map(|warning| warning.message.as_str()).collect();
     assert_eq!(said, ["pin `frozen` names `l/gpt-4o`, which has no date or version"]);
     let config = loaded.policy.config();
     let spread = &config.models["spread"];
     assert_eq!((spread.strategy, spread.sticky), (Strategy::Weighted, Sticky::Session));
+    assert_eq!((spread.hedge, config.models["good"].hedge), (Some(Duration::from_millis(800)), None));
     assert_eq!(spread.choices.iter().map(|choice| choice.weight).collect::<Vec<_>>(), [1, 0]);
     assert_eq!(config.region_of(&spread.choices[1]).unwrap(), "eu");
     let breaker = config.providers["l"].breaker;
