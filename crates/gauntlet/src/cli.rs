@@ -4,6 +4,7 @@ mod cache;
 mod filter;
 mod guard;
 mod import;
+mod prompt;
 mod route;
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
@@ -14,6 +15,7 @@ pub use cache::{Cache, CacheQuality, CacheScope};
 pub use filter::{Filter, SpanFilter};
 pub use guard::{Allow, Backtest, Explain, Guard, Quality};
 pub use import::{Import, ImportFrom};
+pub use prompt::{Actor, Promote as PromotePrompt, Prompt, Push};
 pub use route::{Route, RouteExplain};
 
 /// One binary between your applications and their language models.
@@ -523,22 +525,4 @@ pub struct PricesImport {
     /// Change entries that were written by hand too
     #[arg(long)]
     pub replace: bool,
-}
-
-#[derive(Subcommand)]
-pub enum Prompt {
-    /// Versions and labels that the gateway knows
-    List,
-    /// One version as it is kept
-    Show {
-        /// name@version or name@label
-        reference: String,
-    },
-    /// Point a label at a version, from the next call on
-    Promote {
-        /// name@version
-        reference: String,
-        #[arg(long, default_value = "production")]
-        to: String,
-    },
 }

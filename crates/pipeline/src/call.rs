@@ -388,7 +388,8 @@ impl Call {
 
     /// Whoever asks for it rather has no answer than one to less than was asked.
     pub(crate) fn is_strict(&self) -> bool {
-        self.route.strict || self.headers.get("x-gauntlet-strict").is_some_and(|value| value.as_bytes() == b"true")
+        self.route.strict
+            || self.headers.get("x-gauntlet-strict").is_some_and(|value| value.as_bytes() == b"true")
     }
 
     /// Whether the body names the model that must be asked, whatever route and prompt say.

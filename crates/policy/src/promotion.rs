@@ -71,23 +71,33 @@ pub enum Lack {
     /// This suite has not judged this content.
     NotJudged(Name),
     /// The newest word of this suite is not `pass`.
-    NotGreen { suite: Name, verdict: &'static str },
+    NotGreen {
+        suite: Name,
+        verdict: &'static str,
+    },
     /// Nobody knows who wrote it, so nobody can be somebody else.
     NoAuthor,
-    NoApproval { author: Name },
+    NoApproval {
+        author: Name,
+    },
 }
 
 impl fmt::Display for Lack {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Lack::NoGate => out.write_str("no gate has judged exactly this content"),
-            Lack::NotJudged(suite) => write!(out, "the gate of suite `{suite}` has not judged exactly this content"),
+            Lack::NotJudged(suite) => {
+                write!(out, "the gate of suite `{suite}` has not judged exactly this content")
+            }
             Lack::NotGreen { suite, verdict } => {
                 write!(out, "the newest gate of suite `{suite}` says `{verdict}`")
             }
             Lack::NoAuthor => out.write_str("nobody knows who wrote it, so nobody else can approve it"),
             Lack::NoApproval { author } => {
-                write!(out, "nobody but its author `{author}` has approved exactly this content for this label")
+                write!(
+                    out,
+                    "nobody but its author `{author}` has approved exactly this content for this label"
+                )
             }
         }
     }
@@ -203,10 +213,6 @@ mod tests {
         check(ApprovalNeed::Always, of(&["ann ", "ANN"], false), &[missing]);
         check(ApprovalNeed::Always, of(&["ann", "bo"], false), &[]);
         let nobody = Facts { approved_by: vec!["bo"], is_high_risk: true, ..Facts::default() };
-        check(
-            ApprovalNeed::HighRisk,
-            nobody,
-            &["nobody knows who wrote it, so nobody else can approve it"],
-        );
+        check(ApprovalNeed::HighRisk, nobody, &["nobody knows who wrote it, so nobody else can approve it"]);
     }
 }

@@ -29,7 +29,8 @@ pub(super) fn read(node: &Node, report: &mut Report) -> BTreeMap<Name, Promotion
         }
         let Some(rule) = one(name, node, report) else { continue };
         if rule == (PromotionRule { gate: GateNeed::None, approval: ApprovalNeed::Never }) {
-            let message = format!("`promotion.{name}` asks for nothing; it only keeps files from moving the label");
+            let message =
+                format!("`promotion.{name}` asks for nothing; it only keeps files from moving the label");
             report.warn(label.at, message, "ask for a `gate` or an `approval`, or leave it");
         }
         rules.insert(name.into(), rule);
@@ -40,7 +41,8 @@ pub(super) fn read(node: &Node, report: &mut Report) -> BTreeMap<Name, Promotion
 fn one(label: &str, node: &Node, report: &mut Report) -> Option<PromotionRule> {
     let mut fields = Fields::of(node, format!("`promotion.{label}`"), report)?;
     let gate = fields.get("gate").map_or(GateNeed::Any, |node| gate(node, report));
-    let choices = [ApprovalNeed::Never, ApprovalNeed::HighRisk, ApprovalNeed::Always].map(|need| (need.as_str(), need));
+    let choices =
+        [ApprovalNeed::Never, ApprovalNeed::HighRisk, ApprovalNeed::Always].map(|need| (need.as_str(), need));
     let approval = fields.choice("approval", report, &choices).unwrap_or(ApprovalNeed::HighRisk);
     fields.finish(report);
     Some(PromotionRule { gate, approval })

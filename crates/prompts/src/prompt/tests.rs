@@ -331,7 +331,12 @@ fn what_is_said_about_a_version_comes_back_with_it() {
     let back = Prompt::restored(&prompt.stored(Timestamp(1))).unwrap();
     assert_eq!(back.hash, prompt.hash);
     let about = |prompt: &Prompt| {
-        (prompt.description.clone(), prompt.owner.clone(), prompt.model_hint.clone(), prompt.variables.clone())
+        (
+            prompt.description.clone(),
+            prompt.owner.clone(),
+            prompt.model_hint.clone(),
+            prompt.variables.clone(),
+        )
     };
     assert_eq!(about(&back), about(&prompt));
     assert_eq!(read("{name: n, version: 1.0.0, template: x}").stored(Timestamp(1)).about, None);

@@ -18,7 +18,14 @@ pub(super) fn put(tx: &Transaction<'_>, prompt: &StoredPrompt) -> Changed {
         .query_row(
             "select hash, source, author, about from prompts where name = ?1 and version = ?2",
             [&*prompt.name, &*prompt.version],
-            |row| Ok((name(row, 0)?, row.get::<_, String>(1)?, maybe(row, 2)?, row.get::<_, Option<String>>(3)?)),
+            |row| {
+                Ok((
+                    name(row, 0)?,
+                    row.get::<_, String>(1)?,
+                    maybe(row, 2)?,
+                    row.get::<_, Option<String>>(3)?,
+                ))
+            },
         )
         .optional()
         .map_err(control_failed("looking for a prompt"))?;

@@ -29,10 +29,19 @@ fn mistakes_in_promotion_are_told_with_their_cure() {
         "promotion:\n  production: {approval: sometimes}",
         &["2:26: `approval: sometimes` is not known; write one of `never`, `high_risk`, `always`"],
     );
-    check("promotion:\n  latest: {}", &["2:3: `latest` is no label that is moved; name a label that is moved"]);
+    check(
+        "promotion:\n  latest: {}",
+        &["2:3: `latest` is no label that is moved; name a label that is moved"],
+    );
     check("promotion:\n  1.0.0: {}", &["`1.0.0` is no label that is moved"]);
-    check("promotion:\n  production: {gate: []}", &["`gate` names no suite; name one, or write `true` for any"]);
-    check("promotion:\n  production: {gate: {suite: a}}", &["`gate` is a map; write `true`, `false`, or suites"]);
+    check(
+        "promotion:\n  production: {gate: []}",
+        &["`gate` names no suite; name one, or write `true` for any"],
+    );
+    check(
+        "promotion:\n  production: {gate: {suite: a}}",
+        &["`gate` is a map; write `true`, `false`, or suites"],
+    );
     check("promotion: yes", &["`promotion` must be a map of fields"]);
     check(
         "promotion:\n  production: {gate: false, approval: never}",
