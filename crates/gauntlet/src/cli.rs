@@ -4,6 +4,7 @@ mod cache;
 mod filter;
 mod guard;
 mod import;
+mod prompt;
 mod route;
 mod stats;
 
@@ -15,6 +16,7 @@ pub use cache::{Cache, CacheQuality, CacheScope};
 pub use filter::{Filter, SpanFilter};
 pub use guard::{Allow, Backtest, Explain, Guard, Quality};
 pub use import::{Import, ImportFrom};
+pub use prompt::{Actor, Promote as PromotePrompt, Prompt, Push};
 pub use route::{Route, RouteExplain};
 pub use stats::{
     Clusters, GateQuestion, Input, KappaOptions, MdeQuestion, Resampling, Stats, WilcoxonOptions,
@@ -530,22 +532,4 @@ pub struct PricesImport {
     /// Change entries that were written by hand too
     #[arg(long)]
     pub replace: bool,
-}
-
-#[derive(Subcommand)]
-pub enum Prompt {
-    /// Versions and labels that the gateway knows
-    List,
-    /// One version as it is kept
-    Show {
-        /// name@version or name@label
-        reference: String,
-    },
-    /// Point a label at a version, from the next call on
-    Promote {
-        /// name@version
-        reference: String,
-        #[arg(long, default_value = "production")]
-        to: String,
-    },
 }

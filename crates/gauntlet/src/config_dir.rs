@@ -52,7 +52,11 @@ pub fn read(dir: Option<&Path>) -> Result<ConfigDir> {
         guardrails: guardrails(dir)?,
         exceptions: file(dir, "exceptions.yml")?,
     };
-    Ok(ConfigDir { dir: Some(dir.to_owned()), sources, prompts: prompts(dir)? })
+    Ok(ConfigDir {
+        dir: Some(dir.to_owned()),
+        sources,
+        prompts: prompts_in(&dir.join("prompts"), "prompts")?,
+    })
 }
 
 fn file(dir: &Path, name: &str) -> Result<Option<Source>> {
@@ -108,9 +112,10 @@ fn guardrails(dir: &Path) -> Result<Vec<Source>> {
     Ok(found)
 }
 
-fn prompts(dir: &Path) -> Result<Vec<(String, String)>> {
+/// The prompt files of a folder, each under `shown` and its name.
+pub fn prompts_in(dir: &Path, shown: &str) -> Result<Vec<(String, String)>> {
     let mut found = Vec::new();
-    for path in files(&dir.join("prompts"), &["yaml", "yml"])? {
+    for path in files(dir, &["yaml", "yml"])? {
         anyhow::ensure!(
             found.len() < PROMPTS_MAX,
             "there are more than {PROMPTS_MAX} prompt files in {}",
@@ -118,7 +123,7 @@ fn prompts(dir: &Path) -> Result<Vec<(String, String)>> {
         );
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
         if let Some(text) = text(&path)? {
-            found.push((format!("prompts/{name}"), text));
+            found.push((format!("{shown}/{name}"), text));
         }
     }
     Ok(found)

@@ -76,7 +76,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Reconcile(reconcile) => command::reconcile::run(&place, &reconcile),
         Command::Advice(advice) => done(command::advice::run(&place, &advice)),
         Command::Metrics(metrics) => done(command::metrics::run(&metrics, place.json)),
-        Command::Prompt(prompt) => done(command::manage::prompt(&place, prompt)),
+        Command::Prompt(prompt) => command::prompt::run(&place, prompt),
         Command::Cache(cache) => done(command::cache::run(&place, cache)),
         Command::Route(route) => done(command::route::run(&place, route)),
         Command::Guard(guard) => command::guard::run(&place, guard),

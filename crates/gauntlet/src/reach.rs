@@ -56,6 +56,19 @@ impl Reach {
         self.ask("POST", path, Some(body))
     }
 
+    /// The answer, or the error's members where the gateway says no: what is wrong may be more than a message.
+    pub fn post_or_refused(&self, path: &str, body: &Value) -> Result<Result<Value, Value>> {
+        let (status, text) = self.exchange("POST", path, body.to_string())?;
+        let read: Option<Value> = serde_json::from_str(&text).ok();
+        match read {
+            Some(answer) if (200..300).contains(&status) => Ok(Ok(answer)),
+            Some(mut answer) if (400..500).contains(&status) && answer["error"].is_object() => {
+                Ok(Err(answer["error"].take()))
+            }
+            _ => bail!(message(&text, status)),
+        }
+    }
+
     pub fn delete(&self, path: &str) -> Result<Value> {
         self.ask("DELETE", path, None)
     }
@@ -131,7 +144,16 @@ impl Reach {
     }
 
     fn ask_text(&self, method: &str, path: &str, body: String) -> Result<String> {
-        let (status, text) = match self {
+        let (status, text) = self.exchange(method, path, body)?;
+        if !(200..300).contains(&status) {
+            bail!(message(&text, status));
+        }
+        Ok(text)
+    }
+
+    /// Status and text of an answer, whatever it says.
+    fn exchange(&self, method: &str, path: &str, body: String) -> Result<(u16, String)> {
+        Ok(match self {
             Reach::Running { agent, run } => {
                 let request = http::Request::builder()
                     .method(method)
@@ -158,11 +180,7 @@ impl Reach {
                     anyhow::Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
                 })?
             }
-        };
-        if !(200..300).contains(&status) {
-            bail!(message(&text, status));
-        }
-        Ok(text)
+        })
     }
 }
 

@@ -34,8 +34,9 @@ const LISTEN: &str = "127.0.0.1:8787";
 const SYNC_EVERY: Duration = Duration::from_millis(200);
 /// Every two seconds: often enough that the store's log stays small, seldom enough to cost nothing.
 const CHECKPOINT_TICKS: u32 = 10;
-/// Every second: a switch that another gateway threw, or a key that it revoked, holds here within so long.
-const FOLLOW_TICKS: u32 = 5;
+/// Every 400 ms: a switch that another gateway threw, a key that it revoked, a label that it moved holds here well within a
+/// second. It costs one short question to the store each time.
+const FOLLOW_TICKS: u32 = 2;
 /// Tenants far above their usual spend are looked for soon after the start, and then every hour.
 const WATCH_FIRST: u32 = 5 * 10;
 const WATCH_TICKS: u32 = 5 * 3600;

@@ -1,8 +1,10 @@
 //! Picks the adapters and puts the rooms together: the only place that reads the environment.
 
+mod folder_prompts;
 mod runtime;
 
 use std::{
+    collections::HashSet,
     fs,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
@@ -19,14 +21,14 @@ use gauntlet_policy::{
     keys::{KeyGrant, KeyHash, KeySource},
 };
 use gauntlet_ports::{Clock, ControlStore, KillKind, Models, Observer, ReplicaLine, StoredKey};
-use gauntlet_prompts::{Prompt, Registry};
+use gauntlet_prompts::{Labels, Prompt, Registry};
 use gauntlet_server::{
     Access, Admin, AdminParts, Token,
     admin::{Runtime, spent_so_far},
     error,
 };
 use gauntlet_trace::{DrainerHandle, Exporters, LineSink, LineTarget, Metrics, Recovered, Rotation};
-use gauntlet_types::{CallRecord, Timestamp};
+use gauntlet_types::{CallRecord, Name, Timestamp};
 
 use crate::{
     alerts,
@@ -76,7 +78,7 @@ pub fn load(dir: &ConfigDir, loopback: bool) -> Result<Loaded, Vec<Mistake>> {
             Err(error) => mistakes.push(prompt_mistake(error)),
         }
     }
-    if let Err(errors) = Registry::of(prompts.clone(), Vec::new()) {
+    if let Err(errors) = Registry::of(prompts.clone(), Labels::default()) {
         mistakes.extend(errors.into_iter().map(prompt_mistake));
     }
     let models = loaded.as_ref().map(|loaded| tagging::open(&loaded.policy, dir.dir.as_deref()));
@@ -92,6 +94,7 @@ pub fn load(dir: &ConfigDir, loopback: bool) -> Result<Loaded, Vec<Mistake>> {
             let mut warnings = loaded.warnings;
             warnings.extend(not_yet(&loaded.policy));
             warnings.extend(retiring(&loaded.policy));
+            warnings.extend(folder_prompts::warnings(&loaded.policy, &prompts));
             Ok(Loaded { policy: loaded.policy, prompts, models, warnings })
         }
         _ => Err(mistakes),
@@ -148,8 +151,16 @@ fn prompt_mistake(error: gauntlet_prompts::PromptError) -> Mistake {
 
 /// Joins a configuration with what the control store knows.
 pub fn snapshot(loaded: &Loaded, control: &dyn ControlStore, now: Timestamp) -> Result<Snapshot> {
-    for prompt in &loaded.prompts {
+    let mut stored = control.prompt_list()?;
+    let known: HashSet<Name> = stored.iter().map(|prompt| prompt.hash.clone()).collect();
+    // One hash is one name, version and content; only what is new costs a write.
+    let new: Vec<&Arc<Prompt>> =
+        loaded.prompts.iter().filter(|prompt| !known.contains(&prompt.hash)).collect();
+    for prompt in &new {
         control.prompt_put(&prompt.stored(now)).map_err(|error| anyhow!("{}: {error}", prompt.file))?;
+    }
+    if !new.is_empty() {
+        stored = control.prompt_list()?;
     }
     let grants = control.key_list()?.into_iter().filter_map(grant);
     let kills = control.kill_list()?.into_iter().map(|kill| KillEntry {
@@ -164,22 +175,9 @@ pub fn snapshot(loaded: &Loaded, control: &dyn ControlStore, now: Timestamp) -> 
         since: kill.since,
     });
     let policy = loaded.policy.with_keys(grants.collect()).with_kills(config::Kills::new(kills));
-    // Versions whose file is gone stay usable: a label may still point at them.
-    let mut prompts = loaded.prompts.clone();
-    for stored in control.prompt_list()? {
-        let is_known = prompts
-            .iter()
-            .any(|prompt| prompt.name == stored.name && *prompt.version.to_string() == *stored.version);
-        if !is_known {
-            // The canonical form is itself a prompt file.
-            let kept = gauntlet_prompts::parse(
-                &format!("{}@{} (kept)", stored.name, stored.version),
-                &stored.source,
-            );
-            prompts.push(Arc::new(kept.map_err(|error| anyhow!("{error}"))?));
-        }
-    }
-    let registry = Registry::of(prompts, control.label_list()?).map_err(|errors| {
+    let labels = Labels { set: control.label_list()?, guarded: folder_prompts::guarded(&policy) };
+    // Versions whose file is gone, and those that were pushed, stay usable.
+    let registry = Registry::with_stored(loaded.prompts.clone(), &stored, labels).map_err(|errors| {
         anyhow!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     })?;
     Ok(Snapshot::new(policy, Arc::new(registry))?.with_models(loaded.models.clone()))
@@ -497,7 +495,7 @@ pub fn late_mistakes(loaded: &Loaded) -> Vec<Mistake> {
             severity: config::Severity::Error,
         });
     };
-    let registry = Registry::of(loaded.prompts.clone(), Vec::new()).map(Arc::new);
+    let registry = Registry::of(loaded.prompts.clone(), Labels::default()).map(Arc::new);
     if let Ok(registry) = registry {
         for route in loaded.policy.config().routes.values() {
             let Some(pin) = &route.prompt else { continue };

@@ -241,12 +241,6 @@ impl Admin {
         self.control.kill_list().map_err(control_fault)
     }
 
-    /// Points a label at a version: from the next call on, in every worker.
-    pub fn prompt_label(&self, name: &str, version: &str, label: &str) -> Result<(), Fault> {
-        self.control.label_set(name, label, version, self.now()).map_err(control_fault)?;
-        self.refresh(false)
-    }
-
     /// Takes what changed into the snapshot of the next call.
     pub fn refresh(&self, reload: bool) -> Result<(), Fault> {
         match &self.runtime {
@@ -362,7 +356,7 @@ fn base64url(bytes: &[u8]) -> String {
 
 pub(crate) fn control_fault(error: ControlError) -> Fault {
     match &error {
-        ControlError::KeyExists(_) | ControlError::PromptChanged { .. } => {
+        ControlError::KeyExists(_) | ControlError::PromptChanged { .. } | ControlError::LabelMoved { .. } => {
             Fault::caller(Code::InvalidRequest, error.to_string())
         }
         ControlError::UnknownKey(_) | ControlError::UnknownPrompt { .. } => {

@@ -19,7 +19,8 @@ use serde_json::json;
 
 use crate::{
     admin::{Admin, NewKey, store_fault},
-    auth, bills, caching, erase, error, evals, groups, guards, moving, pages, replay, routing, spans,
+    auth, bills, caching, erase, error, evals, groups, guards, moving, pages, prompts, replay, routing,
+    spans,
 };
 
 /// Everything but the doors.
@@ -38,8 +39,6 @@ pub fn router(admin: Admin) -> Router {
         .route("/api/v1/keys/{name}", delete(key_revoke))
         .route("/api/v1/kills", get(kills).post(kill))
         .route("/api/v1/kills/{kind}/{*name}", delete(kill_undo))
-        .route("/api/v1/prompts", get(prompts))
-        .route("/api/v1/prompts/label", post(prompt_label))
         .route("/api/v1/replicas", get(replicas))
         .route("/api/v1/replicas/{id}", delete(replica_forget))
         .route("/api/v1/reload", post(reload))
@@ -49,6 +48,7 @@ pub fn router(admin: Admin) -> Router {
         .merge(erase::router())
         .merge(evals::router())
         .merge(guards::router())
+        .merge(prompts::router())
         .merge(routing::router())
         .merge(spans::router())
         .merge(pages::guarded())
@@ -357,40 +357,6 @@ async fn replicas(State(admin): State<Admin>) -> Response {
 
 async fn replica_forget(State(admin): State<Admin>, Path(id): Path<String>) -> Response {
     answer(admin, move |admin| admin.replica_forget(&id).map(|()| json!({"forgotten": id}))).await
-}
-
-async fn prompts(State(admin): State<Admin>) -> Response {
-    answer(admin, |admin| {
-        let failed = crate::admin::control_fault;
-        let versions = admin.control.prompt_list().map_err(failed)?;
-        let labels = admin.control.label_list().map_err(failed)?;
-        let labels: Vec<_> = labels
-            .into_iter()
-            .map(|(name, label, version)| json!({"name": name, "label": label, "version": version}))
-            .collect();
-        Ok(json!({"versions": versions, "labels": labels}))
-    })
-    .await
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewLabel {
-    name: String,
-    version: String,
-    label: String,
-}
-
-async fn prompt_label(State(admin): State<Admin>, body: String) -> Response {
-    let new: NewLabel = match parse(&body) {
-        Ok(new) => new,
-        Err(why) => return fault(&why),
-    };
-    answer(admin, move |admin| {
-        admin.prompt_label(&new.name, &new.version, &new.label)?;
-        Ok(json!({"name": new.name, "label": new.label, "version": new.version}))
-    })
-    .await
 }
 
 async fn reload(State(admin): State<Admin>) -> Response {

@@ -15,6 +15,7 @@ pub mod guards;
 mod moving;
 pub mod otlp;
 mod pages;
+pub mod prompts;
 mod replay;
 mod routing;
 pub mod serve;

@@ -136,6 +136,10 @@ fn unrender(body: &mut Map<String, Value>, rendered: Option<Value>, prompt: &str
         if let (Some(count), Some(Value::Array(messages))) = (count, body.get_mut("messages")) {
             messages.drain(..count.min(messages.len()));
         }
+        // What the prompt brought besides goes with it.
+        for name in rendered["fields"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            body.remove(name);
+        }
         field["variables"] = rendered["variables"].clone();
     }
     body.insert("gauntlet".to_owned(), field);

@@ -39,7 +39,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ("console", &["types", "ports"]),
     (
         "server",
-        &["types", "wire", "policy", "prompts", "guard", "pipeline", "ports", "bills", "console", "trace"],
+        &[
+            "types", "wire", "policy", "prompts", "guard", "pipeline", "ports", "bills", "evals", "console",
+            "trace",
+        ],
     ),
     (
         "gauntlet",

@@ -1,10 +1,10 @@
-//! `gauntlet key`, `kill` and `prompt`: changes that take effect on the next call.
+//! `gauntlet key` and `kill`: changes that take effect on the next call.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{Key, Kill, Place, Prompt},
+    cli::{Key, Kill, Place},
     reach::{Reach, escape},
     show::{self, Column, text},
 };
@@ -98,83 +98,4 @@ pub fn kill(place: &Place, asked: Kill) -> Result<()> {
         ),
     }
     Ok(())
-}
-
-pub fn prompt(place: &Place, command: Prompt) -> Result<()> {
-    let reach = Reach::new(place)?;
-    let known = reach.get("/api/v1/prompts")?;
-    let versions = known["versions"].as_array().map_or(&[][..], Vec::as_slice);
-    let labels = known["labels"].as_array().map_or(&[][..], Vec::as_slice);
-    let label_of = |name: &str, label: &str| {
-        labels
-            .iter()
-            .find(|row| row["name"] == name && row["label"] == label)
-            .map(|row| text(&row["version"]))
-    };
-    match command {
-        Prompt::List => {
-            if place.json {
-                show::json(&known);
-                return Ok(());
-            }
-            let columns = ["prompt", "version", "labels", "hash", "since"].map(Column::Left);
-            let rows = versions.iter().map(|row| {
-                let here: Vec<String> = labels
-                    .iter()
-                    .filter(|label| label["name"] == row["name"] && label["version"] == row["version"])
-                    .map(|label| text(&label["label"]))
-                    .collect();
-                let hash = text(&row["hash"]);
-                vec![
-                    text(&row["name"]),
-                    text(&row["version"]),
-                    here.join(", "),
-                    hash.get(..12).unwrap_or(&hash).to_owned(),
-                    show::time(&row["created"]),
-                ]
-            });
-            show::table(
-                &columns,
-                rows.collect(),
-                "No prompts yet: put files into prompts/ of the configuration folder.",
-            );
-        }
-        Prompt::Show { reference } => {
-            let (name, asked) = split(&reference)?;
-            let version = label_of(name, asked).unwrap_or_else(|| asked.to_owned());
-            let Some(found) = versions.iter().find(|row| row["name"] == name && row["version"] == *version)
-            else {
-                bail!("there is no prompt `{reference}`; `gauntlet prompt list` shows what there is");
-            };
-            if place.json {
-                show::json(found);
-            } else {
-                let source: Value = serde_json::from_str(&text(&found["source"]))?;
-                println!("{}@{}  {}\n", text(&found["name"]), text(&found["version"]), text(&found["hash"]));
-                println!("{source:#}");
-            }
-        }
-        Prompt::Promote { reference, to } => {
-            let (name, version) = split(&reference)?;
-            let before = label_of(name, &to);
-            let answer = reach
-                .post("/api/v1/prompts/label", &json!({"name": name, "version": version, "label": to}))?;
-            if place.json {
-                show::json(&answer);
-            } else {
-                println!("{name}@{to} is now {version}, from the next call on.");
-                if let Some(before) = before.filter(|before| before != version) {
-                    println!("Back: gauntlet prompt promote {name}@{before} --to {to}");
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-fn split(reference: &str) -> Result<(&str, &str)> {
-    match reference.split_once('@') {
-        Some((name, version)) if !name.is_empty() && !version.is_empty() => Ok((name, version)),
-        _ => bail!("`{reference}` names no version; write it as name@1.2.0"),
-    }
 }

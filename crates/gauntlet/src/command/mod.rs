@@ -15,6 +15,7 @@ pub mod manage;
 pub mod metrics;
 pub mod prices;
 pub mod promote;
+pub mod prompt;
 pub mod reconcile;
 pub mod replica;
 pub mod reprice;

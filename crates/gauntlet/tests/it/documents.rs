@@ -80,6 +80,13 @@ fn the_documented_routing_passes_the_check() {
 }
 
 #[test]
+fn the_documented_prompt_and_promotion_pass_the_check() {
+    let yaml = blocks("docs/prompts.md", "yaml");
+    let [prompt, promotion] = &yaml[..] else { panic!("two files are shown, not {}", yaml.len()) };
+    check(&[("gauntlet.yml", promotion), ("prompts/support-agent.yaml", prompt)]);
+}
+
+#[test]
 fn the_documented_configuration_passes_its_own_check() {
     let yaml = blocks("docs/configuration.md", "yaml");
     let [gauntlet, budgets, shared, prices, prompt] = &yaml[..] else {

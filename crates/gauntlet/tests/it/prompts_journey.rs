@@ -206,10 +206,14 @@ fn a_label_moves_with_the_next_call_and_keeps_a_version_whose_file_is_gone() {
     );
     let shown = app.command(&["prompt", "show", "rag-answer@production"]).expect_ok().stdout;
     assert!(shown.contains("3.3.0") && shown.contains("Rely on nothing"), "{shown}");
-    for wrong in ["rag-answer@9.9.9", "nobody@1.0.0"] {
+    for (wrong, words) in [
+        ("rag-answer@9.9.9", "prompt `rag-answer` has no version or label `9.9.9`"),
+        ("nobody@1.0.0", "there is no prompt `nobody`"),
+        ("rag-answer", "`rag-answer` names no version"),
+    ] {
         let refused = app.command(&["prompt", "promote", wrong]);
         assert_eq!(refused.code, Some(2), "{refused}");
-        assert!(refused.stderr.contains("there is no prompt"), "{refused}");
+        assert!(refused.stderr.contains(words), "{refused}");
     }
 
     fs::remove_file(app.config_dir().join(NEXT_FILE)).unwrap();

@@ -1,0 +1,216 @@
+//! Versions from files, as a pipeline pushes them: all of them or none, as often as one likes.
+
+use std::sync::Arc;
+
+use gauntlet_ports::{ControlError, StoredPrompt};
+use gauntlet_prompts::{Change, Prompt, shape};
+use gauntlet_types::{Code, Fault, Name};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::Catalog;
+use crate::admin::{Admin, control_fault};
+
+/// Files of one push: more is probably another folder than was meant.
+const FILES_MAX: usize = 1_000;
+/// Letters of a commit's name; its hash has 40 or 64.
+const SHA_LETTERS_MAX: usize = 128;
+/// Warnings of a file that are passed on.
+const WARNINGS_MAX: usize = 20;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PushAsk {
+    pub files: Vec<PushFile>,
+    /// Who brings them; the author of those that are new.
+    pub by: Option<String>,
+    pub app_sha: Option<String>,
+    /// Only say what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PushFile {
+    /// For messages.
+    pub file: String,
+    pub text: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PushState {
+    New,
+    /// With exactly this content.
+    Known,
+    Refused,
+}
+
+/// What becomes of one file.
+#[derive(Clone, Debug, Serialize)]
+pub struct PushLine {
+    pub file: String,
+    /// None where the file cannot be read.
+    pub name: Option<Name>,
+    pub version: Option<Name>,
+    pub hash: Option<Name>,
+    pub state: PushState,
+    /// Why it is refused, with the cure.
+    pub why: Option<String>,
+    /// The released version before it, and what changed since.
+    pub since: Option<Name>,
+    pub changes: Vec<Change>,
+    pub warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+pub struct Pushed {
+    pub dry_run: bool,
+    pub new: usize,
+    pub known: usize,
+    pub prompts: Vec<PushLine>,
+}
+
+impl Admin {
+    /// Keeps the versions of these files. No label moves: what files propose for labels counts in a configuration folder
+    /// alone.
+    ///
+    /// Errors: `prompt_invalid` where a file has mistakes, a version would change, or rises too little for what changed;
+    /// then nothing is kept, and `prompts` of the error says it file by file.
+    pub fn prompt_push(&self, asked: &PushAsk, by: Option<Name>) -> Result<Pushed, Fault> {
+        let bad =
+            |message: String, param: &str| Err(Fault::caller(Code::InvalidRequest, message).param(param));
+        if asked.files.is_empty() {
+            return bad("there is no file to push".to_owned(), "files");
+        }
+        if asked.files.len() > FILES_MAX {
+            return bad(format!("a push has {FILES_MAX} files at most; push them in parts"), "files");
+        }
+        let app_sha = asked.app_sha.as_deref().map(str::trim).filter(|sha| !sha.is_empty());
+        if app_sha.is_some_and(|sha| {
+            sha.len() > SHA_LETTERS_MAX || !sha.bytes().all(|byte| byte.is_ascii_graphic())
+        }) {
+            return bad(
+                format!("a commit's name has {SHA_LETTERS_MAX} letters at most and no spaces"),
+                "app_sha",
+            );
+        }
+        let (lines, prompts) = judge(&self.prompt_catalog()?, &asked.files);
+        if lines.iter().any(|line| line.state == PushState::Refused) {
+            return Err(refused(lines));
+        }
+        if !asked.dry_run {
+            for prompt in &prompts {
+                let stored = StoredPrompt {
+                    author: by.clone(),
+                    app_sha: app_sha.map(Name::from),
+                    ..prompt.stored(self.now())
+                };
+                // Another gateway may have taken the version meanwhile; what was kept before it stays, and a push may be
+                // made again.
+                self.control.prompt_put(&stored).map_err(|error| match error {
+                    ControlError::PromptChanged { .. } => {
+                        Fault::caller(Code::PromptInvalid, error.to_string())
+                    }
+                    other => control_fault(other),
+                })?;
+            }
+            self.refresh(false)?;
+        }
+        let count = |state: PushState| lines.iter().filter(|line| line.state == state).count();
+        let (new, known) = (count(PushState::New), count(PushState::Known));
+        Ok(Pushed { dry_run: asked.dry_run, new, known, prompts: lines })
+    }
+}
+
+fn refused(lines: Vec<PushLine>) -> Fault {
+    let whys: Vec<&str> = lines.iter().filter_map(|line| line.why.as_deref()).collect();
+    let message = format!("nothing was pushed: {}", whys.join("\n"));
+    Fault::caller(Code::PromptInvalid, message).detail(json!({"prompts": lines}))
+}
+
+/// Every file by itself and against all versions before it, those of the same push included.
+fn judge(catalog: &Catalog, files: &[PushFile]) -> (Vec<PushLine>, Vec<Arc<Prompt>>) {
+    let mut read: Vec<Result<Arc<Prompt>, String>> = Vec::new();
+    for PushFile { file, text } in files {
+        let prompt = gauntlet_prompts::parse(file, text);
+        read.push(prompt.map(Arc::new).map_err(|mistake| mistake.to_string()));
+    }
+    let pushed: Vec<Arc<Prompt>> = read.iter().flatten().cloned().collect();
+    let mut lines = Vec::new();
+    for (PushFile { file, .. }, prompt) in files.iter().zip(&read) {
+        lines.push(match prompt {
+            Ok(prompt) => line(catalog, &pushed, file, prompt),
+            Err(why) => PushLine {
+                file: file.clone(),
+                name: None,
+                version: None,
+                hash: None,
+                state: PushState::Refused,
+                why: Some(why.clone()),
+                since: None,
+                changes: Vec::new(),
+                warnings: Vec::new(),
+            },
+        });
+    }
+    (lines, pushed)
+}
+
+fn line(catalog: &Catalog, pushed: &[Arc<Prompt>], file: &str, prompt: &Arc<Prompt>) -> PushLine {
+    let (name, version) = (&prompt.name, &prompt.version);
+    let family: Vec<Arc<Prompt>> =
+        catalog.registry.prompts().chain(pushed).filter(|other| other.name == *name).cloned().collect();
+    let twin = family.iter().find(|other| other.version == *version && other.hash != prompt.hash);
+    let is_known = catalog.stored.contains_key(&prompt.hash);
+    let old = shape::predecessor(&family, prompt);
+    let heavy = old.map(|old| shape::too_heavy(old, prompt)).unwrap_or_default();
+    let why = match (twin, old) {
+        (Some(twin), _) => Some(format!(
+            "{file}: prompt `{name}@{version}` is already known with another content (hash {}, now {}); versions never \
+             change: raise the version",
+            twin.hash, prompt.hash
+        )),
+        // What is kept already is kept; the rule is for what is new.
+        (None, Some(old)) if !heavy.is_empty() && !is_known => Some(too_little(file, old, prompt, &heavy)),
+        (None, _) => None,
+    };
+    let mut warnings: Vec<String> = prompt.warnings.iter().map(ToString::to_string).collect();
+    if !prompt.labels.is_empty() {
+        warnings.push(format!(
+            "{file}: a push moves no label; `gauntlet prompt promote {name}@{version} --to {}`",
+            prompt.labels[0]
+        ));
+    }
+    warnings.truncate(WARNINGS_MAX);
+    PushLine {
+        file: file.to_owned(),
+        name: Some(name.clone()),
+        version: Some(version.to_string().into()),
+        hash: Some(prompt.hash.clone()),
+        state: match (&why, is_known) {
+            (Some(_), _) => PushState::Refused,
+            (None, true) => PushState::Known,
+            (None, false) => PushState::New,
+        },
+        why,
+        since: old.map(|old| old.version.to_string().into()),
+        changes: old.map(|old| shape::changes(old, prompt)).unwrap_or_default(),
+        warnings,
+    }
+}
+
+fn too_little(file: &str, old: &Prompt, new: &Prompt, heavy: &[Change]) -> String {
+    let whats: Vec<&str> = heavy.iter().map(|change| change.what.as_str()).collect();
+    let bump = heavy.iter().map(|change| change.bump).max().unwrap_or(shape::Bump::Patch);
+    format!(
+        "{file}: version {} of prompt `{}` rises too little above {}: {}; that is a {} change: make it {}",
+        new.version,
+        new.name,
+        old.version,
+        whats.join("; "),
+        bump.as_str(),
+        bump.after(&old.version)
+    )
+}
