@@ -31,6 +31,8 @@ pub struct Case {
     pub cluster: Option<Name>,
     /// Fields of the line that are none of these, for templates of metrics and for own scorers.
     pub extra: Map<String, Value>,
+    /// SHA-256 of the line in its canonical form, hexadecimal: layout and the order of fields do not count.
+    pub hash: Name,
     /// The file and line it stands in.
     pub file: String,
     pub line: usize,

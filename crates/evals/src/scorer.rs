@@ -54,6 +54,10 @@ pub trait Scorer: Send + Sync {
     fn calls_max(&self) -> u32 {
         0
     }
+    /// Whether this metric is asked of the case at all; where it is not, there is no score, and none is missed.
+    fn applies(&self, _case: &Case) -> bool {
+        true
+    }
     /// What a case lacks to be scored by this: told with its line before anything is asked.
     fn lacks(&self, case: &Case) -> Option<String>;
     fn score<'a>(&'a self, seen: &'a Seen<'a>, asker: &'a Asker<'a>) -> BoxFuture<'a, Scored>;

@@ -4,12 +4,16 @@
 //! suite: support                       # evals/support.yaml
 //! description: Answers of the support desk
 //! dataset: support.jsonl               # beside it; or a list
+//! vars: {locale: en}                   # of every case that does not say them itself
 //! route: support_bot                   # whose guards and prompt are tested; optional
 //! prompt: support-agent                # the candidate's version is chosen by --candidate
 //! model: openai/gpt-4o-mini            # none: that of the prompt or route
 //! params: {temperature: 0}
 //! repeats: 1
 //! concurrency: 8
+//! answer_limit: 2m                     # longest wait for an answer, and for each score of it
+//! score_limit: 3m
+//! fast: 20                             # cases of `--fast` where none is tagged `fast`
 //! budget_usd: 2.00                     # the run stops before it spends more, judges included
 //! golden: sha256:4f2c…                 # of the golden cases; a change is refused unless declared here
 //! judge: {model: openai/gpt-4o, samples: 1}
@@ -20,10 +24,19 @@
 //! gate: {baseline: production, margin: 0.03, cost: 1.15, latency: 1.25, trend: {drop: 0.05, days: 7}}
 //! ```
 
+mod gate;
+mod metric;
+mod read;
+
+use std::time::Duration;
+
 use gauntlet_types::{Name, NanoUsd};
 use serde_json::{Map, Value};
 
 use crate::Case;
+
+pub(crate) use read::dataset_hash;
+pub use read::{Load, Reading, SUITE_BYTES_MAX, read};
 
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Suite {
@@ -39,16 +52,42 @@ pub struct Suite {
     pub model: Option<Name>,
     /// Fields of every body: `temperature`, `max_tokens`, `seed`.
     pub params: Map<String, Value>,
+    /// Variables of every case that does not say them itself.
+    pub vars: Map<String, Value>,
     /// Answers to each case.
     pub repeats: u32,
     /// Calls under way at once.
     pub concurrency: u32,
+    /// Longest wait for one answer; zero for [`Suite::ANSWER_LIMIT`].
+    pub answer_limit: Duration,
+    /// Longest wait for one score of it, judges' calls included; zero for [`Suite::SCORE_LIMIT`].
+    pub score_limit: Duration,
+    /// Cases of a fast run where none is tagged `fast`; 0 for [`Suite::FAST_CASES`].
+    pub fast: u32,
     pub budget: Option<NanoUsd>,
     pub judge: Option<JudgeSpec>,
     pub metrics: Vec<MetricSpec>,
     pub gate: GateSpec,
+    /// The datasets' files, as messages name them.
+    pub datasets: Vec<String>,
+    /// What the golden cases must hash to, without `sha256:`.
+    pub golden: Option<Name>,
     /// All cases of all datasets, in their order, ids unique.
     pub cases: Vec<Case>,
+}
+
+impl Suite {
+    /// A reasoning model may think for a minute; whoever waits longer says so.
+    pub const ANSWER_LIMIT: Duration = Duration::from_secs(120);
+    /// Several judges' calls in a row, each as slow as an answer may be.
+    pub const SCORE_LIMIT: Duration = Duration::from_secs(180);
+    pub const FAST_CASES: u32 = 20;
+    pub const CONCURRENCY: u32 = 8;
+
+    /// The prompt's name alone, without `@version` or `@label`.
+    pub fn prompt_name(&self) -> Option<&str> {
+        self.prompt.as_deref().map(|prompt| prompt.split_once('@').map_or(prompt, |(name, _)| name))
+    }
 }
 
 /// Who judges where a metric does not say it itself.
@@ -143,3 +182,6 @@ pub struct TrendSpec {
     pub drop: f64,
     pub days: u32,
 }
+
+#[cfg(test)]
+mod tests;

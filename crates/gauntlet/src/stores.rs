@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use gauntlet_policy::config::Secret;
-use gauntlet_ports::{Clock, ControlError, ControlStore, StoreError, TraceStore};
+use gauntlet_ports::{Clock, ControlError, ControlStore, EvalStore, StoreError, TraceStore};
 use gauntlet_store::{Database, PostgresControl, PostgresTraces, SpentBy, SqliteControl, SqliteTraces};
 
 use crate::{clock::SystemClock, wiring::make_data_dir};
@@ -30,6 +30,8 @@ pub enum Use {
 pub struct Stores {
     pub traces: Arc<dyn TraceStore>,
     pub control: Arc<dyn ControlStore>,
+    /// Beside the traces, so that plain SQL joins both.
+    pub evals: Arc<dyn EvalStore>,
     /// Names this data folder among the gateways that share budgets or a store.
     pub replica: String,
     /// For messages.
@@ -95,6 +97,7 @@ fn sqlite(data: &Path) -> Result<Stores> {
         replica: control.setting(REPLICA, &mut fresh_replica)?,
         traces: traces.clone(),
         control,
+        evals: traces.clone(),
         place: data.display().to_string(),
         kind: Kind::Sqlite(traces),
     })
@@ -113,6 +116,7 @@ fn postgres(data: &Path, url: &str, used: Use) -> Result<Stores> {
     Ok(Stores {
         traces: traces.clone(),
         control: control.clone(),
+        evals: traces.clone(),
         replica,
         place,
         kind: Kind::Postgres { traces, control, used },

@@ -220,6 +220,7 @@ pub fn alone(place: &Place) -> Result<Admin> {
     Ok(Admin::new(AdminParts {
         traces: stores.traces,
         control: stores.control,
+        evals: stores.evals,
         clock,
         access: Access::new(true, String::new(), String::new()),
         shared: None,
@@ -360,6 +361,7 @@ pub fn start(place: &Place, dir: ConfigDir, loaded: Loaded, loopback: bool) -> R
     let admin = Admin::new(AdminParts {
         traces: live.stores.traces.clone(),
         control: live.stores.control.clone(),
+        evals: live.stores.evals.clone(),
         clock,
         access,
         shared: Some(shared),

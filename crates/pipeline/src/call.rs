@@ -23,7 +23,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 pub(crate) use crate::request::Request;
 use crate::{
-    answer::{Answer, AnswerBody, Incoming, Operator, PassPath},
+    answer::{Answer, AnswerBody, EvalModel, Incoming, Operator, PassPath, Purpose},
     detach::{Gone, Running},
     gate::{Gate, Shared},
     judge::Asked,
@@ -375,8 +375,26 @@ impl Call {
         let header = self.headers.get("x-gauntlet-prompt").and_then(|value| value.to_str().ok());
         let asked = header.map(str::to_owned);
         let asked = asked.or_else(|| chat.gauntlet.as_ref().and_then(|field| field.prompt.clone()));
-        let of_route = self.route.prompt.as_ref().filter(|_| self.operator.is_none());
+        let is_rendered = self.operator.as_ref().is_some_and(|operator| match operator.purpose {
+            Purpose::Replay | Purpose::Judge => true,
+            Purpose::Eval(_) => operator.prompt.is_some(),
+        });
+        let of_route = self.route.prompt.as_ref().filter(|_| !is_rendered);
         asked.or_else(|| of_route.map(|pin| format!("{}@{}", pin.name, pin.at)))
+    }
+
+    /// Whether the body names the model that must be asked, whatever route and prompt say.
+    pub(crate) fn is_model_fixed(&self) -> bool {
+        self.operator.as_ref().is_some_and(|operator| match operator.purpose {
+            Purpose::Replay | Purpose::Judge => true,
+            Purpose::Eval(model) => model == EvalModel::AsNamed,
+        })
+    }
+
+    /// Whether a prompt's own model gives way to the one that the body names: a replay by another prompt takes its model.
+    pub(crate) fn is_pin_ignored(&self) -> bool {
+        let purpose = self.operator.as_ref().map(|operator| operator.purpose);
+        purpose == Some(Purpose::Eval(EvalModel::AsNamed))
     }
 
     /// Ends the timeline; the last thing before the record is written.
@@ -395,7 +413,8 @@ impl Call {
         headers.insert(header::CONTENT_TYPE, whole.content_type);
         insert(&mut headers, "x-gauntlet-cost-usd", &self.record.cost.to_string());
         headers.insert("server-timing", self.server_timing());
-        Answer { status: StatusCode::OK, headers, body: AnswerBody::Whole(whole.body) }
+        let record = self.record_for_operator();
+        Answer { status: StatusCode::OK, headers, body: AnswerBody::Whole(whole.body), record }
     }
 
     pub(crate) fn error_answer(&mut self, fault: &Fault) -> Answer {
@@ -407,7 +426,11 @@ impl Call {
         let id = self.record.id.to_string();
         let status = StatusCode::from_u16(self.record.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = gauntlet_wire::error::body(self.door().manners(), fault, self.record.status, Some(&id));
-        Answer { status, headers, body: AnswerBody::Whole(body) }
+        Answer { status, headers, body: AnswerBody::Whole(body), record: self.record_for_operator() }
+    }
+
+    fn record_for_operator(&self) -> Option<Box<CallRecord>> {
+        self.operator.as_ref().map(|_| Box::new(self.record.clone()))
     }
 
     /// What every answer says of itself.

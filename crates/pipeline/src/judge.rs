@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::{
-    answer::{AnswerBody, Incoming, Operator},
+    answer::{AnswerBody, Incoming, Operator, Purpose},
     call::Call,
     detach::Gone,
     gate::Gate,
@@ -212,7 +212,7 @@ async fn judged(
         pass: None,
         headers: HeaderMap::new(),
         body: Ok(body.to_string().into()),
-        operator: Some(Box::new(Operator { caller, prompt: None, is_judge: true })),
+        operator: Some(Box::new(Operator { caller, prompt: None, purpose: Purpose::Judge })),
     };
     let shared = Arc::clone(&gate);
     // Boxed, since a call that asks a judge is a call within a call.

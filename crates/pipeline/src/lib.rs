@@ -31,7 +31,7 @@ mod stream;
 mod tagged;
 mod text;
 
-pub use answer::{Answer, AnswerBody, Incoming, Operator, PassPath};
+pub use answer::{Answer, AnswerBody, EvalModel, Incoming, Operator, PassPath, Purpose};
 pub use detach::{Detach, Gone, Tasks};
 pub use gate::{Gate, Shared, SharedParts};
 pub use ledger::{Ledger, LedgerState};

@@ -104,11 +104,11 @@ impl Call {
     /// The model that is meant, unless the prompt pins another.
     pub(crate) fn model_wanted(&self) -> Name {
         let asked = &self.record.model_asked;
-        match (&self.chosen, &self.operator) {
+        match &self.chosen {
             // What the operator names stands above the route, as a prompt's own model does.
-            (_, Some(_)) => asked.clone(),
-            (Some(chosen), None) => chosen.model.clone(),
-            (None, None) => self.route.model.as_ref().unwrap_or(asked).clone(),
+            _ if self.is_model_fixed() => asked.clone(),
+            Some(chosen) => chosen.model.clone(),
+            None => self.route.model.as_ref().unwrap_or(asked).clone(),
         }
     }
 

@@ -32,9 +32,9 @@ const PREFIX_BYTES: usize = 1024;
 pub(crate) const WORTH_WAITING: Duration = Duration::from_millis(100);
 
 impl Call {
-    /// Finds the model that the call gets by the route's rules and by its task, unless an operator names it.
+    /// Finds the model that the call gets by the route's rules and by its task, unless the operator names it.
     pub(crate) fn choose_model(&mut self, task: Option<Name>) -> Result<(), Fault> {
-        if self.operator.is_some() {
+        if self.is_model_fixed() {
             return Ok(());
         }
         let chat = self.request.conversation();

@@ -146,7 +146,7 @@ impl LiveStream {
             stream::unfold(stream, |mut stream| async { stream.next().await.map(|frame| (frame, stream)) });
         let body: Pin<Box<dyn Stream<Item = Bytes> + Send>> =
             Box::pin(DetachStream::new(frames, gone, tasks));
-        Answer { status: StatusCode::OK, headers, body: AnswerBody::Stream(body) }
+        Answer { status: StatusCode::OK, headers, body: AnswerBody::Stream(body), record: None }
     }
 
     async fn next(&mut self) -> Option<Bytes> {

@@ -49,6 +49,9 @@ pub struct Told {
     pub decision: Name,
     /// `miss`, `exact` or `semantic`.
     pub cache: Name,
+    /// When asking again may help, of a refusal that says so (`rate_limited`, `overloaded`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
 }
 
 impl Told {
@@ -332,6 +335,8 @@ pub const EVAL_BATCH_MAX: usize = 1_000;
 pub enum EvalStoreError {
     #[error("there is no run `{0}`; `gauntlet eval list` shows those there are")]
     UnknownRun(Name),
+    #[error("{given} at once are too many; at most {EVAL_BATCH_MAX} are taken")]
+    TooMany { given: usize },
     #[error("the store of evals failed at {what}")]
     Store { what: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
 }
@@ -352,4 +357,14 @@ pub trait EvalStore: Send + Sync {
     fn judged_put(&self, judged: &[Judged]) -> Result<(), EvalStoreError>;
     fn gate_put(&self, gate: &EvalGate) -> Result<(), EvalStoreError>;
     fn gate_list(&self, filter: &GateFilter) -> Result<Vec<EvalGate>, EvalStoreError>;
+    /// Takes the words out of results that these calls answered, and judges' answers that they gave: what goes with a call
+    /// that is erased. Figures stay. Says how many rows it changed; at most [`EVAL_BATCH_MAX`] calls.
+    fn eval_cut(&self, calls: &[CallId]) -> Result<u64, EvalStoreError>;
+    /// Takes the words out of results from before `words`, and judges' answers from before it; removes results from before
+    /// `results`. Runs and gates stay. At most [`EVAL_BATCH_MAX`] rows of each, and says how many that were.
+    fn eval_expire(
+        &self,
+        words: Option<Timestamp>,
+        results: Option<Timestamp>,
+    ) -> Result<u64, EvalStoreError>;
 }

@@ -7,13 +7,14 @@
 
 pub mod error;
 pub mod file;
+pub mod near;
 pub mod prompt;
 pub mod registry;
 pub mod variable;
 
 mod canonical;
 mod jinja;
-mod near;
+
 mod string_template;
 
 pub use error::PromptError;

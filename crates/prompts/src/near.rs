@@ -1,7 +1,7 @@
 //! Finds what somebody probably meant to write.
 
 /// Gives the candidate nearest to `word`, if it is near: a third of the letters may differ, at least one.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Nobody mistypes a page, and the table below stays small whatever a caller sends.
     const LETTERS_MAX: usize = 64;
     let letters = word.chars().take(LETTERS_MAX + 1).count();
@@ -14,7 +14,7 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
 }
 
 /// ``did you mean `x`?``, or else `other`.
-pub(crate) fn cure<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, other: &str) -> String {
+pub fn cure<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, other: &str) -> String {
     match nearest(word, candidates) {
         Some(near) => format!("did you mean `{near}`?"),
         None => other.to_owned(),

@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::{
     admin::{Admin, NewKey, store_fault},
-    auth, bills, caching, erase, error, groups, guards, moving, pages, replay, routing, spans,
+    auth, bills, caching, erase, error, evals, groups, guards, moving, pages, replay, routing, spans,
 };
 
 /// Everything but the doors.
@@ -47,6 +47,7 @@ pub fn router(admin: Admin) -> Router {
         .merge(bills::router())
         .merge(caching::router())
         .merge(erase::router())
+        .merge(evals::router())
         .merge(guards::router())
         .merge(routing::router())
         .merge(spans::router())

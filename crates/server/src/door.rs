@@ -137,7 +137,7 @@ fn in_array(answer: Answer) -> Answer {
     if !is_events {
         return answer;
     }
-    let Answer { status, mut headers, body } = answer;
+    let Answer { status, mut headers, body, .. } = answer;
     headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let frames: Pin<Box<dyn Stream<Item = Bytes> + Send>> = match body {
         AnswerBody::Whole(bytes) => Box::pin(stream::iter([bytes])),
@@ -168,7 +168,7 @@ fn in_array(answer: Answer) -> Answer {
             }
         }
     });
-    Answer { status, headers, body: AnswerBody::Stream(Box::pin(pieces)) }
+    Answer { status, headers, body: AnswerBody::Stream(Box::pin(pieces)), record: None }
 }
 
 /// Google's examples put the key into the address.

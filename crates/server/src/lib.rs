@@ -9,6 +9,7 @@ mod caching;
 mod door;
 pub mod erase;
 pub mod error;
+mod evals;
 mod groups;
 pub mod guards;
 mod moving;

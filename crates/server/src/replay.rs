@@ -8,7 +8,7 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
-use gauntlet_pipeline::{Gate, Gone, Incoming, Operator};
+use gauntlet_pipeline::{Gate, Gone, Incoming, Operator, Purpose};
 use gauntlet_ports::StoredCall;
 use gauntlet_types::{Action, Caller, Code, Direction, Door, Environment, Fault, NanoUsd};
 use gauntlet_wire::conversation::PathAsk;
@@ -121,7 +121,7 @@ fn again(original: &StoredCall, changes: &Changes) -> Result<Incoming, Fault> {
         ..Caller::default()
     };
     let prompt = record.prompt.clone().filter(|_| changes.prompt.is_none());
-    let operator = Operator { caller, prompt, is_judge: false };
+    let operator = Operator { caller, prompt, purpose: Purpose::Replay };
     let body = Value::Object(body).to_string();
     let operator = Some(Box::new(operator));
     Ok(Incoming { door: record.door, path, pass: None, headers, body: Ok(body.into()), operator })

@@ -76,7 +76,7 @@ pub fn reciprocal_rank<Id: Eq + Hash, S: BuildHasher>(
 }
 
 /// The mean of [`reciprocal_rank`] over queries that have one. `None` without such a query.
-pub fn mrr<Id: Eq + Hash, S: BuildHasher>(queries: &[(Vec<Id>, HashMap<Id, f64, S>)]) -> Option<f64> {
+pub fn mrr<Id: Eq + Hash>(queries: &[(Vec<Id>, Relevance<Id>)]) -> Option<f64> {
     let ranks: Vec<f64> =
         queries.iter().filter_map(|(ranking, relevance)| reciprocal_rank(ranking, relevance)).collect();
     (!ranks.is_empty()).then(|| ranks.iter().sum::<f64>() / ranks.len() as f64)
@@ -206,6 +206,6 @@ mod tests {
         check(&relevant(&[("a", -1.0)]));
         check(&relevant(&[("a", f64::NAN)]));
         assert_eq!(precision_at(&["a"], &relevant(&[]), 0), None);
-        assert_eq!(mrr::<&str, std::hash::RandomState>(&[]), None);
+        assert_eq!(mrr::<&str>(&[]), None);
     }
 }

@@ -11,6 +11,7 @@
 pub mod conformance;
 mod control;
 mod error;
+mod evals;
 mod file;
 mod finding;
 pub mod moving;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use gauntlet_ports::{
-    Arrived, ControlStore, Grain, SpendBy, SpendQuery, SpoolPosition, TraceFilter, TraceStore,
+    Arrived, ControlStore, EvalStore, Grain, SpendBy, SpendQuery, SpoolPosition, TraceFilter, TraceStore,
 };
 use gauntlet_types::{NanoUsd, Timestamp};
 use rusqlite::Connection;
@@ -42,6 +42,14 @@ impl Folders {
 fn sqlite_traces_conform() {
     let folders = Folders::default();
     conformance::trace_store(&|| -> Arc<dyn TraceStore> {
+        Arc::new(SqliteTraces::open(folders.file("gauntlet.db")).unwrap())
+    });
+}
+
+#[test]
+fn sqlite_evals_conform() {
+    let folders = Folders::default();
+    conformance::eval_store(&|| -> Arc<dyn EvalStore> {
         Arc::new(SqliteTraces::open(folders.file("gauntlet.db")).unwrap())
     });
 }

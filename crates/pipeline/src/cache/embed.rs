@@ -10,7 +10,7 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 
 use crate::{
-    answer::{AnswerBody, Incoming, Operator},
+    answer::{AnswerBody, Incoming, Operator, Purpose},
     call::Call,
     detach::Gone,
     gate::Gate,
@@ -56,7 +56,7 @@ fn hosted(gate: Arc<Gate>, caller: Caller, model: &str, text: &str) -> Vectored 
         headers: HeaderMap::new(),
         body: Ok(json!({"model": model, "input": text}).to_string().into()),
         // In its caller's name and environment: it is part of what serving the caller costs.
-        operator: Some(Box::new(Operator { caller, prompt: None, is_judge: true })),
+        operator: Some(Box::new(Operator { caller, prompt: None, purpose: Purpose::Judge })),
     };
     Box::pin(async move {
         let answer = crate::run::run(gate, incoming, Gone::default()).await;

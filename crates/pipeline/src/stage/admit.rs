@@ -22,6 +22,7 @@ use gauntlet_wire::{
 use http::{HeaderMap, header};
 
 use crate::{
+    answer::Purpose,
     call::{Call, Request},
     gate::Shared,
 };
@@ -42,9 +43,11 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     call.record.sdk = sdk(&call.headers);
     if let Some(operator) = &call.operator {
         call.record.caller = operator.caller.clone();
+        let purpose = operator.purpose;
         read(call)?;
         route(call, None)?;
-        if !operator_is_judge(call) {
+        call.choose_model(None)?;
+        if purpose != Purpose::Judge {
             guards(call)?;
         }
         return stop(call);
@@ -403,10 +406,6 @@ fn route(call: &mut Call, grant: Option<&KeyGrant>) -> Result<(), Fault> {
     }
     // Which models it may use depends on the targets: `plan` looks at that.
     Ok(())
-}
-
-fn operator_is_judge(call: &Call) -> bool {
-    call.operator.as_ref().is_some_and(|operator| operator.is_judge)
 }
 
 /// The rules that hold: the operator's, the tenant's, the route's, the key's, and what the call itself asks for on top.

@@ -75,7 +75,8 @@ fn model_meant(call: &Call) -> Name {
         let (prompt, _) = call.snapshot.prompts.resolve(&call.prompt_named()?).ok()?;
         prompt.model.clone()
     };
-    let pinned = if call.policy().has_model_limits() { pinned() } else { None };
+    let may_pin = call.policy().has_model_limits() && !call.is_pin_ignored();
+    let pinned = if may_pin { pinned() } else { None };
     pinned.unwrap_or_else(|| call.model_wanted())
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn run(call: &mut Call) -> Result<(), Fault> {
     })));
     call.edits.extend(edits);
     call.prompt_texts = texts;
-    call.pinned = prompt.model.clone();
+    call.pinned = prompt.model.clone().filter(|_| !call.is_pin_ignored());
     Ok(())
 }
 

@@ -34,7 +34,7 @@ fn kendalls_tau_is_that_of_scipy() {
     // scipy.stats.kendalltau(X1, Y1, method="asymptotic") and of set 4, which is full of ties.
     let first = kendall(&X1, &Y1, 0.95).unwrap();
     close(first.coefficient, 0.636_363_636_363_636_4, "tau");
-    close(first.p_value, 0.006_409_293_404_006_9, "p");
+    close(first.p_value, 0.006_435_091_231_559_117, "p");
     let fourth = kendall(&X4, &Y4, 0.95).unwrap();
     close(fourth.coefficient, 0.426_401_432_711_220_84, "tau-b");
 }

@@ -5,49 +5,73 @@ use crate::{clusters::Totals, distributions::normal_quantile};
 use super::{Bound, NonInferiority};
 
 /// More than anyone runs for one decision: a wider margin is the better advice then.
-const MORE_MAX: f64 = 100_000.0;
+const MORE_MAX: usize = 100_000;
+
+/// How far from the mean a limit must be, to be crossed with the power asked for.
+struct Reach {
+    sd: f64,
+    z_alpha: f64,
+    z_power: f64,
+    /// How many times 1/n the bound is from the mean when all values are the same: −ln alpha.
+    rare: f64,
+}
+
+impl Reach {
+    /// `None` for a single cluster, which has no spread.
+    fn of(totals: &Totals, question: &NonInferiority) -> Option<Reach> {
+        Some(Reach {
+            sd: totals.sd()?,
+            z_alpha: normal_quantile(1.0 - question.alpha),
+            z_power: normal_quantile(question.power),
+            rare: -question.alpha.ln(),
+        })
+    }
+
+    /// The bound's distance and that of the mean's own chance. `unseen` is how far from the mean the value that was not seen is put.
+    ///
+    /// It meets the bound where all values are the same and where there are many, and goes evenly between.
+    fn with(&self, n: usize, unseen: f64) -> f64 {
+        let n = n as f64;
+        let (error, unseen) = (self.sd / n.sqrt(), unseen / n);
+        unseen
+            + ((self.z_alpha * error).powi(2) + ((self.rare - 1.0) * unseen).powi(2)).sqrt()
+            + self.z_power * error
+    }
+}
 
 /// The smallest drop that is shown with the power asked for.
 pub fn detectable(totals: &Totals, question: &NonInferiority) -> Option<f64> {
-    let clusters = totals.clusters() as f64;
-    let (sd, unseen) = (planning_sd(totals, question)?, unseen(question, question.support.1, 0.0));
-    let z = normal_quantile(1.0 - question.alpha) + normal_quantile(question.power);
-    Some(z * sd / clusters.sqrt() + unseen / (clusters + 1.0))
+    let reach = Reach::of(totals, question)?;
+    Some(reach.with(totals.clusters(), unseen(question, question.support.1, 0.0)))
 }
 
 /// The least number of further clusters with which the nearer of the two decisions comes with the power asked for.
 pub fn cases(totals: &Totals, question: &NonInferiority) -> Option<u32> {
-    let sd = planning_sd(totals, question)?;
-    let z = normal_quantile(1.0 - question.alpha) + normal_quantile(question.power);
-    let needed = |distance: f64, unseen: f64| -> Option<f64> {
-        // z·sd/√n + unseen/n ≤ distance, solved for √n.
-        let (spread, root) = (z * sd, (z * sd).powi(2) + 4.0 * distance * unseen);
-        (distance > 0.0).then(|| ((spread + root.sqrt()) / (2.0 * distance)).powi(2).ceil())
+    let reach = Reach::of(totals, question)?;
+    let (least, greatest) = question.support;
+    let is_enough = |n: usize| {
+        reach.with(n, unseen(question, totals.mean, least)) <= totals.mean + question.margin
+            || reach.with(n, unseen(question, greatest, totals.mean)) <= -totals.mean
     };
-    let mean = totals.mean;
-    let to_pass = needed(mean + question.margin, unseen(question, -question.support.0, -mean));
-    let to_fail = needed(-mean, unseen(question, question.support.1, mean));
-    let nearest = to_pass.into_iter().chain(to_fail).fold(f64::INFINITY, f64::min);
-    let more = (nearest - totals.clusters() as f64).max(1.0);
-    (more <= MORE_MAX).then_some(more as u32)
-}
-
-/// How far the value that was not seen may pull, in values: its distance from the mean.
-fn unseen(question: &NonInferiority, end: f64, mean: f64) -> f64 {
-    match question.bound {
-        Bound::Bounded => end - mean,
-        Bound::Student => 0.0,
+    let (mut low, mut high) = (1, MORE_MAX);
+    if !is_enough(totals.clusters() + high) {
+        return None;
     }
+    // What must be reached shrinks with every case, so halving finds the first number that is enough.
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if is_enough(totals.clusters() + middle) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    Some(low as u32)
 }
 
-/// The standard deviation to plan with. Where all cases agreed it is not 0 for good: one of n + 1 may lie at the far end.
-fn planning_sd(totals: &Totals, question: &NonInferiority) -> Option<f64> {
-    let sd = totals.sd()?;
+fn unseen(question: &NonInferiority, high: f64, low: f64) -> f64 {
     match question.bound {
-        Bound::Bounded if sd == 0.0 => {
-            let n = totals.clusters() as f64 + 1.0;
-            Some((totals.mean - question.support.0) / n.sqrt())
-        }
-        Bound::Bounded | Bound::Student => Some(sd),
+        Bound::Bounded => high - low,
+        Bound::Student => 0.0,
     }
 }

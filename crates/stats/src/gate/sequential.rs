@@ -2,9 +2,7 @@
 
 use crate::{Clustered, StatsError, check, distributions::normal_sf};
 
-use super::{
-    NonInferiority, Outcome, Verdict, checked_totals, non_inferiority, outcome, p_values, spending::Levels,
-};
+use super::{NonInferiority, Outcome, Verdict, non_inferiority, outcome, spending::Levels};
 
 /// A non-inferiority question that is looked at several times while cases come in.
 ///
@@ -72,16 +70,6 @@ impl Sequential {
             self.decided = Some(outcome);
         }
         Ok(SequentialLook { verdict: Verdict { outcome, ..verdict }, level, stop })
-    }
-
-    /// The outcome alone, without bounds: what simulations run a million times.
-    #[allow(dead_code)] // simulations come next
-    pub(crate) fn glance(&mut self, differences: &[Clustered]) -> Result<Option<Outcome>, StatsError> {
-        let totals = checked_totals(differences, &self.question)?;
-        let (p_inferior, p_worse) = p_values(&totals, &self.question)?;
-        let level = self.level(totals.clusters())?;
-        let outcome = outcome(p_inferior < level, p_worse < level);
-        Ok((totals.clusters() == self.planned || outcome != Outcome::Inconclusive).then_some(outcome))
     }
 
     fn level(&mut self, clusters: usize) -> Result<f64, StatsError> {

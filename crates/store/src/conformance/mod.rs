@@ -9,6 +9,7 @@
 mod bills;
 mod control;
 mod cut;
+mod evals;
 mod finding;
 mod limits;
 mod minutes;
@@ -23,7 +24,7 @@ mod traces;
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use gauntlet_ports::{ControlStore, SharedState, TraceStore};
+use gauntlet_ports::{ControlStore, EvalStore, SharedState, TraceStore};
 
 /// Checks a trace store. `make` gives an empty one at each call.
 pub fn trace_store(make: &dyn Fn() -> Arc<dyn TraceStore>) {
@@ -70,6 +71,19 @@ pub fn finding(make: &dyn Fn() -> Arc<dyn TraceStore>, rounds: u64) {
     for seed in 0..rounds {
         finding::pages_are_what_a_naive_search_finds(&*make(), seed);
     }
+}
+
+/// Checks a store of evals. `make` gives an empty one at each call.
+pub fn eval_store(make: &dyn Fn() -> Arc<dyn EvalStore>) {
+    evals::a_run_is_read_back_as_it_was_written(&*make());
+    evals::runs_are_found_newest_first(&*make());
+    evals::a_result_is_read_back_and_replaced(&*make());
+    evals::a_metric_stands_once_in_a_result(&*make());
+    evals::results_belong_to_a_run(&*make());
+    evals::a_judges_first_answer_is_kept(&*make());
+    evals::gates_are_kept_newest_first(&*make());
+    evals::what_a_call_answered_goes_with_it(&*make());
+    evals::words_go_before_figures(&*make());
 }
 
 /// Checks a control store. `make` gives an empty one at each call.

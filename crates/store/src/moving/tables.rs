@@ -91,7 +91,7 @@ macro_rules! columns {
 
 /// Sums, and what was found out about calls later. All of them are what the source says at one moment: what the target
 /// added up while calls were appended is replaced.
-pub(crate) static SUMS: [Table; 13] = [
+pub(crate) static SUMS: [Table; 17] = [
     Table {
         name: "rollup_minute",
         columns: columns! {
@@ -204,7 +204,47 @@ pub(crate) static SUMS: [Table; 13] = [
         name: "eval_results",
         columns: columns! {
             Id: "id"; Text: "eval_id" "app_sha" "route" "case_id"; Rough: "faith" "relevance" "exact"; Usd: "cost_usd";
-            Flag: "passed"; Instant: "ts";
+            Flag: "passed"; Instant: "ts"; Small: "repeat"; Text: "cluster"; Id: "call_id";
+            Text: "model" "input" "expected" "output" "output_hash" "error" "decision";
+            Int: "cost_nano" "judge_cost_nano" "latency_us" "tokens_in" "tokens_out";
+        },
+        ..PLAIN
+    },
+    Table {
+        name: "eval_scores",
+        columns: columns! {
+            Id: "result_id"; Text: "metric" "eval_id" "case_id"; Small: "repeat" "place"; Text: "implementation";
+            Real: "value"; Flag: "passed"; Text: "reason" "evidence";
+        },
+        order: "1, 2",
+        ..PLAIN
+    },
+    Table {
+        name: "eval_runs",
+        columns: columns! {
+            Text: "id" "suite" "suite_hash" "dataset_hash" "app_sha" "route" "candidate" "model" "prompt_name"
+                "prompt_version" "prompt_label" "prompt_hash";
+            Flag: "is_fast"; Int: "cases" "repeats"; Text: "state" "why"; Instant: "started" "ended";
+            Int: "cost_nano" "judge_cost_nano" "judge_calls" "judge_cached" "passed" "failed" "errors";
+            Text: "metrics";
+        },
+        ..PLAIN
+    },
+    Table {
+        name: "judge_cache",
+        columns: columns! {
+            Int: "seq"; Text: "judge_model" "judge_prompt_hash" "output_hash"; Int: "sample"; Text: "answer";
+            Int: "cost_nano"; Id: "call_id"; Instant: "ts";
+        },
+        counter: Some("seq"),
+        ..PLAIN
+    },
+    Table {
+        name: "eval_gates",
+        columns: columns! {
+            Text: "id" "suite" "eval_id" "baseline" "app_sha" "prompt_name" "prompt_version" "prompt_label"
+                "prompt_hash" "verdict" "summary" "report";
+            Instant: "ts";
         },
         ..PLAIN
     },

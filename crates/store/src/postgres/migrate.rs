@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres_004.sql"),
     include_str!("../../migrations/postgres_005.sql"),
     include_str!("../../migrations/postgres_006.sql"),
+    include_str!("../../migrations/postgres_008.sql"),
 ];
 
 pub(super) enum Schema {

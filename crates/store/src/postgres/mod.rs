@@ -7,6 +7,7 @@ mod append;
 mod control;
 mod cut;
 mod database;
+mod evals;
 mod figures;
 mod find;
 mod index;
@@ -56,6 +57,7 @@ pub struct PostgresTraces {
     writer: Mutex<Held>,
     minutes: Mutex<Minutes>,
     indexer: Mutex<Held>,
+    evals: Mutex<Held>,
     patience: Patience,
     /// Whose spool and spend are meant. Another gateway's workers bear the same names.
     replica: String,
@@ -70,6 +72,7 @@ impl PostgresTraces {
             writer: Mutex::default(),
             minutes: Mutex::default(),
             indexer: Mutex::default(),
+            evals: Mutex::default(),
             patience: Patience::default(),
             replica,
             spent_by,

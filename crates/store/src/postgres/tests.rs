@@ -10,7 +10,7 @@ use std::{
 };
 
 use gauntlet_ports::{
-    Arrived, ControlStore, SpoolPosition, StoredCall, TraceCursor, TraceFilter, TraceStore,
+    Arrived, ControlStore, EvalStore, SpoolPosition, StoredCall, TraceCursor, TraceFilter, TraceStore,
 };
 use gauntlet_testkit::PostgresServer;
 use gauntlet_types::{CallId, Day, Name};
@@ -44,6 +44,12 @@ fn traces(url: &str, replica: &str) -> PostgresTraces {
 fn postgres_traces_conform() {
     let server = server();
     conformance::trace_store(&|| -> Arc<dyn TraceStore> { Arc::new(traces(&fresh(&server), "r1")) });
+}
+
+#[test]
+fn postgres_evals_conform() {
+    let server = server();
+    conformance::eval_store(&|| -> Arc<dyn EvalStore> { Arc::new(traces(&fresh(&server), "r1")) });
 }
 
 #[test]

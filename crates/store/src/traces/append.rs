@@ -70,6 +70,17 @@ impl Writer {
         cut::spans(&mut self.connection, &mut self.packer, spans).during("cutting spans")
     }
 
+    /// Runs `write` in a transaction. Batches wait meanwhile, so it must be short.
+    pub(crate) fn write<T>(
+        &mut self,
+        write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let answer = write(&tx)?;
+        tx.commit()?;
+        Ok(answer)
+    }
+
     /// Says whether there may be more to do.
     pub(crate) fn purge_index(&mut self) -> Result<bool, StoreError> {
         const WHAT: &str = "writing the index anew";

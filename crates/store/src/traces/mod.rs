@@ -6,6 +6,7 @@
 pub(crate) mod append;
 pub(crate) mod block;
 pub(crate) mod cut;
+mod evals;
 mod figures;
 pub(crate) mod find;
 pub(crate) mod groups;
@@ -51,6 +52,7 @@ pub(crate) static KIND: Kind = Kind {
         include_str!("../../migrations/traces_005.sql"),
         include_str!("../../migrations/traces_006.sql"),
         include_str!("../../migrations/traces_007.sql"),
+        include_str!("../../migrations/traces_008.sql"),
     ],
     // A power cut may lose the last commits, never tear one; the spool keeps what is not yet certain.
     synchronous: "normal",

@@ -1,0 +1,521 @@
+//! Runs of evals beside the calls that they made.
+
+use std::{collections::HashMap, sync::PoisonError};
+
+use gauntlet_ports::{
+    Candidate, EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRun, EvalStore, EvalStoreError, GateFilter,
+    JudgeKey, Judged, RunFilter, RunState, Score, Verdict,
+};
+use gauntlet_types::{CallId, Name, NanoUsd, PromptRef, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Result, Row, Transaction, params, types::Type};
+use serde_json::Value;
+
+use super::SqliteTraces;
+use crate::{
+    evals::{JUDGED_MAX, bounded, evidence, failed, founding, int, limit, result_id, value},
+    time,
+};
+
+const RUN_COLUMNS: &str = "id, suite, suite_hash, dataset_hash, app_sha, route, candidate, model, prompt_name, \
+    prompt_version, prompt_label, prompt_hash, is_fast, cases, repeats, state, why, started, ended, cost_nano, \
+    judge_cost_nano, judge_calls, judge_cached, passed, failed, errors, metrics";
+
+impl SqliteTraces {
+    fn evals_write<T>(
+        &self,
+        what: &'static str,
+        write: impl FnOnce(&Transaction<'_>) -> Result<T>,
+    ) -> std::result::Result<T, EvalStoreError> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.write(write).map_err(failed(what))
+    }
+
+    fn evals_read<T>(
+        &self,
+        what: &'static str,
+        read: impl FnOnce(&Connection) -> Result<T>,
+    ) -> std::result::Result<T, EvalStoreError> {
+        self.readers.read(read).map_err(failed(what))
+    }
+}
+
+impl EvalStore for SqliteTraces {
+    fn run_put(&self, run: &EvalRun) -> std::result::Result<(), EvalStoreError> {
+        self.evals_write("keeping a run", |tx| put_run(tx, run))
+    }
+
+    fn run_get(&self, id: &str) -> std::result::Result<EvalRun, EvalStoreError> {
+        let sql = format!("select {RUN_COLUMNS} from eval_runs where id = ?1");
+        let found = self.evals_read("reading a run", |connection| {
+            connection.prepare_cached(&sql)?.query_row([id], read_run).optional()
+        })?;
+        found.ok_or_else(|| EvalStoreError::UnknownRun(id.into()))
+    }
+
+    fn run_list(&self, filter: &RunFilter) -> std::result::Result<Vec<EvalRun>, EvalStoreError> {
+        let sql = format!(
+            "select {RUN_COLUMNS} from eval_runs where (?1 is null or suite = ?1) and (?2 is null or app_sha = ?2) \
+             and (?3 is null or prompt_name = ?3) and (?4 is null or prompt_hash = ?4) \
+             and (?5 is null or state = ?5) and (?6 is null or started >= ?6) \
+             order by started desc, id desc limit ?7"
+        );
+        self.evals_read("listing runs", |connection| {
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map(
+                params![
+                    filter.suite.as_deref(),
+                    filter.app_sha.as_deref(),
+                    filter.prompt_name.as_deref(),
+                    filter.prompt_hash.as_deref(),
+                    filter.state.map(RunState::as_str),
+                    filter.since.map(time::instant),
+                    limit(filter.limit),
+                ],
+                read_run,
+            )?;
+            rows.collect()
+        })
+    }
+
+    fn result_add(&self, results: &[EvalResult]) -> std::result::Result<(), EvalStoreError> {
+        bounded(results.len())?;
+        let unknown = self.evals_write("keeping results", |tx| {
+            let mut known: Option<&Name> = None;
+            let mut is_known = tx.prepare_cached("select 1 from eval_runs where id = ?1")?;
+            for result in results {
+                if known != Some(&result.run) && !is_known.exists([&*result.run])? {
+                    return Ok(Some(result.run.clone()));
+                }
+                known = Some(&result.run);
+            }
+            results.iter().try_for_each(|result| put_result(tx, result))?;
+            Ok(None)
+        })?;
+        unknown.map_or(Ok(()), |run| Err(EvalStoreError::UnknownRun(run)))
+    }
+
+    fn result_list(&self, run: &str) -> std::result::Result<Vec<EvalResult>, EvalStoreError> {
+        let results = self.evals_read("reading results", |connection| read_results(connection, run))?;
+        if results.is_empty() {
+            self.run_get(run)?;
+        }
+        Ok(results)
+    }
+
+    fn judged_get(&self, keys: &[JudgeKey]) -> std::result::Result<Vec<Judged>, EvalStoreError> {
+        bounded(keys.len())?;
+        self.evals_read("looking for judges' answers", |connection| {
+            let mut statement = connection.prepare_cached(
+                "select answer, cost_nano, call_id, ts from judge_cache where judge_prompt_hash = ?1 \
+                 and output_hash = ?2 and judge_model = ?3 and sample = ?4",
+            )?;
+            let mut found = Vec::new();
+            for key in keys {
+                let named =
+                    params![&*key.judge_prompt_hash, &*key.output_hash, &*key.judge_model, key.sample];
+                let read = |row: &Row<'_>| {
+                    Ok(Judged {
+                        key: key.clone(),
+                        answer: row.get(0)?,
+                        cost: NanoUsd(row.get(1)?),
+                        call: call_id(row, 2)?,
+                        at: at(row, 3)?,
+                    })
+                };
+                found.extend(statement.query_row(named, read).optional()?);
+            }
+            Ok(found)
+        })
+    }
+
+    fn judged_put(&self, judged: &[Judged]) -> std::result::Result<(), EvalStoreError> {
+        bounded(judged.len())?;
+        self.evals_write("keeping judges' answers", |tx| {
+            let mut insert = tx.prepare_cached(
+                "insert into judge_cache (judge_model, judge_prompt_hash, output_hash, sample, answer, cost_nano, call_id, ts) \
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) on conflict do nothing",
+            )?;
+            for one in judged {
+                insert.execute(params![
+                    &*one.key.judge_model,
+                    &*one.key.judge_prompt_hash,
+                    &*one.key.output_hash,
+                    one.key.sample,
+                    one.answer,
+                    one.cost.0,
+                    one.call.map(|call| call.0.to_string()),
+                    time::instant(one.at),
+                ])?;
+            }
+            tx.prepare_cached(
+                "delete from judge_cache where seq <= (select max(seq) from judge_cache) - ?1",
+            )?
+            .execute([JUDGED_MAX])
+            .map(drop)
+        })
+    }
+
+    fn gate_put(&self, gate: &EvalGate) -> std::result::Result<(), EvalStoreError> {
+        let prompt = gate.prompt.as_ref();
+        self.evals_write("keeping what a gate said", |tx| {
+            tx.prepare_cached(
+                "insert or replace into eval_gates (id, suite, eval_id, baseline, app_sha, prompt_name, prompt_version, \
+                 prompt_label, prompt_hash, verdict, summary, report, ts) \
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            )?
+            .execute(params![
+                &*gate.id,
+                &*gate.suite,
+                &*gate.run,
+                gate.baseline.as_deref(),
+                gate.app_sha.as_deref(),
+                prompt.map(|prompt| &*prompt.name),
+                prompt.map(|prompt| &*prompt.version),
+                prompt.and_then(|prompt| prompt.label.as_deref()),
+                prompt.map(|prompt| &*prompt.hash),
+                gate.verdict.as_str(),
+                gate.summary,
+                gate.report.to_string(),
+                time::instant(gate.at),
+            ])
+            .map(drop)
+        })
+    }
+
+    fn gate_list(&self, filter: &GateFilter) -> std::result::Result<Vec<EvalGate>, EvalStoreError> {
+        self.evals_read("listing gates", |connection| {
+            let mut statement = connection.prepare_cached(
+                "select id, suite, eval_id, baseline, app_sha, prompt_name, prompt_version, prompt_label, prompt_hash, \
+                 verdict, summary, report, ts from eval_gates \
+                 where (?1 is null or suite = ?1) and (?2 is null or eval_id = ?2) \
+                 and (?3 is null or prompt_name = ?3) and (?4 is null or prompt_hash = ?4) \
+                 order by ts desc, id desc limit ?5",
+            )?;
+            let rows = statement.query_map(
+                params![
+                    filter.suite.as_deref(),
+                    filter.run.as_deref(),
+                    filter.prompt_name.as_deref(),
+                    filter.prompt_hash.as_deref(),
+                    limit(filter.limit),
+                ],
+                |row| {
+                    Ok(EvalGate {
+                        id: name(row, 0)?,
+                        suite: name(row, 1)?,
+                        run: name(row, 2)?,
+                        baseline: name_or_none(row, 3)?,
+                        app_sha: name_or_none(row, 4)?,
+                        prompt: prompt(row, 5)?,
+                        verdict: readable(9, Verdict::parse(row.get_ref(9)?.as_str()?))?,
+                        summary: row.get(10)?,
+                        report: readable(11, serde_json::from_str(row.get_ref(11)?.as_str()?).ok())?,
+                        at: at(row, 12)?,
+                    })
+                },
+            )?;
+            rows.collect()
+        })
+    }
+
+    fn eval_cut(&self, calls: &[CallId]) -> std::result::Result<u64, EvalStoreError> {
+        bounded(calls.len())?;
+        self.evals_write("erasing words of evals", |tx| {
+            let mut of_call = tx.prepare_cached("select id from eval_results where call_id = ?1")?;
+            let mut forget = tx.prepare_cached("delete from judge_cache where call_id = ?1")?;
+            let mut count = 0;
+            for call in calls {
+                let call = call.0.to_string();
+                let ids: Vec<String> =
+                    of_call.query_map([&call], |row| row.get(0))?.collect::<Result<_>>()?;
+                for id in &ids {
+                    clear_words(tx, id)?;
+                }
+                count += ids.len() + forget.execute([&call])?;
+            }
+            Ok(count as u64)
+        })
+    }
+
+    fn eval_expire(
+        &self,
+        words: Option<Timestamp>,
+        results: Option<Timestamp>,
+    ) -> std::result::Result<u64, EvalStoreError> {
+        self.evals_write("letting old evals go", |tx| {
+            let mut count = 0;
+            if let Some(before) = results.map(time::instant) {
+                count += remove_results(tx, &before)?;
+            }
+            if let Some(before) = words.map(time::instant) {
+                let sql = format!(
+                    "select id from eval_results where ts < ?1 \
+                     and (input is not null or expected is not null or output is not null) limit {EVAL_BATCH_MAX}"
+                );
+                let ids = ids(tx, &sql, &before)?;
+                for id in &ids {
+                    clear_words(tx, id)?;
+                }
+                let sql = format!(
+                    "delete from judge_cache where seq in \
+                     (select seq from judge_cache where ts < ?1 limit {EVAL_BATCH_MAX})"
+                );
+                count += ids.len() + tx.prepare_cached(&sql)?.execute([&before])?;
+            }
+            Ok(count as u64)
+        })
+    }
+}
+
+fn put_run(tx: &Transaction<'_>, run: &EvalRun) -> Result<()> {
+    let places: Vec<String> = (1..=27).map(|place| format!("?{place}")).collect();
+    let sql = format!("insert or replace into eval_runs ({RUN_COLUMNS}) values ({})", places.join(", "));
+    let prompt = run.candidate.prompt.as_ref();
+    let metrics = serde_json::to_string(&run.metrics).map_err(unwritable)?;
+    tx.prepare_cached(&sql)?
+        .execute(params![
+            &*run.id,
+            &*run.suite,
+            &*run.suite_hash,
+            &*run.dataset_hash,
+            run.app_sha.as_deref(),
+            run.route.as_deref(),
+            &*run.candidate.name,
+            run.candidate.model.as_deref(),
+            prompt.map(|prompt| &*prompt.name),
+            prompt.map(|prompt| &*prompt.version),
+            prompt.and_then(|prompt| prompt.label.as_deref()),
+            prompt.map(|prompt| &*prompt.hash),
+            run.is_fast,
+            run.cases,
+            run.repeats,
+            run.state.as_str(),
+            run.why,
+            time::instant(run.started),
+            run.ended.map(time::instant),
+            run.cost.0,
+            run.judge_cost.0,
+            run.judge_calls,
+            run.judge_cached,
+            run.passed,
+            run.failed,
+            run.errors,
+            metrics,
+        ])
+        .map(drop)
+}
+
+fn read_run(row: &Row<'_>) -> Result<EvalRun> {
+    Ok(EvalRun {
+        id: name(row, 0)?,
+        suite: name(row, 1)?,
+        suite_hash: name(row, 2)?,
+        dataset_hash: name(row, 3)?,
+        app_sha: name_or_none(row, 4)?,
+        route: name_or_none(row, 5)?,
+        candidate: Candidate { name: name(row, 6)?, model: name_or_none(row, 7)?, prompt: prompt(row, 8)? },
+        is_fast: row.get(12)?,
+        cases: row.get(13)?,
+        repeats: row.get(14)?,
+        state: readable(15, RunState::parse(row.get_ref(15)?.as_str()?))?,
+        why: row.get(16)?,
+        started: at(row, 17)?,
+        ended: at_or_none(row, 18)?,
+        cost: NanoUsd(row.get(19)?),
+        judge_cost: NanoUsd(row.get(20)?),
+        judge_calls: row.get(21)?,
+        judge_cached: row.get(22)?,
+        passed: row.get(23)?,
+        failed: row.get(24)?,
+        errors: row.get(25)?,
+        metrics: readable(26, serde_json::from_str(row.get_ref(26)?.as_str()?).ok())?,
+    })
+}
+
+fn put_result(tx: &Transaction<'_>, result: &EvalResult) -> Result<()> {
+    let id = result_id(result).to_string();
+    let [faith, relevance, exact] = founding(&result.scores);
+    tx.prepare_cached(
+        "insert or replace into eval_results (id, eval_id, app_sha, route, case_id, faith, relevance, exact, cost_usd, \
+         passed, ts, repeat, cluster, call_id, model, input, expected, output, output_hash, error, decision, cost_nano, \
+         judge_cost_nano, latency_us, tokens_in, tokens_out) \
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 / 1e9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?9, \
+         ?22, ?23, ?24, ?25)",
+    )?
+    .execute(params![
+        id,
+        &*result.run,
+        result.app_sha.as_deref(),
+        result.route.as_deref(),
+        &*result.case,
+        faith,
+        relevance,
+        exact,
+        result.cost.0,
+        result.passed,
+        time::instant(result.at),
+        result.repeat,
+        result.cluster.as_deref(),
+        result.call.map(|call| call.0.to_string()),
+        result.model.as_deref(),
+        result.input,
+        result.expected,
+        result.output,
+        result.output_hash.as_deref(),
+        result.error,
+        result.decision.as_deref(),
+        result.judge_cost.0,
+        int(result.latency_us),
+        int(result.tokens_in),
+        int(result.tokens_out),
+    ])?;
+    // Of an earlier answer there may be metrics that the suite no longer has.
+    tx.prepare_cached("delete from eval_scores where result_id = ?1")?.execute([&id])?;
+    let mut insert = tx.prepare_cached(
+        "insert or replace into eval_scores (result_id, metric, eval_id, case_id, repeat, place, implementation, value, passed, \
+         reason, evidence) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    )?;
+    for (place, score) in result.scores.iter().enumerate() {
+        insert.execute(params![
+            id,
+            &*score.metric,
+            &*result.run,
+            &*result.case,
+            result.repeat,
+            place as i64,
+            &*score.implementation,
+            value(score),
+            score.passed,
+            score.reason,
+            evidence(score),
+        ])?;
+    }
+    Ok(())
+}
+
+fn read_results(connection: &Connection, run: &str) -> Result<Vec<EvalResult>> {
+    let mut scores: HashMap<String, Vec<Score>> = HashMap::new();
+    let mut statement = connection.prepare_cached(
+        "select result_id, metric, implementation, value, passed, reason, evidence from eval_scores \
+         where eval_id = ?1 order by result_id, place",
+    )?;
+    let mut rows = statement.query([run])?;
+    while let Some(row) = rows.next()? {
+        let evidence: Option<String> = row.get(6)?;
+        let evidence = evidence.map(|text| readable(6, serde_json::from_str(&text).ok())).transpose()?;
+        scores.entry(row.get(0)?).or_default().push(Score {
+            metric: name(row, 1)?,
+            implementation: name(row, 2)?,
+            value: row.get(3)?,
+            passed: row.get(4)?,
+            reason: row.get(5)?,
+            evidence: evidence.unwrap_or(Value::Null),
+        });
+    }
+    let mut statement = connection.prepare_cached(
+        "select id, eval_id, coalesce(case_id, ''), repeat, cluster, app_sha, route, call_id, model, input, expected, \
+         output, output_hash, error, decision, cost_nano, judge_cost_nano, latency_us, tokens_in, tokens_out, passed, ts \
+         from eval_results where eval_id = ?1 order by 3, 4, 1",
+    )?;
+    let read = |row: &Row<'_>| {
+        let whole = |column: usize| row.get::<_, i64>(column).map(|number| number.max(0).unsigned_abs());
+        Ok(EvalResult {
+            run: name(row, 1)?,
+            case: name(row, 2)?,
+            repeat: row.get(3)?,
+            cluster: name_or_none(row, 4)?,
+            app_sha: name_or_none(row, 5)?,
+            route: name_or_none(row, 6)?,
+            call: call_id(row, 7)?,
+            model: name_or_none(row, 8)?,
+            input: row.get(9)?,
+            expected: row.get(10)?,
+            output: row.get(11)?,
+            output_hash: name_or_none(row, 12)?,
+            error: row.get(13)?,
+            decision: name_or_none(row, 14)?,
+            cost: NanoUsd(row.get(15)?),
+            judge_cost: NanoUsd(row.get(16)?),
+            latency_us: whole(17)?,
+            tokens_in: whole(18)?,
+            tokens_out: whole(19)?,
+            passed: row.get(20)?,
+            scores: scores.remove(row.get_ref(0)?.as_str()?).unwrap_or_default(),
+            // Rows that somebody wrote by hand may have no time.
+            at: at_or_none(row, 21)?.unwrap_or_default(),
+        })
+    };
+    statement.query_map([run], read)?.collect()
+}
+
+/// Figures, hashes and verdicts stay.
+fn clear_words(tx: &Transaction<'_>, result_id: &str) -> Result<()> {
+    tx.prepare_cached(
+        "update eval_results set input = null, expected = null, output = null, error = null where id = ?1",
+    )?
+    .execute([result_id])?;
+    tx.prepare_cached("update eval_scores set reason = null, evidence = null where result_id = ?1")?
+        .execute([result_id])
+        .map(drop)
+}
+
+fn remove_results(tx: &Transaction<'_>, before: &str) -> Result<usize> {
+    let sql = format!("select id from eval_results where ts < ?1 limit {EVAL_BATCH_MAX}");
+    let ids = ids(tx, &sql, before)?;
+    let mut drop_scores = tx.prepare_cached("delete from eval_scores where result_id = ?1")?;
+    let mut drop_result = tx.prepare_cached("delete from eval_results where id = ?1")?;
+    for id in &ids {
+        drop_scores.execute([id])?;
+        drop_result.execute([id])?;
+    }
+    Ok(ids.len())
+}
+
+fn ids(tx: &Transaction<'_>, sql: &str, before: &str) -> Result<Vec<String>> {
+    tx.prepare_cached(sql)?.query_map([before], |row| row.get(0))?.collect()
+}
+
+fn name(row: &Row<'_>, column: usize) -> Result<Name> {
+    Ok(Name::from(row.get_ref(column)?.as_str()?))
+}
+
+fn name_or_none(row: &Row<'_>, column: usize) -> Result<Option<Name>> {
+    Ok(row.get_ref(column)?.as_str_or_null()?.map(Name::from))
+}
+
+/// Name, version, label and hash stand side by side from `column` on.
+fn prompt(row: &Row<'_>, column: usize) -> Result<Option<PromptRef>> {
+    let Some(name) = name_or_none(row, column)? else { return Ok(None) };
+    let or_empty = |column| name_or_none(row, column).map(Option::unwrap_or_default);
+    Ok(Some(PromptRef {
+        name,
+        version: or_empty(column + 1)?,
+        label: name_or_none(row, column + 2)?,
+        hash: or_empty(column + 3)?,
+    }))
+}
+
+fn call_id(row: &Row<'_>, column: usize) -> Result<Option<CallId>> {
+    let text = row.get_ref(column)?.as_str_or_null()?;
+    text.map(|text| readable(column, text.parse().ok().map(CallId))).transpose()
+}
+
+fn at(row: &Row<'_>, column: usize) -> Result<Timestamp> {
+    readable(column, time::parse(row.get_ref(column)?.as_str()?))
+}
+
+fn at_or_none(row: &Row<'_>, column: usize) -> Result<Option<Timestamp>> {
+    let text = row.get_ref(column)?.as_str_or_null()?;
+    text.map(|text| readable(column, time::parse(text))).transpose()
+}
+
+/// What this program did not write, or a later one did.
+fn readable<T>(column: usize, read: Option<T>) -> Result<T> {
+    read.ok_or_else(|| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, "it cannot be read".into())
+    })
+}
+
+fn unwritable(error: serde_json::Error) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(error.into())
+}
