@@ -80,6 +80,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Cache(cache) => done(command::cache::run(&place, cache)),
         Command::Route(route) => done(command::route::run(&place, route)),
         Command::Guard(guard) => command::guard::run(&place, guard),
+        Command::Stats(stats) => command::stats::run(&place, &stats),
         Command::Store(store) => command::store::run(&place, store),
     }
 }
