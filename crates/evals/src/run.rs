@@ -57,6 +57,22 @@ pub struct Plan<'a> {
     pub resume: Option<(EvalRun, Vec<EvalResult>)>,
 }
 
+impl<'a> Plan<'a> {
+    /// All cases of a suite as often as it says, and nothing chosen yet.
+    pub fn of(suite: &'a Suite) -> Plan<'a> {
+        Plan {
+            suite,
+            cases: suite.cases.iter().collect(),
+            wanted: Wanted::default(),
+            repeats: suite.repeats,
+            is_fast: false,
+            is_recorded: false,
+            app_sha: None,
+            resume: None,
+        }
+    }
+}
+
 /// What a run is done with. Everything of the outside world is handed in.
 pub struct Parts<'a> {
     pub runner: &'a dyn Runner,

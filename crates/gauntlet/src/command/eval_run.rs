@@ -72,8 +72,7 @@ fn dry_run(place: &Place, args: &EvalRunArgs, suite: &Suite, scorers: &[Box<dyn 
         repeats: args.repeats.unwrap_or(suite.repeats),
         is_fast: args.fast,
         is_recorded: args.recorded,
-        app_sha: None,
-        resume: None,
+        ..Plan::of(suite)
     };
     told::forecast(place, &plan, &forecast(&plan, scorers), selected.note.as_deref());
     Ok(ExitCode::SUCCESS)
