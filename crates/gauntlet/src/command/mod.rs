@@ -7,6 +7,8 @@ pub mod carry;
 pub mod check;
 pub mod demo;
 pub mod doctor;
+pub mod eval;
+pub mod eval_show;
 pub mod events;
 pub mod guard;
 pub mod import;

@@ -20,6 +20,7 @@ mod cut_streams;
 mod dashboard;
 mod demo;
 mod documents;
+mod evals_api;
 mod fault_doors;
 mod fault_table;
 mod fidelity;
