@@ -3,6 +3,7 @@
 //! Nothing here talks to a model by itself: every call goes through a [`Runner`](gauntlet_ports::Runner), which is the
 //! gateway, and every row that is kept through an [`EvalStore`](gauntlet_ports::EvalStore).
 
+pub mod calibrate;
 pub mod case;
 pub mod dataset;
 pub mod embed;

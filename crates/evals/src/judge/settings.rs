@@ -26,10 +26,10 @@ impl Prompts {
         built_in: &'static [(&'static str, &'static str)],
     ) -> Result<Prompts, Mistake> {
         let mut named = BTreeMap::new();
-        if built_in.iter().any(|(role, _)| *role == "prompt") {
-            if let Some(reference) = options.text("prompt")? {
-                named.insert("prompt", checked(options, reference)?);
-            }
+        if built_in.iter().any(|(role, _)| *role == "prompt")
+            && let Some(reference) = options.text("prompt")?
+        {
+            named.insert("prompt", checked(options, reference)?);
         }
         if built_in.len() > 1 {
             for (role, reference) in object(options, "prompts")?.unwrap_or_default() {
