@@ -6,6 +6,7 @@ mod filter;
 mod guard;
 mod import;
 mod route;
+mod stats;
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
@@ -17,6 +18,9 @@ pub use filter::{Filter, SpanFilter};
 pub use guard::{Allow, Backtest, Explain, Guard, Quality};
 pub use import::{Import, ImportFrom};
 pub use route::{Route, RouteExplain};
+pub use stats::{
+    Clusters, GateQuestion, Input, KappaOptions, MdeQuestion, Resampling, Stats, WilcoxonOptions,
+};
 
 /// One binary between your applications and their language models.
 ///
@@ -154,6 +158,9 @@ pub enum Command {
     /// The guards, from the shell
     #[command(subcommand)]
     Guard(Guard),
+    /// Statistics of two columns: tests, intervals, agreement, numbers of cases
+    #[command(subcommand)]
+    Stats(Stats),
     /// Where records, keys and prompts rest
     #[command(subcommand)]
     Store(Store),

@@ -84,6 +84,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Route(route) => done(command::route::run(&place, route)),
         Command::Eval(eval) => command::eval::run(&place, eval),
         Command::Guard(guard) => command::guard::run(&place, guard),
+        Command::Stats(stats) => command::stats::run(&place, &stats),
         Command::Store(store) => command::store::run(&place, store),
     }
 }

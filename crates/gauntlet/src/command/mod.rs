@@ -22,5 +22,6 @@ pub mod replica;
 pub mod reprice;
 pub mod route;
 pub mod spend;
+pub mod stats;
 pub mod store;
 pub mod trace;

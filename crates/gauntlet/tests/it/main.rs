@@ -64,5 +64,6 @@ mod sdks;
 mod sdks_errors;
 mod sdks_everywhere;
 mod soak;
+mod stats;
 mod whole_record;
 mod whole_traces;
