@@ -1,6 +1,7 @@
 //! The command line, as clap reads it. What each command does is in `command/`.
 
 mod cache;
+mod eval;
 mod filter;
 mod guard;
 mod import;
@@ -11,6 +12,7 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 use clap::{Args, Parser, Subcommand};
 
 pub use cache::{Cache, CacheQuality, CacheScope};
+pub use eval::{Eval, EvalImport};
 pub use filter::{Filter, SpanFilter};
 pub use guard::{Allow, Backtest, Explain, Guard, Quality};
 pub use import::{Import, ImportFrom};
@@ -143,6 +145,9 @@ pub enum Command {
     /// Where calls go, and why
     #[command(subcommand)]
     Route(Route),
+    /// Suites of cases: run, compared, imported
+    #[command(subcommand)]
+    Eval(Eval),
     /// The guards, from the shell
     #[command(subcommand)]
     Guard(Guard),

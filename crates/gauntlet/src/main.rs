@@ -79,6 +79,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Prompt(prompt) => done(command::manage::prompt(&place, prompt)),
         Command::Cache(cache) => done(command::cache::run(&place, cache)),
         Command::Route(route) => done(command::route::run(&place, route)),
+        Command::Eval(cli::Eval::Import(import)) => command::import::suite(&place, &import),
         Command::Guard(guard) => command::guard::run(&place, guard),
         Command::Store(store) => command::store::run(&place, store),
     }
