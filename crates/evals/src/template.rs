@@ -57,6 +57,11 @@ impl Template {
         Template::new(Value::String(text.to_owned()))
     }
 
+    /// What the templates take from outside, sorted.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
     /// The value where no case changes it.
     pub fn fixed(&self) -> Option<&Value> {
         match &self.node {

@@ -1,5 +1,7 @@
 //! `gauntlet eval …`
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 #[derive(Subcommand)]
@@ -13,6 +15,8 @@ pub enum Eval {
     },
     /// The cases of a run, with their scores and the traces of their answers
     Cases(EvalCases),
+    /// Make a suite, its dataset and prompts of a promptfooconfig.yaml, and tell what has no like here
+    Import(EvalImport),
 }
 
 #[derive(Args)]
@@ -39,4 +43,16 @@ pub struct EvalCases {
     /// Those alone that failed or could not be answered
     #[arg(long)]
     pub failed: bool,
+}
+
+#[derive(Args)]
+pub struct EvalImport {
+    /// promptfoo's configuration, with the files that it names beside it
+    pub file: PathBuf,
+    /// Folder to write
+    #[arg(long, value_name = "DIR", default_value = "gauntlet-imported")]
+    pub out: PathBuf,
+    /// Write into a folder that has files in it; those of the same name are replaced, others stay
+    #[arg(long)]
+    pub force: bool,
 }

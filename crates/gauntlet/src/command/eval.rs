@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::eval_show;
+use super::{eval_show, import};
 use crate::cli::{Eval, Place};
 
 pub fn run(place: &Place, command: Eval) -> Result<ExitCode> {
@@ -12,6 +12,7 @@ pub fn run(place: &Place, command: Eval) -> Result<ExitCode> {
         Eval::List(asked) => eval_show::list(place, &asked)?,
         Eval::Show { run } => eval_show::show(place, &run)?,
         Eval::Cases(asked) => eval_show::cases(place, &asked)?,
+        Eval::Import(asked) => return import::suite(place, &asked),
     }
     Ok(ExitCode::SUCCESS)
 }

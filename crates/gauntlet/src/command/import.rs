@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{Import, ImportFrom, Place},
+    cli::{EvalImport, Import, ImportFrom, Place},
     import::{self, Gateway, Imported, NOTHING, Unmapped},
     show::{self, Column},
 };
@@ -26,19 +26,46 @@ pub fn run(place: &Place, asked: &Import) -> Result<ExitCode> {
         ImportFrom::Tensorzero => Gateway::Tensorzero,
         ImportFrom::Portkey => Gateway::Portkey,
     };
-    let shown = asked.file.display();
-    let text = read(&asked.file, FILE_MAX).map_err(|why| anyhow!("cannot read {shown}: {why}"))?;
-    let folder =
-        asked.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let of = format!("a configuration of {}", gateway.title());
+    let convert = |name: &str, text: &str, read: Named<'_>| import::convert(gateway, name, text, read);
+    bring(place, &asked.file, &Target { out: &asked.out, force: asked.force }, &of, &convert)
+}
+
+/// `gauntlet eval import`: a configuration of promptfoo.
+pub fn suite(place: &Place, asked: &EvalImport) -> Result<ExitCode> {
+    let target = Target { out: &asked.out, force: asked.force };
+    let convert = |name: &str, text: &str, read: Named<'_>| import::convert_suite(name, text, read);
+    bring(place, &asked.file, &target, "a configuration of promptfoo", &convert)
+}
+
+/// Reads a file that the source names.
+type Named<'a> = &'a dyn Fn(&str) -> Result<String, String>;
+type Convert<'a> = &'a dyn Fn(&str, &str, Named<'_>) -> Result<Imported, import::Unreadable>;
+
+/// Where it is written to.
+struct Target<'a> {
+    out: &'a Path,
+    force: bool,
+}
+
+fn bring(
+    place: &Place,
+    file: &Path,
+    target: &Target<'_>,
+    of: &str,
+    convert: Convert<'_>,
+) -> Result<ExitCode> {
+    let shown = file.display();
+    let text = read(file, FILE_MAX).map_err(|why| anyhow!("cannot read {shown}: {why}"))?;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let named = |path: &str| beside(folder, path);
-    let name = asked.file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let imported = import::convert(gateway, &name, &text, &named)
-        .with_context(|| format!("cannot import {shown} as a configuration of {}", gateway.title()))?;
-    let written = write(asked, &imported)?;
+    let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let imported = convert(&name, &text, &named).with_context(|| format!("cannot import {shown} as {of}"))?;
+    let written = write(target, &imported)?;
     if place.json {
-        show::json(&as_json(asked, &written, &imported));
+        show::json(&as_json(target, &written, &imported));
     } else {
-        report(asked, &written, &imported);
+        report(target, &written, &imported);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -68,8 +95,8 @@ fn beside(folder: &Path, path: &str) -> Result<String, String> {
     read(&file, NAMED_FILE_MAX).map_err(|why| format!("the file cannot be read: {why}"))
 }
 
-fn write(asked: &Import, imported: &Imported) -> Result<Vec<PathBuf>> {
-    let out = &asked.out;
+fn write(asked: &Target<'_>, imported: &Imported) -> Result<Vec<PathBuf>> {
+    let out = asked.out;
     let shown = out.display();
     match fs::read_dir(out) {
         Ok(mut entries) => ensure!(
@@ -94,7 +121,7 @@ fn write(asked: &Import, imported: &Imported) -> Result<Vec<PathBuf>> {
     Ok(written)
 }
 
-fn as_json(asked: &Import, written: &[PathBuf], imported: &Imported) -> Value {
+fn as_json(asked: &Target<'_>, written: &[PathBuf], imported: &Imported) -> Value {
     let mapped: Vec<Value> = (imported.mapped.iter())
         .map(|one| json!({"from": one.from.path, "line": one.from.line, "to": one.to, "note": one.note}))
         .collect();
@@ -111,7 +138,7 @@ fn as_json(asked: &Import, written: &[PathBuf], imported: &Imported) -> Value {
     })
 }
 
-fn report(asked: &Import, written: &[PathBuf], imported: &Imported) {
+fn report(asked: &Target<'_>, written: &[PathBuf], imported: &Imported) {
     let files: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
     println!("written: {}\n", show::printable(&files.join(", ")));
     let rows = imported.mapped.iter();

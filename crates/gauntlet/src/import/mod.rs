@@ -10,6 +10,7 @@ mod emit;
 mod litellm;
 mod notes;
 mod portkey;
+mod promptfoo;
 mod source;
 mod tables;
 mod tensorzero;
@@ -18,6 +19,8 @@ mod variables;
 mod walk;
 
 use gauntlet_policy::config::{self, LoadOptions, Severity, Source, Sources};
+
+use draft::Draft;
 
 pub use self::{
     notes::{Mapped, NOTHING, Unmapped},
@@ -70,12 +73,27 @@ pub fn convert(gateway: Gateway, file: &str, text: &str, read: Read<'_>) -> Resu
         Gateway::Tensorzero => tensorzero::read(&source::toml(text)?, read)?,
         Gateway::Portkey => portkey::read(&source::json(text)?, stem)?,
     };
+    finished(&mut draft, &format!("gauntlet import {}", gateway.as_str()), file)
+}
+
+/// Reads a configuration of promptfoo: a suite, its dataset and prompts, and the providers that it asks.
+pub fn convert_suite(file: &str, text: &str, read: Read<'_>) -> Result<Imported, Unreadable> {
+    if text.trim().is_empty() {
+        return Err(Unreadable::new(0, "the file is empty", "name a promptfooconfig.yaml"));
+    }
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    let mut draft = promptfoo::read(&source::yaml(text)?, stem, read)?;
+    finished(&mut draft, "gauntlet eval import", file)
+}
+
+fn finished(draft: &mut Draft, command: &str, file: &str) -> Result<Imported, Unreadable> {
     draft.notes.sort();
-    let head = format!(
-        "Made by `gauntlet import {}` from {file}. What became of each setting is told by that command.",
-        gateway.as_str()
-    );
-    let mut files = vec![("gauntlet.yml".to_owned(), draft.main.render(&head, &ORDER))];
+    let head =
+        format!("Made by `{command}` from {file}. What became of each setting is told by that command.");
+    let mut files = Vec::new();
+    if !draft.main.is_empty() {
+        files.push(("gauntlet.yml".to_owned(), draft.main.render(&head, &ORDER)));
+    }
     for (path, block) in [("budgets.yml", &draft.budgets), ("prices.yml", &draft.prices)] {
         if !block.is_empty() {
             files.push((path.to_owned(), block.render(&head, &[])));
@@ -83,7 +101,8 @@ pub fn convert(gateway: Gateway, file: &str, text: &str, read: Read<'_>) -> Resu
     }
     files.append(&mut draft.files);
     let warnings = checked(&files)?;
-    let (mapped, unmapped) = (draft.notes.mapped, draft.notes.unmapped);
+    let (mapped, unmapped) =
+        (std::mem::take(&mut draft.notes.mapped), std::mem::take(&mut draft.notes.unmapped));
     Ok(Imported { files, mapped, unmapped, variables: draft.variables.all(), warnings })
 }
 

@@ -5,7 +5,7 @@
 pub const NOTHING: &str = "nothing";
 
 /// A place in the source.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Place {
     /// As `model_list[0].litellm_params.rpm`.
     pub path: String,
