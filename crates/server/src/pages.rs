@@ -1,6 +1,8 @@
 //! The console's routes: fetch, show. What a page looks like is the console's affair.
 
 mod bills;
+mod evals;
+mod prompts;
 mod spans;
 
 use axum::{
@@ -34,6 +36,8 @@ pub(crate) fn guarded() -> Router<Admin> {
         .route("/", get(overview))
         .route("/traces", get(traces))
         .merge(bills::router())
+        .merge(evals::router())
+        .merge(prompts::router())
         .merge(spans::router())
         .route("/sessions", get(sessions))
         .route("/users", get(users))

@@ -25,7 +25,7 @@ pub use self::{
     labels::{ApproveAsk, Moved, PromoteAsk, RollbackAsk},
     plan::Plan,
     push::{PushAsk, Pushed},
-    shown::{Listed, Shown},
+    shown::{Compared, Line, Listed, Shown},
 };
 use crate::{
     admin::{Admin, control_fault},

@@ -1,0 +1,170 @@
+//! The pages of evals: fetch, compare, show.
+
+use axum::{
+    Router,
+    extract::{Path, Query, State},
+    response::Response,
+    routing::get,
+};
+use gauntlet_console::{self as console, CasePair, EvalCompareView, EvalRunView, EvalsView, MetricPair};
+use gauntlet_evals::gate::compare::{Comparison, compare};
+use gauntlet_ports::{Direction, EvalGate, EvalResult, EvalRun, EvalStoreError, GateFilter, RunFilter};
+use gauntlet_types::{Code, Fault, Name};
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+
+use super::{Frame, page};
+use crate::{admin::Admin, api::blocking, evals::evals_fault};
+
+/// Runs of the list, and gates beside them.
+const RUNS_SHOWN: u32 = 100;
+/// Other runs that one can be compared with from its page.
+const OTHERS_SHOWN: u32 = 20;
+/// Cases of a comparison, as many as the page shows.
+const CHANGES_MAX: usize = 200;
+
+pub(super) fn router() -> Router<Admin> {
+    Router::new()
+        .route(console::paths::EVALS, get(list))
+        .route(console::paths::EVAL_COMPARE, get(compared))
+        .route("/evals/runs/{id}", get(run))
+}
+
+#[derive(Deserialize)]
+struct Which {
+    #[serde(default)]
+    suite: Option<String>,
+}
+
+async fn list(State(admin): State<Admin>, headers: HeaderMap, Query(which): Query<Which>) -> Response {
+    let frame = Frame::new(&admin, &headers);
+    let suite = which.suite.filter(|suite| !suite.is_empty());
+    let wanted = suite.as_deref().map(Name::from);
+    let fetched = blocking(&admin, move |admin| {
+        let runs = RunFilter { suite: wanted.clone(), limit: Some(RUNS_SHOWN), ..RunFilter::default() };
+        let gates = GateFilter { suite: wanted, limit: Some(RUNS_SHOWN), ..GateFilter::default() };
+        let runs = admin.evals.run_list(&runs).map_err(|error| evals_fault(error))?;
+        let gates = admin.evals.gate_list(&gates).map_err(|error| evals_fault(error))?;
+        Ok((runs, gates))
+    });
+    match fetched.await {
+        Ok((runs, gates)) => {
+            let view = EvalsView { runs: &runs, gates: &gates, suite: suite.as_deref() };
+            page(StatusCode::OK, console::evals(&frame.shell(), &view))
+        }
+        Err(fault) => frame.fault(&fault),
+    }
+}
+
+#[derive(Deserialize)]
+struct Narrow {
+    #[serde(default)]
+    failed: Option<String>,
+}
+
+struct Fetched {
+    run: EvalRun,
+    gate: Option<EvalGate>,
+    results: Vec<EvalResult>,
+    others: Vec<EvalRun>,
+}
+
+async fn run(
+    State(admin): State<Admin>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Query(narrow): Query<Narrow>,
+) -> Response {
+    let frame = Frame::new(&admin, &headers);
+    let fetched = blocking(&admin, move |admin| {
+        let wrong = |error: EvalStoreError| evals_fault(error);
+        let run = admin.evals.run_get(&id).map_err(wrong)?;
+        let gates = GateFilter { run: Some(run.id.clone()), limit: Some(1), ..GateFilter::default() };
+        let gate = admin.evals.gate_list(&gates).map_err(wrong)?.into_iter().next();
+        let same = RunFilter {
+            suite: Some(run.suite.clone()),
+            limit: Some(OTHERS_SHOWN + 1),
+            ..RunFilter::default()
+        };
+        let mut others = admin.evals.run_list(&same).map_err(wrong)?;
+        others.retain(|other| other.id != run.id);
+        Ok(Fetched { gate, results: admin.evals.result_list(&run.id).map_err(wrong)?, others, run })
+    });
+    match fetched.await {
+        Ok(Fetched { run, gate, results, others }) => {
+            let view = EvalRunView {
+                run: &run,
+                gate: gate.as_ref(),
+                results: &results,
+                others: &others,
+                failed_only: narrow.failed.is_some(),
+            };
+            page(StatusCode::OK, console::eval_run(&frame.shell(), &view))
+        }
+        Err(fault) => frame.fault(&fault),
+    }
+}
+
+#[derive(Deserialize)]
+struct Two {
+    a: String,
+    b: String,
+}
+
+type Side = (EvalRun, Vec<EvalResult>);
+
+async fn compared(State(admin): State<Admin>, headers: HeaderMap, Query(two): Query<Two>) -> Response {
+    let frame = Frame::new(&admin, &headers);
+    let fetched = blocking(&admin, move |admin| {
+        let side = |id: &str| -> Result<Side, Fault> {
+            let run = admin.evals.run_get(id).map_err(|error| evals_fault(error))?;
+            let results = admin.evals.result_list(&run.id).map_err(|error| evals_fault(error))?;
+            Ok((run, results))
+        };
+        let (a, b) = (side(&two.a)?, side(&two.b)?);
+        let made = compare((&a.0, &a.1), (&b.0, &b.1), CHANGES_MAX);
+        let made = made.map_err(|error| Fault::caller(Code::InvalidRequest, error.to_string()))?;
+        Ok((a, b, made))
+    });
+    let (a, b, made) = match fetched.await {
+        Ok(fetched) => fetched,
+        Err(fault) => return frame.fault(&fault),
+    };
+    let (metrics, cases) = (metric_pairs(&made), case_pairs(&made));
+    let view = EvalCompareView {
+        first: &a.0,
+        second: &b.0,
+        metrics: &metrics,
+        cases: &cases,
+        warnings: &made.notes,
+    };
+    page(StatusCode::OK, console::eval_compare(&frame.shell(), &view))
+}
+
+fn metric_pairs(made: &Comparison) -> Vec<MetricPair> {
+    let pairs = made.metrics.iter().map(|metric| MetricPair {
+        metric: metric.metric.to_string(),
+        first: Some(metric.a),
+        second: Some(metric.b),
+        difference: Some(metric.difference),
+        ci_low: metric.low,
+        ci_high: metric.high,
+        p_value: metric.p_value,
+        lower_is_better: metric.direction == Direction::LowerIsBetter,
+        pairs: metric.n,
+    });
+    pairs.collect()
+}
+
+fn case_pairs(made: &Comparison) -> Vec<CasePair> {
+    let pairs = made.changes.iter().map(|change| CasePair {
+        case: change.case.to_string(),
+        metric: change.metric.to_string(),
+        gain: change.change,
+        first_output: change.baseline_output.clone(),
+        second_output: change.output.clone(),
+        first_call: change.baseline_call,
+        second_call: change.call,
+    });
+    pairs.collect()
+}
