@@ -1,6 +1,6 @@
 //! Prints how often each rule of a gate errs, as the tables of `docs/gates.md`; with a second argument also as JSON.
 //!
-//!     cargo run --release -p gauntlet-stats --example operating -- 2000 docs/gates-operating.json
+//!     cargo run --release -p gauntlet-stats --example operating -- 1000 docs/gates-operating.json
 
 use std::{env, fs, process::ExitCode};
 
@@ -25,9 +25,9 @@ const KINDS: [(Scores, &str); 5] = [
 ];
 
 fn main() -> ExitCode {
-    let runs = env::args().nth(1).map_or(Ok(2_000), |text| text.parse::<u32>());
+    let runs = env::args().nth(1).map_or(Ok(1_000), |text| text.parse::<u32>());
     let Ok(runs) = runs else {
-        eprintln!("operating [RUNS] [JSON]: RUNS is a number of simulated releases a setting, such as 2000");
+        eprintln!("operating [RUNS] [JSON]: RUNS is a number of simulated releases a setting, such as 1000");
         return ExitCode::from(2);
     };
     let mut lines = Vec::new();
