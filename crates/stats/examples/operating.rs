@@ -15,7 +15,7 @@ const MARGIN: f64 = 0.05;
 const ALPHA: f64 = 0.05;
 const SEED: u64 = 20_260_401;
 const RULES: [(Rule, &str); 3] =
-    [(Rule::Seed, "seed"), (Rule::NonInferiority, "non-inferiority"), (Rule::Sequential, "sequential")];
+    [(Rule::Seed, "p-value"), (Rule::NonInferiority, "non-inferiority"), (Rule::Sequential, "sequential")];
 const KINDS: [(Scores, &str); 5] = [
     (Scores::Binary, "binary"),
     (Scores::Continuous, "continuous"),
