@@ -161,6 +161,9 @@ pub enum Command {
     #[command(subcommand)]
     Guard(Guard),
     /// Statistics of two columns: tests, intervals, agreement, numbers of cases
+    ///
+    /// Reads a line a case from standard input, with spaces, a tab, a comma or a semicolon between both columns. Empty lines and
+    /// lines that begin with `#` are passed over, and so is a first line of names. A difference is second minus first.
     #[command(subcommand)]
     Stats(Stats),
     /// Where records, keys and prompts rest

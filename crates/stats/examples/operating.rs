@@ -1,6 +1,6 @@
 //! Prints how often each rule of a gate errs, as the tables of `docs/gates.md`; with a second argument also as JSON.
 //!
-//!     cargo run --release -p gauntlet-stats --example operating -- 2000 docs/gates-operating.json
+//!     cargo run --release -p gauntlet-stats --example operating -- 1000 docs/gates-operating.json
 
 use std::{env, fs, process::ExitCode};
 
@@ -15,7 +15,7 @@ const MARGIN: f64 = 0.05;
 const ALPHA: f64 = 0.05;
 const SEED: u64 = 20_260_401;
 const RULES: [(Rule, &str); 3] =
-    [(Rule::Seed, "seed"), (Rule::NonInferiority, "non-inferiority"), (Rule::Sequential, "sequential")];
+    [(Rule::Seed, "p-value"), (Rule::NonInferiority, "non-inferiority"), (Rule::Sequential, "sequential")];
 const KINDS: [(Scores, &str); 5] = [
     (Scores::Binary, "binary"),
     (Scores::Continuous, "continuous"),
@@ -25,9 +25,9 @@ const KINDS: [(Scores, &str); 5] = [
 ];
 
 fn main() -> ExitCode {
-    let runs = env::args().nth(1).map_or(Ok(2_000), |text| text.parse::<u32>());
+    let runs = env::args().nth(1).map_or(Ok(1_000), |text| text.parse::<u32>());
     let Ok(runs) = runs else {
-        eprintln!("operating [RUNS] [JSON]: RUNS is a number of simulated releases a setting, such as 2000");
+        eprintln!("operating [RUNS] [JSON]: RUNS is a number of simulated releases a setting, such as 1000");
         return ExitCode::from(2);
     };
     let mut lines = Vec::new();

@@ -98,9 +98,10 @@ fn corrected(means: &[f64], clusters: &[Total], mean: f64, tail: f64) -> (f64, f
     let (sum, count) = clusters.iter().fold((0.0, 0.0), |(s, c), total| (s + total.sum, c + total.count));
     let without: Vec<f64> = clusters.iter().map(|total| (sum - total.sum) / (count - total.count)).collect();
     let centre = without.iter().sum::<f64>() / without.len() as f64;
-    let moment = |power: i32| -> f64 { without.iter().map(|one| (centre - one).powi(power)).sum() };
-    let squares = moment(2);
-    let acceleration = if squares > 0.0 { moment(3) / (6.0 * squares.powf(1.5)) } else { 0.0 };
+    // In units of the farthest, since cubes of tiny differences are 0 and those of huge ones do not fit.
+    let span = without.iter().fold(0.0f64, |span, one| span.max((centre - one).abs()));
+    let moment = |power: i32| -> f64 { without.iter().map(|one| ((centre - one) / span).powi(power)).sum() };
+    let acceleration = if span > 0.0 { moment(3) / (6.0 * moment(2).powf(1.5)) } else { 0.0 };
     let end = |tail: f64| {
         let moved = bias + normal_quantile(tail);
         normal_cdf(bias + moved / (1.0 - acceleration * moved))

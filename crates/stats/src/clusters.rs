@@ -56,10 +56,23 @@ pub(crate) struct Totals {
     pub mean: f64,
 }
 
+/// The squares of a million larger numbers would not fit a double.
+const SIZE_MAX: f64 = 1e140;
+
 pub(crate) fn totals(values: &[Clustered], column: Column) -> Result<Totals, StatsError> {
     let plain: Vec<f64> = values.iter().map(|value| value.value).collect();
     check::finite(&plain, column)?;
     check::at_least(values.len(), 1, "values", "a mean")?;
+    if let Some(at) = plain.iter().position(|value| value.abs() > SIZE_MAX) {
+        return Err(StatsError::OutOfSupport {
+            column,
+            position: at + 1,
+            value: plain[at],
+            low: -SIZE_MAX,
+            high: SIZE_MAX,
+            cure: "scale the column",
+        });
+    }
     let mut places = BTreeMap::new();
     let mut totals: Vec<Total> = Vec::new();
     for value in values {

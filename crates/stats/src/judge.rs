@@ -24,7 +24,7 @@ pub struct Requirement {
     pub measure: Agreement,
     /// What the measure's lower bound must be above.
     pub minimum: f64,
-    /// Rated by people; seed 003 asks for 50.
+    /// Rated by people; fewer than 50 leave kappa open by a quarter either way.
     pub pairs_min: usize,
     /// Of the one-sided lower bound.
     pub confidence: f64,

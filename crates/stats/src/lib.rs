@@ -29,6 +29,9 @@ mod rng;
 mod trend;
 mod wilcoxon;
 
+#[cfg(test)]
+mod any_input;
+
 pub use bootstrap::{Bootstrap, BootstrapMethod, bootstrap};
 pub use clusters::{Clustered, cluster_by, paired_differences, unclustered};
 pub use correlation::{Correlation, CorrelationMethod, kendall, pearson, spearman};

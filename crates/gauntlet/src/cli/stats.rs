@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-/// Two columns on standard input, a line a case, between them spaces, tabs, commas or semicolons. Empty lines and lines that
-/// begin with `#` are passed over, and so is a first line of names. A difference is second minus first.
 #[derive(Subcommand)]
 pub enum Stats {
     /// Wilcoxon's signed-rank test of paired scores

@@ -133,3 +133,23 @@ fn what_cannot_be_read_is_named_with_line_and_cure() {
     check(&["mde", "--sd", "0.2"], "", &["--n"]);
     check(&["wilcoxon", "missing.txt"], "", &["cannot open `missing.txt`"]);
 }
+
+#[test]
+fn the_commands_of_the_documents_run() {
+    let folder = std::path::Path::new(env!("CARGO_BIN_EXE_gauntlet")).parent().unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let mut ran = 0;
+    for document in ["docs/stats.md", "docs/gates.md"] {
+        let text =
+            std::fs::read_to_string(format!("{}/../../{document}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        for command in text.lines().filter_map(|line| line.strip_prefix("$ ")) {
+            let output = Command::new("sh").args(["-c", command]).env("PATH", &path).output().unwrap();
+            // 3 is a gate that cannot tell.
+            let code = output.status.code();
+            assert!(matches!(code, Some(0 | 3)), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+            assert!(!output.stdout.is_empty(), "{command}");
+            ran += 1;
+        }
+    }
+    assert_eq!(ran, 5);
+}
