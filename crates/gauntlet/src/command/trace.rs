@@ -522,4 +522,13 @@ mod tests {
         let filter = Filter { route: Some("a b".into()), min_latency: Some(3), ..Filter::default() };
         assert_eq!(query(&filter, 5), "route=a%20b&latency_ms_min=3&limit=5");
     }
+
+    #[test]
+    fn a_refused_call_and_an_answered_one_name_their_model_alike() {
+        let check = |row: Value, expected: &str| assert_eq!(model(&row), expected, "{row}");
+        check(serde_json::json!({"model": "hello", "provider": "sim"}), "sim/hello");
+        // It came to no target, and asked so.
+        check(serde_json::json!({"model": "sim/hello", "provider": null}), "sim/hello");
+        check(serde_json::json!({"model": "support"}), "support");
+    }
 }
