@@ -4,6 +4,7 @@
 //! ```console
 //! cargo build --release -p gauntlet --bin gauntlet --example streams
 //! taskset -c 1 target/release/examples/streams --streams 1000 --seconds 60
+//! taskset -c 1 target/release/examples/streams --streams 300 --frames 20 --seconds 1500 --gateway-only --usage
 //! ```
 //!
 //! Each frame carries the time at which it was sent, so its delay is that of its own way. The same load goes straight to
@@ -57,6 +58,9 @@ struct Args {
     /// The provider says how many tokens it used, as most do; else they are counted by the gateway.
     #[arg(long)]
     usage: bool,
+    /// Not straight to the provider first: where memory is what counts.
+    #[arg(long)]
+    gateway_only: bool,
     /// The gateway's binary [default: beside this program]
     #[arg(long)]
     gateway: Option<PathBuf>,
@@ -113,7 +117,8 @@ async fn run(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     let through = gateway.base_url().trim_start_matches("http://").to_owned();
 
     let mut is_good = true;
-    for (way, address) in [("direct", provider), ("gateway", through)] {
+    let ways = [("direct", provider), ("gateway", through)];
+    for (way, address) in ways.into_iter().skip(usize::from(args.gateway_only)) {
         let report = measure(&args, began, &address, (way == "gateway").then_some(&gateway)).await?;
         is_good &= report["cut"] == 0;
         println!("{}", json!({"way": way, "figures": report}));

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Result;
-use gauntlet_types::{CallId, CallRecord};
+use gauntlet_types::{CallId, CallRecord, Target};
 use serde_json::Value;
 
 use super::{carry, promote};
@@ -231,7 +231,7 @@ fn list(rows: &[Value]) {
         (Whole("request"), 0, id),
         (Left("outcome"), 0, outcome),
         (Left("route"), 105, |row| text(&row["route"])),
-        (Left("model"), 120, |row| text(&row["model"])),
+        (Left("model"), 120, model),
         (Left("tenant"), 140, |row| text(&row["tenant"])),
         (Right("tokens"), 150, tokens),
         (Right("cost"), 0, |row| nano_usd(&row["cost"])),
@@ -254,6 +254,14 @@ fn list(rows: &[Value]) {
 fn id(row: &Value) -> String {
     let id = serde_json::from_value::<CallId>(row["id"].clone());
     id.map_or_else(|_| text(&row["id"]), |id| id.to_string())
+}
+
+/// With its provider, as it is asked for: of a call that came to no target there is nothing but what was asked.
+fn model(row: &Value) -> String {
+    match row["provider"].as_str() {
+        Some(provider) => format!("{provider}/{}", text(&row["model"])),
+        None => text(&row["model"]),
+    }
 }
 
 fn tokens(row: &Value) -> String {
@@ -285,7 +293,7 @@ fn line(row: &Value) {
         short_time(&row["started"]),
         text(&row["outcome"]),
         show::printable(&text(&row["route"])),
-        show::printable(&text(&row["model"])),
+        show::printable(&model(row)),
         row["tokens_in"],
         row["tokens_out"],
         nano_usd(&row["cost"]),
@@ -303,13 +311,13 @@ fn tail(reach: &Reach, filter: &Filter, json: bool) -> Result<()> {
             println!("{}", data.trim());
         } else {
             let record: CallRecord = serde_json::from_str(data)?;
-            let model = record.target.as_ref().map_or(&record.model_asked, |target| &target.model);
+            let model = record.target.as_ref().map_or(record.model_asked.to_string(), Target::to_string);
             println!(
                 "{} {:<9} {:<14} {:<24} {:>6}→{:<6} {:>10} {:>9}  {}",
                 record.started.to_string().get(5..19).unwrap_or("").replace('T', " "),
                 record.outcome.as_str(),
                 show::printable(&record.route),
-                show::printable(model),
+                show::printable(&model),
                 record.usage.input_total(),
                 record.usage.output_total(),
                 show::usd(record.cost.as_usd()),
@@ -513,5 +521,14 @@ mod tests {
     fn a_filter_is_a_query() {
         let filter = Filter { route: Some("a b".into()), min_latency: Some(3), ..Filter::default() };
         assert_eq!(query(&filter, 5), "route=a%20b&latency_ms_min=3&limit=5");
+    }
+
+    #[test]
+    fn a_refused_call_and_an_answered_one_name_their_model_alike() {
+        let check = |row: Value, expected: &str| assert_eq!(model(&row), expected, "{row}");
+        check(serde_json::json!({"model": "hello", "provider": "sim"}), "sim/hello");
+        // It came to no target, and asked so.
+        check(serde_json::json!({"model": "sim/hello", "provider": null}), "sim/hello");
+        check(serde_json::json!({"model": "support"}), "support");
     }
 }
