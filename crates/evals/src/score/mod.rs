@@ -28,9 +28,9 @@ pub use distance::{edit_distance, similarity};
 pub use rouge::{Rouge, rouge};
 pub use similar::cosine;
 
-use sheet::{Measure, Measured, Sheet};
+pub(crate) use options::Options;
+pub(crate) use sheet::{Measure, Measured, Plain, Range, Sheet};
 
-use self::options::Options;
 use crate::{MetricSpec, Mistake, Scorer, Suite, when};
 
 /// Kinds of metrics that [`make`] makes.
