@@ -71,6 +71,7 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
     let phoenix_is_ready = own_venv::PHOENIX.is_ready(&place);
     let otel_is_ready = own_venv::OTEL.is_ready(&place);
     let encoders_are_ready = own_venv::ENCODERS.is_ready(&place);
+    let statistics_is_ready = own_venv::STATISTICS.is_ready(&place);
     println!("test environment in {}", cache.display());
     for part in Part::ALL {
         let (is_ready, otherwise) = match part {
@@ -94,6 +95,9 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
                 clients_are_ready,
                 "will install the vendors' SDKs and what stands on them (pip and npm, ~50 s, 560 MB)",
             ),
+            Part::Statistics => {
+                (statistics_is_ready, "will install SciPy and scikit-learn (pip, ~20 s, 260 MB)")
+            }
             Part::Encoders => {
                 (encoders_are_ready, "will install two encoders and ONNX Runtime (pip, ~25 s, 290 MB)")
             }
@@ -114,6 +118,7 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
         (Part::Phoenix, phoenix_is_ready),
         (Part::Otel, otel_is_ready),
         (Part::Encoders, encoders_are_ready),
+        (Part::Statistics, statistics_is_ready),
         (Part::Clients, clients_are_ready),
     ];
     let wanting: Vec<Part> =
@@ -158,7 +163,9 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
             note("GAUNTLET_TEST_PYTHON", interpreter);
         }
     }
-    for own in [own_venv::PHOENIX, own_venv::OTEL, own_venv::ENCODERS, own_venv::CLIENTS] {
+    for own in
+        [own_venv::PHOENIX, own_venv::OTEL, own_venv::ENCODERS, own_venv::STATISTICS, own_venv::CLIENTS]
+    {
         if wants(own.part)
             && let Some(interpreter) = own.prepare(&place, steps, &mut missing)
         {

@@ -24,12 +24,14 @@ pub enum Part {
     Otel,
     /// Two real encoders, and the implementations that say what they should give.
     Encoders,
+    /// SciPy and scikit-learn, which say what the statistics should give.
+    Statistics,
     /// The SDKs of every vendor, for Python and Node, and the libraries that stand on them.
     Clients,
 }
 
 impl Part {
-    pub const ALL: [Part; 11] = [
+    pub const ALL: [Part; 12] = [
         Part::Python,
         Part::Node,
         Part::Browser,
@@ -40,6 +42,7 @@ impl Part {
         Part::Prometheus,
         Part::Otel,
         Part::Encoders,
+        Part::Statistics,
         Part::Clients,
     ];
 
@@ -55,6 +58,7 @@ impl Part {
             Part::Prometheus => "prometheus",
             Part::Otel => "otel",
             Part::Encoders => "encoders",
+            Part::Statistics => "statistics",
             Part::Clients => "clients",
         }
     }

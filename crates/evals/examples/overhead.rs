@@ -134,16 +134,8 @@ fn main() {
     let scorers: Vec<Box<dyn Scorer>> = metrics::make(&suite).unwrap_or_default();
     let (mock, sink, clock, watch, stop) =
         (Mock(latency), Written::default(), Wall(Instant::now()), Counted::default(), Stop::default());
-    let plan = Plan {
-        suite: &suite,
-        cases: suite.cases.iter().collect(),
-        wanted: Wanted { name: "mock/m".into(), prompt: None, model: Some("mock/m".into()) },
-        repeats: 1,
-        is_fast: false,
-        is_recorded: false,
-        app_sha: None,
-        resume: None,
-    };
+    let wanted = Wanted { name: "mock/m".into(), prompt: None, model: Some("mock/m".into()) };
+    let plan = Plan { wanted, ..Plan::of(&suite) };
     let parts = Parts {
         runner: &mock,
         scorers: &scorers,

@@ -373,17 +373,15 @@ fn notes(input: &GateInput<'_>, compared: &report::Compared, is_cut: bool) -> Ve
         let first: Vec<&str> = names.first.iter().take(5).map(Name::as_str).collect();
         format!("{} ({}{more})", names.count, first.join(", "))
     };
+    let is_part = run.is_fast && !baseline.is_fast;
     for (names, told) in [
         (&compared.only_candidate, "only the candidate was asked"),
         (&compared.only_baseline, "only the baseline was asked"),
         (&compared.changed, "not compared, since they ask or expect something else than before:"),
     ] {
-        say(names.count > 0 && !(run.is_fast && !baseline.is_fast), format!("{told} {}", list(names)));
+        say(names.count > 0 && !is_part, format!("{told} {}", list(names)));
     }
-    say(
-        run.is_fast && !baseline.is_fast,
-        format!("a fast run, compared with the {} of its cases in a full one", compared.both),
-    );
+    say(is_part, format!("a fast run, compared with the {} of its cases in a full one", compared.both));
     say(
         &*suite.gate.rule == RULE_P_VALUE,
         "rule `p_value`: too few cases pass by it whatever the candidate is; see docs/gates.md".into(),

@@ -1,20 +1,26 @@
 //! The command line, as clap reads it. What each command does is in `command/`.
 
 mod cache;
+mod eval;
 mod filter;
 mod guard;
 mod import;
 mod route;
+mod stats;
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand};
 
 pub use cache::{Cache, CacheQuality, CacheScope};
+pub use eval::{Eval, EvalCases, EvalList};
 pub use filter::{Filter, SpanFilter};
 pub use guard::{Allow, Backtest, Explain, Guard, Quality};
 pub use import::{Import, ImportFrom};
 pub use route::{Route, RouteExplain};
+pub use stats::{
+    Clusters, GateQuestion, Input, KappaOptions, MdeQuestion, Resampling, Stats, WilcoxonOptions,
+};
 
 /// One binary between your applications and their language models.
 ///
@@ -79,6 +85,9 @@ pub enum Command {
         /// Worker threads [default: one for each core]
         #[arg(long, value_name = "N")]
         workers: Option<usize>,
+        /// Stop when standard input ends: of a gateway that another command starts for itself
+        #[arg(long, hide = true)]
+        until_stdin_closes: bool,
     },
     /// Start it with sample configuration and simulated traffic, to look around
     Demo {
@@ -143,9 +152,15 @@ pub enum Command {
     /// Where calls go, and why
     #[command(subcommand)]
     Route(Route),
+    /// Evals: runs, their cases and what they showed
+    #[command(subcommand)]
+    Eval(Eval),
     /// The guards, from the shell
     #[command(subcommand)]
     Guard(Guard),
+    /// Statistics of two columns: tests, intervals, agreement, numbers of cases
+    #[command(subcommand)]
+    Stats(Stats),
     /// Where records, keys and prompts rest
     #[command(subcommand)]
     Store(Store),

@@ -36,6 +36,11 @@ pub fn encoders() -> Option<PathBuf> {
     need("encoders", "GAUNTLET_TEST_ENCODERS")
 }
 
+/// A Python that has SciPy and scikit-learn.
+pub fn statistics() -> Option<PathBuf> {
+    need("statistics", "GAUNTLET_TEST_STATISTICS")
+}
+
 /// A Python that has the clients of every vendor.
 pub fn clients() -> Option<PathBuf> {
     need("clients", "GAUNTLET_TEST_CLIENTS")

@@ -51,6 +51,15 @@ pub const ENCODERS: OwnVenv = OwnVenv {
     options: &["--no-deps"],
 };
 
+pub const STATISTICS: OwnVenv = OwnVenv {
+    part: Part::Statistics,
+    what: "SciPy and scikit-learn",
+    pins: "requirements-stats.txt",
+    variable: "GAUNTLET_TEST_STATISTICS",
+    package: "scikit-learn",
+    options: &["--no-deps"],
+};
+
 pub const CLIENTS: OwnVenv = OwnVenv {
     part: Part::Clients,
     what: "Python clients",

@@ -6,6 +6,8 @@
 mod junit;
 mod markdown;
 mod table;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use gauntlet_ports::{Direction, EvalRun, RunState, Verdict};

@@ -14,7 +14,7 @@ pub struct Look {
 
 /// Cases that are listed; all of them are in the JSON.
 const CASES_SHOWN: usize = 10;
-/// Columns below which p-values and detectable effects are left out.
+/// Columns below which p-values, detectable effects and reasons of cases are left out.
 const NARROW: usize = 100;
 
 const GREEN: &str = "\u{1b}[32m";
@@ -181,6 +181,7 @@ fn cases<'a>(changes: impl Iterator<Item = &'a CaseChange>, a: &str, b: &str, wi
         ("trace", Align::Left),
         ("why", Align::Cut),
     ];
+    let has_room = width >= NARROW;
     let rows: Vec<Vec<String>> = changes
         .map(|change| {
             vec![
@@ -189,11 +190,15 @@ fn cases<'a>(changes: impl Iterator<Item = &'a CaseChange>, a: &str, b: &str, wi
                 format!("{:.3}", change.baseline),
                 format!("{:.3}", change.candidate),
                 change.call.map(|call| call.to_string()).unwrap_or_default(),
-                printable(change.reason.as_deref().or(change.output.as_deref()).unwrap_or_default()),
+                printable(why(change).filter(|_| has_room).unwrap_or_default()),
             ]
         })
         .collect();
     table(&columns, &rows, width)
+}
+
+fn why(change: &CaseChange) -> Option<&str> {
+    change.reason.as_deref().or(change.output.as_deref())
 }
 
 /// Two runs side by side.

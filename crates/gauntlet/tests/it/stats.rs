@@ -1,0 +1,135 @@
+//! `gauntlet stats`, held against SciPy and scikit-learn, and told what it cannot read.
+
+use std::{
+    io::Write,
+    process::{Command, Output, Stdio},
+};
+
+use gauntlet_testkit::parts;
+use serde::Deserialize;
+use serde_json::Value;
+
+fn stats(args: &[&str], lines: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_gauntlet"))
+        .arg("stats")
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that reads no input may be gone already.
+    let _ = child.stdin.take().unwrap().write_all(lines.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn answer(args: &[&str], lines: &str) -> Value {
+    let output = stats(&[args, &["--json"]].concat(), lines);
+    let problem = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?} {problem}\n{lines}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[derive(Deserialize)]
+struct Case {
+    args: Vec<String>,
+    lines: String,
+    /// What the reference says, and how far off the answer may be.
+    expected: std::collections::BTreeMap<String, (f64, f64)>,
+}
+
+#[test]
+fn the_answers_are_those_of_scipy_and_scikit_learn() {
+    let Some(python) = parts::statistics() else { return };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/stats_reference.py");
+    let output = Command::new(python).args(["-W", "ignore", script]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let cases: Vec<Case> = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(cases.len() > 250, "only {} cases", cases.len());
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let args: Vec<&str> = case.args.iter().map(String::as_str).collect();
+        let found = answer(&args, &case.lines);
+        for (key, (expected, off)) in &case.expected {
+            let value = found[key].as_f64().unwrap_or(f64::NAN);
+            if !((value - expected).abs() <= *off) {
+                let n = case.lines.lines().count();
+                wrong.push(format!("{args:?} of {n}: {key} is {value}, expected {expected}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+#[test]
+fn the_difference_is_second_minus_first() {
+    let found = answer(&["bootstrap"], "0.5 0.7\n0.4 0.5\n0.6 0.9\n0.2 0.4\n");
+    assert!((found["mean_difference"].as_f64().unwrap() - 0.2).abs() < 1e-12, "{found}");
+    assert!(found["ci_low"].as_f64().unwrap() > 0.0, "{found}");
+    let greater = answer(&["wilcoxon", "--alternative", "greater"], "0 1\n0 2\n0 3\n0 4\n0 5\n");
+    assert_eq!((&greater["n"], &greater["statistic"]), (&Value::from(5), &Value::from(15.0)), "{greater}");
+    assert!((greater["p_value"].as_f64().unwrap() - 1.0 / 32.0).abs() < 1e-15, "{greater}");
+}
+
+#[test]
+fn a_seed_gives_the_same_interval_again() {
+    let lines = "0.1 0.4\n0.3 0.2\n0.5 0.9\n0.8 0.7\n0.2 0.6\n";
+    let with = |seed: &str| answer(&["bootstrap", "--seed", seed, "--resamples", "500"], lines);
+    assert_eq!(with("1"), with("1"));
+    assert_ne!(with("1")["ci_low"], with("2")["ci_low"]);
+}
+
+#[test]
+fn repeats_of_a_case_are_one_observation() {
+    let lines = "0.1 0.4 a\n0.1 0.4 a\n0.3 0.2 b\n0.3 0.2 b\n0.5 0.9 c\n0.5 0.9 c\n";
+    let found = answer(&["bootstrap", "--method", "t", "--clusters"], lines);
+    assert_eq!((&found["n"], &found["clusters"]), (&Value::from(6), &Value::from(3)));
+    let once = answer(&["bootstrap", "--method", "t"], "0.1 0.4\n0.3 0.2\n0.5 0.9\n");
+    let low = |found: &Value| found["ci_low"].as_f64().unwrap();
+    assert!((low(&found) - low(&once)).abs() < 1e-12, "{found} {once}");
+}
+
+#[test]
+fn the_gate_answers_by_its_exit_code() {
+    let check = |line: &str, n: usize, code: i32, verdict: &str| {
+        let output = stats(&["gate", "--margin", "0.05", "--json"], &line.repeat(n));
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((output.status.code(), &found["verdict"]), (Some(code), &Value::from(verdict)), "{found}");
+    };
+    check("1 1\n", 3, 3, "inconclusive");
+    check("1 1\n", 60, 0, "pass");
+    check("1 0.5\n1 0.7\n", 30, 1, "fail");
+}
+
+#[test]
+fn people_get_a_table() {
+    let output = stats(&["wilcoxon"], "old new\n0.1 0.4\n0.3 0.2\n0.5 0.9\n");
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && shown.contains("p value") && shown.contains("exact"), "{shown}");
+    let planned = stats(&["mde", "--n", "30", "--sd", "0.18"], "");
+    assert!(String::from_utf8(planned.stdout).unwrap().contains("0.084"));
+}
+
+#[test]
+fn what_cannot_be_read_is_named_with_line_and_cure() {
+    let check = |args: &[&str], lines: &str, wanted: &[&str]| {
+        let output = stats(args, lines);
+        let problem = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{problem}");
+        for wanted in wanted {
+            assert!(problem.contains(wanted), "{args:?}: {problem}");
+        }
+    };
+    check(&["wilcoxon"], "", &["no cases"]);
+    check(&["wilcoxon"], "1 2\n3\n", &["line 2 has 1 fields"]);
+    check(&["wilcoxon"], "1 2\n3 four\n", &["line 2: `four` is not a number"]);
+    check(&["spearman"], "1 2\n2 nan\n3 4\n", &["line 2", "leave the case out"]);
+    check(&["spearman"], "1 2\n1 3\n1 4\n", &["the first column are all the same"]);
+    check(&["mcnemar"], "1 0\n0.5 1\n", &["value 2 of the first column is 0.5", "`wilcoxon`"]);
+    check(&["kappa"], "a a\na a\n", &["one category"]);
+    check(&["bootstrap"], "1 1\n2 2\n", &["all the same", "percentile"]);
+    check(&["bootstrap", "--confidence", "95"], "1 2\n2 2\n", &["the confidence is 95"]);
+    check(&["gate"], "1 9\n", &["outside -1 to 1", "scale the metric"]);
+    check(&["mde", "--sd", "0.2"], "", &["--n"]);
+    check(&["wilcoxon", "missing.txt"], "", &["cannot open `missing.txt`"]);
+}
