@@ -12,10 +12,9 @@ use futures_util::{future::BoxFuture, lock::Mutex as Slot};
 use gauntlet_ports::{Ask, AskKind, JudgeKey, Judged, Told};
 use gauntlet_types::{Name, NanoUsd, Timestamp};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 use super::{json, prompt::Text, tokens};
-use crate::{Asker, JudgeCache};
+use crate::{Asker, JudgeCache, hash::sha256};
 
 /// Tokens of an answer where nobody says otherwise: verdicts on a long list fit, and a small model that repeats itself ends.
 const TOKENS_MAX: u32 = 2_048;
@@ -327,12 +326,6 @@ fn refusal(told: &Told) -> String {
     let message = told.error_message().unwrap_or("no reason was given");
     let message = json::cut(message, 2 * SHOWN_BYTES_MAX);
     format!("the judge was not answered (status {}{code}): {message}", told.status)
-}
-
-/// Hexadecimal, as a [`Name`].
-pub(super) fn sha256(text: &str) -> Name {
-    let digest = Sha256::digest(text.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
 }
 
 /// Questions under way, so that equal ones at the same time are asked once.

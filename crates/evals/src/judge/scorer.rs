@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 
 use super::{
     Fingerprint,
-    ask::{self, Judge, sha256},
+    ask::{self, Judge},
     measure::{Draw, Finding, Measure},
     rag::CONTEXTS_MAX,
     settings,
 };
 use crate::{
     Asker, Case, MetricSpec, Mistake, Scored, Scorer, Seen,
+    hash::sha256,
     score::{Measured, Options, Range, Sheet},
 };
 

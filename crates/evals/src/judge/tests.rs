@@ -124,7 +124,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn scored(&self) -> Scored {
-        let hash = ask::sha256(self.text);
+        let hash = crate::hash::sha256(self.text);
         let told = Told::default();
         let seen = Seen { case: &self.case, text: self.text, told: &told, output_hash: &hash };
         let asker = Asker { runner: self.runner, cache: self.cache, eval_id: "run".into(), app_sha: None };
