@@ -12,7 +12,7 @@ use super::{
 use crate::{Case, Mistake, Scorer, Seen};
 
 /// Longer texts are not compared letter by letter: the time goes by the product of both lengths.
-const LETTERS_MAX: usize = 20_000;
+const LETTERS_MAX: usize = 10_000;
 
 pub fn edit_distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());

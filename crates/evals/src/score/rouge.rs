@@ -14,7 +14,7 @@ use super::{
 use crate::{Case, Mistake, Scorer, Seen};
 
 /// Longer texts are not compared for their longest common subsequence: the time goes by the product of both lengths.
-const WORDS_MAX: usize = 20_000;
+const WORDS_MAX: usize = 5_000;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rouge {

@@ -141,3 +141,6 @@ fn json(node: &Node) -> Json {
 fn jinja(text: &str) -> String {
     text.replace("| dump", "| tojson").replace("|dump", "|tojson").replace("| safe", "").replace("|safe", "")
 }
+
+#[cfg(test)]
+mod tests;

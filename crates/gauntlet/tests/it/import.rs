@@ -108,6 +108,28 @@ fn a_config_of_portkey_becomes_a_route_and_its_model() {
 }
 
 #[test]
+fn a_config_of_promptfoo_becomes_a_suite_with_its_dataset_and_prompts() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = format!("{SAMPLES}/promptfoo/support.yaml");
+    let words = ["eval", "import", &source, "--out", "out", "--json"];
+    let report = launch(folder.path(), &words).run().expect_ok().json();
+    let made = files(&folder.path().join("out"));
+    let golden = files(Path::new(&format!("{SAMPLES}/promptfoo/support")));
+    for (path, text) in golden.iter().filter(|(path, _)| !path.ends_with("report.json")) {
+        assert_eq!(Some(text), made.get(path), "{}", path.display());
+    }
+    assert!(report["unmapped"].as_array().unwrap().iter().any(|one| one["why"].to_string().contains("javascript")));
+    assert!(!format!("{report}{made:?}").contains("stays-behind"));
+    // A folder with files in it is left alone.
+    assert!(launch(folder.path(), &words).run().expect_code(2).stderr.contains("--force"));
+    let mut checking = launch(folder.path(), &["check", "out", "--json"]);
+    for variable in report["variables"].as_array().unwrap() {
+        checking = checking.env(variable["name"].as_str().unwrap(), "a-key-of-nobody-at-all");
+    }
+    assert_eq!(checking.run().expect_ok().json()["ok"], json!(true));
+}
+
+#[test]
 fn the_documented_import_makes_what_is_shown() {
     let document = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/import.md")).unwrap();
     let blocks: Vec<&str> =
