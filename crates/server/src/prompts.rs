@@ -59,7 +59,10 @@ pub(crate) fn router() -> Router<Admin> {
 /// Every version there is now, with what the store knows of each.
 pub(crate) struct Catalog {
     pub registry: Registry,
+    /// By hash.
     pub stored: BTreeMap<Name, StoredPrompt>,
+    /// The labels that point at a version, by its hash.
+    labels: BTreeMap<Name, Vec<Name>>,
 }
 
 impl Catalog {
@@ -100,7 +103,14 @@ impl Admin {
             Fault::us(Code::Internal, words.join("\n"))
         })?;
         let stored = stored.into_iter().map(|prompt| (prompt.hash.clone(), prompt)).collect();
-        Ok(Catalog { registry, stored })
+        let mut labels: BTreeMap<Name, Vec<Name>> = BTreeMap::new();
+        for (name, label, version) in registry.labels() {
+            // One that points at a version which there is not is told of where it is asked for.
+            if let Ok((prompt, _)) = registry.resolve(&format!("{name}@{version}")) {
+                labels.entry(prompt.hash.clone()).or_default().push(label);
+            }
+        }
+        Ok(Catalog { registry, stored, labels })
     }
 
     /// What a label asks for; none for one that moves freely.

@@ -200,14 +200,11 @@ impl Admin {
 impl Catalog {
     fn line(&self, prompt: &Prompt) -> Line {
         let kept: Option<&StoredPrompt> = self.kept(prompt);
-        let version: Name = prompt.version.to_string().into();
-        let here =
-            |(name, label, at): (Name, Name, Name)| (name == prompt.name && at == version).then_some(label);
         Line {
             name: prompt.name.clone(),
             hash: prompt.hash.clone(),
-            labels: self.registry.labels().into_iter().filter_map(here).collect(),
-            version,
+            labels: self.labels.get(&prompt.hash).cloned().unwrap_or_default(),
+            version: prompt.version.to_string().into(),
             description: prompt.description.clone(),
             owner: prompt.owner.clone(),
             risk: prompt.risk.as_str(),
