@@ -2,6 +2,7 @@
 
 mod cache;
 mod eval;
+mod eval_run;
 mod filter;
 mod guard;
 mod import;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use cache::{Cache, CacheQuality, CacheScope};
 pub use eval::{Eval, EvalCases, EvalList};
+pub use eval_run::{EvalFreeze, EvalRotate, EvalRunArgs};
 pub use filter::{Filter, SpanFilter};
 pub use guard::{Allow, Backtest, Explain, Guard, Quality};
 pub use import::{Import, ImportFrom};
