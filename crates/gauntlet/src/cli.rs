@@ -2,6 +2,7 @@
 
 mod cache;
 mod eval;
+mod eval_run;
 mod filter;
 mod guard;
 mod import;
@@ -15,10 +16,11 @@ use clap::{Args, Parser, Subcommand};
 
 pub use cache::{Cache, CacheQuality, CacheScope};
 pub use eval::{Eval, EvalCases, EvalImport, EvalList};
+pub use eval_run::{EvalFreeze, EvalRotate, EvalRunArgs};
 pub use filter::{Filter, SpanFilter};
 pub use guard::{Allow, Backtest, Explain, Guard, Quality};
 pub use import::{Import, ImportFrom};
-pub use prompt::{Actor, Promote as PromotePrompt, Prompt, Push};
+pub use prompt::{Actor, CodegenLanguage, CodegenPrompt, Promote as PromotePrompt, Prompt, Push};
 pub use route::{Route, RouteExplain};
 pub use stats::{
     Clusters, GateQuestion, Input, KappaOptions, MdeQuestion, Resampling, Stats, WilcoxonOptions,

@@ -20,6 +20,7 @@ mod runfile;
 mod sharing;
 mod show;
 mod stores;
+mod suites;
 mod tagging;
 mod up;
 mod wiring;

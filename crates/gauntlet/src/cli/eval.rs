@@ -4,8 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::eval_run::{EvalFreeze, EvalRotate, EvalRunArgs};
+
 #[derive(Subcommand)]
 pub enum Eval {
+    Run(Box<EvalRunArgs>),
+    Freeze(EvalFreeze),
+    Rotate(EvalRotate),
     /// Runs of evals, newest first
     List(EvalList),
     /// A run with its metrics, and what gates said of it

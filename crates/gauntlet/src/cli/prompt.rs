@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 #[derive(Subcommand)]
 pub enum Prompt {
@@ -68,6 +68,8 @@ pub enum Prompt {
         #[command(flatten)]
         actor: Actor,
     },
+    /// Write typed wrappers of prompts' variables: Python (Pydantic), TypeScript (zod) or Rust (serde)
+    Codegen(CodegenPrompt),
     /// Who moved the labels of a prompt, when, from where to where, and why
     History {
         name: String,
@@ -75,6 +77,35 @@ pub enum Prompt {
         #[arg(long)]
         label: Option<String>,
     },
+}
+
+/// Typed wrappers of prompts' variables for an application.
+///
+/// Exit code 1 where --check finds a file that is not current.
+#[derive(Args)]
+pub struct CodegenPrompt {
+    /// name, name@version or name@label [default: every prompt that has the label]
+    #[arg(value_name = "PROMPT")]
+    pub prompts: Vec<String>,
+    /// Pydantic's classes, zod's schemas, or serde's structs
+    #[arg(long = "lang", value_enum)]
+    pub language: CodegenLanguage,
+    /// The label that calls go by
+    #[arg(long, default_value = "production")]
+    pub label: String,
+    /// File to write [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Only say whether the file of --out is current, whatever wording changed: for CI
+    #[arg(long, requires = "out")]
+    pub check: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum CodegenLanguage {
+    Python,
+    Typescript,
+    Rust,
 }
 
 /// Who acts. One token opens management, so that a name is what its holder says it is.

@@ -37,16 +37,18 @@ pub fn freeze(place: &Place, wanted: &EvalFreeze) -> Result<()> {
     let count = suite.cases.iter().filter(|case| case.is_golden).count();
     let is_new = suite.golden.as_ref() != Some(&hash);
     if !wanted.dry_run {
-        let text = suites::text(&path, SUITE_BYTES_MAX).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?;
-        let text = golden::declare(&text, &hash).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?;
+        let text = suites::text(&path, SUITE_BYTES_MAX)
+            .map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?;
+        let text =
+            golden::declare(&text, &hash).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?;
         // The lock first: it only explains, and a lock that fits nothing yet is ignored.
         suites::write(&lock_path, &golden::lock(&suite.cases))?;
         suites::write(&path, &text)?;
     }
     if place.json {
-        let listed = changes.as_ref().map(|changes| {
-            json!({"added": changes.added, "removed": changes.removed, "changed": changes.changed})
-        });
+        let listed = changes.as_ref().map(
+            |changes| json!({"added": changes.added, "removed": changes.removed, "changed": changes.changed}),
+        );
         show::json(&json!({
             "suite": suite.name, "file": path.display().to_string(), "golden": format!("sha256:{hash}"),
             "cases": count, "is_new": is_new, "changes": listed, "dry_run": wanted.dry_run,
@@ -121,7 +123,8 @@ pub fn rotate(place: &Place, wanted: &EvalRotate) -> Result<()> {
         let begin = if gone.is_empty() || gone.ends_with('\n') { "" } else { "\n" };
         suites::write(&retired, &format!("{gone}{begin}{}", rotated.retired))?;
         suites::write(&dataset, &rotated.dataset)?;
-        suites::write(&pool, &rotated.pool).context("the dataset is rotated; take the cases that came in out of the pool by hand")?;
+        suites::write(&pool, &rotated.pool)
+            .context("the dataset is rotated; take the cases that came in out of the pool by hand")?;
     }
     if place.json {
         show::json(&json!({
@@ -146,6 +149,7 @@ pub fn rotate(place: &Place, wanted: &EvalRotate) -> Result<()> {
 
 /// Ids of retired cases; a line that is none of ours has none.
 fn ids(text: &str) -> HashSet<Name> {
-    let id = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok()?["id"].as_str().map(Name::from);
+    let id =
+        |line: &str| serde_json::from_str::<serde_json::Value>(line).ok()?["id"].as_str().map(Name::from);
     text.lines().filter_map(id).collect()
 }

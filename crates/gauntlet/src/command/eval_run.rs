@@ -53,7 +53,8 @@ pub fn run(place: &Place, args: &EvalRunArgs) -> Result<ExitCode> {
     }
     let app_sha = app_sha(args, &path);
     Gateway::with(place, |gateway| {
-        let bench = Bench { place, args, suite: &suite, scorers: &scorers, gateway, store: gateway.store(), app_sha };
+        let bench =
+            Bench { place, args, suite: &suite, scorers: &scorers, gateway, store: gateway.store(), app_sha };
         bench.run()
     })
 }
@@ -62,9 +63,15 @@ fn selection(args: &EvalRunArgs, is_fast: bool) -> Selection {
     Selection { is_fast, cases: args.cases.clone(), tags: args.tags.clone() }
 }
 
-fn dry_run(place: &Place, args: &EvalRunArgs, suite: &Suite, scorers: &[Box<dyn Scorer>]) -> Result<ExitCode> {
+fn dry_run(
+    place: &Place,
+    args: &EvalRunArgs,
+    suite: &Suite,
+    scorers: &[Box<dyn Scorer>],
+) -> Result<ExitCode> {
     let selected = select(suite, &selection(args, args.fast)).map_err(anyhow::Error::msg)?;
-    let wanted = Wanted::parse(args.candidate.as_deref(), args.model.as_deref(), suite, &|_| false).map_err(anyhow::Error::msg)?;
+    let wanted = Wanted::parse(args.candidate.as_deref(), args.model.as_deref(), suite, &|_| false)
+        .map_err(anyhow::Error::msg)?;
     let plan = Plan {
         suite,
         cases: selected.cases,
@@ -80,10 +87,16 @@ fn dry_run(place: &Place, args: &EvalRunArgs, suite: &Suite, scorers: &[Box<dyn 
 
 /// The version of the application: as said, else GitHub's, else that of the working tree that the suite is in.
 fn app_sha(args: &EvalRunArgs, suite: &Path) -> Option<Name> {
-    let said = args.app_sha.clone().or_else(|| std::env::var("GITHUB_SHA").ok()).filter(|sha| !sha.is_empty());
+    let said =
+        args.app_sha.clone().or_else(|| std::env::var("GITHUB_SHA").ok()).filter(|sha| !sha.is_empty());
     let of_git = || {
         let folder = suite.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let git = std::process::Command::new("git").arg("-C").arg(folder).args(["rev-parse", "HEAD"]).output().ok()?;
+        let git = std::process::Command::new("git")
+            .arg("-C")
+            .arg(folder)
+            .args(["rev-parse", "HEAD"])
+            .output()
+            .ok()?;
         let sha = String::from_utf8(git.stdout).ok()?.trim().to_owned();
         (git.status.success() && !sha.is_empty()).then_some(sha)
     };
@@ -111,7 +124,8 @@ impl Bench<'_> {
             eprintln!("{note}");
         }
         let wanted = self.wanted(&known, resume.as_ref().map(|(row, _)| row))?;
-        let repeats = resume.as_ref().map(|(row, _)| row.repeats).or(self.args.repeats).unwrap_or(self.suite.repeats);
+        let repeats =
+            resume.as_ref().map(|(row, _)| row.repeats).or(self.args.repeats).unwrap_or(self.suite.repeats);
         let app_sha = resume.as_ref().map_or_else(|| self.app_sha.clone(), |(row, _)| row.app_sha.clone());
         let plan = Plan {
             suite: self.suite,
@@ -155,13 +169,17 @@ impl Bench<'_> {
     }
 
     /// Makes one run, to its end or until it is stopped.
-    fn go(&self, plan: &Plan<'_>, known: &Known, before: Option<&(EvalRun, Vec<EvalResult>)>) -> Result<EvalRun> {
+    fn go(
+        &self,
+        plan: &Plan<'_>,
+        known: &Known,
+        before: Option<&(EvalRun, Vec<EvalResult>)>,
+    ) -> Result<EvalRun> {
         let runner = self.gateway.runner()?;
         let shelf = Shelf(Arc::clone(&self.store));
         let judgements = Judgements { runner: Arc::clone(&runner), is_fresh: self.args.no_judge_cache };
-        let stopper = before.and_then(|(row, results)| {
-            Stopper::new(self.suite, row.clone(), results.clone(), Vec::new())
-        });
+        let stopper = before
+            .and_then(|(row, results)| Stopper::new(self.suite, row.clone(), results.clone(), Vec::new()));
         let watch = Onlooker::new(plan, &forecast(plan, self.scorers), self.args.yes, stopper);
         let (clock, stop) = (SystemClock::new(), Stop::default());
         let find = known.finder();
@@ -192,7 +210,9 @@ async fn interrupts(stop: &Stop) -> anyhow::Error {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut term, mut int) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
         (Ok(term), Ok(int)) => (term, int),
-        (Err(error), _) | (_, Err(error)) => return anyhow::Error::new(error).context("signals cannot be heard"),
+        (Err(error), _) | (_, Err(error)) => {
+            return anyhow::Error::new(error).context("signals cannot be heard");
+        }
     };
     loop {
         tokio::select! {

@@ -8,6 +8,8 @@ pub mod check;
 pub mod demo;
 pub mod doctor;
 pub mod eval;
+pub mod eval_freeze;
+pub mod eval_run;
 pub mod eval_show;
 pub mod events;
 pub mod guard;

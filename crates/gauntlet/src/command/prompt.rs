@@ -1,5 +1,6 @@
 //! `gauntlet prompt`: versions from files, labels that move by rule and back at once.
 
+mod codegen;
 mod plan;
 mod push;
 mod show;
@@ -48,6 +49,7 @@ pub fn run(place: &Place, command: Prompt) -> Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
+        Prompt::Codegen(asked) => codegen::run(place, &reach, &asked),
         Prompt::History { name, label } => done(history(place, &reach, &name, label.as_deref())),
     }
 }

@@ -23,7 +23,10 @@ pub(super) fn get(bench: &Bench<'_>, known: &Known, plan: &Plan<'_>) -> Result<O
         }
     };
     let Some(row) = found else {
-        eprintln!("no run of `{}` has passed its gate yet: there is nothing to compare with", bench.suite.name);
+        eprintln!(
+            "no run of `{}` has passed its gate yet: there is nothing to compare with",
+            bench.suite.name
+        );
         return Ok(None);
     };
     let results = Runs::results(&*bench.store, &row.id)?;
@@ -43,13 +46,21 @@ fn planned(plan: &Plan<'_>) -> EvalRun {
 /// A version, label or model: the newest run of it over the same cases, else one that is made now.
 fn of_candidate(bench: &Bench<'_>, known: &Known, plan: &Plan<'_>, said: &str) -> Result<Before> {
     // A bare label is one of the suite's prompt.
-    let is_label = bench.suite.prompt_name().is_some_and(|name| known.find(&format!("{name}@{said}")).is_some());
+    let is_label =
+        bench.suite.prompt_name().is_some_and(|name| known.find(&format!("{name}@{said}")).is_some());
     let said = if is_label { format!("@{said}") } else { said.to_owned() };
     let wanted = known.wanted(Some(&said), None, bench.suite)?;
     if wanted == plan.wanted {
-        bail!("the candidate and its baseline are both `{}`; name another version with --candidate or --baseline", wanted.name);
+        bail!(
+            "the candidate and its baseline are both `{}`; name another version with --candidate or --baseline",
+            wanted.name
+        );
     }
-    let hash = wanted.prompt.as_deref().and_then(|reference| known.find(reference)).map(|prompt| prompt.hash.clone());
+    let hash = wanted
+        .prompt
+        .as_deref()
+        .and_then(|reference| known.find(reference))
+        .map(|prompt| prompt.hash.clone());
     let filter = RunFilter {
         suite: Some(bench.suite.name.clone()),
         prompt_hash: hash.clone(),
@@ -70,7 +81,8 @@ fn of_candidate(bench: &Bench<'_>, known: &Known, plan: &Plan<'_>, said: &str) -
         eprintln!("compared with {}, a run of {}", row.id, row.candidate.name);
         return Ok((row.clone(), bench.store.result_list(&row.id)?));
     }
-    let of_baseline = Plan { suite: plan.suite, cases: plan.cases.clone(), wanted, resume: None, app_sha: None, ..*plan };
+    let of_baseline =
+        Plan { suite: plan.suite, cases: plan.cases.clone(), wanted, resume: None, app_sha: None, ..*plan };
     let mistakes = gauntlet_evals::run::candidate::mistakes(&of_baseline, &known.finder());
     if !mistakes.is_empty() {
         return Err(crate::suites::told(&mistakes).context(format!("the baseline `{said}` cannot be asked")));

@@ -31,7 +31,8 @@ struct Label {
 impl Known {
     pub(super) fn ask(place: &Place) -> Result<Known> {
         let listed = Reach::new(place)?.get("/api/v1/prompts")?;
-        let listed: Listed = serde_json::from_value(listed).context("the gateway's list of prompts does not fit")?;
+        let listed: Listed =
+            serde_json::from_value(listed).context("the gateway's list of prompts does not fit")?;
         // The canonical form is itself a prompt file. One that a newer version wrote is not for this one to check.
         let parse = |stored: &StoredPrompt| gauntlet_prompts::parse(&stored.name, &stored.source).ok();
         let prompts: Vec<Prompt> = listed.versions.iter().filter_map(parse).collect();
@@ -52,7 +53,9 @@ impl Known {
 
     /// What is meant by a candidate, or by a baseline that is one.
     pub(super) fn wanted(&self, said: Option<&str>, model: Option<&str>, suite: &Suite) -> Result<Wanted> {
-        let of_file = said.filter(|said| said.ends_with(".yaml") || said.ends_with(".yml")).map(|said| self.of_file(said));
+        let of_file = said
+            .filter(|said| said.ends_with(".yaml") || said.ends_with(".yml"))
+            .map(|said| self.of_file(said));
         let said = of_file.transpose()?.or_else(|| said.map(str::to_owned));
         let is_prompt = |name: &str| self.registry.prompts().any(|prompt| *prompt.name == *name);
         let wanted = Wanted::parse(said.as_deref(), model, suite, &is_prompt).map_err(anyhow::Error::msg)?;
@@ -67,13 +70,18 @@ impl Known {
 
     /// A prompt's file stands for its version, which the gateway must have, word for word.
     fn of_file(&self, file: &str) -> Result<String> {
-        let text = suites::text(Path::new(file), FILE_BYTES_MAX).map_err(|why| anyhow::anyhow!("{file}: {why}"))?;
+        let text =
+            suites::text(Path::new(file), FILE_BYTES_MAX).map_err(|why| anyhow::anyhow!("{file}: {why}"))?;
         let prompt = gauntlet_prompts::parse(file, &text).map_err(|mistake| anyhow::anyhow!("{mistake}"))?;
         let reference = format!("{}@{}", prompt.name, prompt.version);
         match self.find(&reference) {
             Some(known) if known.hash == prompt.hash => Ok(reference),
-            Some(_) => bail!("{file}: the gateway knows another text as {reference}; give this one a version of its own"),
-            None => bail!("{file}: the gateway does not know {reference} yet; put it into prompts/ of its configuration"),
+            Some(_) => bail!(
+                "{file}: the gateway knows another text as {reference}; give this one a version of its own"
+            ),
+            None => bail!(
+                "{file}: the gateway does not know {reference} yet; put it into prompts/ of its configuration"
+            ),
         }
     }
 }

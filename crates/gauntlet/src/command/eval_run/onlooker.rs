@@ -76,7 +76,9 @@ impl Watch for Onlooker {
         let Standing { done, total, failed, errors, .. } = standing;
         let cost = standing.cost.plus(standing.judge_cost).as_usd();
         let left = self.left(standing).as_secs();
-        eprint!("\r\u{1b}[K{done} of {total}, {failed} failed, {errors} errors, ${cost:.4}, about {left} s left");
+        eprint!(
+            "\r\u{1b}[K{done} of {total}, {failed} failed, {errors} errors, ${cost:.4}, about {left} s left"
+        );
         // A terminal that is gone is nothing to stop a run for.
         let _ = io::stderr().flush();
     }

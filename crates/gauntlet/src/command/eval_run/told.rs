@@ -38,10 +38,18 @@ pub(super) fn forecast(place: &Place, plan: &Plan<'_>, forecast: &Forecast, note
 }
 
 /// Prints the run and writes its reports; the exit code.
-pub(super) fn show(bench: &Bench<'_>, row: &EvalRun, results: &[EvalResult], before: Option<&Before>) -> Result<ExitCode> {
+pub(super) fn show(
+    bench: &Bench<'_>,
+    row: &EvalRun,
+    results: &[EvalResult],
+    before: Option<&Before>,
+) -> Result<ExitCode> {
     let report = decided(bench, row, results, before);
     if let Some(path) = &bench.args.junit {
-        suites::write(path, &junit::junit(report.as_ref().map_err(clone)?, results, junit::Inconclusive::Fails))?;
+        suites::write(
+            path,
+            &junit::junit(report.as_ref().map_err(clone)?, results, junit::Inconclusive::Fails),
+        )?;
     }
     if let Some(path) = &bench.args.markdown {
         suites::write(path, &markdown::markdown(report.as_ref().map_err(clone)?))?;
@@ -78,7 +86,12 @@ fn clone(error: &anyhow::Error) -> anyhow::Error {
 }
 
 /// The gate's word on the run, floors alone without a baseline. `gauntlet gate` is who keeps verdicts.
-fn decided(bench: &Bench<'_>, row: &EvalRun, results: &[EvalResult], before: Option<&Before>) -> Result<GateReport> {
+fn decided(
+    bench: &Bench<'_>,
+    row: &EvalRun,
+    results: &[EvalResult],
+    before: Option<&Before>,
+) -> Result<GateReport> {
     let days = bench.suite.gate.trend.as_ref().map_or(0, |trend| trend.days);
     let history = find::history(&*bench.store, row, days)?;
     let input = GateInput {
@@ -97,7 +110,8 @@ fn latency(results: &[EvalResult]) -> (u64, u64) {
     let mut all: Vec<u64> =
         results.iter().filter(|result| result.error.is_none()).map(|result| result.latency_us).collect();
     all.sort_unstable();
-    let at = |share: f64| all.get(((all.len() as f64 * share) as usize).min(all.len().saturating_sub(1))).copied();
+    let at =
+        |share: f64| all.get(((all.len() as f64 * share) as usize).min(all.len().saturating_sub(1))).copied();
     (at(0.5).unwrap_or(0), at(0.95).unwrap_or(0))
 }
 
@@ -162,7 +176,8 @@ fn failing(row: &EvalRun, results: &[EvalResult]) {
                 (Some(error), _) => error.clone(),
                 (None, Some(score)) => {
                     let value = score.value.map_or_else(String::new, |value| format!(" {value:.3}"));
-                    let reason = score.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+                    let reason =
+                        score.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
                     format!("{}{value}{reason}", score.metric)
                 }
                 (None, None) => String::new(),
