@@ -118,7 +118,13 @@ fn a_config_of_promptfoo_becomes_a_suite_with_its_dataset_and_prompts() {
     for (path, text) in golden.iter().filter(|(path, _)| !path.ends_with("report.json")) {
         assert_eq!(Some(text), made.get(path), "{}", path.display());
     }
-    assert!(report["unmapped"].as_array().unwrap().iter().any(|one| one["why"].to_string().contains("javascript")));
+    assert!(
+        report["unmapped"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|one| one["why"].to_string().contains("javascript"))
+    );
     assert!(!format!("{report}{made:?}").contains("stays-behind"));
     // A folder with files in it is left alone.
     assert!(launch(folder.path(), &words).run().expect_code(2).stderr.contains("--force"));

@@ -193,7 +193,11 @@ fn diff_view(compared: &Compared) -> DiffView {
     DiffView {
         from: compared.a.to_string(),
         to: compared.b.to_string(),
-        shape: compared.changes.iter().map(|change| format!("{}: {}", change.bump.as_str(), change.what)).collect(),
+        shape: compared
+            .changes
+            .iter()
+            .map(|change| format!("{}: {}", change.bump.as_str(), change.what))
+            .collect(),
         lines: lines.map(line).collect(),
     }
 }

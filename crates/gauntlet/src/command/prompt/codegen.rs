@@ -30,7 +30,10 @@ pub fn run(place: &Place, reach: &Reach, asked: &CodegenPrompt) -> Result<ExitCo
         // The canonical form is itself a prompt file.
         let prompt = parse(&reference, source).map_err(|mistake| anyhow::anyhow!("{mistake}"))?;
         if let Some((known, other)) = prompts.iter().find(|(known, _)| known.name == prompt.name) {
-            bail!("`{other}` and `{reference}` are both of `{}`; one file wraps one version of a prompt", known.name);
+            bail!(
+                "`{other}` and `{reference}` are both of `{}`; one file wraps one version of a prompt",
+                known.name
+            );
         }
         prompts.push((prompt, reference));
     }
@@ -95,7 +98,10 @@ fn check(place: &Place, path: &Path, text: &str) -> Result<ExitCode> {
     } else if is_current {
         println!("{} is current", path.display());
     } else {
-        println!("{} is not what the prompts' variables are now; make it anew without --check", path.display());
+        println!(
+            "{} is not what the prompts' variables are now; make it anew without --check",
+            path.display()
+        );
     }
     Ok(ExitCode::from(u8::from(!is_current)))
 }
