@@ -133,15 +133,19 @@ fn incoming(admin: &Admin, ask: Ask) -> Result<Incoming, Fault> {
 
 /// A body that names no model gets the route's name for one, as an application would send it; the route, or the prompt,
 /// then says which is asked.
-fn named_model(admin: &Admin, asked: &mut Map<String, Value>, route: Option<&Name>) -> EvalModel {
+fn named_model(admin: &Admin, asked: &mut Map<String, Value>, route_named: Option<&Name>) -> EvalModel {
     if asked.get("model").and_then(Value::as_str).is_some_and(|model| !model.is_empty()) {
         return EvalModel::AsNamed;
     }
     let Some(snapshot) = admin.snapshot() else { return EvalModel::AsRouted };
-    let route = match route {
+    let route = match route_named {
         Some(name) => snapshot.policy.route(name),
         None => Some(snapshot.policy.default_route()),
     };
+    // One that nobody knows shall be refused for that, and not for the model that it cannot name.
+    if let (Some(name), None) = (route_named, route) {
+        asked.insert("model".to_owned(), name.as_str().into());
+    }
     let of_route = route.and_then(|route| route.model.clone());
     let of_prompt = || {
         let field = asked.get("gauntlet").and_then(|field| field["prompt"].as_str()).map(str::to_owned);

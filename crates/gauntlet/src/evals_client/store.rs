@@ -1,6 +1,6 @@
 //! What runs leave, through the API of the gateway: it alone writes to its store.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use gauntlet_ports::{
     EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRun, EvalStore, EvalStoreError, GateFilter, JudgeKey, Judged,
@@ -120,7 +120,11 @@ impl EvalStore for GatewayStore {
         if results.len() > EVAL_BATCH_MAX {
             return Err(EvalStoreError::TooMany { given: results.len() });
         }
-        // A request for each run, and of each no more bytes than are taken.
+        // A request for each run, and of each no more bytes than are taken. Of several runs all are known, or none gets any.
+        let runs: BTreeSet<&Name> = results.iter().map(|result| &result.run).collect();
+        if runs.len() > 1 {
+            runs.into_iter().try_for_each(|run| self.run_get(run).map(drop))?;
+        }
         for of_run in results.chunk_by(|a, b| a.run == b.run) {
             let Some(run) = of_run.first().map(|result| &result.run) else { continue };
             let path = format!("runs/{}/results", escape(run));

@@ -236,6 +236,53 @@ fn what_is_wrong_with_a_question_is_told() {
     assert_eq!(wrong.status, 400, "{}", wrong.text());
 }
 
+/// A run with one result, that `call` answered long ago.
+fn keep_one(app: &TestApp, call: &Value) {
+    let at = 1_777_142_531_482_123_i64;
+    let run = json!({
+        "id": "support-1", "suite": "support", "suite_hash": "", "dataset_hash": "", "app_sha": null, "route": null,
+        "candidate": {"name": "m", "model": "m", "prompt": null}, "is_fast": false, "cases": 1, "repeats": 1,
+        "state": "done", "why": null, "started": at, "ended": null, "cost": 0, "judge_cost": 0, "judge_calls": 0,
+        "judge_cached": 0, "passed": 1, "failed": 0, "errors": 0, "metrics": [],
+    });
+    let result = json!({
+        "run": "support-1", "case": "c1", "repeat": 0, "cluster": null, "app_sha": null, "route": null, "call": call,
+        "model": null, "input": "a question", "expected": null, "output": "an answer", "output_hash": null, "error": null,
+        "decision": null, "cost": 0, "judge_cost": 0, "latency_us": 0, "tokens_in": 0, "tokens_out": 0, "passed": true,
+        "at": at, "scores": [{"metric": "exact", "implementation": "gauntlet/1:exact", "value": 1.0, "passed": true,
+            "reason": "quotes an answer"}],
+    });
+    assert_eq!(post(app, "/api/v1/evals/runs", &run).status, 200);
+    assert_eq!(post(app, "/api/v1/evals/runs/support-1/results", &json!([result])).status, 200);
+}
+
+fn words(app: &TestApp) -> Value {
+    let result = app.api("/api/v1/evals/runs/support-1/results")["results"][0].clone();
+    assert_eq!(result["scores"][0]["value"], 1.0, "figures stay");
+    json!([result["input"], result["output"], result["scores"][0]["reason"]])
+}
+
+#[test]
+fn words_of_old_results_go_with_the_age_of_evals() {
+    let app = TestApp::start("retention: {eval: {messages: 24h}}");
+    keep_one(&app, &Value::Null);
+    // What the gateway does every few seconds may have been faster.
+    post(&app, "/api/v1/retention", &json!({}));
+    assert_eq!(words(&app), json!([null, null, null]));
+}
+
+#[test]
+fn words_of_results_go_with_the_calls_that_are_erased() {
+    let app = start("environments: {eval: {daily_usd: 1}}").without_balance();
+    let told = told(&app, &ask(question("hello")));
+    keep_one(&app, &told["call"]);
+    app.trace(told["call"].as_str().unwrap());
+    assert_eq!(words(&app)[1], "an answer");
+    let erased = app.command_json(&["erase", "--tenant", "evals", "--yes"]);
+    assert_eq!((&erased["calls"], &erased["evals"], &erased["left"]), (&json!(1), &json!(1), &json!(0)));
+    assert_eq!(words(&app), json!([null, null, null]));
+}
+
 #[test]
 fn a_private_gateway_ends_with_the_pipe_that_it_was_given() {
     let mut app = start("");

@@ -10,7 +10,8 @@ use std::{
 };
 
 use gauntlet_ports::{
-    Arrived, ControlStore, SpoolPosition, StoredCall, TraceCursor, TraceFilter, TraceStore,
+    Arrived, ControlStore, EvalResult, EvalRun, EvalStore, Score, SpoolPosition, StoredCall, TraceCursor,
+    TraceFilter, TraceStore,
 };
 use gauntlet_testkit::PostgresServer;
 use gauntlet_types::{CallId, Day, Name};
@@ -52,6 +53,47 @@ fn postgres_evals_conform() {
     let make = || Arc::new(traces(&fresh(&server), "r1"));
     conformance::eval_store(&|| make());
     conformance::eval_retention(&|| make());
+}
+
+#[test]
+fn results_join_their_calls_by_plain_sql() {
+    let server = server();
+    let store = traces(&server.url(), "r1");
+    let mut call = call(7);
+    call.record.caller.eval_id = Some("nightly".into());
+    call.record.caller.app_sha = Some("9f8c1d2".into());
+    store.append(Arrived::calls(std::slice::from_ref(&call)), &[]).unwrap();
+    store.run_put(&EvalRun { id: "nightly".into(), ..EvalRun::default() }).unwrap();
+    let score = |implementation: &str, value: f64| Score {
+        metric: implementation.into(),
+        implementation: implementation.into(),
+        value: Some(value),
+        passed: Some(value > 0.5),
+        ..Score::default()
+    };
+    let result = EvalResult {
+        run: "nightly".into(),
+        case: "c1".into(),
+        app_sha: call.record.caller.app_sha.clone(),
+        route: Some(call.record.route.clone()),
+        call: Some(call.record.id),
+        cost: call.record.cost,
+        passed: Some(false),
+        scores: vec![score("ragas/0.4:faithfulness", 0.25), score("gauntlet/1:bleu", 0.75)],
+        ..EvalResult::default()
+    };
+    store.result_add(&[result]).unwrap();
+    let joined = |on: &str| {
+        server.query(&format!(
+            "set search_path = gauntlet; select e.faith, e.cost_usd = t.cost_usd, e.passed, avg(s.value) \
+             from llm_traces t join eval_results e on {on} join eval_scores s on s.result_id = e.id group by 1, 2, 3"
+        ))
+    };
+    assert_eq!(
+        joined("e.eval_id = t.eval_id and e.app_sha = t.app_sha and e.route = t.route"),
+        "0.25|t|f|0.5"
+    );
+    assert_eq!(joined("e.call_id = t.id"), "0.25|t|f|0.5");
 }
 
 #[test]
