@@ -139,7 +139,7 @@ fn columns(gathered: &Gathered<'_>) -> (Vec<Column>, Vec<(Place, String)>) {
             let is_there = |column: &Column| {
                 column.metric.is_like(metric) && column.uses.last() == Some(&(at, value.clone()))
             };
-            if let Some(column) = columns.iter().position(|column| is_there(column)) {
+            if let Some(column) = columns.iter().position(is_there) {
                 // The same twice asks nothing more.
                 let repeat = (metric.place.clone(), columns[column].name.clone());
                 if !repeats.contains(&repeat) {
