@@ -137,6 +137,19 @@ fn json(node: &Node) -> Json {
     }
 }
 
+/// Whether a file is a program: `file://check.py:score` names a function of one.
+fn is_code(path: &str) -> bool {
+    let file = path.rsplit_once(':').map_or(path, |(file, _)| file);
+    let end = file.rsplit_once('.').map_or("", |(_, end)| end);
+    ["js", "cjs", "mjs", "ts", "mts", "cts", "py", "rb", "go", "sh", "exe"].contains(&end)
+}
+
+/// A number as people write it: 5000, not 5000.0.
+fn number(value: f64) -> Json {
+    // Whole numbers of this size are exact as floats.
+    if value.fract() == 0.0 && value.abs() < 1e15 { Json::from(value as i64) } else { Json::from(value) }
+}
+
 /// Nunjucks as Jinja has it: filters that are called otherwise.
 fn jinja(text: &str) -> String {
     text.replace("| dump", "| tojson").replace("|dump", "|tojson").replace("| safe", "").replace("|safe", "")

@@ -127,7 +127,8 @@ fn a_config_of_promptfoo_becomes_a_suite_with_its_dataset_and_prompts() {
     );
     assert!(!format!("{report}{made:?}").contains("stays-behind"));
     // A folder with files in it is left alone.
-    assert!(launch(folder.path(), &words).run().expect_code(2).stderr.contains("--force"));
+    let again = launch(folder.path(), &words).run();
+    assert!(again.code == Some(2) && again.stderr.contains("--force"), "{again}");
     let mut checking = launch(folder.path(), &["check", "out", "--json"]);
     for variable in report["variables"].as_array().unwrap() {
         checking = checking.env(variable["name"].as_str().unwrap(), "a-key-of-nobody-at-all");

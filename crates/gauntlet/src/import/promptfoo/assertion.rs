@@ -5,9 +5,9 @@ use serde_json::{Map, Value as Json, json};
 use gauntlet_evals::{MetricSpec, Suite, score};
 
 use super::{
-    Gathered, json as json_of,
+    Gathered, is_code, json as json_of,
     kinds::{self, Negation, Slot},
-    providers,
+    number, providers,
 };
 use crate::import::{
     draft::{Refused, refused},
@@ -49,10 +49,10 @@ impl Metric {
             options.insert((*name).to_owned(), value.clone());
         }
         if let Some(threshold) = self.threshold {
-            options.insert("threshold".to_owned(), json!(threshold));
+            options.insert("threshold".to_owned(), number(threshold));
         }
         if self.weight != 1.0 {
-            options.insert("weight".to_owned(), json!(self.weight));
+            options.insert("weight".to_owned(), number(self.weight));
         }
         json!({ self.kind.as_str(): options })
     }
@@ -216,7 +216,7 @@ fn shaped(name: &str, value: Json) -> Json {
 
 fn of_file(text: &str, gathered: &Gathered<'_>) -> Result<Json, Refused> {
     let path = text.trim_start_matches("file://");
-    if [".js", ".cjs", ".mjs", ".ts", ".py", ".rb"].iter().any(|end| path.contains(end)) {
+    if is_code(path) {
         return Err(refused(
             "its value is code, which is not run",
             "use the metric `command` (docs/scorers.md)",

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use gauntlet_evals::template::Template;
 use serde_json::Value as Json;
 
-use super::{Gathered, jinja};
+use super::{Gathered, is_code, jinja};
 use crate::import::{emit, notes::Place, source, walk::Item};
 
 /// Of one configuration; each is a version.
@@ -36,11 +36,14 @@ pub(super) fn read(item: Option<&Item<'_>>, gathered: &mut Gathered<'_>) -> Opti
         }
     }
     let names: BTreeSet<String> = prompts.iter().flat_map(|prompt| prompt.names.iter().cloned()).collect();
-    let is_everywhere = |name: &String| gathered.tests.iter().all(|test| test.vars.contains_key(name));
-    let (needed, optional): (Vec<String>, Vec<String>) = names.iter().cloned().partition(is_everywhere);
+    let given = |name: &&String| gathered.tests.iter().all(|test| test.vars.contains_key(*name));
+    let everywhere: BTreeSet<String> = names.iter().filter(given).cloned().collect();
     let mut written = 0;
     for (at, prompt) in prompts.iter().enumerate() {
         let file = format!("prompts/{}-{}.yaml", gathered.name, at + 1);
+        // All versions are given the same variables, so each has to know those of the others.
+        let is_needed = |name: &String| prompt.names.contains(name) && everywhere.contains(name);
+        let (needed, optional): (Vec<String>, Vec<String>) = names.iter().cloned().partition(is_needed);
         let text = rendered(&gathered.name, at, prompt, &needed, &optional);
         match gauntlet_prompts::parse(&file, &text) {
             Ok(_) => {
@@ -80,9 +83,7 @@ fn gather(item: &Item<'_>, gathered: &mut Gathered<'_>) -> Result<Vec<Prompt>, (
         None => vec![text.clone()],
         Some(path) if path.contains(['*', '?']) => return refuse("patterns of files are not followed"),
         Some(path) => {
-            let is_code =
-                [".js", ".cjs", ".mjs", ".ts", ".py", ".rb", ".sh"].iter().any(|end| path.contains(end));
-            if is_code {
+            if is_code(path) {
                 return refuse("it is code, which is not run");
             }
             if path.ends_with(".csv") {

@@ -28,7 +28,9 @@ const ALIASES: [(&str, &str); 9] = [
 const ASKED: [&str; 5] = ["chat", "messages", "completion", "responses", "text"];
 const EMBEDDED: [&str; 2] = ["embedding", "embeddings"];
 /// Fields of a provider's `config` that are fields of the body.
-const PARAMS: [(&str, &str); 14] = [
+const PARAMS: [(&str, &str); 16] = [
+    ("logprobs", "logprobs"),
+    ("top_logprobs", "top_logprobs"),
     ("temperature", "temperature"),
     ("max_tokens", "max_tokens"),
     ("max_completion_tokens", "max_completion_tokens"),
@@ -63,7 +65,7 @@ pub(super) fn read(item: &Item<'_>, gathered: &mut Gathered<'_>) {
         };
         let is_first = gathered.targets.is_empty();
         let made = match &keyed {
-            Some((id, inner)) => target(id, Some(inner), is_first, gathered),
+            Some((id, inner)) => target(id, Some(inner), &item.place, is_first, gathered),
             None => one(item, is_first, gathered),
         };
         match made {
@@ -85,11 +87,11 @@ pub(super) fn read(item: &Item<'_>, gathered: &mut Gathered<'_>) {
 /// `id`, or `{id, label, config}`, as the target that is asked for it. With `has_params` its parameters become the suite's.
 pub(super) fn one(item: &Item<'_>, has_params: bool, gathered: &mut Gathered<'_>) -> Result<String, Refused> {
     if let Some(id) = item.text() {
-        return target(id, None, has_params, gathered);
+        return target(id, None, &item.place, has_params, gathered);
     }
     let id = item.entries().into_iter().find(|(name, _)| *name == "id").and_then(|(_, id)| id.text());
     match id {
-        Some(id) => target(id, Some(item), has_params, gathered),
+        Some(id) => target(id, Some(item), &item.place, has_params, gathered),
         None => Err(refused("it has no `id`", "write the provider and its model by hand")),
     }
 }
@@ -113,6 +115,7 @@ const KNOWN: [Known; 5] = [
 fn target(
     id: &str,
     item: Option<&Item<'_>>,
+    place: &Place,
     has_params: bool,
     gathered: &mut Gathered<'_>,
 ) -> Result<String, Refused> {
@@ -151,15 +154,14 @@ fn target(
     }
     let (host, key) = config(row, item, has_params, gathered)?;
     draft::account(row, host.clone(), None, Vec::new())?;
-    let place = item.map_or_else(Default::default, |item| item.place.clone());
     let key = match key {
         Some(name) => Some(Words::variable(&name)),
         None if matches!(row.reach, Reach::Server(_)) => None,
         // promptfoo takes it from the same variable.
-        None => gathered.draft.variables.named(row.variable, &place).map(|name| Words::variable(&name)),
+        None => gathered.draft.variables.named(row.variable, place).map(|name| Words::variable(&name)),
     };
     let account = draft::account(row, host, key, Vec::new())?;
-    let provider = gathered.draft.provider(row.ours, account, &place);
+    let provider = gathered.draft.provider(row.ours, account, place);
     Ok(format!("{provider}/{model}"))
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use gauntlet_evals::template::Template;
 use serde_json::{Map, Value as Json, json};
 
-use super::{Gathered, assertion::Metric, kinds::Slot, providers};
+use super::{Gathered, assertion::Metric, kinds::Slot, number, providers};
 use crate::import::{
     draft::Draft,
     emit,
@@ -96,7 +96,11 @@ struct Column {
 
 /// `used` are the variables that prompts take; none where there is no prompt.
 pub(super) fn write(options: &Options, used: &Option<BTreeSet<String>>, gathered: &mut Gathered<'_>) {
-    let mut columns = columns(gathered);
+    let (mut columns, repeats) = columns(gathered);
+    for (place, name) in repeats {
+        let to = format!("evals/{}.yaml: metrics, {name}", gathered.name);
+        gathered.draft.notes.mapped(&place, to, "the same as another assertion of the test");
+    }
     if columns.len() > METRICS_MAX {
         for column in columns.split_off(METRICS_MAX) {
             let why = format!("a suite has at most {METRICS_MAX} metrics");
@@ -123,13 +127,26 @@ pub(super) fn write(options: &Options, used: &Option<BTreeSet<String>>, gathered
     gathered.draft.files.push((format!("evals/{}.jsonl", gathered.name), dataset));
 }
 
-/// Equal assertions of several tests are one; two equal ones of one test are two.
-fn columns(gathered: &Gathered<'_>) -> Vec<Column> {
+/// Equal assertions of several tests are one column; those of one test are several where their values differ. Beside them the places
+/// of assertions that say again what another of their test says, and its metric.
+fn columns(gathered: &Gathered<'_>) -> (Vec<Column>, Vec<(Place, String)>) {
     let mut columns: Vec<Column> = Vec::new();
+    let mut repeats: Vec<(Place, String)> = Vec::new();
     let mut counts: HashMap<String, usize> = HashMap::new();
     for (at, test) in gathered.tests.iter().enumerate() {
         for metric in &test.metrics {
             let value = metric.value.as_ref().map(|(_, value)| value.clone());
+            let is_there = |column: &Column| {
+                column.metric.is_like(metric) && column.uses.last() == Some(&(at, value.clone()))
+            };
+            if let Some(column) = columns.iter().position(is_there) {
+                // The same twice asks nothing more.
+                let repeat = (metric.place.clone(), columns[column].name.clone());
+                if !repeats.contains(&repeat) {
+                    repeats.push(repeat);
+                }
+                continue;
+            }
             let free = |column: &&mut Column| {
                 column.metric.is_like(metric) && column.uses.last().is_none_or(|(used, _)| *used != at)
             };
@@ -146,7 +163,7 @@ fn columns(gathered: &Gathered<'_>) -> Vec<Column> {
             columns.push(Column { metric: metric.clone(), name, uses: vec![(at, value)] });
         }
     }
-    columns
+    (columns, repeats)
 }
 
 /// The dataset's lines without what metrics add to them.
@@ -253,7 +270,7 @@ fn line(
     }
     options.extend(metric.options.clone());
     if let Some(threshold) = metric.threshold {
-        options.insert("threshold".to_owned(), json!(threshold));
+        options.insert("threshold".to_owned(), number(threshold));
     }
     let is_in_rows = !stays && matches!(metric.value, Some((Slot::Option(_), _)));
     if !is_everywhere || is_in_rows {

@@ -178,7 +178,7 @@ fn a_threshold_of_a_test_weighs_its_assertions() {
     );
     assert_eq!(
         suite_of(&imported)["metrics"][0],
-        json!({"weighted": {"of": [{"contains": {"value": "a", "weight": 3.0}}, {"is_json": {}}], "threshold": 0.6, "when_present": "assert_weighted"}})
+        json!({"weighted": {"of": [{"contains": {"value": "a", "weight": 3}}, {"is_json": {}}], "threshold": 0.6, "when_present": "assert_weighted"}})
     );
     assert!(why(&imported, "tests[1].threshold").contains("a judge's"));
 }

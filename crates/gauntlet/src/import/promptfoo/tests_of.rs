@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::{Gathered, Test, assertion, csv, json, providers};
+use super::{Gathered, Test, assertion, csv, is_code, json, providers};
 use crate::import::{
     draft::Draft,
     notes::Place,
@@ -169,7 +169,8 @@ fn of_file(
         Err(error) => return tell(&mut gathered.draft, format!("{file}: {error}")),
     };
     for node in &nodes {
-        let root = Item { node, place: Place { path: file.clone(), line: node.line } };
+        let path = if end == "jsonl" { format!("{file}:{}", node.line) } else { file.clone() };
+        let root = Item { node, place: Place { path, line: node.line } };
         let items = root.items();
         if items.is_empty() {
             one(&root, templates, beginning, gathered);
@@ -257,7 +258,7 @@ fn vars(item: Option<&Item<'_>>, gathered: &mut Gathered<'_>) -> Map<String, Jso
             continue;
         };
         match (gathered.file)(path) {
-            Ok(text) if ![".js", ".mjs", ".py", ".ts"].iter().any(|end| path.ends_with(end)) => {
+            Ok(text) if !is_code(path) => {
                 vars.insert(name.to_owned(), Json::String(text.trim_end().to_owned()));
             }
             Ok(_) => gathered.draft.notes.unmapped(
