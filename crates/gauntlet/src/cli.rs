@@ -2,6 +2,8 @@
 
 mod cache;
 mod eval;
+mod eval_calibrate;
+mod eval_retrieval;
 mod filter;
 mod guard;
 mod import;
@@ -14,6 +16,8 @@ use clap::{Args, Parser, Subcommand};
 
 pub use cache::{Cache, CacheQuality, CacheScope};
 pub use eval::{Eval, EvalCases, EvalList};
+pub use eval_calibrate::EvalCalibrate;
+pub use eval_retrieval::EvalRetrieval;
 pub use filter::{Filter, SpanFilter};
 pub use guard::{Allow, Backtest, Explain, Guard, Quality};
 pub use import::{Import, ImportFrom};

@@ -20,6 +20,9 @@ mod runfile;
 mod sharing;
 mod show;
 mod stores;
+// Until `eval run` uses all of it.
+#[allow(dead_code)]
+mod suites;
 mod tagging;
 mod up;
 mod wiring;

@@ -56,14 +56,20 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error).with_context(|| format!("cannot read the folder {}", folder.display())),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot read the folder {}", folder.display()));
+        }
     };
     let mut found = Vec::new();
     for entry in entries {
         let path = entry?.path();
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         if matches!(ending, "yaml" | "yml") && path.is_file() {
-            anyhow::ensure!(found.len() < SUITES_MAX, "there are more than {SUITES_MAX} suites in {}", folder.display());
+            anyhow::ensure!(
+                found.len() < SUITES_MAX,
+                "there are more than {SUITES_MAX} suites in {}",
+                folder.display()
+            );
             found.push(path);
         }
     }
@@ -73,7 +79,8 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// Reads a suite with its datasets. Mistakes in them are in what comes back; that the file cannot be read at all is an error.
 pub fn read(path: &Path) -> Result<Reading> {
-    let text = text(path, suite::SUITE_BYTES_MAX).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?;
+    let text =
+        text(path, suite::SUITE_BYTES_MAX).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let shown = path.display().to_string();
     let shown = shown.strip_prefix("./").unwrap_or(&shown);

@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use super::{eval_calibrate::EvalCalibrate, eval_retrieval::EvalRetrieval};
+
 #[derive(Subcommand)]
 pub enum Eval {
     /// Runs of evals, newest first
@@ -13,6 +15,8 @@ pub enum Eval {
     },
     /// The cases of a run, with their scores and the traces of their answers
     Cases(EvalCases),
+    Calibrate(EvalCalibrate),
+    Retrieval(EvalRetrieval),
 }
 
 #[derive(Args)]
