@@ -27,7 +27,7 @@ use serde_json::Value;
 
 pub use ask::NoCache;
 pub use prompt::{built_in as built_in_prompts, names as built_in_prompt_names};
-pub use words::BASELINE;
+pub use words::{BASELINE, with_baseline};
 
 use g_eval::{Basis, GEval};
 use rag::{AnswerRelevancy, ContextPrecision, ContextRecall, Faithfulness, Hallucination, UsefulFor};

@@ -2,6 +2,8 @@
 
 mod cache;
 mod eval;
+mod eval_calibrate;
+mod eval_retrieval;
 mod eval_run;
 mod filter;
 mod guard;
@@ -16,6 +18,8 @@ use clap::{Args, Parser, Subcommand};
 
 pub use cache::{Cache, CacheQuality, CacheScope};
 pub use eval::{Eval, EvalCases, EvalImport, EvalList};
+pub use eval_calibrate::EvalCalibrate;
+pub use eval_retrieval::EvalRetrieval;
 pub use eval_run::{EvalFreeze, EvalRotate, EvalRunArgs};
 pub use filter::{Filter, SpanFilter};
 pub use guard::{Allow, Backtest, Explain, Guard, Quality};

@@ -561,3 +561,32 @@ fn a_fingerprint_tells_judges_apart_and_nothing_else() {
         assert_ne!(plain, of("rubric", other.clone()), "{other}");
     }
 }
+
+#[test]
+fn the_documented_suite_is_one() {
+    let page = include_str!("../../../../docs/judges.md");
+    let yaml =
+        page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block of YAML");
+    let row = json!({"question": "q", "contexts": ["c"], "expected": "e"}).to_string();
+    let mut load = |name: &str| if name == "support.jsonl" { Ok(row.clone()) } else { Err("no".to_owned()) };
+    let (suite, warnings) = crate::suite::read("support.yaml", yaml, &mut load).good().expect("a good suite");
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let scorers = crate::metrics::make(&suite).expect("good metrics");
+    assert_eq!(scorers.len(), 7);
+    assert!(crate::metrics::lacking(&suite, &scorers).is_empty());
+}
+
+#[test]
+fn the_page_names_every_judge_and_every_prompt() {
+    let page = include_str!("../../../../docs/judges.md");
+    for kind in KINDS.iter().filter(|kind| !retrieval::KINDS.contains(kind)) {
+        assert!(page.contains(&format!("| `{kind}` |")), "{kind}");
+    }
+    for prompt in built_in_prompts() {
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{}`", prompt.name)));
+        let row = row.unwrap_or_else(|| panic!("{} is not there", prompt.name));
+        for variable in prompt.variables.keys() {
+            assert!(row.contains(&format!("`{variable}`")), "{}: {variable}", prompt.name);
+        }
+    }
+}

@@ -1,7 +1,10 @@
 //! Judges that are told in words what to look for: rubric, aspect, factuality, and which of two answers is better.
 
+use std::collections::HashMap;
+
 use futures_util::future::{BoxFuture, join};
-use gauntlet_ports::Direction;
+use gauntlet_ports::{Direction, EvalResult};
+use gauntlet_types::Name;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -186,6 +189,18 @@ pub(super) enum Against {
 /// The field of a case that holds the baseline's answer.
 pub const BASELINE: &str = "baseline_output";
 
+/// Puts the answers of a baseline's run beside the cases, for `pairwise` with `against: baseline`. Of several repeats the first counts.
+pub fn with_baseline(cases: &mut [Case], results: &[EvalResult]) {
+    let firsts = results.iter().filter(|result| result.repeat == 0);
+    let outputs: HashMap<&Name, &String> =
+        firsts.filter_map(|result| Some((&result.case, result.output.as_ref()?))).collect();
+    for case in cases {
+        if let Some(output) = outputs.get(&case.id) {
+            case.extra.insert(BASELINE.to_owned(), output.as_str().into());
+        }
+    }
+}
+
 impl Against {
     fn of(self, case: &Case) -> Option<String> {
         let value = match self {
@@ -360,6 +375,21 @@ mod tests {
         check("All good", None);
         check("F", None);
         check("", None);
+    }
+
+    #[test]
+    fn a_baseline_brings_its_first_answers() {
+        let of = |case: &str, repeat, output: Option<&str>| EvalResult {
+            case: case.into(),
+            repeat,
+            output: output.map(str::to_owned),
+            ..EvalResult::default()
+        };
+        let mut cases =
+            [Case { id: "a".into(), ..Case::default() }, Case { id: "b".into(), ..Case::default() }];
+        with_baseline(&mut cases, &[of("a", 1, Some("late")), of("a", 0, Some("first")), of("b", 0, None)]);
+        assert_eq!(Against::Baseline.of(&cases[0]).as_deref(), Some("first"));
+        assert_eq!(Against::Baseline.of(&cases[1]), None);
     }
 
     #[test]

@@ -38,6 +38,28 @@ fn measures_are_those_of_the_textbooks() {
     }
 }
 
+#[test]
+fn measures_are_those_of_scikit_learn() {
+    // Made by the functions that it names, over random grades; nth document, nth grade.
+    let golden: serde_json::Value = serde_json::from_str(include_str!("sklearn.json")).unwrap();
+    let rows = golden["rows"].as_array().unwrap();
+    for row in rows {
+        let grades: Vec<f64> =
+            row["grades"].as_array().unwrap().iter().map(|one| one.as_f64().unwrap()).collect();
+        let ranking: Vec<String> = (0..grades.len()).map(|at| format!("d{at}")).collect();
+        let relevant: Vec<(String, f64)> = ranking.iter().cloned().zip(grades).collect();
+        let check = |measure: Measure, wanted: &serde_json::Value| {
+            let found = measure.of(&ranking, &relevant).unwrap();
+            assert!((found - wanted.as_f64().unwrap()).abs() < 1e-12, "{} of {row}: {found}", measure.name());
+        };
+        for (k, wanted) in row["ndcg"].as_object().unwrap() {
+            check(Measure::Ndcg(k.parse().unwrap()), wanted);
+        }
+        check(Measure::AveragePrecision, &row["average_precision"]);
+    }
+    assert_eq!(rows.len(), 40);
+}
+
 fn query(id: usize, good: &str) -> Query {
     Query { id: format!("q{id}"), relevant: relevant(good), ..Query::default() }
 }

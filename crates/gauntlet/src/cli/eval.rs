@@ -4,7 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::eval_run::{EvalFreeze, EvalRotate, EvalRunArgs};
+use super::{
+    eval_calibrate::EvalCalibrate,
+    eval_retrieval::EvalRetrieval,
+    eval_run::{EvalFreeze, EvalRotate, EvalRunArgs},
+};
 
 #[derive(Subcommand)]
 pub enum Eval {
@@ -22,6 +26,8 @@ pub enum Eval {
     Cases(EvalCases),
     /// Make a suite, its dataset and prompts of a promptfooconfig.yaml, and tell what has no like here
     Import(EvalImport),
+    Calibrate(EvalCalibrate),
+    Retrieval(EvalRetrieval),
 }
 
 #[derive(Args)]

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::{eval_freeze, eval_run, eval_show, import};
+use super::{eval_calibrate, eval_freeze, eval_retrieval, eval_run, eval_show, import};
 use crate::cli::{Eval, Place};
 
 pub fn run(place: &Place, command: Eval) -> Result<ExitCode> {
@@ -16,6 +16,8 @@ pub fn run(place: &Place, command: Eval) -> Result<ExitCode> {
         Eval::Show { run } => eval_show::show(place, &run)?,
         Eval::Cases(asked) => eval_show::cases(place, &asked)?,
         Eval::Import(asked) => return import::suite(place, &asked),
+        Eval::Calibrate(asked) => return eval_calibrate::run(place, &asked),
+        Eval::Retrieval(asked) => return eval_retrieval::run(place, &asked),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -22,6 +22,7 @@ mod dashboard;
 mod demo;
 mod documents;
 mod evals_api;
+mod evals_judges;
 mod fault_doors;
 mod fault_table;
 mod fidelity;
