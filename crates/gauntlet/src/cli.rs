@@ -1,7 +1,10 @@
 //! The command line, as clap reads it. What each command does is in `command/`.
 
 mod cache;
+mod eval;
+mod eval_compare;
 mod filter;
+mod gate;
 mod guard;
 mod import;
 mod route;
@@ -12,7 +15,10 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 use clap::{Args, Parser, Subcommand};
 
 pub use cache::{Cache, CacheQuality, CacheScope};
+pub use eval::Eval;
+pub use eval_compare::EvalCompare;
 pub use filter::{Filter, SpanFilter};
+pub use gate::Gate;
 pub use guard::{Allow, Backtest, Explain, Guard, Quality};
 pub use import::{Import, ImportFrom};
 pub use route::{Route, RouteExplain};
@@ -141,6 +147,10 @@ pub enum Command {
     /// Prompt versions and their labels
     #[command(subcommand)]
     Prompt(Prompt),
+    /// Runs of evals
+    #[command(subcommand)]
+    Eval(Eval),
+    Gate(Gate),
     /// Kept answers: what there is, letting go of it, and how far meaning can be trusted
     #[command(subcommand)]
     Cache(Cache),

@@ -1,8 +1,7 @@
-//! Suites on disk: where they are, what they say, and how their files are written.
+//! Suites on disk: where they are, and what they say.
 
 use std::{
     fs, io,
-    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -56,14 +55,20 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error).with_context(|| format!("cannot read the folder {}", folder.display())),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot read the folder {}", folder.display()));
+        }
     };
     let mut found = Vec::new();
     for entry in entries {
         let path = entry?.path();
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         if matches!(ending, "yaml" | "yml") && path.is_file() {
-            anyhow::ensure!(found.len() < SUITES_MAX, "there are more than {SUITES_MAX} suites in {}", folder.display());
+            anyhow::ensure!(
+                found.len() < SUITES_MAX,
+                "there are more than {SUITES_MAX} suites in {}",
+                folder.display()
+            );
             found.push(path);
         }
     }
@@ -73,7 +78,8 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// Reads a suite with its datasets. Mistakes in them are in what comes back; that the file cannot be read at all is an error.
 pub fn read(path: &Path) -> Result<Reading> {
-    let text = text(path, suite::SUITE_BYTES_MAX).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?;
+    let text =
+        text(path, suite::SUITE_BYTES_MAX).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let shown = path.display().to_string();
     let shown = shown.strip_prefix("./").unwrap_or(&shown);
@@ -115,29 +121,4 @@ pub fn told(mistakes: &[Mistake]) -> anyhow::Error {
     let count = mistakes.iter().filter(|mistake| !mistake.is_warning).count();
     let what = if count == 1 { "1 mistake".to_owned() } else { format!("{count} mistakes") };
     anyhow::anyhow!("{what} in the suite\n{}", lines.join("\n"))
-}
-
-/// Writes a file whole or not at all: whoever reads it meanwhile sees the old or the new one.
-pub fn write(path: &Path, text: &str) -> Result<()> {
-    let cannot = || format!("cannot write {}", path.display());
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("file");
-    let beside = folder.join(format!(".{name}.{}.tmp", std::process::id()));
-    let written = (|| {
-        let mut file = fs::File::create(&beside)?;
-        file.write_all(text.as_bytes())?;
-        if let Ok(meta) = fs::metadata(path) {
-            file.set_permissions(meta.permissions())?;
-        }
-        file.sync_all()?;
-        fs::rename(&beside, path)
-    })();
-    if written.is_err() {
-        // The name says what it is; it is in nobody's way.
-        let _ = fs::remove_file(&beside);
-    }
-    written.with_context(cannot)
 }
