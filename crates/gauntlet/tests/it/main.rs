@@ -21,6 +21,7 @@ mod dashboard;
 mod demo;
 mod documents;
 mod evals_api;
+mod evals_run;
 mod fault_doors;
 mod fault_table;
 mod fidelity;
