@@ -47,9 +47,13 @@ fn the_tour_of_evals_runs_as_it_stands_there() {
 
     let changed = cases.replace("When do I get my money back?", "When is my money back?");
     write(folder.path(), "evals/support.jsonl", &changed);
-    let refused = Launch::new(env!("CARGO_BIN_EXE_gauntlet")).args(["check", "."]).folder(folder.path()).run();
+    let refused =
+        Launch::new(env!("CARGO_BIN_EXE_gauntlet")).args(["check", "."]).folder(folder.path()).run();
     assert_eq!(refused.code, Some(1), "{refused}");
-    assert!(refused.stdout.contains("changed `refund`") && refused.stdout.contains("eval freeze support"), "{refused}");
+    assert!(
+        refused.stdout.contains("changed `refund`") && refused.stdout.contains("eval freeze support"),
+        "{refused}"
+    );
 }
 
 const SUITE: &str = "suite: s\ndataset: s.jsonl\nmodel: prov/test-model\nparams: {max_tokens: 10}\nmetrics: [{exact: {threshold: 1}}]\n";
@@ -75,7 +79,11 @@ fn a_run_lies_beside_its_traces_and_counts_what_it_cost() {
     let app = app(SUITE, &rows(30));
     let told = app.command_json(&["eval", "run", "s", "--app-sha", "abc1234"]);
     let run = &told["run"];
-    assert_eq!((&run["state"], &run["passed"], &run["errors"]), (&json!("done"), &json!(30), &json!(0)), "{told}");
+    assert_eq!(
+        (&run["state"], &run["passed"], &run["errors"]),
+        (&json!("done"), &json!(30), &json!(0)),
+        "{told}"
+    );
     assert_eq!((&run["app_sha"], &run["metrics"][0]["mean"]), (&json!("abc1234"), &json!(1.0)));
     // 30 × (10 × 1 + 5 × 2) micro-dollars.
     assert_eq!(run["cost"], json!(600_000), "{told}");
@@ -116,9 +124,17 @@ fn bad_input_is_told_with_line_and_cure_and_nothing_is_asked() {
         assert_eq!(app.command(&["check"]).code, Some(1));
     };
     check("suite: [s\n", &rows(1), &["s.yaml:", "not valid YAML"]);
-    check(&SUITE.replace("exact", "exat"), &rows(1), &["s.yaml:5:", "unknown metric `exat`; did you mean `exact`?"]);
+    check(
+        &SUITE.replace("exact", "exat"),
+        &rows(1),
+        &["s.yaml:5:", "unknown metric `exat`; did you mean `exact`?"],
+    );
     let twice = rows(2) + "{\"id\": \"c0\", \"input\": \"x\", \"expected\": \"y\"}\n{\"id\": \"d\"}\n{oops\n";
-    check(SUITE, &twice, &["s.jsonl:3: the id `c0` is taken by line 1", "s.jsonl:4: nothing is asked", "s.jsonl:5:2:"]);
+    check(
+        SUITE,
+        &twice,
+        &["s.jsonl:3: the id `c0` is taken by line 1", "s.jsonl:4: nothing is asked", "s.jsonl:5:2:"],
+    );
     check(SUITE, "{\"id\": \"a\", \"input\": \"x\"}\n", &["s.jsonl:1: case `a` cannot be scored by `exact`"]);
 }
 
