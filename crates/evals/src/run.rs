@@ -21,7 +21,7 @@ use gauntlet_prompts::Prompt;
 use gauntlet_types::{Name, NanoUsd, Timestamp};
 use thiserror::Error;
 
-use crate::{Case, JudgeCache, Scorer, Suite, suite::dataset_hash};
+use crate::{Case, JudgeCache, Scorer, Suite, suite};
 use answer::Work;
 use candidate::Wanted;
 use estimate::Estimate;
@@ -57,6 +57,22 @@ pub struct Plan<'a> {
     pub resume: Option<(EvalRun, Vec<EvalResult>)>,
 }
 
+impl<'a> Plan<'a> {
+    /// All cases of a suite as often as it says, and nothing chosen yet.
+    pub fn of(suite: &'a Suite) -> Plan<'a> {
+        Plan {
+            suite,
+            cases: suite.cases.iter().collect(),
+            wanted: Wanted::default(),
+            repeats: suite.repeats,
+            is_fast: false,
+            is_recorded: false,
+            app_sha: None,
+            resume: None,
+        }
+    }
+}
+
 /// What a run is done with. Everything of the outside world is handed in.
 pub struct Parts<'a> {
     pub runner: &'a dyn Runner,
@@ -80,8 +96,8 @@ pub trait Watch: Sync {
         true
     }
 
-    /// After each batch that was kept, with it: why the run may end, its verdict being certain.
-    fn decided(&self, _batch: &[EvalResult]) -> Option<String> {
+    /// After each batch that was kept, with it and the run as it stands: why it may end, its verdict being certain.
+    fn decided(&self, _run: &EvalRun, _batch: &[EvalResult]) -> Option<String> {
         None
     }
 }
@@ -160,9 +176,13 @@ impl<'a> Course<'a> {
 
     /// What is to be done, the first answers of all cases before the second of any.
     fn units(&self) -> Vec<Unit> {
-        let cases = 0..self.plan.cases.len();
-        let all =
-            (0..self.plan.repeats.max(1)).flat_map(|repeat| cases.clone().map(move |case| (case, repeat)));
+        let mut cases: Vec<usize> = (0..self.plan.cases.len()).collect();
+        if self.plan.suite.gate.sequential {
+            // Who stops early must have seen cases of all parts of the dataset.
+            cases.sort_by_cached_key(|case| crate::hash::sha256(&self.plan.cases[*case].id));
+        }
+        let repeats = 0..self.plan.repeats.max(1);
+        let all = repeats.flat_map(|repeat| cases.iter().map(move |case| (*case, repeat)));
         all.filter(|(case, repeat)| !self.had.contains(&(self.plan.cases[*case].id.clone(), *repeat)))
             .collect()
     }
@@ -213,7 +233,7 @@ impl<'a> Course<'a> {
                 // In the order of how rare they are: a flood of answers must keep nobody else waiting.
                 kept = self.keeper.progress(), if self.keeper.is_busy() => {
                     match kept {
-                        Ok(batch) => if end.is_none() && let Some(why) = self.parts.watch.decided(&batch) {
+                        Ok(batch) => if end.is_none() && let Some(why) = self.parts.watch.decided(&self.row, &batch) {
                             end = Some(End::Stopped(why));
                         },
                         Err(error) => return Some(End::NotKept(error)),
@@ -318,6 +338,11 @@ async fn over(grace: &mut Option<std::pin::Pin<Box<tokio::time::Sleep>>>) {
     }
 }
 
+/// Of chosen cases in their order: runs with the same one asked the same.
+pub fn dataset_hash(cases: &[&Case]) -> Name {
+    suite::dataset_hash(cases.iter().copied())
+}
+
 fn new_row(plan: &Plan<'_>, clock: &dyn Clock) -> EvalRun {
     let suite = plan.suite;
     let started = clock.now();
@@ -325,7 +350,7 @@ fn new_row(plan: &Plan<'_>, clock: &dyn Clock) -> EvalRun {
         id: run_id(&suite.name, started, clock.chance()),
         suite: suite.name.clone(),
         suite_hash: suite.hash.clone(),
-        dataset_hash: dataset_hash(plan.cases.iter().copied()),
+        dataset_hash: dataset_hash(&plan.cases),
         app_sha: plan.app_sha.clone(),
         route: suite.route.clone(),
         candidate: Candidate {
@@ -359,11 +384,11 @@ fn fits(plan: &Plan<'_>, row: &EvalRun) -> Result<(), RunError> {
     let suite = plan.suite;
     let why = if row.suite != suite.name {
         format!("it is of suite `{}`, not `{}`", row.suite, suite.name)
-    } else if row.state == RunState::Done {
-        "it is done".to_owned()
+    } else if row.state == RunState::Done && row.errors == 0 {
+        "it is done, and no case of it is in error".to_owned()
     } else if row.suite_hash != suite.hash {
         "the suite has changed since".to_owned()
-    } else if row.dataset_hash != dataset_hash(plan.cases.iter().copied()) {
+    } else if row.dataset_hash != dataset_hash(&plan.cases) {
         "its cases have changed since, or others are chosen".to_owned()
     } else if row.candidate.name != plan.wanted.name {
         format!("it tests `{}`, not `{}`", row.candidate.name, plan.wanted.name)

@@ -3,6 +3,7 @@
 mod cache;
 mod eval;
 mod eval_compare;
+mod eval_run;
 mod filter;
 mod gate;
 mod guard;
@@ -15,8 +16,9 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 use clap::{Args, Parser, Subcommand};
 
 pub use cache::{Cache, CacheQuality, CacheScope};
-pub use eval::Eval;
+pub use eval::{Eval, EvalCases, EvalList};
 pub use eval_compare::EvalCompare;
+pub use eval_run::{EvalFreeze, EvalRotate, EvalRunArgs};
 pub use filter::{Filter, SpanFilter};
 pub use gate::Gate;
 pub use guard::{Allow, Backtest, Explain, Guard, Quality};
@@ -89,6 +91,9 @@ pub enum Command {
         /// Worker threads [default: one for each core]
         #[arg(long, value_name = "N")]
         workers: Option<usize>,
+        /// Stop when standard input ends: of a gateway that another command starts for itself
+        #[arg(long, hide = true)]
+        until_stdin_closes: bool,
     },
     /// Start it with sample configuration and simulated traffic, to look around
     Demo {
@@ -157,6 +162,9 @@ pub enum Command {
     /// Where calls go, and why
     #[command(subcommand)]
     Route(Route),
+    /// Evals: runs, their cases and what they showed
+    #[command(subcommand)]
+    Eval(Eval),
     /// The guards, from the shell
     #[command(subcommand)]
     Guard(Guard),

@@ -7,9 +7,9 @@ use std::{
 
 use anyhow::Result;
 use gauntlet_policy::config::Policy;
-use gauntlet_ports::StoreError;
+use gauntlet_ports::{EVAL_BATCH_MAX, StoreError};
 use gauntlet_trace::keep::{self, Keeper, Kept, Rules};
-use gauntlet_types::Environment;
+use gauntlet_types::{Environment, Timestamp};
 
 use crate::wiring::{Live, now};
 
@@ -40,7 +40,24 @@ pub fn pass(live: &Live) -> Result<Kept, StoreError> {
     if !rules.is_any() {
         return Ok(Kept::default());
     }
-    Keeper::new(live.stores.traces.clone()).pass(&rules, now())
+    let now = now();
+    let mut kept = Keeper::new(live.stores.traces.clone()).pass(&rules, now)?;
+    let old = old_evals(live, rules.ages[Environment::Eval as usize], now)?;
+    kept.cut += old;
+    kept.is_more |= old >= EVAL_BATCH_MAX as u64;
+    Ok(kept)
+}
+
+/// Results of evals are as old as calls of environment `eval` may become: first their words go, then they.
+fn old_evals(live: &Live, ages: keep::Ages, now: Timestamp) -> Result<u64, StoreError> {
+    if ages.messages.is_none() && ages.records.is_none() {
+        return Ok(0);
+    }
+    let [words, results] = [ages.messages.or(ages.records), ages.records].map(|age| Some(now.minus(age?)));
+    live.stores
+        .evals
+        .eval_expire(words, results)
+        .map_err(|error| StoreError::Failed { what: "letting old evals go", source: error.into() })
 }
 
 /// Passes now and then, until the gateway has gone.

@@ -5,6 +5,9 @@ mod cli;
 mod clock;
 mod command;
 mod config_dir;
+// Until `eval run` uses all of it.
+#[allow(dead_code)]
+mod evals_client;
 mod export;
 mod import;
 mod indexing;
@@ -54,11 +57,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let place = cli.place;
     let done = |result: anyhow::Result<()>| result.map(|()| ExitCode::SUCCESS);
     match cli.command {
-        Command::Up { listen, otlp_listen: otlp, workers } => {
-            done(up::run(&place, up::Listen { address: listen, otlp, workers }))
+        Command::Up { listen, otlp_listen: otlp, workers, until_stdin_closes } => {
+            done(up::run(&place, up::Listen { address: listen, otlp, workers, until_stdin_closes }))
         }
         Command::Demo { listen, otlp_listen: otlp } => {
-            done(command::demo::run(&place, up::Listen { address: listen, otlp, workers: None }))
+            done(command::demo::run(&place, up::Listen { address: listen, otlp, ..up::Listen::default() }))
         }
         Command::Check { dir } => command::check::run(&place, dir),
         Command::Import(import) => command::import::run(&place, &import),
@@ -82,6 +85,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Gate(gate) => command::gate::run(&place, &gate),
         Command::Cache(cache) => done(command::cache::run(&place, cache)),
         Command::Route(route) => done(command::route::run(&place, route)),
+        Command::Eval(eval) => command::eval::run(&place, eval),
         Command::Guard(guard) => command::guard::run(&place, guard),
         Command::Stats(stats) => command::stats::run(&place, &stats),
         Command::Store(store) => command::store::run(&place, store),

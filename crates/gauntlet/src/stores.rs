@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use gauntlet_policy::config::Secret;
-use gauntlet_ports::{Clock, ControlError, ControlStore, EvalStore, StoreError, TraceStore};
+use gauntlet_ports::{Clock, ControlError, ControlStore, EvalRetention, StoreError, TraceStore};
 use gauntlet_store::{Database, PostgresControl, PostgresTraces, SpentBy, SqliteControl, SqliteTraces};
 
 use crate::{clock::SystemClock, wiring::make_data_dir};
@@ -31,7 +31,7 @@ pub struct Stores {
     pub traces: Arc<dyn TraceStore>,
     pub control: Arc<dyn ControlStore>,
     /// Beside the traces, so that plain SQL joins both.
-    pub evals: Arc<dyn EvalStore>,
+    pub evals: Arc<dyn EvalRetention>,
     /// Names this data folder among the gateways that share budgets or a store.
     pub replica: String,
     /// For messages.

@@ -1,7 +1,8 @@
-//! Suites on disk: where they are, and what they say.
+//! Suites on disk: where they are, what they say, and how their files are written.
 
 use std::{
     fs, io,
+    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -121,4 +122,29 @@ pub fn told(mistakes: &[Mistake]) -> anyhow::Error {
     let count = mistakes.iter().filter(|mistake| !mistake.is_warning).count();
     let what = if count == 1 { "1 mistake".to_owned() } else { format!("{count} mistakes") };
     anyhow::anyhow!("{what} in the suite\n{}", lines.join("\n"))
+}
+
+/// Writes a file whole or not at all: whoever reads it meanwhile sees the old or the new one.
+pub fn write(path: &Path, text: &str) -> Result<()> {
+    let cannot = || format!("cannot write {}", path.display());
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("file");
+    let beside = folder.join(format!(".{name}.{}.tmp", std::process::id()));
+    let written = (|| {
+        let mut file = fs::File::create(&beside)?;
+        file.write_all(text.as_bytes())?;
+        if let Ok(meta) = fs::metadata(path) {
+            file.set_permissions(meta.permissions())?;
+        }
+        file.sync_all()?;
+        fs::rename(&beside, path)
+    })();
+    if written.is_err() {
+        // The name says what it is; it is in nobody's way.
+        let _ = fs::remove_file(&beside);
+    }
+    written.with_context(cannot)
 }

@@ -55,6 +55,8 @@ pub struct Listen {
     pub address: Option<SocketAddr>,
     pub otlp: Option<OtlpListen>,
     pub workers: Option<usize>,
+    /// A private gateway: it ends with whoever started it, who holds the other end of its standard input.
+    pub until_stdin_closes: bool,
 }
 
 pub fn run(place: &Place, listen: Listen) -> Result<()> {
@@ -97,6 +99,9 @@ pub fn run(place: &Place, listen: Listen) -> Result<()> {
     // Before the first call is served: whoever sees the gateway serve may stop it, and use the command line on it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut signals = runtime.block_on(async { Signals::new() })?;
+    if listen.until_stdin_closes {
+        stop_with_stdin()?;
+    }
     let url = format!("http://{address}");
     lock.publish(&RunFile {
         pid: std::process::id(),
@@ -210,6 +215,19 @@ impl Signals {
             _ = self.interrupt.recv() => {}
         }
     }
+}
+
+/// The operating system closes the pipe with the process at its other end, however that ended; it is taken for a SIGTERM.
+fn stop_with_stdin() -> Result<()> {
+    let work = || {
+        // What is read, if anything is, says nothing; an error is an end too.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        if let Err(error) = signal_hook::low_level::raise(signal_hook::consts::SIGTERM) {
+            tracing::error!(%error, "cannot stop with the parent process");
+        }
+    };
+    std::thread::Builder::new().name("stdin".into()).spawn(work)?;
+    Ok(())
 }
 
 /// Waits for a signal to stop; meanwhile syncs the spool, lets old budget days go, and reloads on SIGHUP.

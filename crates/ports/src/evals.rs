@@ -357,6 +357,10 @@ pub trait EvalStore: Send + Sync {
     fn judged_put(&self, judged: &[Judged]) -> Result<(), EvalStoreError>;
     fn gate_put(&self, gate: &EvalGate) -> Result<(), EvalStoreError>;
     fn gate_list(&self, filter: &GateFilter) -> Result<Vec<EvalGate>, EvalStoreError>;
+}
+
+/// What the gateway does with evals that nobody else does: words go when calls go, or when they are old.
+pub trait EvalRetention: EvalStore {
     /// Takes the words out of results that these calls answered, and judges' answers that they gave: what goes with a call
     /// that is erased. Figures stay. Says how many rows it changed; at most [`EVAL_BATCH_MAX`] calls.
     fn eval_cut(&self, calls: &[CallId]) -> Result<u64, EvalStoreError>;

@@ -24,9 +24,9 @@ pub use bills::{
 pub use clock::Clock;
 pub use control::{ControlError, ControlStore, Kill, KillKind, OWNED_MAX, Owned, StoredKey, StoredPrompt};
 pub use evals::{
-    Ask, AskKind, Candidate, Direction, EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRun, EvalStore,
-    EvalStoreError, GateFilter, JudgeKey, Judged, MetricSummary, RUNS_MAX, RunFilter, RunState, Runner,
-    RunnerError, Score, Told, Verdict,
+    Ask, AskKind, Candidate, Direction, EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRetention, EvalRun,
+    EvalStore, EvalStoreError, GateFilter, JudgeKey, Judged, MetricSummary, RUNS_MAX, RunFilter, RunState,
+    Runner, RunnerError, Score, Told, Verdict,
 };
 pub use events::{Event, EventFilter, EventKind, Severity};
 pub use groups::{GroupBy, GroupPage, GroupRow};

@@ -8,7 +8,7 @@ use gauntlet_policy::{
     config::{BudgetRule, rolling_of},
 };
 use gauntlet_ports::{
-    Clock, ControlError, ControlStore, EvalStore, Kill, KillKind, ReplicaLine, StoreError, StoredKey,
+    Clock, ControlError, ControlStore, EvalRetention, Kill, KillKind, ReplicaLine, StoreError, StoredKey,
     TraceStore,
 };
 use gauntlet_types::{CallRecord, Charge, Code, Day, Environment, Fault, Measure, Name, NanoUsd, Timestamp};
@@ -38,7 +38,7 @@ pub trait Runtime: Send + Sync {
 pub struct AdminParts {
     pub traces: Arc<dyn TraceStore>,
     pub control: Arc<dyn ControlStore>,
-    pub evals: Arc<dyn EvalStore>,
+    pub evals: Arc<dyn EvalRetention>,
     pub clock: Arc<dyn Clock>,
     pub access: Access,
     /// The live state; none when the command line works on the data folder alone.

@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::{
     admin::{Admin, control_fault, store_fault},
     api::{answer, fault, flush, parse},
+    evals::evals_fault,
 };
 
 /// Calls or spans of one transaction.
@@ -22,10 +23,11 @@ const AT_ONCE: u32 = 1000;
 /// not hold a thread for ever.
 const ROUNDS_MAX: u32 = 100_000;
 /// What an erasure cannot reach, said with every proof.
-const NOT_COVERED: [&str; 4] = [
+const NOT_COVERED: [&str; 5] = [
     "sums by minute, hour and day (they name tenant, route, model, key and tag, and no person)",
     "log files, and spans that receivers have been sent or that wait for one that is down",
     "budgets of users and sessions until their window is over",
+    "datasets of evals, and what runs over them left: those calls are of tenant `evals`, and of no user",
     "backups",
 ];
 
@@ -52,6 +54,9 @@ pub struct Erased {
     pub dry_run: bool,
     pub calls: u64,
     pub spans: u64,
+    /// Results of evals that lost their words, and judges' answers, which these calls gave.
+    #[serde(default)]
+    pub evals: u64,
     /// Found by the same question afterwards; 0 unless something came in meanwhile.
     pub left: u64,
     /// Keyed hashes of what was asked for: the proof of a subject is found by it, and names nobody.
@@ -143,6 +148,7 @@ impl Admin {
             dry_run: wanted.dry_run,
             calls: 0,
             spans: 0,
+            evals: 0,
             left: 0,
             subject: self.subject(wanted)?,
             not_covered: NOT_COVERED.map(str::to_owned).to_vec(),
@@ -151,7 +157,7 @@ impl Admin {
             (erased.calls, erased.spans) = (self.count_calls(calls)?, self.count_spans(spans)?);
             return Ok(erased);
         }
-        erased.calls = self.erase_calls(calls.clone())?;
+        (erased.calls, erased.evals) = self.erase_calls(calls.clone())?;
         erased.spans = self.erase_spans(&spans)?;
         self.traces.shrink(true).map_err(store_fault)?;
         if let Some(shared) = &self.shared {
@@ -162,18 +168,21 @@ impl Admin {
         Ok(erased)
     }
 
-    fn erase_calls(&self, mut filter: TraceFilter) -> Result<u64, Fault> {
-        let mut count = 0;
+    fn erase_calls(&self, mut filter: TraceFilter) -> Result<(u64, u64), Fault> {
+        let (mut count, mut evals) = (0, 0);
         for _ in 0..ROUNDS_MAX {
             let page = self.traces.trace_find(&filter).map_err(store_fault)?;
-            let cuts: Vec<_> = page.rows.iter().map(|row| (row.id, Cut::Whole)).collect();
+            // First, since they are found by the calls.
+            let calls: Vec<_> = page.rows.iter().map(|row| row.id).collect();
+            evals += self.evals.eval_cut(&calls).map_err(evals_fault)?;
+            let cuts: Vec<_> = calls.into_iter().map(|id| (id, Cut::Whole)).collect();
             count += self.traces.cut(&cuts).map_err(store_fault)?;
             filter.before = page.next;
             if filter.before.is_none() {
                 break;
             }
         }
-        Ok(count)
+        Ok((count, evals))
     }
 
     fn erase_spans(&self, filter: &SpanFilter) -> Result<u64, Fault> {
@@ -245,7 +254,7 @@ impl Admin {
                 erased.left
             ),
             detail: json!({
-                "subject": erased.subject, "calls": erased.calls, "spans": erased.spans, "left": erased.left,
+                "subject": erased.subject, "calls": erased.calls, "spans": erased.spans, "evals": erased.evals, "left": erased.left,
                 "reason": wanted.reason, "not_covered": erased.not_covered,
             }),
         };

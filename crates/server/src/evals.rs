@@ -186,7 +186,7 @@ fn is_name(field: &'static str, text: &str, max: usize) -> Result<(), Fault> {
     Err(Fault::caller(Code::InvalidRequest, message).param(field))
 }
 
-fn evals_fault(error: EvalStoreError) -> Fault {
+pub(crate) fn evals_fault(error: EvalStoreError) -> Fault {
     match &error {
         EvalStoreError::UnknownRun(_) => Fault::caller(Code::NotFound, error.to_string()),
         EvalStoreError::TooMany { .. } => Fault::caller(Code::InvalidRequest, error.to_string()),

@@ -11,7 +11,7 @@ use std::{
 };
 
 use gauntlet_ports::{
-    Arrived, ControlStore, EvalStore, Grain, SpendBy, SpendQuery, SpoolPosition, TraceFilter, TraceStore,
+    Arrived, ControlStore, Grain, SpendBy, SpendQuery, SpoolPosition, TraceFilter, TraceStore,
 };
 use gauntlet_types::{NanoUsd, Timestamp};
 use rusqlite::Connection;
@@ -49,9 +49,9 @@ fn sqlite_traces_conform() {
 #[test]
 fn sqlite_evals_conform() {
     let folders = Folders::default();
-    conformance::eval_store(&|| -> Arc<dyn EvalStore> {
-        Arc::new(SqliteTraces::open(folders.file("gauntlet.db")).unwrap())
-    });
+    let make = || Arc::new(SqliteTraces::open(folders.file("gauntlet.db")).unwrap());
+    conformance::eval_store(&|| make());
+    conformance::eval_retention(&|| make());
 }
 
 #[test]

@@ -21,6 +21,20 @@ pub struct Forecast {
     pub tokens_in_about: u64,
 }
 
+impl fmt::Display for Forecast {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Forecast { calls, judge_calls_max, tokens_in_about } = self;
+        let plural = |count: &u64| if *count == 1 { "" } else { "s" };
+        write!(
+            out,
+            "{calls} call{}, {judge_calls_max} judges' call{} at most, ",
+            plural(calls),
+            plural(judge_calls_max)
+        )?;
+        write!(out, "about {tokens_in_about} tokens of their own to read")
+    }
+}
+
 /// Reckons without asking anybody.
 pub fn forecast(plan: &Plan<'_>, scorers: &[Box<dyn Scorer>]) -> Forecast {
     let had =

@@ -41,7 +41,7 @@ impl Watch for Seen {
         !self.refuses
     }
 
-    fn decided(&self, batch: &[EvalResult]) -> Option<String> {
+    fn decided(&self, _: &EvalRun, batch: &[EvalResult]) -> Option<String> {
         let mut seen = self.batches.lock().unwrap();
         *seen += batch.len();
         self.decides_after.filter(|after| *seen >= *after).map(|_| "its verdict is certain".to_owned())

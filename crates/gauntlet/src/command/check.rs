@@ -1,12 +1,30 @@
 //! `gauntlet check`: file, line and cure of each mistake.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Result, bail};
-use gauntlet_policy::{check, config::Severity};
+use gauntlet_evals::{
+    metrics,
+    run::{
+        Plan,
+        candidate::{self, Wanted},
+    },
+};
+use gauntlet_policy::{
+    check,
+    config::{Mistake, Severity},
+};
+use gauntlet_prompts::Registry;
 use serde_json::json;
 
-use crate::{cli::Place, config_dir, show, wiring};
+use crate::{
+    cli::Place,
+    config_dir, show, suites,
+    wiring::{self, Loaded},
+};
 
 pub fn run(place: &Place, dir: Option<PathBuf>) -> Result<ExitCode> {
     let named = dir.or_else(|| place.config.clone());
@@ -14,7 +32,7 @@ pub fn run(place: &Place, dir: Option<PathBuf>) -> Result<ExitCode> {
         bail!("there is no gauntlet.yml here; name the folder: gauntlet check DIR");
     };
     let read = config_dir::read(Some(&folder))?;
-    let (mistakes, good) = match wiring::load(&read, true) {
+    let (mut mistakes, good) = match wiring::load(&read, true) {
         Ok(loaded) => {
             // What only shows when everything is put together: schemas, URLs, prompts that routes name.
             let mut mistakes = loaded.warnings.clone();
@@ -25,6 +43,10 @@ pub fn run(place: &Place, dir: Option<PathBuf>) -> Result<ExitCode> {
         }
         Err(mistakes) => (mistakes, None),
     };
+    let suites = suites::files(&folder.join(suites::FOLDER))?;
+    let of_suites = of_suites(&suites, &folder, good.as_ref())?;
+    let good = good.filter(|_| of_suites.iter().all(|mistake| mistake.severity == Severity::Warning));
+    mistakes.extend(of_suites);
     if place.json {
         let rows: Vec<_> = mistakes
             .iter()
@@ -44,15 +66,60 @@ pub fn run(place: &Place, dir: Option<PathBuf>) -> Result<ExitCode> {
         if let Some(loaded) = &good {
             let policy = &loaded.policy;
             println!(
-                "{} is good: {} providers, {} routes, {} budgets, {} prompts (version {})",
+                "{} is good: {} providers, {} routes, {} budgets, {} prompts, {} suites (version {})",
                 folder.display(),
                 policy.config().providers.len(),
                 policy.config().routes.len(),
                 policy.budget_rules().len(),
                 loaded.prompts.len(),
+                suites.len(),
                 policy.version()
             );
         }
     }
     Ok(if good.is_some() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// What is wrong with the suites and their datasets: as `eval run` would find it, so far as no gateway need be asked.
+fn of_suites(files: &[PathBuf], folder: &Path, loaded: Option<&Loaded>) -> Result<Vec<Mistake>> {
+    let registry = loaded.and_then(|loaded| Registry::of(loaded.prompts.clone(), Vec::new()).ok());
+    let find = |reference: &str| registry.as_ref()?.resolve(reference).ok().map(|(prompt, _)| prompt);
+    let mut mistakes = Vec::new();
+    for file in files {
+        let reading = suites::read(file)?;
+        let mut found = reading.mistakes;
+        found.extend(reading.thawed);
+        let suite = reading.suite;
+        if found.iter().all(|mistake| mistake.is_warning) {
+            match metrics::make(&suite) {
+                Ok(scorers) => found.extend(metrics::lacking(&suite, &scorers)),
+                Err(unmade) => found.extend(unmade),
+            }
+            // Which prompt is tested may be said on the command line alone; then its variables are looked at there.
+            if let Ok(wanted) = Wanted::parse(None, None, &suite, &|_| false)
+                && suite.prompt.is_some()
+            {
+                let cases = suite.cases.iter().collect();
+                let plan = Plan { cases, wanted, ..Plan::of(&suite) };
+                found.extend(candidate::mistakes(&plan, &find));
+            }
+        }
+        mistakes.extend(found.into_iter().map(|mistake| of_evals(mistake, folder)));
+    }
+    Ok(mistakes)
+}
+
+fn of_evals(mistake: gauntlet_evals::Mistake, folder: &Path) -> Mistake {
+    // As the other files of the configuration: from its folder.
+    let prefix = format!("{}/", folder.display());
+    let prefix = prefix.strip_prefix("./").unwrap_or(&prefix);
+    let file = mistake.file.strip_prefix(prefix).unwrap_or(&mistake.file);
+    Mistake {
+        file: file.into(),
+        line: mistake.line,
+        column: mistake.column.max(usize::from(mistake.line > 0)),
+        message: mistake.message,
+        cure: mistake.cure,
+        severity: if mistake.is_warning { Severity::Warning } else { Severity::Error },
+    }
 }

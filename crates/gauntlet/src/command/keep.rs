@@ -59,6 +59,9 @@ fn tell(place: &Place, erased: &Value) -> Result<()> {
     let verb = if erased["dry_run"] == true { "would be erased" } else { "were erased" };
     println!("{} calls and {} spans {verb}.", erased["calls"], erased["spans"]);
     if erased["dry_run"] == false {
+        if erased["evals"] != 0 {
+            println!("{} results and judgements of evals lost their words.", erased["evals"]);
+        }
         println!("Found by the same question afterwards: {}.", erased["left"]);
         println!("The proof is in `gauntlet events --kind erased`, under:");
         for subject in erased["subject"].as_array().into_iter().flatten() {

@@ -20,6 +20,8 @@ mod cut_streams;
 mod dashboard;
 mod demo;
 mod documents;
+mod evals_api;
+mod evals_run;
 mod fault_doors;
 mod fault_table;
 mod fidelity;

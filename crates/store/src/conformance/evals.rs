@@ -1,8 +1,8 @@
 //! Runs of evals: what is kept of them is read back, replaced, found, and taken away.
 
 use gauntlet_ports::{
-    Candidate, Direction, EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRun, EvalStore, EvalStoreError,
-    GateFilter, JudgeKey, Judged, MetricSummary, RunFilter, RunState, Score, Verdict,
+    Candidate, Direction, EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRetention, EvalRun, EvalStore,
+    EvalStoreError, GateFilter, JudgeKey, Judged, MetricSummary, RunFilter, RunState, Score, Verdict,
 };
 use gauntlet_types::{CallId, NanoUsd, PromptRef, Timestamp};
 use serde_json::json;
@@ -279,7 +279,7 @@ fn without_words(result: EvalResult) -> EvalResult {
     }
 }
 
-pub(super) fn what_a_call_answered_goes_with_it(store: &dyn EvalStore) {
+pub(super) fn what_a_call_answered_goes_with_it(store: &dyn EvalRetention) {
     store.run_put(&run("r", 0)).unwrap();
     let kept = EvalResult { call: Some(call(8)), ..full_result("r", "c1", 0) };
     let gone = full_result("r", "c2", 0);
@@ -291,7 +291,7 @@ pub(super) fn what_a_call_answered_goes_with_it(store: &dyn EvalStore) {
     assert_eq!(store.eval_cut(&[]).unwrap(), 0);
 }
 
-pub(super) fn words_go_before_figures(store: &dyn EvalStore) {
+pub(super) fn words_go_before_figures(store: &dyn EvalRetention) {
     store.run_put(&run("r", 0)).unwrap();
     let aged = |case: &str, second: i64| EvalResult { at: at(second), ..full_result("r", case, 0) };
     let (older, old, new) = (aged("c1", 0), aged("c2", 10), aged("c3", 20));

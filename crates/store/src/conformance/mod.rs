@@ -24,7 +24,7 @@ mod traces;
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use gauntlet_ports::{ControlStore, EvalStore, SharedState, TraceStore};
+use gauntlet_ports::{ControlStore, EvalRetention, EvalStore, SharedState, TraceStore};
 
 /// Checks a trace store. `make` gives an empty one at each call.
 pub fn trace_store(make: &dyn Fn() -> Arc<dyn TraceStore>) {
@@ -82,6 +82,10 @@ pub fn eval_store(make: &dyn Fn() -> Arc<dyn EvalStore>) {
     evals::results_belong_to_a_run(&*make());
     evals::a_judges_first_answer_is_kept(&*make());
     evals::gates_are_kept_newest_first(&*make());
+}
+
+/// Checks how words and results of evals go. `make` gives an empty store at each call.
+pub fn eval_retention(make: &dyn Fn() -> Arc<dyn EvalRetention>) {
     evals::what_a_call_answered_goes_with_it(&*make());
     evals::words_go_before_figures(&*make());
 }

@@ -4,8 +4,8 @@
 use std::{collections::HashMap, sync::PoisonError};
 
 use gauntlet_ports::{
-    Candidate, EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRun, EvalStore, EvalStoreError, GateFilter,
-    JudgeKey, Judged, RunFilter, RunState, Score, Verdict,
+    Candidate, EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRetention, EvalRun, EvalStore, EvalStoreError,
+    GateFilter, JudgeKey, Judged, RunFilter, RunState, Score, Verdict,
 };
 use gauntlet_types::{CallId, NanoUsd, PromptRef, Timestamp};
 use serde_json::{Value, json};
@@ -188,7 +188,9 @@ impl EvalStore for PostgresTraces {
             rows.iter().map(|row| read_gate(&Columns(row))).collect()
         })
     }
+}
 
+impl EvalRetention for PostgresTraces {
     fn eval_cut(&self, calls: &[CallId]) -> Done<u64> {
         bounded(calls.len())?;
         let calls: Vec<Id> = calls.iter().map(|call| Id(call.0)).collect();

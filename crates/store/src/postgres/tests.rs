@@ -10,7 +10,7 @@ use std::{
 };
 
 use gauntlet_ports::{
-    Arrived, ControlStore, EvalStore, SpoolPosition, StoredCall, TraceCursor, TraceFilter, TraceStore,
+    Arrived, ControlStore, SpoolPosition, StoredCall, TraceCursor, TraceFilter, TraceStore,
 };
 use gauntlet_testkit::PostgresServer;
 use gauntlet_types::{CallId, Day, Name};
@@ -49,7 +49,9 @@ fn postgres_traces_conform() {
 #[test]
 fn postgres_evals_conform() {
     let server = server();
-    conformance::eval_store(&|| -> Arc<dyn EvalStore> { Arc::new(traces(&fresh(&server), "r1")) });
+    let make = || Arc::new(traces(&fresh(&server), "r1"));
+    conformance::eval_store(&|| make());
+    conformance::eval_retention(&|| make());
 }
 
 #[test]

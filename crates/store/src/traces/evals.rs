@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::PoisonError};
 
 use gauntlet_ports::{
-    Candidate, EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRun, EvalStore, EvalStoreError, GateFilter,
-    JudgeKey, Judged, RunFilter, RunState, Score, Verdict,
+    Candidate, EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRetention, EvalRun, EvalStore, EvalStoreError,
+    GateFilter, JudgeKey, Judged, RunFilter, RunState, Score, Verdict,
 };
 use gauntlet_types::{CallId, Name, NanoUsd, PromptRef, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Result, Row, Transaction, params, types::Type};
@@ -217,7 +217,9 @@ impl EvalStore for SqliteTraces {
             rows.collect()
         })
     }
+}
 
+impl EvalRetention for SqliteTraces {
     fn eval_cut(&self, calls: &[CallId]) -> std::result::Result<u64, EvalStoreError> {
         bounded(calls.len())?;
         self.evals_write("erasing words of evals", |tx| {

@@ -1,0 +1,198 @@
+//! What a run came to, for people and for programs.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use gauntlet_evals::{
+    gate::{
+        self, GateInput, GateReport, find,
+        report::{junit, markdown, text},
+    },
+    run::{Plan, estimate::Forecast},
+};
+use gauntlet_ports::{EvalResult, EvalRun, RunState, Verdict};
+use serde_json::{Value, json};
+
+use super::{Bench, baseline::Before, code_of};
+use crate::{
+    cli::Place,
+    show::{self, Column},
+    suites,
+};
+
+/// Of cases that failed: more are in `eval cases RUN --failed`.
+const FAILING_MAX: usize = 10;
+
+pub(super) fn forecast(place: &Place, plan: &Plan<'_>, forecast: &Forecast, note: Option<&str>) {
+    if place.json {
+        return show::json(&json!({
+            "suite": plan.suite.name, "candidate": plan.wanted.name, "cases": plan.cases.len(), "repeats": plan.repeats,
+            "calls": forecast.calls, "judge_calls_max": forecast.judge_calls_max,
+            "tokens_in_about": forecast.tokens_in_about, "note": note,
+        }));
+    }
+    if let Some(note) = note {
+        println!("{note}");
+    }
+    println!("{}: {} cases of {}: {forecast}", plan.suite.name, plan.cases.len(), plan.wanted.name);
+}
+
+/// Prints the run and writes its reports; the exit code.
+pub(super) fn show(
+    bench: &Bench<'_>,
+    row: &EvalRun,
+    results: &[EvalResult],
+    before: Option<&Before>,
+) -> Result<ExitCode> {
+    let report = decided(bench, row, results, before);
+    if let Some(path) = &bench.args.junit {
+        suites::write(
+            path,
+            &junit::junit(report.as_ref().map_err(clone)?, results, junit::Inconclusive::Fails),
+        )?;
+    }
+    if let Some(path) = &bench.args.markdown {
+        suites::write(path, &markdown::markdown(report.as_ref().map_err(clone)?))?;
+    }
+    let is_gated = bench.args.baseline.is_some();
+    let latency = latency(results);
+    if bench.place.json {
+        let gate = report.as_ref().ok().filter(|_| is_gated).map(serde_json::to_value).transpose()?;
+        show::json(&json!({
+            "run": row, "latency_us": {"p50": latency.0, "p95": latency.1}, "baseline": before.map(|(row, _)| &row.id),
+            "gate": gate,
+        }));
+    } else {
+        print(row, results, latency);
+        match &report {
+            Ok(report) if is_gated => println!("\n{}", text::text(report, gate::Look::default())),
+            Err(why) if is_gated => eprintln!("there is no verdict: {why:#}"),
+            _ => println!("`gauntlet gate {}` says whether it may be released", row.id),
+        }
+    }
+    Ok(match report {
+        Ok(report) if is_gated => match report.verdict {
+            Verdict::Pass => ExitCode::SUCCESS,
+            Verdict::Fail => ExitCode::from(1),
+            Verdict::Inconclusive => ExitCode::from(3),
+        },
+        Err(_) if is_gated => ExitCode::from(2),
+        _ => code_of(row),
+    })
+}
+
+fn clone(error: &anyhow::Error) -> anyhow::Error {
+    anyhow::anyhow!("there is no report: {error:#}")
+}
+
+/// The gate's word on the run, floors alone without a baseline. `gauntlet gate` is who keeps verdicts.
+fn decided(
+    bench: &Bench<'_>,
+    row: &EvalRun,
+    results: &[EvalResult],
+    before: Option<&Before>,
+) -> Result<GateReport> {
+    let days = bench.suite.gate.trend.as_ref().map_or(0, |trend| trend.days);
+    let history = find::history(&*bench.store, row, days)?;
+    let input = GateInput {
+        suite: bench.suite,
+        run: row,
+        results,
+        baseline: before.map(|(row, results)| (row, results.as_slice())),
+        history: &history,
+        standings: &[],
+    };
+    Ok(gate::decide(&input)?)
+}
+
+/// Half of the answers came sooner than the first, 95% than the second.
+fn latency(results: &[EvalResult]) -> (u64, u64) {
+    let mut all: Vec<u64> =
+        results.iter().filter(|result| result.error.is_none()).map(|result| result.latency_us).collect();
+    all.sort_unstable();
+    let at =
+        |share: f64| all.get(((all.len() as f64 * share) as usize).min(all.len().saturating_sub(1))).copied();
+    (at(0.5).unwrap_or(0), at(0.95).unwrap_or(0))
+}
+
+fn print(row: &EvalRun, results: &[EvalResult], (p50, p95): (u64, u64)) {
+    let state = match row.state {
+        RunState::Done => "done",
+        RunState::Stopped => "stopped",
+        RunState::Running => "broken off",
+    };
+    let why = row.why.as_ref().map_or_else(String::new, |why| format!(": {}", show::printable(why)));
+    println!("{} {state}{why}", row.id);
+    let times = if row.repeats > 1 { format!(" × {} answers", row.repeats) } else { String::new() };
+    println!(
+        "{}: {} cases{times}, {} passed, {} failed, {} errors",
+        row.candidate.name, row.cases, row.passed, row.failed, row.errors
+    );
+    let rows = row.metrics.iter().map(|metric| {
+        let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}"));
+        let interval = match (metric.ci_low, metric.ci_high) {
+            (Some(low), Some(high)) => format!("{low:.3} to {high:.3}"),
+            _ => "–".to_owned(),
+        };
+        vec![
+            metric.metric.to_string(),
+            number(metric.mean),
+            interval,
+            metric.scored.to_string(),
+            metric.unscored.to_string(),
+            metric.implementation.to_string(),
+        ]
+    });
+    let columns = [
+        Column::Left("metric"),
+        Column::Right("mean"),
+        Column::Left("95% interval"),
+        Column::Right("scored"),
+        Column::Right("unscored"),
+        Column::Left("formula"),
+    ];
+    show::table(&columns, rows.collect(), "The suite has no metrics.");
+    println!(
+        "cost ${:.4}, judges ${:.4} ({} calls, {} known before); half of the answers within {}, 95% within {}",
+        row.cost.as_usd(),
+        row.judge_cost.as_usd(),
+        row.judge_calls,
+        row.judge_cached,
+        show::duration_us(&Value::from(p50)),
+        show::duration_us(&Value::from(p95)),
+    );
+    failing(row, results);
+    if row.state != RunState::Done {
+        println!("`gauntlet eval run {} --resume {}` goes on with it", row.suite, row.id);
+    }
+}
+
+fn failing(row: &EvalRun, results: &[EvalResult]) {
+    let failed = results.iter().filter(|result| result.error.is_some() || result.passed == Some(false));
+    let rows: Vec<Vec<String>> = failed
+        .map(|result| {
+            let score = result.scores.iter().find(|score| score.passed == Some(false));
+            let why = match (&result.error, score) {
+                (Some(error), _) => error.clone(),
+                (None, Some(score)) => {
+                    let value = score.value.map_or_else(String::new, |value| format!(" {value:.3}"));
+                    let reason =
+                        score.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+                    format!("{}{value}{reason}", score.metric)
+                }
+                (None, None) => String::new(),
+            };
+            let call = result.call.map_or_else(|| "–".to_owned(), |call| call.to_string());
+            vec![result.case.to_string(), why, call]
+        })
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    let more = rows.len().saturating_sub(FAILING_MAX);
+    let columns = [Column::Left("failing case"), Column::Left("why"), Column::Whole("trace")];
+    show::table(&columns, rows.into_iter().take(FAILING_MAX).collect(), "");
+    if more > 0 {
+        println!("and {more} more: gauntlet eval cases {} --failed", row.id);
+    }
+}
