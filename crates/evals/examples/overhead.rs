@@ -4,7 +4,7 @@
 //! cargo run --release -p gauntlet-evals --example overhead [CASES] [CONCURRENCY] [LATENCY_MS]
 //! ```
 //!
-//! The best there can be is `cases / concurrency × latency`: every slot waits for the model all the time. What the run took
+//! A fourth argument names metrics as a suite does: `"[exact, bleu]"`. The best there can be is `cases / concurrency × latency`: every slot waits for the model all the time. What the run took
 //! beyond that is its own.
 
 use std::{
@@ -103,6 +103,15 @@ impl Watch for Counted {
     }
 }
 
+/// Of this process so far, in hundredths of a second as Linux counts them.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks: f64 =
+        after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+    ticks / 100.0
+}
+
 fn main() {
     let number = |at: usize, default: u64| {
         std::env::args().nth(at).and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -153,10 +162,11 @@ fn main() {
             std::process::exit(2);
         }
     };
-    let begun = Instant::now();
+    let (begun, cpu) = (Instant::now(), cpu_seconds());
     let row = runtime.block_on(run(&plan, &parts));
     let took = begun.elapsed().as_secs_f64();
     let ideal = cases as f64 / concurrency as f64 * latency.as_secs_f64();
+    let cpu = cpu_seconds() - cpu;
     let done = watch.0.load(Relaxed);
     println!(
         "{done} of {cases} cases, {concurrency} at once, a model that takes {latency:?}: {:?}",

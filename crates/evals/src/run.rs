@@ -384,8 +384,8 @@ fn fits(plan: &Plan<'_>, row: &EvalRun) -> Result<(), RunError> {
     let suite = plan.suite;
     let why = if row.suite != suite.name {
         format!("it is of suite `{}`, not `{}`", row.suite, suite.name)
-    } else if row.state == RunState::Done {
-        "it is done".to_owned()
+    } else if row.state == RunState::Done && row.errors == 0 {
+        "it is done, and no case of it is in error".to_owned()
     } else if row.suite_hash != suite.hash {
         "the suite has changed since".to_owned()
     } else if row.dataset_hash != dataset_hash(&plan.cases) {

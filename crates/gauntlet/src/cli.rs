@@ -4,8 +4,10 @@ mod cache;
 mod eval;
 mod eval_calibrate;
 mod eval_retrieval;
+mod eval_compare;
 mod eval_run;
 mod filter;
+mod gate;
 mod guard;
 mod import;
 mod prompt;
@@ -20,8 +22,10 @@ pub use cache::{Cache, CacheQuality, CacheScope};
 pub use eval::{Eval, EvalCases, EvalImport, EvalList};
 pub use eval_calibrate::EvalCalibrate;
 pub use eval_retrieval::EvalRetrieval;
+pub use eval_compare::EvalCompare;
 pub use eval_run::{EvalFreeze, EvalRotate, EvalRunArgs};
 pub use filter::{Filter, SpanFilter};
+pub use gate::Gate;
 pub use guard::{Allow, Backtest, Explain, Guard, Quality};
 pub use import::{Import, ImportFrom};
 pub use prompt::{Actor, CodegenLanguage, CodegenPrompt, Promote as PromotePrompt, Prompt, Push};
@@ -154,6 +158,10 @@ pub enum Command {
     /// Prompt versions and their labels
     #[command(subcommand)]
     Prompt(Prompt),
+    /// Runs of evals
+    #[command(subcommand)]
+    Eval(Eval),
+    Gate(Gate),
     /// Kept answers: what there is, letting go of it, and how far meaning can be trusted
     #[command(subcommand)]
     Cache(Cache),

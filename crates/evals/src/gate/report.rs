@@ -3,12 +3,12 @@
 //! `gauntlet gate --json` prints a [`GateReport`] as it is, and the store keeps the same. Its shape is documented in
 //! `docs/gates.md`; fields are added, never renamed.
 
-mod junit;
-mod markdown;
-mod table;
+pub mod junit;
+pub mod markdown;
+pub mod table;
 #[cfg(test)]
 mod tests;
-mod text;
+pub mod text;
 
 use gauntlet_ports::{Direction, EvalRun, RunState, Verdict};
 use gauntlet_types::{CallId, Name, NanoUsd, PromptRef, Timestamp};

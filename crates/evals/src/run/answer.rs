@@ -115,8 +115,9 @@ impl<'a> Work<'a> {
         (judge_calls, judge_cached): (u32, u32),
     ) -> Done {
         result.at = self.parts.clock.now();
-        // A case that the end of the run cut short is asked again when the run goes on.
-        let result = self.paced.ended().is_none().then_some(result);
+        // A case that the end of the run cut short is asked again when the run goes on; one that was done by then is kept.
+        let is_whole = result.error.is_none() && result.scores.iter().all(|score| score.value.is_some());
+        let result = (is_whole || self.paced.ended().is_none()).then_some(result);
         Done { result, prompt, judge_calls, judge_cached }
     }
 

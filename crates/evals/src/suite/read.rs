@@ -65,12 +65,14 @@ pub fn read(file: &str, text: &str, load: &mut Load<'_>) -> Reading {
     Reading { suite, mistakes: all, thawed }
 }
 
-/// Where the suite's own file says nothing of it, gates and judges have defaults; they are part of no hash.
+/// Of what decides over answers and scores. How fast they come, what they may cost, what a gate asks of them and which cases are
+/// golden makes no other suite.
 fn suite_hash(node: &Node) -> gauntlet_types::Name {
     let mut value = node.to_json();
     if let Value::Object(fields) = &mut value {
-        // Freezing cases or describing them better makes no other suite.
-        for name in ["description", "golden"] {
+        for name in
+            ["description", "golden", "concurrency", "budget_usd", "answer_limit", "score_limit", "gate"]
+        {
             fields.shift_remove(name);
         }
     }

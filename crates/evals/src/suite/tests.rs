@@ -113,6 +113,9 @@ fn every_mistake_is_told_with_its_place_and_cure() {
 fn layout_makes_no_other_suite_and_words_do() {
     let hash = |text: &str| reading(text).suite.hash;
     let one = hash("suite: s\ndataset: d.jsonl\nmetrics: [exact]\n");
-    assert_eq!(one, hash("# c\nmetrics:\n  - exact\nsuite: s\ndataset: d.jsonl\ndescription: d\n"));
+    assert_eq!(
+        one,
+        hash("# c\nmetrics:\n  - exact\nsuite: s\ndataset: d.jsonl\ndescription: d\nconcurrency: 2\n")
+    );
     assert_ne!(one, hash("suite: s\ndataset: d.jsonl\nmetrics: [exact]\nrepeats: 2\n"));
 }

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use super::{
     eval_calibrate::EvalCalibrate,
     eval_retrieval::EvalRetrieval,
+    eval_compare::EvalCompare,
     eval_run::{EvalFreeze, EvalRotate, EvalRunArgs},
 };
 
@@ -28,6 +29,7 @@ pub enum Eval {
     Import(EvalImport),
     Calibrate(EvalCalibrate),
     Retrieval(EvalRetrieval),
+    Compare(EvalCompare),
 }
 
 #[derive(Args)]

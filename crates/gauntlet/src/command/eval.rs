@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::{eval_calibrate, eval_freeze, eval_retrieval, eval_run, eval_show, import};
+use super::{
+    eval_calibrate, eval_compare, eval_freeze, eval_retrieval, eval_run, eval_show, import,
+};
 use crate::cli::{Eval, Place};
 
 pub fn run(place: &Place, command: Eval) -> Result<ExitCode> {
@@ -18,6 +20,7 @@ pub fn run(place: &Place, command: Eval) -> Result<ExitCode> {
         Eval::Import(asked) => return import::suite(place, &asked),
         Eval::Calibrate(asked) => return eval_calibrate::run(place, &asked),
         Eval::Retrieval(asked) => return eval_retrieval::run(place, &asked),
+        Eval::Compare(asked) => eval_compare::run(place, &asked)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -12,6 +12,13 @@ pub struct Look {
     pub color: bool,
 }
 
+/// Where nobody knows the terminal: a log of CI.
+impl Default for Look {
+    fn default() -> Look {
+        Look { width: NARROW, color: false }
+    }
+}
+
 /// Cases that are listed; all of them are in the JSON.
 const CASES_SHOWN: usize = 10;
 /// Columns below which p-values, detectable effects and reasons of cases are left out.

@@ -9,7 +9,7 @@ use gauntlet_prompts::{FILE_BYTES_MAX, Prompt, Registry};
 use gauntlet_types::Name;
 use serde::Deserialize;
 
-use crate::{cli::Place, reach::Reach, suites};
+use crate::{cli::Place, config_dir, reach::Reach, suites};
 
 pub(super) struct Known {
     registry: Registry,
@@ -33,9 +33,20 @@ impl Known {
         let listed = Reach::new(place)?.get("/api/v1/prompts")?;
         let listed: Listed =
             serde_json::from_value(listed).context("the gateway's list of prompts does not fit")?;
-        // The canonical form is itself a prompt file. One that a newer version wrote is not for this one to check.
-        let parse = |stored: &StoredPrompt| gauntlet_prompts::parse(&stored.name, &stored.source).ok();
-        let prompts: Vec<Prompt> = listed.versions.iter().filter_map(parse).collect();
+        // Files first: they propose labels, which the canonical form that is kept does not have.
+        let files = config_dir::read(config_dir::find(place.config.as_deref())?.as_deref())?.prompts;
+        let mut prompts: Vec<Prompt> =
+            files.iter().filter_map(|(file, text)| gauntlet_prompts::parse(file, text).ok()).collect();
+        for stored in listed.versions {
+            let is_there = |prompt: &Prompt| {
+                prompt.name == stored.name && *prompt.version.to_string() == *stored.version
+            };
+            if prompts.iter().any(is_there) {
+                continue;
+            }
+            // The canonical form is itself a prompt file. One that a newer version wrote is not for this one to check.
+            prompts.extend(gauntlet_prompts::parse(&stored.name, &stored.source).ok());
+        }
         let labels = listed.labels.into_iter().map(|label| (label.name, label.label, label.version));
         let registry = Registry::new(prompts, labels.collect()).map_err(|errors| {
             anyhow::anyhow!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
