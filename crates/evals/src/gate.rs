@@ -26,7 +26,7 @@ use thiserror::Error;
 pub use compare::{Comparison, compare};
 pub use metric::{FLOOR_CASES_MIN, UNSCORED_SHARE_MAX};
 pub use report::{CaseChange, Check, CheckKind, GateReport, Look, RunFacts};
-pub use standing::{AGREEMENT_MIN, RATINGS_MIN, Standing, is_judged};
+pub use standing::{Standing, is_judged};
 pub use stop::Stopper;
 pub use whole::ERRORS_SHARE_MAX;
 

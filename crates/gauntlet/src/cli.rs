@@ -2,8 +2,10 @@
 
 mod cache;
 mod eval;
+mod eval_compare;
 mod eval_run;
 mod filter;
+mod gate;
 mod guard;
 mod import;
 mod route;
@@ -15,8 +17,10 @@ use clap::{Args, Parser, Subcommand};
 
 pub use cache::{Cache, CacheQuality, CacheScope};
 pub use eval::{Eval, EvalCases, EvalList};
+pub use eval_compare::EvalCompare;
 pub use eval_run::{EvalFreeze, EvalRotate, EvalRunArgs};
 pub use filter::{Filter, SpanFilter};
+pub use gate::Gate;
 pub use guard::{Allow, Backtest, Explain, Guard, Quality};
 pub use import::{Import, ImportFrom};
 pub use route::{Route, RouteExplain};
@@ -148,6 +152,10 @@ pub enum Command {
     /// Prompt versions and their labels
     #[command(subcommand)]
     Prompt(Prompt),
+    /// Runs of evals
+    #[command(subcommand)]
+    Eval(Eval),
+    Gate(Gate),
     /// Kept answers: what there is, letting go of it, and how far meaning can be trusted
     #[command(subcommand)]
     Cache(Cache),

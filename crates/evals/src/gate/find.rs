@@ -8,7 +8,8 @@ use gauntlet_types::{Name, Timestamp};
 use std::{collections::BTreeMap, time::Duration};
 use thiserror::Error;
 
-use crate::BaselineSpec;
+use super::{Standing, is_judged};
+use crate::{BaselineSpec, Suite, calibrate, judge};
 
 /// What the store has of evals, however it is reached.
 ///
@@ -173,6 +174,25 @@ pub fn history(runs: &dyn Runs, candidate: &EvalRun, days: u32) -> Result<Vec<Ev
     let passed = passed(runs, &candidate.suite)?;
     let found = runs.runs(&filter)?;
     Ok(found.into_iter().filter(|run| passed.contains_key(&run.id)).collect())
+}
+
+/// What is known of the judges of a suite's metrics; of a judge that nobody compared with people, nothing.
+pub fn standings(runs: &dyn Runs, suite: &Suite) -> Result<Vec<Standing>, FindError> {
+    let mut found = Vec::new();
+    for spec in suite.metrics.iter().filter(|spec| is_judged(spec)) {
+        let Some(judge) = judge::fingerprint(spec, suite) else { continue };
+        let gates = runs.gates(&calibrate::filter(&judge.kind))?;
+        if let Some(agreement) = calibrate::agreement_of(&gates, &judge) {
+            found.push(Standing {
+                metric: spec.name.clone(),
+                judge: Some(judge.model),
+                ratings: agreement.n,
+                low: agreement.low(),
+                has_drifted: agreement.has_drifted,
+            });
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -7,13 +7,11 @@ use super::{
     GateInput,
     report::{Check, CheckKind},
 };
-use crate::MetricSpec;
-
-/// Ratings by people that a judge must have been compared with (the founding document on judges asks for 50).
-pub const RATINGS_MIN: u32 = 50;
-
-/// The lower bound of kappa or rho where a suite does not say another: the beginning of "moderate" by Landis and Koch (1977).
-pub const AGREEMENT_MIN: f64 = 0.4;
+use crate::{
+    MetricSpec,
+    calibrate::{AGREEMENT_MIN, RATINGS_MIN},
+    judge, retrieval,
+};
 
 /// What is known of the judge of a metric.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -22,31 +20,16 @@ pub struct Standing {
     /// The model that judges.
     pub judge: Option<Name>,
     /// Human ratings that it was compared with.
-    pub ratings: u32,
+    pub ratings: usize,
     /// Lower bound of kappa, or of rho where that fits the scores better; none where it could not be computed.
     pub low: Option<f64>,
+    /// The judge was compared again and scored otherwise than before.
+    pub has_drifted: bool,
 }
 
-/// Metrics that a model scores. What is not here is a formula, which needs nobody's trust.
-const JUDGED: [&str; 14] = [
-    "faithfulness",
-    "answer_relevancy",
-    "answer_relevance",
-    "context_precision",
-    "context_utilization",
-    "context_recall",
-    "g_eval",
-    "rubric",
-    "llm_rubric",
-    "factuality",
-    "hallucination",
-    "pairwise",
-    "aspect",
-    "answer_correctness",
-];
-
+/// Whether a model scores it: a formula needs nobody's trust.
 pub fn is_judged(spec: &MetricSpec) -> bool {
-    JUDGED.contains(&spec.kind.as_str())
+    judge::KINDS.contains(&spec.kind.as_str()) && !retrieval::KINDS.contains(&spec.kind.as_str())
 }
 
 /// Why the judge of a metric may not gate; none where it may, or where no model judges.
@@ -65,6 +48,9 @@ fn objection(metric: &Name, input: &GateInput<'_>) -> Option<String> {
             "its judge was compared with {} ratings by people, and {RATINGS_MIN} are needed; {cure}",
             found.ratings
         )),
+        Some(found) if found.has_drifted => {
+            Some(format!("its judge has drifted since people were compared with it; {cure} again"))
+        }
         Some(found) => match found.low {
             Some(low) if low >= minimum => None,
             low => Some(format!(

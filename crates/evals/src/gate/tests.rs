@@ -177,13 +177,19 @@ fn a_case_without_an_answer_counts_as_the_worst() {
 
 #[test]
 fn a_judge_gates_only_once_people_agree_with_it() {
-    let check = |standing: Option<(u32, f64)>, minimum: Option<f64>, verdict: Verdict, told: &str| {
+    let check = |standing: Option<(usize, f64)>, minimum: Option<f64>, verdict: Verdict, told: &str| {
         let (now, before) = scattered(300, 0.0, 0.05);
         let mut sides = Sides::new(&now, &before);
         sides.suite.metrics[0].kind = "faithfulness".into();
         sides.suite.judge = Some(JudgeSpec { min_agreement: minimum, ..JudgeSpec::default() });
         sides.standings = standing
-            .map(|(ratings, low)| Standing { metric: "exact".into(), judge: None, ratings, low: Some(low) })
+            .map(|(ratings, low)| Standing {
+                metric: "exact".into(),
+                judge: None,
+                ratings,
+                low: Some(low),
+                has_drifted: false,
+            })
             .into_iter()
             .collect();
         let report = sides.decide();

@@ -2,13 +2,14 @@
 
 use clap::{Args, Subcommand};
 
-use super::eval_run::{EvalFreeze, EvalRotate, EvalRunArgs};
+use super::{EvalCompare, EvalFreeze, EvalRotate, EvalRunArgs};
 
 #[derive(Subcommand)]
 pub enum Eval {
     Run(Box<EvalRunArgs>),
     Freeze(EvalFreeze),
     Rotate(EvalRotate),
+    Compare(EvalCompare),
     /// Runs of evals, newest first
     List(EvalList),
     /// A run with its metrics, and what gates said of it

@@ -13,7 +13,7 @@ use std::{path::Path, process::ExitCode, sync::Arc};
 use anyhow::{Context, Result};
 use gauntlet_evals::{
     Scorer, Suite,
-    gate::Stopper,
+    gate::{Stopper, find},
     metrics,
     run::{self, Parts, Plan, Stop, candidate, candidate::Wanted, estimate::forecast},
     select::{Selection, select},
