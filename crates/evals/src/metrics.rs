@@ -14,7 +14,7 @@ const FAMILIES: &[Family] = &[
     Family { kinds: crate::score::KINDS, make: crate::score::make },
     Family { kinds: crate::judge::KINDS, make: crate::judge::make },
     #[cfg(test)]
-    Family { kinds: crate::run::fakes::KINDS, make: crate::run::fakes::make },
+    Family { kinds: crate::run::tests::fakes::KINDS, make: crate::run::tests::fakes::make },
 ];
 
 /// Every kind of metric that there is.

@@ -401,6 +401,4 @@ fn fits(plan: &Plan<'_>, row: &EvalRun) -> Result<(), RunError> {
 }
 
 #[cfg(test)]
-pub(crate) mod fakes;
-#[cfg(test)]
-mod tests;
+pub(crate) mod tests;

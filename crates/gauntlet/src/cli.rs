@@ -3,8 +3,8 @@
 mod cache;
 mod eval;
 mod eval_calibrate;
-mod eval_retrieval;
 mod eval_compare;
+mod eval_retrieval;
 mod eval_run;
 mod filter;
 mod gate;
@@ -21,8 +21,8 @@ use clap::{Args, Parser, Subcommand};
 pub use cache::{Cache, CacheQuality, CacheScope};
 pub use eval::{Eval, EvalCases, EvalImport, EvalList};
 pub use eval_calibrate::EvalCalibrate;
-pub use eval_retrieval::EvalRetrieval;
 pub use eval_compare::EvalCompare;
+pub use eval_retrieval::EvalRetrieval;
 pub use eval_run::{EvalFreeze, EvalRotate, EvalRunArgs};
 pub use filter::{Filter, SpanFilter};
 pub use gate::Gate;
@@ -158,9 +158,6 @@ pub enum Command {
     /// Prompt versions and their labels
     #[command(subcommand)]
     Prompt(Prompt),
-    /// Runs of evals
-    #[command(subcommand)]
-    Eval(Eval),
     Gate(Gate),
     /// Kept answers: what there is, letting go of it, and how far meaning can be trusted
     #[command(subcommand)]

@@ -84,7 +84,6 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Gate(gate) => command::gate::run(&place, &gate),
         Command::Cache(cache) => done(command::cache::run(&place, cache)),
         Command::Route(route) => done(command::route::run(&place, route)),
-        Command::Eval(eval) => command::eval::run(&place, eval),
         Command::Guard(guard) => command::guard::run(&place, guard),
         Command::Stats(stats) => command::stats::run(&place, &stats),
         Command::Store(store) => command::store::run(&place, store),

@@ -97,7 +97,7 @@ fn prompt_named(
     let name = what.split_once('@').map_or(what, |(name, _)| name);
     // A model may have an `@` in its name (`claude-sonnet-4@20250514`), so a name alone does not tell.
     let is_known = suite.prompt_name() == Some(name) || is_prompt(name);
-    let is_prompt = is_known || (what.contains('@') && !name.contains('/') && suite.prompt.is_none());
+    let is_prompt = is_known || (what.contains('@') && !name.contains('/'));
     Ok(is_prompt.then(|| what.to_owned()))
 }
 

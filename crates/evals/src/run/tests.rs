@@ -1,12 +1,13 @@
+pub(crate) mod fakes;
+
 use std::sync::{Mutex, atomic::Ordering::SeqCst};
 
 use gauntlet_ports::{RunnerError, Told};
 use serde_json::json;
 
-use super::{
-    fakes::{Kept, Known, Model, Paused, refused, said},
-    *,
-};
+use fakes::{Kept, Known, Model, Paused, refused, said};
+
+use super::*;
 use crate::{metrics, suite};
 
 fn suite_of(metrics: &str, rows: usize, rest: &str) -> Suite {
@@ -430,4 +431,35 @@ fn a_candidate_is_read_as_people_write_it() {
     );
     check(&without, Some("@staging"), None, Err("write NAME@staging"));
     check(&with, Some("a on b"), Some("c"), Err("say it once"));
+}
+
+const RAG: &str = "name: rag\nversion: 1.2.0\nlabels: [staging]\nrequired_vars: [question, context]\ntemplate: \"$context $question\"\n";
+
+#[test]
+fn a_prompt_takes_its_variables_from_the_fields_of_the_line() {
+    let prompt = Arc::new(gauntlet_prompts::parse("rag.yaml", RAG).unwrap());
+    let rows = "{\"id\": \"a\", \"question\": \"q\", \"contexts\": [\"one\", \"two\"]}\n{\"id\": \"b\", \"question\": \"q\"}\n";
+    let text = "suite: s\ndataset: d.jsonl\nprompt: rag@staging\nmetrics: [exact]\n";
+    let suite = suite::read("s.yaml", text, &mut |_| Ok(rows.to_owned())).suite;
+    let find = |reference: &str| reference.starts_with("rag").then(|| Arc::clone(&prompt));
+    let wanted = Wanted::parse(None, None, &suite, &|_| false).unwrap();
+    let plan = Plan { wanted, ..Plan::of(&suite) };
+    let said = candidate::mistakes(&plan, &find);
+    assert!(said.len() == 1 && said[0].to_string().starts_with("d.jsonl:2: case `b`"), "{said:?}");
+    assert!(said[0].message.contains("needs variable `context`"), "{said:?}");
+
+    let asking = candidate::Asking::new(&plan, &find, "e".into(), None);
+    let body = asking.ask(plan.cases[0]).body;
+    assert_eq!(body["gauntlet"]["prompt"], "rag@staging");
+    assert_eq!(body["gauntlet"]["variables"], json!({"question": "q", "context": "one\n\ntwo"}));
+    assert_eq!(body["messages"], json!([]), "the question is asked once");
+    let answered = prompt.reference(Some("staging".into()));
+    assert!(asking.pin(&answered));
+    assert_eq!(
+        asking.ask(plan.cases[0]).body["gauntlet"]["prompt"],
+        "rag@1.2.0",
+        "a label that moves makes no mixture"
+    );
+    let other = gauntlet_types::PromptRef { hash: "other".into(), ..answered };
+    assert!(!asking.pin(&other), "an answer of another text is told apart");
 }

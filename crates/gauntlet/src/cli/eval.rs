@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 
 use super::{
     eval_calibrate::EvalCalibrate,
-    eval_retrieval::EvalRetrieval,
     eval_compare::EvalCompare,
+    eval_retrieval::EvalRetrieval,
     eval_run::{EvalFreeze, EvalRotate, EvalRunArgs},
 };
 
@@ -16,6 +16,7 @@ pub enum Eval {
     Run(Box<EvalRunArgs>),
     Freeze(EvalFreeze),
     Rotate(EvalRotate),
+    Compare(EvalCompare),
     /// Runs of evals, newest first
     List(EvalList),
     /// A run with its metrics, and what gates said of it

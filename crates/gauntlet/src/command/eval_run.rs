@@ -13,7 +13,7 @@ use std::{path::Path, process::ExitCode, sync::Arc};
 use anyhow::{Context, Result};
 use gauntlet_evals::{
     Scorer, Suite,
-    gate::Stopper,
+    gate::{Stopper, find},
     metrics,
     run::{self, Parts, Plan, Stop, candidate, candidate::Wanted, estimate::forecast},
     select::{Selection, select},
@@ -178,8 +178,13 @@ impl Bench<'_> {
         let runner = self.gateway.runner()?;
         let shelf = Shelf(Arc::clone(&self.store));
         let judgements = Judgements { runner: Arc::clone(&runner), is_fresh: self.args.no_judge_cache };
-        let stopper = before
-            .and_then(|(row, results)| Stopper::new(self.suite, row.clone(), results.clone(), Vec::new()));
+        let stopper = match before {
+            Some((row, results)) => {
+                let standings = find::standings(&*self.store, self.suite)?;
+                Stopper::new(self.suite, row.clone(), results.clone(), standings)
+            }
+            None => None,
+        };
         let watch = Onlooker::new(plan, &forecast(plan, self.scorers), self.args.yes, stopper);
         let (clock, stop) = (SystemClock::new(), Stop::default());
         let find = known.finder();

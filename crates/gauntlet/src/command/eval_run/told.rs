@@ -1,12 +1,12 @@
 //! What a run came to, for people and for programs.
 
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 use anyhow::Result;
 use gauntlet_evals::{
     gate::{
         self, GateInput, GateReport, find,
-        report::{junit, markdown, text},
+        report::{Inconclusive, Look, junit, markdown, text},
     },
     run::{Plan, estimate::Forecast},
 };
@@ -46,13 +46,10 @@ pub(super) fn show(
 ) -> Result<ExitCode> {
     let report = decided(bench, row, results, before);
     if let Some(path) = &bench.args.junit {
-        suites::write(
-            path,
-            &junit::junit(report.as_ref().map_err(clone)?, results, junit::Inconclusive::Fails),
-        )?;
+        suites::write(path, &junit(report.as_ref().map_err(clone)?, results, Inconclusive::Fails))?;
     }
     if let Some(path) = &bench.args.markdown {
-        suites::write(path, &markdown::markdown(report.as_ref().map_err(clone)?))?;
+        suites::write(path, &markdown(report.as_ref().map_err(clone)?))?;
     }
     let is_gated = bench.args.baseline.is_some();
     let latency = latency(results);
@@ -65,7 +62,7 @@ pub(super) fn show(
     } else {
         print(row, results, latency);
         match &report {
-            Ok(report) if is_gated => println!("\n{}", text::text(report, gate::Look::default())),
+            Ok(report) if is_gated => println!("\n{}", text(report, look())),
             Err(why) if is_gated => eprintln!("there is no verdict: {why:#}"),
             _ => println!("`gauntlet gate {}` says whether it may be released", row.id),
         }
@@ -79,6 +76,10 @@ pub(super) fn show(
         Err(_) if is_gated => ExitCode::from(2),
         _ => code_of(row),
     })
+}
+
+fn look() -> Look {
+    Look { width: show::width(), color: std::io::stdout().is_terminal() }
 }
 
 fn clone(error: &anyhow::Error) -> anyhow::Error {
@@ -100,7 +101,7 @@ fn decided(
         results,
         baseline: before.map(|(row, results)| (row, results.as_slice())),
         history: &history,
-        standings: &[],
+        standings: &find::standings(&*bench.store, bench.suite)?,
     };
     Ok(gate::decide(&input)?)
 }

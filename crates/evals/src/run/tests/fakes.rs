@@ -16,8 +16,7 @@ use gauntlet_ports::{
 use gauntlet_types::{CallId, Mono, Name, NanoUsd, Timestamp};
 use serde_json::json;
 
-use super::Sink;
-use crate::{Asker, Case, JudgeCache, Mistake, Scored, Scorer, Seen, Suite, suite::MetricSpec};
+use crate::{Asker, Case, JudgeCache, Mistake, Scored, Scorer, Seen, Suite, run::Sink, suite::MetricSpec};
 
 pub(crate) const KINDS: &[&str] = &["judged", "hang", "nonsense", "panic"];
 
