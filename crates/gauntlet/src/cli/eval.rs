@@ -30,7 +30,6 @@ pub enum Eval {
     Import(EvalImport),
     Calibrate(EvalCalibrate),
     Retrieval(EvalRetrieval),
-    Compare(EvalCompare),
 }
 
 #[derive(Args)]

@@ -17,7 +17,7 @@ use gauntlet_policy::{
     check,
     config::{Mistake, Severity},
 };
-use gauntlet_prompts::Registry;
+use gauntlet_prompts::{Labels, Registry};
 use serde_json::json;
 
 use crate::{
@@ -82,7 +82,10 @@ pub fn run(place: &Place, dir: Option<PathBuf>) -> Result<ExitCode> {
 
 /// What is wrong with the suites and their datasets: as `eval run` would find it, so far as no gateway need be asked.
 fn of_suites(files: &[PathBuf], folder: &Path, loaded: Option<&Loaded>) -> Result<Vec<Mistake>> {
-    let registry = loaded.and_then(|loaded| Registry::of(loaded.prompts.clone(), Vec::new()).ok());
+    let registry = loaded.and_then(|loaded| {
+        let guarded = loaded.policy.config().promotion.keys().cloned().collect();
+        Registry::of(loaded.prompts.clone(), Labels { guarded, ..Labels::default() }).ok()
+    });
     let find = |reference: &str| registry.as_ref()?.resolve(reference).ok().map(|(prompt, _)| prompt);
     let mut mistakes = Vec::new();
     for file in files {

@@ -19,7 +19,6 @@ pub fn run(place: &Place, command: Eval) -> Result<ExitCode> {
         Eval::Import(asked) => return import::suite(place, &asked),
         Eval::Calibrate(asked) => return eval_calibrate::run(place, &asked),
         Eval::Retrieval(asked) => return eval_retrieval::run(place, &asked),
-        Eval::Compare(asked) => eval_compare::run(place, &asked)?,
     }
     Ok(ExitCode::SUCCESS)
 }

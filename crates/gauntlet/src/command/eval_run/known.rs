@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use anyhow::{Context, Result, bail};
 use gauntlet_evals::{Suite, run::candidate::Wanted};
 use gauntlet_ports::StoredPrompt;
-use gauntlet_prompts::{FILE_BYTES_MAX, Prompt, Registry};
+use gauntlet_prompts::{FILE_BYTES_MAX, Labels, Prompt, Registry};
 use gauntlet_types::Name;
 use serde::Deserialize;
 
@@ -48,9 +48,10 @@ impl Known {
             prompts.extend(gauntlet_prompts::parse(&stored.name, &stored.source).ok());
         }
         let labels = listed.labels.into_iter().map(|label| (label.name, label.label, label.version));
-        let registry = Registry::new(prompts, labels.collect()).map_err(|errors| {
-            anyhow::anyhow!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
-        })?;
+        let registry = Registry::new(prompts, Labels { set: labels.collect(), ..Labels::default() })
+            .map_err(|errors| {
+                anyhow::anyhow!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+            })?;
         Ok(Known { registry })
     }
 
