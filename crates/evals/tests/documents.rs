@@ -1,5 +1,7 @@
 //! What docs/scorers.md shows is taken, and every kind stands there.
 
+#![allow(clippy::unwrap_used)]
+
 use gauntlet_evals::{MetricSpec, Suite, score};
 use serde_json::{Map, Value};
 
