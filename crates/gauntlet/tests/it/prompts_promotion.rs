@@ -3,7 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use gauntlet_ports::{Candidate, EvalResult, EvalRun, MetricSummary, RunState, Score};
 use gauntlet_testkit::{Ended, PostgresServer, http};
+use gauntlet_types::{Name, NanoUsd, PromptRef};
 use serde_json::{Value, json};
 
 use crate::{app::TestApp, replicas::Replicas};
@@ -128,6 +130,74 @@ fn a_prompt_is_pushed_gated_approved_promoted_and_rolled_back() {
         steps,
         ["rollback 1.1.0 1.0.0 bo it is rude", "promote 1.0.0 1.1.0 ann –", "promote – 1.0.0 ann first"]
     );
+}
+
+/// A finished run of the suite `support` over a version, with a score for each of its cases.
+fn run(app: &TestApp, version: &str, scores: &[f64], cost: i64) {
+    let hash = app.command_json(&["prompt", "show", &format!("desk@{version}")])["hash"].clone();
+    let prompt = PromptRef {
+        name: "desk".into(),
+        version: version.into(),
+        label: None,
+        hash: hash.as_str().expect("a hash").into(),
+    };
+    let id = Name::from(format!("support-{version}"));
+    let run = EvalRun {
+        id: id.clone(),
+        suite: "support".into(),
+        dataset_hash: "d".into(),
+        candidate: Candidate { name: "desk".into(), model: None, prompt: Some(prompt) },
+        cases: scores.len() as u32,
+        repeats: 1,
+        state: RunState::Done,
+        metrics: vec![MetricSummary { metric: "exact".into(), ..MetricSummary::default() }],
+        ..EvalRun::default()
+    };
+    let result = |(number, score): (usize, &f64)| EvalResult {
+        run: id.clone(),
+        case: format!("case-{number}").into(),
+        cost: NanoUsd(cost + number as i64),
+        scores: vec![Score { metric: "exact".into(), value: Some(*score), ..Score::default() }],
+        ..EvalResult::default()
+    };
+    let results: Vec<EvalResult> = scores.iter().enumerate().map(result).collect();
+    let kept = post(app, "/api/v1/evals/runs", &json!(run));
+    assert!(kept.status < 300, "{}", kept.text());
+    let kept = post(app, &format!("/api/v1/evals/runs/{id}/results"), &json!(results));
+    assert!(kept.status < 300, "{}", kept.text());
+}
+
+#[test]
+fn a_plan_tells_what_evals_say_of_both_versions() {
+    let app = TestApp::start("");
+    write(&app, "1.0.0", PLAIN);
+    write(&app, "1.1.0", &PLAIN.replace("brief", "kind"));
+    push(&app, &[]).expect_ok();
+    app.command(&["prompt", "promote", "desk@1.0.0"]).expect_ok();
+    run(&app, "1.0.0", &[1.0, 0.0, 0.5, 1.0], 1_000_000);
+    run(&app, "1.1.0", &[1.0, 0.5, 1.0, 1.0], 2_000_000);
+    let plan = app.command_json(&["prompt", "promote", "desk@1.1.0", "--plan"]);
+    let suite = &plan["evals"][0];
+    assert_eq!(
+        (&suite["from_run"], &suite["to_run"]),
+        (&json!("support-1.0.0"), &json!("support-1.1.0")),
+        "{plan}"
+    );
+    let exact = &suite["deltas"][0];
+    assert_eq!(
+        (&exact["cases"], &exact["from"], &exact["to"], &exact["difference"]),
+        (&json!(4), &json!(0.625), &json!(0.875), &json!(0.25))
+    );
+    // Differences 0, 0.5, 0.5, 0: the standard error is 0.1443, and t(0.975, 3) is 3.1824.
+    let low = exact["ci_low"].as_f64().expect("an interval");
+    assert!((low - (0.25 - 3.182_446 * 0.144_337_6)).abs() < 1e-4, "{exact}");
+    let ratio = suite["cost_ratio"].as_f64().expect("a ratio");
+    assert!((ratio - 2.0).abs() < 0.001, "{ratio}");
+    assert_eq!((&plan["rule"], &plan["lacks"]), (&Value::Null, &json!([])));
+    let page = app.command(&["prompt", "promote", "desk@1.1.0", "--plan"]).expect_ok().stdout;
+    for words in ["+0.2500", "An answer costs 2.00 times as much.", "gauntlet prompt rollback desk"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
 }
 
 #[test]
