@@ -5,8 +5,6 @@ mod cli;
 mod clock;
 mod command;
 mod config_dir;
-// Until `eval run` uses all of it.
-#[allow(dead_code)]
 mod evals_client;
 mod export;
 mod import;

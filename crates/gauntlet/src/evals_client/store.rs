@@ -117,9 +117,7 @@ impl EvalStore for GatewayStore {
 
     fn result_add(&self, results: &[EvalResult]) -> Done<()> {
         const WHAT: &str = "keeping results";
-        if results.len() > EVAL_BATCH_MAX {
-            return Err(EvalStoreError::TooMany { given: results.len() });
-        }
+        bounded(results.len())?;
         // A request for each run, and of each no more bytes than are taken. Of several runs all are known, or none gets any.
         let runs: BTreeSet<&Name> = results.iter().map(|result| &result.run).collect();
         if runs.len() > 1 {
@@ -151,11 +149,13 @@ impl EvalStore for GatewayStore {
         struct Answer {
             judged: Vec<Judged>,
         }
+        bounded(keys.len())?;
         let what = "looking for judges' answers";
         self.post::<Answer>(what, "judged/get", &keys, None).map(|answer| answer.judged)
     }
 
     fn judged_put(&self, judged: &[Judged]) -> Done<()> {
+        bounded(judged.len())?;
         self.post::<Kept>("keeping judges' answers", "judged", &judged, None).map(drop)
     }
 
@@ -177,6 +177,11 @@ impl EvalStore for GatewayStore {
         ]);
         self.get::<Answer>("listing gates", &format!("gates{query}"), None).map(|answer| answer.gates)
     }
+}
+
+/// Told here as the store tells it, and not as a refusal of the API.
+fn bounded(given: usize) -> Done<()> {
+    if given > EVAL_BATCH_MAX { Err(EvalStoreError::TooMany { given }) } else { Ok(()) }
 }
 
 fn text(name: &Option<Name>) -> Option<String> {

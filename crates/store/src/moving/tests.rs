@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use gauntlet_ports::{
-    Approval, Arrived, ControlStore, Correction, Event, EventFilter, EventKind, Grain, Kill, KillKind,
-    LabelMove, MoveKind, Reconciliation, RecordQuery, Repricing, Severity, SpanFilter, SpendBy, SpendQuery,
-    SpoolPosition, StoredCall, StoredKey, StoredPrompt, TraceFilter, TraceStore,
+    Approval, Arrived, Candidate, ControlStore, Correction, EvalGate, EvalResult, EvalRun, EvalStore, Event,
+    EventFilter, EventKind, GateFilter, Grain, JudgeKey, Judged, Kill, KillKind, LabelMove, MoveKind,
+    Reconciliation, RecordQuery, Repricing, RunFilter, Score, Severity, SpanFilter, SpendBy, SpendQuery,
+    SpoolPosition, StoredCall, StoredKey, StoredPrompt, TraceFilter, TraceStore, Verdict,
 };
 use gauntlet_testkit::PostgresServer;
-use gauntlet_types::{Day, Name, NanoUsd, Timestamp};
+use gauntlet_types::{Day, Name, NanoUsd, PromptRef, Timestamp};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -270,6 +271,59 @@ fn evaluated(folder: &Path) {
           '2026-04-25T18:42:11.482123Z'), \
          ('0197a000-0000-7000-8000-000000000002', null, null, null, null, null, null, null, null)";
     assert_eq!(connection.execute(sql, []).unwrap(), 2);
+    let store = SqliteTraces::open(folder.join("gauntlet.db")).unwrap();
+    let at = sample::START;
+    let prompt = PromptRef { name: "p".into(), version: "1.0.0".into(), label: None, hash: "ab".into() };
+    let candidate = Candidate { name: "p@1.0.0".into(), model: None, prompt: Some(prompt.clone()) };
+    let run = EvalRun { id: "nightly".into(), candidate, started: at, ..EvalRun::default() };
+    store.run_put(&run).unwrap();
+    let score =
+        Score { metric: "exact".into(), value: Some(0.1), reason: Some("why".into()), ..Score::default() };
+    let call = Some(sample::call(1, 0).record.id);
+    let result = EvalResult {
+        run: run.id.clone(),
+        case: "c2".into(),
+        call,
+        scores: vec![score],
+        at,
+        ..EvalResult::default()
+    };
+    store.result_add(&[result]).unwrap();
+    let key = JudgeKey {
+        judge_model: "j".into(),
+        judge_prompt_hash: "p".into(),
+        output_hash: "o".into(),
+        sample: 1,
+    };
+    store.judged_put(&[Judged { key, answer: "yes\0".into(), cost: NanoUsd(5), call, at }]).unwrap();
+    let gate = EvalGate {
+        id: "gate-1".into(),
+        suite: "support".into(),
+        run: run.id,
+        baseline: None,
+        app_sha: None,
+        prompt: Some(prompt),
+        verdict: Verdict::Pass,
+        summary: "as good".into(),
+        report: json!({"checks": []}),
+        at,
+    };
+    store.gate_put(&gate).unwrap();
+}
+
+/// What runs left, as each store tells it.
+fn evals(store: &dyn EvalStore) -> String {
+    let runs = store.run_list(&RunFilter::default()).unwrap();
+    let results = store.result_list("nightly").unwrap();
+    let key = JudgeKey {
+        judge_model: "j".into(),
+        judge_prompt_hash: "p".into(),
+        output_hash: "o".into(),
+        sample: 1,
+    };
+    let judged = store.judged_get(&[key]).unwrap();
+    assert_eq!((runs.len(), results.len(), judged.len()), (1, 2, 1), "one result was written by hand");
+    json!([runs, results, judged, store.gate_list(&GateFilter::default()).unwrap()]).to_string()
 }
 
 #[test]
@@ -287,6 +341,10 @@ fn a_rich_store_answers_the_same_in_postgres_and_back() {
     same(&answers(&postgres(&server.url())), &wanted);
     whole(&down(&server.url(), last.path()).unwrap());
     same(&answers(&sqlite(last.path())), &wanted);
+    let of_files = |folder: &Path| evals(&SqliteTraces::open(folder.join("gauntlet.db")).unwrap());
+    let database = Database::open(&server.url()).unwrap();
+    let there = evals(&PostgresTraces::new(database, REPLICA, SpentBy::All));
+    assert_eq!((&there, &of_files(last.path())), (&of_files(first.path()), &there));
     // What counts goes on counting after what came.
     let back = sqlite(last.path());
     administer(&back, 2);
