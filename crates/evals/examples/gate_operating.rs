@@ -1,6 +1,7 @@
 //! How often the whole gate ships, blocks and leaves open, by simulation: three metrics, a floor, repeats, conversations, early stops.
 //!
-//! `cargo run --release -p gauntlet-evals --example gate_operating -- [RUNS]` prints the tables of `docs/gates.md`, "The whole gate".
+//! `cargo run --release -p gauntlet-evals --example gate_operating -- [RUNS]` prints the tables of
+//! `docs/release-gates.md`, "How often the whole gate errs".
 //! One metric alone is simulated in `gauntlet-stats`.
 
 use gauntlet_evals::{
