@@ -152,9 +152,6 @@ pub enum Command {
     /// Prompt versions and their labels
     #[command(subcommand)]
     Prompt(Prompt),
-    /// Runs of evals
-    #[command(subcommand)]
-    Eval(Eval),
     Gate(Gate),
     /// Kept answers: what there is, letting go of it, and how far meaning can be trusted
     #[command(subcommand)]

@@ -81,7 +81,6 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Advice(advice) => done(command::advice::run(&place, &advice)),
         Command::Metrics(metrics) => done(command::metrics::run(&metrics, place.json)),
         Command::Prompt(prompt) => done(command::manage::prompt(&place, prompt)),
-        Command::Eval(eval) => command::eval::run(&place, eval),
         Command::Gate(gate) => command::gate::run(&place, &gate),
         Command::Cache(cache) => done(command::cache::run(&place, cache)),
         Command::Route(route) => done(command::route::run(&place, route)),
