@@ -34,9 +34,12 @@ if [ "$code" -ne 2 ]; then
 fi
 
 if [ ! -s "$markdown" ]; then
+  # The suite as the reports name it, so that the comment stays one.
+  name=${GATE_SUITE##*/}
+  name=${name%.y*ml}
   # Another program's words: indented, so that nothing in them is markup, and without control characters.
   {
-    printf '<!-- gauntlet-gate:%s -->\n' "$(printf '%s' "$GATE_SUITE" | sed 's/[^A-Za-z0-9_.]/-/g; s/--*/-/g')"
+    printf '<!-- gauntlet-gate:%s -->\n' "$(printf '%s' "$name" | sed 's/[^A-Za-z0-9_.]/-/g; s/--*/-/g')"
     printf '### ⚠️ The gate could not decide\n\n'
     tail -n 20 "$folder/said" | tr -d '\000-\010\013-\037\177' | cut -c 1-500 | sed 's/^/    /'
   } > "$markdown"

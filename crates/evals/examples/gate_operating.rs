@@ -1,6 +1,7 @@
 //! How often the whole gate ships, blocks and leaves open, by simulation: three metrics, a floor, repeats, conversations, early stops.
 //!
-//! `cargo run --release -p gauntlet-evals --example gate_operating -- [RUNS]` prints the tables of `docs/gates.md`, "The whole gate".
+//! `cargo run --release -p gauntlet-evals --example gate_operating -- [RUNS]` prints the tables of
+//! `docs/release-gates.md`, "How often the whole gate errs".
 //! One metric alone is simulated in `gauntlet-stats`.
 
 use gauntlet_evals::{
@@ -12,7 +13,7 @@ use gauntlet_stats::Rng;
 use gauntlet_types::{NanoUsd, Timestamp};
 
 const METRICS: [&str; 3] = ["exact", "fields", "similar"];
-const CASES: [usize; 4] = [30, 100, 200, 400];
+const CASES: [usize; 5] = [30, 50, 100, 200, 400];
 /// So many times fewer releases that may stop early are simulated.
 const SEQUENTIAL_LESS: u64 = 4;
 /// Cases of one conversation, where there are some.

@@ -1,8 +1,8 @@
 //! Release gates: whether what was tested may be shipped, by numbers.
 //!
 //! [`decide`] compares a run with a baseline and with what its suite asks for, and answers *pass*, *fail* or *inconclusive*: it
-//! fails if any check fails, is inconclusive if any check is, and passes else. What is compared, and why so, is in `docs/gates.md`; the
-//! statistics are those of `gauntlet_stats`. Nothing here asks a model, reads a clock or a file.
+//! fails if any check fails, is inconclusive if any check is, and passes else. What is compared, and why so, is in `docs/release-gates.md`;
+//! the statistics are those of `gauntlet_stats`. Nothing here asks a model, reads a clock or a file.
 
 pub mod compare;
 mod early;

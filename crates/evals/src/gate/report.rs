@@ -1,7 +1,7 @@
 //! What a gate says: plain values that are printed, kept and read again.
 //!
 //! `gauntlet gate --json` prints a [`GateReport`] as it is, and the store keeps the same. Its shape is documented in
-//! `docs/gates.md`; fields are added, never renamed.
+//! `docs/release-gates.md`; fields are added, never renamed.
 
 pub mod junit;
 pub mod markdown;
