@@ -173,6 +173,8 @@ fn main() {
         row.map(|row| row.state)
     );
     println!("read in {read:.1?}; ran in {took:.3} s, of which {ideal:.3} s wait for the model at best");
+    let each = cpu * 1e6 / done.max(1) as f64;
+    println!("processor: {cpu:.2} s, {each:.0} µs a case");
     println!(
         "not spent waiting: {:.2} %; {} KB of results written",
         100.0 * (took - ideal) / took,

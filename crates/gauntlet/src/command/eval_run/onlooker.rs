@@ -35,7 +35,7 @@ impl Onlooker {
     pub(super) fn new(plan: &Plan<'_>, forecast: &Forecast, yes: bool, stopper: Option<Stopper>) -> Onlooker {
         let had = plan.resume.iter().flat_map(|(_, had)| had).filter(|result| result.error.is_none()).count();
         let name = &plan.wanted.name;
-        eprintln!("{}: {} cases of {name}: {forecast}", plan.suite.name, plan.cases.len());
+        eprintln!("{}: {} case(s) of {name}: {forecast}", plan.suite.name, plan.cases.len());
         // A verdict that comes early is of all results, those before a break too.
         let before = plan.resume.as_ref().map(|(_, had)| had.clone()).unwrap_or_default();
         Onlooker {

@@ -45,12 +45,6 @@ pub(super) fn show(
     before: Option<&Before>,
 ) -> Result<ExitCode> {
     let report = decided(bench, row, results, before);
-    if let Some(path) = &bench.args.junit {
-        suites::write(path, &junit(report.as_ref().map_err(clone)?, results, Inconclusive::Fails))?;
-    }
-    if let Some(path) = &bench.args.markdown {
-        suites::write(path, &markdown(report.as_ref().map_err(clone)?))?;
-    }
     let is_gated = bench.args.baseline.is_some();
     let latency = latency(results);
     if bench.place.json {
@@ -67,6 +61,13 @@ pub(super) fn show(
             _ => println!("`gauntlet gate {}` says whether it may be released", row.id),
         }
     }
+    // After what is told: a run without a report is still a run.
+    if let Some(path) = &bench.args.junit {
+        suites::write(path, &junit(report.as_ref().map_err(unreported)?, results, Inconclusive::Fails))?;
+    }
+    if let Some(path) = &bench.args.markdown {
+        suites::write(path, &markdown(report.as_ref().map_err(unreported)?))?;
+    }
     Ok(match report {
         Ok(report) if is_gated => match report.verdict {
             Verdict::Pass => ExitCode::SUCCESS,
@@ -82,7 +83,7 @@ fn look() -> Look {
     Look { width: show::width(), color: std::io::stdout().is_terminal() }
 }
 
-fn clone(error: &anyhow::Error) -> anyhow::Error {
+fn unreported(error: &anyhow::Error) -> anyhow::Error {
     anyhow::anyhow!("there is no report: {error:#}")
 }
 
