@@ -33,7 +33,7 @@ pub enum Part {
 }
 
 impl Part {
-    pub const ALL: [Part; 12] = [
+    pub const ALL: [Part; 13] = [
         Part::Python,
         Part::Node,
         Part::Browser,

@@ -51,15 +51,6 @@ impl Gateway {
         }
     }
 
-    pub fn is_private(&self) -> bool {
-        self.private.is_some()
-    }
-
-    /// Its address, for links to the console.
-    pub fn url(&self) -> &str {
-        &self.run.url
-    }
-
     pub fn runner(&self) -> Result<Arc<GatewayRunner>> {
         GatewayRunner::new(&self.run).map(Arc::new)
     }

@@ -8,7 +8,7 @@ use axum::{
 };
 use gauntlet_console::{self as console, CasePair, EvalCompareView, EvalRunView, EvalsView, MetricPair};
 use gauntlet_evals::gate::compare::{Comparison, compare};
-use gauntlet_ports::{Direction, EvalGate, EvalResult, EvalRun, EvalStoreError, GateFilter, RunFilter};
+use gauntlet_ports::{Direction, EvalGate, EvalResult, EvalRun, GateFilter, RunFilter};
 use gauntlet_types::{Code, Fault, Name};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -43,8 +43,8 @@ async fn list(State(admin): State<Admin>, headers: HeaderMap, Query(which): Quer
     let fetched = blocking(&admin, move |admin| {
         let runs = RunFilter { suite: wanted.clone(), limit: Some(RUNS_SHOWN), ..RunFilter::default() };
         let gates = GateFilter { suite: wanted, limit: Some(RUNS_SHOWN), ..GateFilter::default() };
-        let runs = admin.evals.run_list(&runs).map_err(|error| evals_fault(error))?;
-        let gates = admin.evals.gate_list(&gates).map_err(|error| evals_fault(error))?;
+        let runs = admin.evals.run_list(&runs).map_err(evals_fault)?;
+        let gates = admin.evals.gate_list(&gates).map_err(evals_fault)?;
         Ok((runs, gates))
     });
     match fetched.await {
@@ -77,18 +77,17 @@ async fn run(
 ) -> Response {
     let frame = Frame::new(&admin, &headers);
     let fetched = blocking(&admin, move |admin| {
-        let wrong = |error: EvalStoreError| evals_fault(error);
-        let run = admin.evals.run_get(&id).map_err(wrong)?;
+        let run = admin.evals.run_get(&id).map_err(evals_fault)?;
         let gates = GateFilter { run: Some(run.id.clone()), limit: Some(1), ..GateFilter::default() };
-        let gate = admin.evals.gate_list(&gates).map_err(wrong)?.into_iter().next();
+        let gate = admin.evals.gate_list(&gates).map_err(evals_fault)?.into_iter().next();
         let same = RunFilter {
             suite: Some(run.suite.clone()),
             limit: Some(OTHERS_SHOWN + 1),
             ..RunFilter::default()
         };
-        let mut others = admin.evals.run_list(&same).map_err(wrong)?;
+        let mut others = admin.evals.run_list(&same).map_err(evals_fault)?;
         others.retain(|other| other.id != run.id);
-        Ok(Fetched { gate, results: admin.evals.result_list(&run.id).map_err(wrong)?, others, run })
+        Ok(Fetched { gate, results: admin.evals.result_list(&run.id).map_err(evals_fault)?, others, run })
     });
     match fetched.await {
         Ok(Fetched { run, gate, results, others }) => {
@@ -117,8 +116,8 @@ async fn compared(State(admin): State<Admin>, headers: HeaderMap, Query(two): Qu
     let frame = Frame::new(&admin, &headers);
     let fetched = blocking(&admin, move |admin| {
         let side = |id: &str| -> Result<Side, Fault> {
-            let run = admin.evals.run_get(id).map_err(|error| evals_fault(error))?;
-            let results = admin.evals.result_list(&run.id).map_err(|error| evals_fault(error))?;
+            let run = admin.evals.run_get(id).map_err(evals_fault)?;
+            let results = admin.evals.result_list(&run.id).map_err(evals_fault)?;
             Ok((run, results))
         };
         let (a, b) = (side(&two.a)?, side(&two.b)?);
