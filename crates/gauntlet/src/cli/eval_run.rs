@@ -57,11 +57,11 @@ pub struct EvalRunArgs {
     /// Do not ask, however much it will cost
     #[arg(long)]
     pub yes: bool,
-    /// Write a report for CI
-    #[arg(long, value_name = "FILE")]
+    /// Write a report for CI; without a file, or with `-`, to standard output
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     pub junit: Option<PathBuf>,
-    /// Write a report for a comment
-    #[arg(long, value_name = "FILE")]
+    /// Write a report for a comment; without a file, or with `-`, to standard output
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     pub markdown: Option<PathBuf>,
 }
 

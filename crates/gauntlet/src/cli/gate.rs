@@ -27,10 +27,10 @@ pub struct Gate {
     /// End with 0 where the cases do not tell; the verdict stays what it is
     #[arg(long)]
     pub allow_inconclusive: bool,
-    /// Write a report for CI; `-` for standard output
-    #[arg(long, value_name = "FILE")]
+    /// Write a report for CI; without a file, or with `-`, to standard output
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     pub junit: Option<PathBuf>,
-    /// Write a report for a comment; `-` for standard output
-    #[arg(long, value_name = "FILE")]
+    /// Write a report for a comment; without a file, or with `-`, to standard output
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     pub markdown: Option<PathBuf>,
 }

@@ -104,14 +104,11 @@ pub fn tell(place: &Place, report: &GateReport, results: &[EvalResult], outputs:
         (outputs.junit, report::junit(report, results, inconclusive)),
         (outputs.markdown, report::markdown(report)),
     ];
-    let to_stdout = files.iter().any(|(path, _)| *path == Some(Path::new("-")));
+    let mut to_stdout = false;
     for (path, text) in files {
-        match path {
-            None => {}
-            Some(path) if path == Path::new("-") => print!("{text}"),
-            Some(path) => {
-                std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
-            }
+        to_stdout |= path.is_some_and(is_stdout);
+        if let Some(path) = path {
+            write(path, &text)?;
         }
     }
     if to_stdout {
@@ -124,6 +121,20 @@ pub fn tell(place: &Place, report: &GateReport, results: &[EvalResult], outputs:
     }
     std::io::stdout().flush()?;
     Ok(())
+}
+
+/// A report goes there instead of what people read.
+pub fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// Writes a report into a file, or to standard output.
+pub fn write(path: &Path, text: &str) -> Result<()> {
+    if is_stdout(path) {
+        print!("{text}");
+        return Ok(());
+    }
+    suites::write(path, text)
 }
 
 /// Keeps a verdict: a promotion asks for it.

@@ -1,23 +1,23 @@
 //! What a run came to, for people and for programs.
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Result;
 use gauntlet_evals::{
     gate::{
         self, GateInput, GateReport, find,
-        report::{Inconclusive, Look, junit, markdown, text},
+        report::{Inconclusive, junit, markdown, text},
     },
     run::{Plan, estimate::Forecast},
 };
-use gauntlet_ports::{EvalResult, EvalRun, RunState, Verdict};
+use gauntlet_ports::{EvalResult, EvalRun, RunState};
 use serde_json::{Value, json};
 
 use super::{Bench, baseline::Before, code_of};
 use crate::{
     cli::Place,
+    command::gate::{code, is_stdout, look, write},
     show::{self, Column},
-    suites,
 };
 
 /// Of cases that failed: more are in `eval cases RUN --failed`.
@@ -47,7 +47,10 @@ pub(super) fn show(
     let report = decided(bench, row, results, before);
     let is_gated = bench.args.baseline.is_some();
     let latency = latency(results);
-    if bench.place.json {
+    let files = [&bench.args.junit, &bench.args.markdown];
+    if files.into_iter().flatten().any(|path| is_stdout(path)) {
+        // What a program reads stands alone.
+    } else if bench.place.json {
         let gate = report.as_ref().ok().filter(|_| is_gated).map(serde_json::to_value).transpose()?;
         show::json(&json!({
             "run": row, "latency_us": {"p50": latency.0, "p95": latency.1}, "baseline": before.map(|(row, _)| &row.id),
@@ -63,24 +66,16 @@ pub(super) fn show(
     }
     // After what is told: a run without a report is still a run.
     if let Some(path) = &bench.args.junit {
-        suites::write(path, &junit(report.as_ref().map_err(unreported)?, results, Inconclusive::Fails))?;
+        write(path, &junit(report.as_ref().map_err(unreported)?, results, Inconclusive::Fails))?;
     }
     if let Some(path) = &bench.args.markdown {
-        suites::write(path, &markdown(report.as_ref().map_err(unreported)?))?;
+        write(path, &markdown(report.as_ref().map_err(unreported)?))?;
     }
     Ok(match report {
-        Ok(report) if is_gated => match report.verdict {
-            Verdict::Pass => ExitCode::SUCCESS,
-            Verdict::Fail => ExitCode::from(1),
-            Verdict::Inconclusive => ExitCode::from(3),
-        },
+        Ok(report) if is_gated => code(report.verdict, false),
         Err(_) if is_gated => ExitCode::from(2),
         _ => code_of(row),
     })
-}
-
-fn look() -> Look {
-    Look { width: show::width(), color: std::io::stdout().is_terminal() }
 }
 
 fn unreported(error: &anyhow::Error) -> anyhow::Error {
