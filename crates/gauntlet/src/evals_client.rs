@@ -1,20 +1,21 @@
 //! The gateway that evals run through: the one of the data folder where one runs, else a private one for as long as a
 //! command takes. Either way calls go over HTTP into the same pipeline, and results lie where the traces are.
 
+mod folders;
 mod private;
 mod runner;
 mod store;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Result;
 
 pub use runner::GatewayRunner;
 pub use store::GatewayStore;
 
-use crate::{cli::Place, runfile::RunFile};
+use crate::{cli::Place, config_dir, runfile::RunFile};
 use private::Private;
 
 /// A gateway to run evals through.
@@ -22,6 +23,8 @@ pub struct Gateway {
     run: RunFile,
     /// None where it runs anyway.
     private: Option<Private>,
+    /// Where paths of the configuration begin.
+    root: PathBuf,
 }
 
 impl Gateway {
@@ -38,21 +41,22 @@ impl Gateway {
     /// End it by name. One that is dropped, or whose process ends however it does, takes a private gateway with it, but
     /// does not wait for its end.
     pub fn find_or_start(place: &Place) -> Result<Gateway> {
+        let root = config_dir::find(place.config.as_deref())?.unwrap_or_else(|| PathBuf::from("."));
         if let Some(run) = RunFile::find(&place.data) {
-            return Ok(Gateway { run, private: None });
+            return Ok(Gateway { run, private: None, root });
         }
         match Private::start(place) {
-            Ok((private, run)) => Ok(Gateway { run, private: Some(private) }),
+            Ok((private, run)) => Ok(Gateway { run, private: Some(private), root }),
             // Somebody else was faster.
             Err(error) => match RunFile::find(&place.data) {
-                Some(run) => Ok(Gateway { run, private: None }),
+                Some(run) => Ok(Gateway { run, private: None, root }),
                 None => Err(error),
             },
         }
     }
 
     pub fn runner(&self) -> Result<Arc<GatewayRunner>> {
-        GatewayRunner::new(&self.run).map(Arc::new)
+        GatewayRunner::new(&self.run, self.root.clone()).map(Arc::new)
     }
 
     /// Synchronous, as the store itself is: for blocking threads.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-/// Compares a judge with people, on rows that hold an answer (`output`) and what people said of it (`human`).
+/// Compare a judge with people, on rows that hold an answer (`output`) and what people said of it (`human`).
 ///
 /// What comes out is kept: a gate lets a judge decide only where its agreement with at least 50 ratings is proven. Judges are asked
 /// anew each time, since an answer from the cache would hide that a judge has changed.

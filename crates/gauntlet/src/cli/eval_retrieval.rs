@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-/// Measures a retriever on queries whose relevant ids are known, and compares two.
+/// Measure a retriever on queries whose relevant ids are known, and compare two.
 ///
 /// The dataset has a line for each query: {"id", "query", "relevant": ["doc-1"] or {"doc-1": 3}}, and where rankings were recorded
 /// `"retrieved": ["doc-9", "doc-1"]`, best first.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-/// Runs a suite against a candidate, through the same pipeline as production.
+/// Run a suite against a candidate, through the same pipeline as production.
 ///
 /// Exit codes: 0 the run is done, 1 it was stopped before its end, 2 it could not be done; with --baseline those of
 /// `gauntlet gate`: 0 pass, 1 fail, 2 error, 3 inconclusive.
@@ -65,7 +65,7 @@ pub struct EvalRunArgs {
     pub markdown: Option<PathBuf>,
 }
 
-/// Declares the golden cases as they are now: their hash goes into the suite's file, and who changes one later must say so.
+/// Declare the golden cases as they are now: their hash goes into the suite's file, and who changes one later must say so.
 #[derive(Args)]
 pub struct EvalFreeze {
     /// A suite's name (evals/NAME.yaml), or its file
@@ -75,7 +75,7 @@ pub struct EvalFreeze {
     pub dry_run: bool,
 }
 
-/// Retires a share of the cases and brings fresh ones in; golden cases stay.
+/// Retire a share of the cases and bring fresh ones in; golden cases stay.
 #[derive(Args)]
 pub struct EvalRotate {
     /// A suite's name (evals/NAME.yaml), or its file

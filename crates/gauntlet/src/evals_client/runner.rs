@@ -1,6 +1,6 @@
 //! Calls of a run over HTTP/1, as many at once as are asked for, on connections that stay open.
 
-use std::time::Duration;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use hyper_util::{
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::message;
+use super::{folders::Folders, message};
 use crate::runfile::RunFile;
 
 /// The gateway is on this machine.
@@ -35,10 +35,11 @@ pub struct GatewayRunner {
     judged: Uri,
     judged_get: Uri,
     authorization: HeaderValue,
+    folders: Arc<Folders>,
 }
 
 impl GatewayRunner {
-    pub(super) fn new(run: &RunFile) -> Result<GatewayRunner> {
+    pub(super) fn new(run: &RunFile, root: PathBuf) -> Result<GatewayRunner> {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_MAX));
@@ -60,6 +61,7 @@ impl GatewayRunner {
             judged: uri("judged").context(of)?,
             judged_get: uri("judged/get").context(of)?,
             authorization,
+            folders: Arc::new(Folders::at(root)),
         })
     }
 
@@ -108,7 +110,12 @@ impl GatewayRunner {
 
 impl Runner for GatewayRunner {
     fn ask(&self, ask: Ask) -> BoxFuture<'_, Result<Told, RunnerError>> {
-        Box::pin(async move { self.post(&self.ask, &ask).await })
+        Box::pin(async move {
+            let Some(folder) = Folders::of(&ask) else { return self.post(&self.ask, &ask).await };
+            let folders = Arc::clone(&self.folders);
+            let embedded = tokio::task::spawn_blocking(move || folders.embed(&folder, &ask)).await;
+            embedded.map_err(|_| RunnerError("the embedding model in its folder broke down".to_owned()))
+        })
     }
 }
 

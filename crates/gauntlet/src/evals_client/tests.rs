@@ -83,7 +83,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 #[test]
 fn without_a_gateway_a_call_is_refused_with_the_cure() {
     let folder = tempfile::tempdir().unwrap();
-    let runner = GatewayRunner::new(&run_file(serve_api(folder.path()))).unwrap();
+    let runner = GatewayRunner::new(&run_file(serve_api(folder.path())), ".".into()).unwrap();
     let RunnerError(why) = block_on(runner.ask(ask())).unwrap_err();
     assert!(why.contains("`gauntlet up`"), "{why}");
 }
@@ -139,7 +139,7 @@ fn answered(status: &str, body: &str) -> Option<String> {
 fn calls_one_after_the_other_share_a_connection() {
     let (address, counts) =
         serve_raw(|_| answered("200 OK", &serde_json::to_string(&Told::default()).unwrap()));
-    let runner = GatewayRunner::new(&run_file(address)).unwrap();
+    let runner = GatewayRunner::new(&run_file(address), ".".into()).unwrap();
     block_on(async {
         for _ in 0..20 {
             assert_eq!(runner.ask(ask()).await.unwrap().status, 0);
@@ -154,7 +154,7 @@ fn a_call_whose_answer_was_lost_is_not_made_twice() {
         0 => answered("200 OK", &serde_json::to_string(&Told::default()).unwrap()),
         _ => None,
     });
-    let runner = GatewayRunner::new(&run_file(address)).unwrap();
+    let runner = GatewayRunner::new(&run_file(address), ".".into()).unwrap();
     block_on(async {
         runner.ask(ask()).await.unwrap();
         let RunnerError(why) = runner.ask(ask()).await.unwrap_err();
@@ -168,13 +168,14 @@ fn what_is_no_answer_is_told() {
     let check = |answer: fn(usize) -> Option<String>, part: &str| {
         let (address, _) = serve_raw(answer);
         let RunnerError(why) =
-            block_on(GatewayRunner::new(&run_file(address)).unwrap().ask(ask())).unwrap_err();
+            block_on(GatewayRunner::new(&run_file(address), ".".into()).unwrap().ask(ask())).unwrap_err();
         assert!(why.contains(part), "{why}");
     };
     check(|_| answered("200 OK", "<html>"), "does not fit");
     check(|_| answered("503 Gone", "{\"error\": {\"message\": \"come back later\"}}"), "come back later");
     check(|_| answered("500 Oh", "nonsense"), "status 500");
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let RunnerError(why) = block_on(GatewayRunner::new(&run_file(free)).unwrap().ask(ask())).unwrap_err();
+    let RunnerError(why) =
+        block_on(GatewayRunner::new(&run_file(free), ".".into()).unwrap().ask(ask())).unwrap_err();
     assert!(why.contains("onnect"), "{why}");
 }

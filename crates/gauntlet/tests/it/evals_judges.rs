@@ -79,7 +79,7 @@ fn a_judge_that_agrees_with_people_may_gate_and_that_is_kept() {
     assert_eq!(results["results"].as_array().unwrap().len(), 60);
     let trace = app.last_trace();
     assert_eq!(trace["record"]["prompt"]["name"], "judge-rubric");
-    assert_eq!(trace["record"]["eval_id"].as_str(), Some(run));
+    assert_eq!(trace["record"]["caller"]["eval_id"].as_str(), Some(run));
 }
 
 #[test]

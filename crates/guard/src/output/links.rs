@@ -134,7 +134,7 @@ impl LinkRules {
                 },
                 _ => return Reading::Nothing,
             },
-            '.' if ends_www(window, i) && i - 3 >= from => match window.at(i + 1).is_ascii_alphanumeric() {
+            '.' if ends_www(window, i) && i - 3 >= from => match window.at(i + len).is_ascii_alphanumeric() {
                 true => self.address(window, text, i - 3, i - 3, false),
                 false => Reading::Nothing,
             },
@@ -355,9 +355,13 @@ fn name_under_way(bytes: &[u8]) -> usize {
         .unwrap_or(bytes.len())
 }
 
-/// The start of the scheme before an entity that is under way.
+/// The start of the scheme, or of the `www`, before an entity that is under way: it may be a colon or a dot.
 fn entity_start(window: &Window, i: usize) -> usize {
-    name_before(window, i).map_or(i, |name| i - name.len())
+    match name_before(window, i) {
+        Some(name) => i - name.len(),
+        None if ends_www(window, i) => i - 3,
+        None => i,
+    }
 }
 
 fn ends_www(window: &Window, i: usize) -> bool {

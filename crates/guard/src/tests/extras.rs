@@ -166,6 +166,21 @@ proptest! {
 }
 
 #[test]
+fn a_dot_that_is_written_as_an_entity_makes_a_name_of_the_web() {
+    let extras = extras();
+    let found = |text: &str| {
+        let mut found = Vec::new();
+        Scanner::new().scan_with(text, Trust::User, Kinds::NONE, &extras, &mut found);
+        found.iter().map(|finding| (finding.label, finding.span.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(found("see www&period;evil.test now"), [("disguised_link", 4..24)]);
+    assert_eq!(found("see www&period; now"), []);
+    for text in ["see www&period;evil.test now", "www&period;", "www&period"] {
+        check(text, &[1], Kinds::NONE, &extras);
+    }
+}
+
+#[test]
 fn an_entity_that_is_cut_is_waited_for() {
     check(
         " 1x, httpskestrel-4417-plum.@)href='url(/?d=&sol;/ｅvil。test",

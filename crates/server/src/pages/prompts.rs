@@ -30,7 +30,7 @@ use crate::{
 const GATES_MAX: u32 = 500;
 /// Moves on the page; `gauntlet prompt history` shows all.
 const MOVES_MAX: usize = 20;
-/// What people call labels, beside those that there are.
+/// What people call labels, before others that there are.
 const USUAL: [&str; 3] = ["production", "staging", "canary"];
 
 pub(super) fn router() -> Router<Admin> {
@@ -140,10 +140,9 @@ async fn one(frame: &Frame, admin: &Admin, which: Which, refused: Option<Fault>)
             why: moved.why.clone(),
         })
         .collect();
-    let mut labels: Vec<String> = fetched.line.labels.iter().map(|(label, _)| label.clone()).collect();
-    labels.extend(USUAL.map(str::to_owned));
-    labels.sort();
-    labels.dedup();
+    let mut labels = USUAL.map(str::to_owned).to_vec();
+    let own = fetched.line.labels.iter().map(|(label, _)| label.clone());
+    labels.extend(own.filter(|label| !USUAL.contains(&label.as_str())));
     let diff = fetched.compared.as_ref().map(diff_view);
     let shown = shown_version(&fetched.shown);
     let view = PromptView {

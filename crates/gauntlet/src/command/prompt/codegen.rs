@@ -28,7 +28,8 @@ pub fn run(place: &Place, reach: &Reach, asked: &CodegenPrompt) -> Result<ExitCo
         let shown = reach.get(&format!("/api/v1/prompts/show?prompt={}", escape(&reference)))?;
         let source = shown["source"].as_str().context("the gateway shows no source of the prompt")?;
         // The canonical form is itself a prompt file.
-        let prompt = parse(&reference, source).map_err(|mistake| anyhow::anyhow!("{mistake}"))?;
+        let mut prompt = parse(&reference, source).map_err(|mistake| anyhow::anyhow!("{mistake}"))?;
+        describe(&mut prompt, &shown);
         if let Some((known, other)) = prompts.iter().find(|(known, _)| known.name == prompt.name) {
             bail!(
                 "`{other}` and `{reference}` are both of `{}`; one file wraps one version of a prompt",
@@ -54,6 +55,18 @@ pub fn run(place: &Place, reach: &Reach, asked: &CodegenPrompt) -> Result<ExitCo
         None => {
             print!("{text}");
             Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// What is said of a prompt and its variables is no part of the canonical form: it changes no call.
+fn describe(prompt: &mut Prompt, shown: &Value) {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    prompt.description = text(&shown["description"]);
+    for told in shown["variables"].as_array().into_iter().flatten() {
+        let variable = told["name"].as_str().and_then(|name| prompt.variables.get_mut(name));
+        if let Some(variable) = variable {
+            variable.description = text(&told["description"]);
         }
     }
 }
