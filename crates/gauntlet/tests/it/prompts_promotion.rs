@@ -44,11 +44,15 @@ fn post(app: &TestApp, path: &str, body: &Value) -> http::Reply {
 
 /// What a gate of a CI job keeps.
 fn gate(app: &TestApp, version: &str, verdict: &str, number: u32) {
+    gate_of(app, version, verdict, number, &json!({}));
+}
+
+fn gate_of(app: &TestApp, version: &str, verdict: &str, number: u32, report: &Value) {
     let hash = app.command_json(&["prompt", "show", &format!("desk@{version}")])["hash"].clone();
     let gate = json!({
         "id": format!("gate-{number}"), "suite": "support", "run": format!("run-{number}"), "baseline": null,
         "app_sha": "9f8c1d2", "prompt": {"name": "desk", "version": version, "label": null, "hash": hash},
-        "verdict": verdict, "summary": format!("it is a {verdict}"), "report": {},
+        "verdict": verdict, "summary": format!("it is a {verdict}"), "report": report,
         "at": 1_795_000_000_000_000_i64 + i64::from(number),
     });
     let kept = post(app, "/api/v1/evals/gates", &gate);
@@ -298,4 +302,16 @@ fn a_label_that_moves_here_has_moved_there_within_a_second() {
     }
     println!("a label reached the other gateway after {} ms at the longest of five", longest.as_millis());
     assert!(longest < Duration::from_secs(1), "{longest:?}");
+}
+
+#[test]
+fn a_gate_over_a_part_of_the_cases_opens_no_label() {
+    let app = TestApp::start(RULES);
+    write(&app, "1.0.0", PLAIN);
+    push(&app, &["--by", "ann"]).expect_ok();
+    gate_of(&app, "1.0.0", "pass", 1, &json!({"run": {"is_fast": true}}));
+    let promote = || app.command(&["prompt", "promote", "desk@1.0.0", "--by", "bo"]).code;
+    assert_eq!(promote(), Some(1));
+    gate_of(&app, "1.0.0", "pass", 2, &json!({"run": {"is_fast": false}}));
+    assert_eq!(promote(), Some(0));
 }

@@ -230,6 +230,8 @@ impl Admin {
         let facts = Facts {
             gates: gates
                 .iter()
+                // A part of the cases is for a look in between; what is released has passed all of them.
+                .filter(|gate| gate.report["run"]["is_fast"] != true)
                 .map(|gate| GateFact {
                     suite: gate.suite.clone(),
                     is_pass: gate.verdict == Verdict::Pass,
