@@ -12,9 +12,9 @@ use std::{path::Path, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result};
 use gauntlet_evals::{
-    Scorer, Suite,
+    Case, Scorer, Suite,
     gate::{Stopper, find},
-    metrics,
+    judge, metrics,
     run::{self, Parts, Plan, Stop, candidate, candidate::Wanted, estimate::forecast},
     select::{Selection, select},
 };
@@ -127,7 +127,9 @@ impl Bench<'_> {
         let repeats =
             resume.as_ref().map(|(row, _)| row.repeats).or(self.args.repeats).unwrap_or(self.suite.repeats);
         let app_sha = resume.as_ref().map_or_else(|| self.app_sha.clone(), |(row, _)| row.app_sha.clone());
-        let plan = Plan {
+        // Before the plan, which holds them.
+        let beside: Vec<Case>;
+        let mut plan = Plan {
             suite: self.suite,
             cases: selected.cases,
             wanted,
@@ -143,6 +145,13 @@ impl Bench<'_> {
             return Err(suites::told(&mistakes));
         }
         let before = baseline::get(self, &known, &plan)?;
+        if let Some((_, results)) = &before {
+            // A judge that prefers one of two answers sees the baseline's.
+            let mut cases: Vec<Case> = plan.cases.iter().map(|case| (*case).clone()).collect();
+            judge::with_baseline(&mut cases, results);
+            beside = cases;
+            plan.cases = beside.iter().collect();
+        }
         let row = self.go(&plan, &known, before.as_ref())?;
         let results = self.store.result_list(&row.id)?;
         let code = told::show(self, &row, &results, before.as_ref())?;

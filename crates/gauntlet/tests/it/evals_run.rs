@@ -153,3 +153,31 @@ fn rotation_moves_whole_lines_and_leaves_golden_cases() {
     assert_eq!((read("s.jsonl").lines().count(), read("s.retired.jsonl").lines().count()), (21, 3));
     assert_eq!(read("s.pool.jsonl").lines().count(), 27);
 }
+
+#[test]
+fn a_judge_of_pairs_sees_the_answer_of_the_baseline() {
+    let suite = "suite: s\ndataset: s.jsonl\nmodel: prov/plain\njudge: {model: prov/judge}\n\
+                 metrics: [{pairwise: {against: baseline, criteria: Which helps more?}}]\n";
+    let files = [("evals/s.yaml", suite), ("evals/s.jsonl", &rows(12))];
+    let app = TestApp::with_files("default: {unpriced: allow}", &files);
+    app.provider.respond(|seen| {
+        let body = String::from_utf8_lossy(&seen.body).into_owned();
+        let place = |text: &str| body.find(text).unwrap_or(usize::MAX);
+        match seen.json()["model"].as_str() {
+            Some("judge") => {
+                let winner = if place("a kind answer") < place("a rude answer") { "first" } else { "second" };
+                Step::text(&json!({"winner": winner, "reason": "kinder"}).to_string())
+            }
+            Some("kind") => Step::answer(&["a kind answer"]),
+            _ => Step::answer(&["a rude answer"]),
+        }
+    });
+    let args = ["eval", "run", "s", "--candidate", "prov/kind", "--baseline", "prov/plain", "--json"];
+    let told = app.command(&args);
+    // A judge that no people were compared with decides nothing.
+    assert_eq!(told.code, Some(3), "{told}");
+    let run = &told.json()["run"];
+    let metric = &run["metrics"][0];
+    assert_eq!((&metric["mean"], &metric["scored"]), (&json!(1.0), &json!(12)), "{run}");
+    assert_eq!(run["judge_calls"], 24, "each pair in both orders: {run}");
+}

@@ -32,6 +32,7 @@ mod finding_calls;
 mod first_call;
 mod full_budgets;
 mod full_disk;
+mod gate_action;
 mod guard_actions;
 mod guard_allow;
 mod guard_backtest;
