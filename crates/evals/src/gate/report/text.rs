@@ -66,15 +66,15 @@ pub fn text(report: &GateReport, look: Look) -> String {
         let title = format!("{} worse, {} better; the worst:", report.worse, report.better);
         parts.push(format!("{title}\n{}", cases(shown, "baseline", "candidate", look.width)));
     }
-    let notes: Vec<String> = report
-        .notes
-        .iter()
-        .flat_map(|note| wrapped(&format!("Note: {}", printable(note)), look.width))
-        .collect();
-    if !notes.is_empty() {
-        parts.push(notes.join("\n"));
-    }
+    parts.extend(notes(&report.notes, look.width));
     parts.join("\n\n")
+}
+
+/// What a reader must know as well, each on lines of its own.
+fn notes(notes: &[String], width: usize) -> Option<String> {
+    let lines = notes.iter().flat_map(|note| wrapped(&format!("Note: {}", printable(note)), width));
+    let lines: Vec<String> = lines.collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 fn facts(side: &str, run: &RunFacts) -> Vec<String> {
@@ -275,14 +275,7 @@ pub fn compared(found: &Comparison, look: Look, cases_shown: usize) -> String {
             parts.push(format!("{title}\n{list}"));
         }
     }
-    let notes: Vec<String> = found
-        .notes
-        .iter()
-        .flat_map(|note| wrapped(&format!("Note: {}", printable(note)), look.width))
-        .collect();
-    if !notes.is_empty() {
-        parts.push(notes.join("\n"));
-    }
+    parts.extend(notes(&found.notes, look.width));
     parts.join("\n\n")
 }
 
