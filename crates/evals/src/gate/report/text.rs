@@ -39,15 +39,7 @@ pub fn text(report: &GateReport, look: Look) -> String {
     )];
     let mut runs = vec![facts("candidate", &report.run)];
     runs.extend(report.baseline.as_ref().map(|run| facts("baseline", run)));
-    let columns = [
-        ("", Align::Left),
-        ("tested", Align::Cut),
-        ("run", Align::Left),
-        ("cases", Align::Right),
-        ("cost", Align::Right),
-        ("judges", Align::Right),
-    ];
-    parts.push(table(&columns, &runs, look.width));
+    parts.push(runs_table(&runs, look.width));
     parts.push(checks(&report.checks, look));
     let told: Vec<String> = report
         .checks
@@ -68,6 +60,19 @@ pub fn text(report: &GateReport, look: Look) -> String {
     }
     parts.extend(notes(&report.notes, look.width));
     parts.join("\n\n")
+}
+
+/// Which runs are spoken of: a line of [`facts`] each.
+fn runs_table(runs: &[Vec<String>], width: usize) -> String {
+    let columns = [
+        ("", Align::Left),
+        ("tested", Align::Cut),
+        ("run", Align::Left),
+        ("cases", Align::Right),
+        ("cost", Align::Right),
+        ("judges", Align::Right),
+    ];
+    table(&columns, runs, width)
 }
 
 /// What a reader must know as well, each on lines of its own.
@@ -211,15 +216,7 @@ fn why(change: &CaseChange) -> Option<&str> {
 /// Two runs side by side.
 pub fn compared(found: &Comparison, look: Look, cases_shown: usize) -> String {
     let runs = [facts("A", &found.a), facts("B", &found.b)];
-    let columns = [
-        ("", Align::Left),
-        ("tested", Align::Cut),
-        ("run", Align::Left),
-        ("cases", Align::Right),
-        ("cost", Align::Right),
-        ("judges", Align::Right),
-    ];
-    let mut parts = vec![table(&columns, &runs, look.width)];
+    let mut parts = vec![runs_table(&runs, look.width)];
     let columns = [
         ("metric", Align::Cut),
         ("A", Align::Right),
