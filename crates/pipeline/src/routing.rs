@@ -254,8 +254,9 @@ impl Call {
 
     /// The target was dropped after so long, since another had answered.
     pub(crate) fn note_outrun(&self, index: usize, waited: Duration) {
-        let now = self.clock().mono();
-        lock(&self.shared().health).outrun(&self.plan[index].target, self.measured(), waited, now);
+        let target = &self.plan[index].target;
+        let (now, policy) = (self.clock().mono(), self.breaker_policy(target));
+        lock(&self.shared().health).outrun(target, self.measured(), waited, now, &policy);
     }
 
     pub(crate) fn note_answered(&self, index: usize, took: Duration) {

@@ -35,6 +35,8 @@ pub enum Measured {
 pub enum Why {
     /// It answered 429, and said until when.
     RateLimited,
+    /// Time and again another that was asked beside it, and later, answered first.
+    Outrun,
     /// Its provider refuses our key.
     KeyRefused,
     /// The account at its provider is empty or closed.
@@ -49,6 +51,7 @@ impl Why {
     pub const fn as_str(self) -> &'static str {
         match self {
             Why::RateLimited => "rate_limited",
+            Why::Outrun => "outrun",
             Why::KeyRefused => "key_refused",
             Why::Unpaid => "unpaid",
             Why::Breaker => "breaker",
@@ -60,6 +63,7 @@ impl Why {
     pub const fn words(self) -> &'static str {
         match self {
             Why::RateLimited => "rate limited",
+            Why::Outrun => "outrun by others",
             Why::KeyRefused => "key refused",
             Why::Unpaid => "account empty",
             Why::Breaker => "breaker open",
@@ -127,6 +131,9 @@ pub struct Line {
 struct State {
     breaker: Breaker,
     rate_until: Option<Mono>,
+    /// Since its last answer.
+    outrun: u32,
+    outrun_until: Option<Mono>,
     in_flight: u32,
     has_answered: bool,
     latency: [PeakEwma; 2],
@@ -173,13 +180,14 @@ impl Health {
             alone(why, *until)
         };
         let by_rate = || alone(Why::RateLimited, state?.rate_until?);
-        by_breaker.or_else(by_key).or_else(by_rate).unwrap_or(Standing::Free)
+        let by_others = || alone(Why::Outrun, state?.outrun_until?);
+        by_breaker.or_else(by_key).or_else(by_rate).or_else(by_others).unwrap_or(Standing::Free)
     }
 
     /// Whether a call may go to the target now; `has_others` says whether another is free that it may go to instead.
     /// Asking takes the probe of a breaker whose cooldown is over, so ask once a call.
     ///
-    /// A refused key and a wait that was asked for hold only while there are others: a call that would fail for sure
+    /// A refused key, a wait that was asked for and having been outrun hold only while there are others: a call that would fail for sure
     /// costs less when it tries.
     pub fn admit(&mut self, target: &Target, now: Mono, policy: &BreakerPolicy, has_others: bool) -> bool {
         if has_others && self.standing(target, now).why().is_some_and(|why| !why.is_hard()) {
@@ -207,6 +215,7 @@ impl Health {
         let state = self.state(target, now);
         state.latency[measured as usize].note(took, now);
         state.rate_until = None;
+        (state.outrun, state.outrun_until) = (0, None);
         state.has_answered = true;
     }
 
@@ -216,10 +225,25 @@ impl Health {
     }
 
     /// The target was dropped after so long, since another gave its answer first: it takes at least that.
-    pub fn outrun(&mut self, target: &Target, measured: Measured, waited: Duration, now: Mono) {
+    ///
+    /// As often in a row as would open its breaker, and it is asked last for as long: a target that hangs is else asked, and another
+    /// paid beside it, by every call.
+    pub fn outrun(
+        &mut self,
+        target: &Target,
+        measured: Measured,
+        waited: Duration,
+        now: Mono,
+        policy: &BreakerPolicy,
+    ) {
         let is_news = |us: f64| waited.as_secs_f64() * 1e6 > us;
         if self.state(target, now).latency(measured, now).is_none_or(is_news) {
             self.kept_waiting(target, measured, waited, now);
+        }
+        let state = self.state(target, now);
+        state.outrun = state.outrun.saturating_add(1);
+        if policy.failures > 0 && state.outrun >= policy.failures {
+            state.outrun_until = Some(now.plus(policy.cooldown));
         }
     }
 
@@ -290,6 +314,7 @@ impl Health {
                 state.in_flight > 0
                     || !matches!(state.breaker, Breaker::Closed { failures: 0 })
                     || is_waiting(state.rate_until)
+                    || is_waiting(state.outrun_until)
             });
             // All in use or in trouble: only a flood of made-up names comes to this, and their memory is not worth it.
             if self.targets.len() >= TARGETS_MAX {

@@ -132,6 +132,20 @@ fn whoever_answers_first_is_heard_and_the_other_is_paid_for() {
 }
 
 #[test]
+fn a_target_that_hangs_is_soon_asked_last() {
+    let both = both("", BUDGETS);
+    both.say(after(3_000, Step::answer(&["from a"])), Step::answer(&["from b"]));
+    let ends: Vec<String> =
+        (0..6).map(|_| told(&both.app.trace_of(&both.app.chat(&[], &body(false)))["record"])).collect();
+    let hedged = vec!["prov/a outrun, two/b ok"; 5];
+    assert_eq!(ends, [hedged, vec!["two/b ok"]].concat());
+    let targets = both.app.command_json(&["route", "targets"]);
+    let line = targets.as_array().unwrap().iter().find(|line| line["target"] == "prov/a").unwrap();
+    assert_eq!((&line["breaker"], &line["left_alone"]), (&json!("closed"), &json!("outrun")));
+    both.app.balance();
+}
+
+#[test]
 fn a_stream_that_has_begun_and_says_nothing_is_late() {
     let both = both("", BUDGETS);
     both.say(Step::stream(&["from a"]).delay_first(Duration::from_secs(3)), Step::stream(&["from b"]));

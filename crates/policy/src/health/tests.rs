@@ -38,15 +38,43 @@ fn a_target_that_was_outrun_takes_at_least_so_long_and_is_otherwise_as_it_was() 
     let mut health = Health::default();
     let a = target("one/a");
     let ms = |health: &Health| health.view(&a, Measured::FirstToken, NOW).latency_us.map(|us| us / 1e3);
-    health.outrun(&a, Measured::FirstToken, Duration::from_millis(300), NOW);
+    health.outrun(&a, Measured::FirstToken, Duration::from_millis(300), NOW, &POLICY);
     assert_eq!(ms(&health), Some(300.0));
+    health.answered(&a, Measured::Whole, Duration::from_millis(5), NOW);
     // It says nothing against a target that is known to take longer.
-    health.outrun(&a, Measured::FirstToken, Duration::from_millis(20), NOW);
+    health.outrun(&a, Measured::FirstToken, Duration::from_millis(20), NOW, &POLICY);
     assert_eq!(ms(&health), Some(300.0));
     for _ in 0..POLICY.failures {
         health.failed(&a, Against::Nobody, NOW, &POLICY);
     }
     assert_eq!(why(&health, "one/a", NOW), None);
+}
+
+#[test]
+fn a_target_that_is_outrun_again_and_again_is_asked_last_until_it_answers() {
+    let mut health = Health::default();
+    let a = target("one/a");
+    let outrun = |health: &mut Health, at: Mono| {
+        health.outrun(&a, Measured::FirstToken, Duration::from_secs(1), at, &POLICY);
+    };
+    outrun(&mut health, NOW);
+    assert_eq!(why(&health, "one/a", NOW), None);
+    outrun(&mut health, NOW);
+    assert_eq!(why(&health, "one/a", later(9)), Some(Why::Outrun));
+    assert!(!health.admit(&a, later(9), &POLICY, true));
+    assert!(health.admit(&a, later(9), &POLICY, false), "it is slow, not gone");
+    // After the cooldown one call tries it; outrun once more, it waits again.
+    assert!(health.admit(&a, later(10), &POLICY, true));
+    outrun(&mut health, later(10));
+    assert_eq!(why(&health, "one/a", later(11)), Some(Why::Outrun));
+    health.answered(&a, Measured::FirstToken, Duration::from_millis(5), later(12));
+    outrun(&mut health, later(12));
+    assert_eq!(why(&health, "one/a", later(12)), None);
+    let never = BreakerPolicy { failures: 0, ..POLICY };
+    for _ in 0..100 {
+        health.outrun(&a, Measured::FirstToken, Duration::from_secs(1), later(12), &never);
+    }
+    assert_eq!(why(&health, "one/a", later(12)), None, "without a breaker it is asked for ever");
 }
 
 #[test]

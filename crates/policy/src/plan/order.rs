@@ -71,7 +71,7 @@ fn behind_first(order: &mut [usize], is_kept: bool) -> &mut [usize] {
 fn rank(why: Option<Why>) -> u8 {
     match why {
         None => 0,
-        Some(Why::RateLimited) => 1,
+        Some(Why::RateLimited | Why::Outrun) => 1,
         Some(Why::KeyRefused | Why::Unpaid) => 2,
         Some(Why::Probe) => 3,
         Some(Why::Breaker) => 4,

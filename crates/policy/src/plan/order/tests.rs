@@ -27,6 +27,7 @@ fn standing() -> impl proptest::strategy::Strategy<Value = Standing> {
     prop_oneof![
         3 => Just(Standing::Free),
         1 => Just(alone(Why::RateLimited)),
+        1 => Just(alone(Why::Outrun)),
         1 => Just(alone(Why::KeyRefused)),
         1 => Just(alone(Why::Probe)),
         1 => Just(alone(Why::Breaker)),
