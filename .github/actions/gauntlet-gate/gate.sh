@@ -12,12 +12,16 @@ gate=(gate "$GATE_SUITE" --junit "$junit" --markdown "$markdown")
 [ -n "${GATE_CANDIDATE:-}" ] && run+=(--candidate "$GATE_CANDIDATE")
 [ "${GATE_FAST:-true}" = true ] && run+=(--fast)
 [ "${GATE_ALLOW_INCONCLUSIVE:-false}" = true ] && gate+=(--allow-inconclusive)
-[ -n "${GATE_BASELINE:-}" ] && gate+=(--baseline "$GATE_BASELINE")
+if [ -n "${GATE_BASELINE:-}" ]; then
+  # A version or model that has no run yet is run first.
+  run+=(--baseline "$GATE_BASELINE")
+  gate+=(--baseline "$GATE_BASELINE")
+fi
 
 "$GATE_BINARY" "${run[@]}" 2> >(tee "$folder/said" >&2)
 code=$?
-# 1 is a run that was stopped before its end: the gate says what that means.
-if [ "$code" -le 1 ]; then
+# 1 is a run that was stopped before its end, 3 one whose verdict is open: the gate says what that means.
+if [ "$code" -le 1 ] || [ "$code" -eq 3 ]; then
   "$GATE_BINARY" "${gate[@]}" 2> >(tee "$folder/said" >&2)
   code=$?
 fi

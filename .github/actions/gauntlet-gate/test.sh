@@ -26,6 +26,8 @@ class Github(http.server.BaseHTTPRequestHandler):
         return json.loads(self.rfile.read(int(self.headers.get("content-length") or 0)) or b"null")
 
     def do_GET(self):
+        if "/forbidden/" in self.path:
+            return self.send_error(403)
         self.taken()
         self.answer(comments)
 
@@ -87,7 +89,7 @@ cd "$work"
 gate 0 1 fail
 same code "$(told code)" 1
 same verdict "$(told verdict)" fail
-same calls "$(head -n 1 "$SAID")" 'eval run support; touch pwned --yes --fast'
+same calls "$(head -n 1 "$SAID")" 'eval run support; touch pwned --yes --fast --baseline production'
 [ ! -e pwned ] || { echo "an input was run as a command" >&2; exit 1; }
 bash "$here/comment.sh"
 gate 0 3 inconclusive
@@ -96,6 +98,11 @@ bash "$here/comment.sh"
 same count "$(comments length)" 2
 same "the stranger's" "$(comments '.[0].body | endswith("mine")')" true
 same ours "$(comments '.[1].body | contains("report of inconclusive")')" true
+
+# A token that may not write comments leaves the verdict as it is.
+GITHUB_REPOSITORY=forbidden/app bash "$here/comment.sh" 2> "$work/warned"
+grep -q '^::warning::' "$work/warned"
+same count "$(comments length)" 2
 
 # A run that cannot be done is an error, said in the comment, and no gate is asked.
 gate 2 0 pass

@@ -148,7 +148,7 @@ fn line(shell: &Shell, view: &EvalsView, run: &EvalRun, before: Option<&EvalRun>
     html! {
         tr data-row {
             td { a href=(paths::eval_run(&run.id)) data-open { (time(run.started, shell.now)) } (state_of(run)) }
-            td { (Line(&run.suite)) @if run.is_fast { " " span.pill { "fast" } } @if let Some(sha) = &run.app_sha { span.sub { (short(sha)) } } }
+            td { (Line(&run.suite)) @if run.is_fast { " " span.pill title="a part of the cases" { "part" } } @if let Some(sha) = &run.app_sha { span.sub { (short(sha)) } } }
             td { (Line(&run.candidate.name)) }
             td.n { (count(run.passed.into())) span.sub { (count(run.cases.into())) } @if run.errors > 0 { span.sub.bad { (count(run.errors.into())) " errors" } } }
             td { (metrics(&run.metrics)) }

@@ -355,6 +355,10 @@ fn notes(input: &GateInput<'_>, compared: &report::Compared, is_cut: bool) -> Ve
         is_cut,
         format!("the run was stopped early, after {} of {} cases", by_case(input.results).len(), run.cases),
     );
+    say(
+        run.is_fast && run.candidate.prompt.is_some(),
+        "a part of the suite's cases was asked: no promotion may rest on this verdict".into(),
+    );
     let Some((baseline, _)) = input.baseline else {
         say(true, "there was no baseline: floors alone decided".into());
         return notes;
@@ -381,7 +385,10 @@ fn notes(input: &GateInput<'_>, compared: &report::Compared, is_cut: bool) -> Ve
     ] {
         say(names.count > 0 && !is_part, format!("{told} {}", list(names)));
     }
-    say(is_part, format!("a fast run, compared with the {} of its cases in a full one", compared.both));
+    say(
+        is_part,
+        format!("a run of a part of the cases, compared with the {} of them in a full one", compared.both),
+    );
     say(
         &*suite.gate.rule == RULE_P_VALUE,
         "rule `p_value`: too few cases pass by it whatever the candidate is; see docs/gates.md".into(),

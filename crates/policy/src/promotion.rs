@@ -49,12 +49,14 @@ pub struct GateFact {
     pub suite: Name,
     pub is_pass: bool,
     pub verdict: &'static str,
+    /// Why no label may rest on it, whatever it says: it judged a part of the cases, or another model.
+    pub unfit: Option<&'static str>,
 }
 
 /// What is known of the version that shall go under the label.
 #[derive(Clone, Debug, Default)]
 pub struct Facts<'a> {
-    /// Of exactly this content, newest first.
+    /// Of exactly this content, that of the newest run first.
     pub gates: Vec<GateFact>,
     /// Whoever approved exactly this content for this label.
     pub approved_by: Vec<&'a str>,
@@ -66,10 +68,10 @@ pub struct Facts<'a> {
 /// Something that stands between a version and a label.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Lack {
-    /// No suite has judged this content.
-    NoGate,
+    /// No suite has judged this content; why a gate that there is does not count.
+    NoGate(Option<&'static str>),
     /// This suite has not judged this content.
-    NotJudged(Name),
+    NotJudged(Name, Option<&'static str>),
     /// The newest word of this suite is not `pass`.
     NotGreen {
         suite: Name,
@@ -85,9 +87,13 @@ pub enum Lack {
 impl fmt::Display for Lack {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Lack::NoGate => out.write_str("no gate has judged exactly this content"),
-            Lack::NotJudged(suite) => {
-                write!(out, "the gate of suite `{suite}` has not judged exactly this content")
+            Lack::NoGate(unfit) => {
+                out.write_str("no gate has judged exactly this content")?;
+                but(out, *unfit)
+            }
+            Lack::NotJudged(suite, unfit) => {
+                write!(out, "the gate of suite `{suite}` has not judged exactly this content")?;
+                but(out, *unfit)
             }
             Lack::NotGreen { suite, verdict } => {
                 write!(out, "the newest gate of suite `{suite}` says `{verdict}`")
@@ -101,6 +107,10 @@ impl fmt::Display for Lack {
             }
         }
     }
+}
+
+fn but(out: &mut fmt::Formatter<'_>, unfit: Option<&'static str>) -> fmt::Result {
+    unfit.map_or(Ok(()), |unfit| write!(out, "; the newest judged {unfit}, which opens no label"))
 }
 
 impl PromotionRule {
@@ -119,23 +129,30 @@ impl PromotionRule {
     }
 
     fn gates_lacking(&self, gates: &[GateFact]) -> Vec<Lack> {
-        let newest = |suite: &Name| gates.iter().find(|gate| gate.suite == *suite);
+        let fit: Vec<&GateFact> = gates.iter().filter(|gate| gate.unfit.is_none()).collect();
+        let newest = |suite: &Name| fit.iter().find(|gate| gate.suite == *suite);
+        let unfit = |suite: Option<&Name>| {
+            gates
+                .iter()
+                .find(|gate| suite.is_none_or(|suite| gate.suite == *suite))
+                .and_then(|gate| gate.unfit)
+        };
         let red = |gate: &GateFact| {
             let lack = Lack::NotGreen { suite: gate.suite.clone(), verdict: gate.verdict };
             (!gate.is_pass).then_some(lack)
         };
         match &self.gate {
             GateNeed::None => Vec::new(),
-            GateNeed::Any if gates.is_empty() => vec![Lack::NoGate],
+            GateNeed::Any if fit.is_empty() => vec![Lack::NoGate(unfit(None))],
             GateNeed::Any => {
-                let is_first = |at: usize| !gates[..at].iter().any(|gate| gate.suite == gates[at].suite);
-                (0..gates.len()).filter(|at| is_first(*at)).filter_map(|at| red(&gates[at])).collect()
+                let is_first = |at: usize| !fit[..at].iter().any(|gate| gate.suite == fit[at].suite);
+                (0..fit.len()).filter(|at| is_first(*at)).filter_map(|at| red(fit[at])).collect()
             }
             GateNeed::Suites(suites) => suites
                 .iter()
                 .filter_map(|suite| match newest(suite) {
                     Some(gate) => red(gate),
-                    None => Some(Lack::NotJudged(suite.clone())),
+                    None => Some(Lack::NotJudged(suite.clone(), unfit(Some(suite)))),
                 })
                 .collect(),
         }
@@ -158,7 +175,7 @@ mod tests {
     use super::*;
 
     fn gate(suite: &str, verdict: &'static str) -> GateFact {
-        GateFact { suite: suite.into(), is_pass: verdict == "pass", verdict }
+        GateFact { suite: suite.into(), is_pass: verdict == "pass", verdict, unfit: None }
     }
 
     fn words(rule: &PromotionRule, facts: &Facts<'_>) -> Vec<String> {
@@ -192,6 +209,20 @@ mod tests {
             &["the gate of suite `safety` has not judged exactly this content"],
         );
         check(named(), &[gate("core", "pass"), gate("safety", "pass")], &[]);
+        let part = |suite| GateFact { unfit: Some("a part of the cases"), ..gate(suite, "pass") };
+        let unfit = "; the newest judged a part of the cases, which opens no label";
+        check(GateNeed::Any, &[part("core")], &[&format!("no gate has judged exactly this content{unfit}")]);
+        check(GateNeed::Any, &[part("core"), gate("core", "pass")], &[]);
+        check(
+            GateNeed::Any,
+            &[part("core"), gate("core", "fail")],
+            &["the newest gate of suite `core` says `fail`"],
+        );
+        check(
+            named(),
+            &[gate("core", "pass"), part("safety")],
+            &[&format!("the gate of suite `safety` has not judged exactly this content{unfit}")],
+        );
     }
 
     #[test]

@@ -164,6 +164,7 @@ pub struct EvalRun {
     pub app_sha: Option<Name>,
     pub route: Option<Name>,
     pub candidate: Candidate,
+    /// A part of the cases was asked: the fast ones, or those of some tags or names.
     pub is_fast: bool,
     pub cases: u32,
     pub repeats: u32,

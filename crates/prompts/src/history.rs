@@ -6,8 +6,8 @@ use gauntlet_types::Name;
 /// The version that a rollback goes to; none where there is nothing before.
 ///
 /// `moves` are those of one label, newest first, `now` is where it points. The moves are read as a stack: a promotion
-/// puts a version on top, a rollback takes the top away. So a second rollback goes further back and never forth again to
-/// the version that was just left, and a version that was rolled back is passed over for good.
+/// puts a version on top, a rollback takes the version that it leaves away wherever it stands. So a second rollback goes further
+/// back and never forth again, and a version that was rolled back is passed over until it is promoted anew.
 pub fn before(moves: &[LabelMove], now: &str) -> Option<Name> {
     let mut stack: Vec<&Name> = Vec::new();
     for step in moves.iter().rev() {
@@ -18,7 +18,7 @@ pub fn before(moves: &[LabelMove], now: &str) -> Option<Name> {
         match step.kind {
             MoveKind::Promote | MoveKind::Force => {}
             MoveKind::Rollback => {
-                stack.pop();
+                stack.retain(|version| step.from.as_ref() != Some(version));
                 while stack.last().is_some_and(|top| **top != step.to) {
                     stack.pop();
                 }
@@ -81,6 +81,9 @@ mod tests {
         check(&["+1.0", "+1.1", "+1.2", "-1.1", "+1.3"], Some("1.1"));
         check(&["+1.0", "+1.1", "-1.0", "+1.1"], Some("1.0"));
         check(&["+1.0", "+1.1", "+1.0"], Some("1.1"));
+        check(&["+1.0", "+1.1", "+1.0", "+1.1", "-1.0"], None);
+        check(&["+0.9", "+1.0", "+1.1", "+1.0", "+1.1", "-1.0"], Some("0.9"));
+        check(&["+1.0", "+1.1", "-1.0", "+1.1", "+1.2"], Some("1.1"));
     }
 
     #[test]

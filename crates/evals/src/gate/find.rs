@@ -54,6 +54,14 @@ pub enum FindError {
     )]
     NoBaseline { suite: Name, of: String, how: String },
     #[error(
+        "run `{0}` cannot be its own baseline; name another one with --baseline, or decide by floors alone with `--baseline none`"
+    )]
+    Itself(Name),
+    #[error(
+        "`{label}` is neither a label that points anywhere nor a version that is known{of}, so there is nothing to compare with; `gauntlet prompt list` shows those there are, `--baseline none` decides by floors alone"
+    )]
+    NoLabel { label: Name, of: String },
+    #[error(
         "`{0}` names no run: write a run's id, `SUITE@APP_SHA` or `SUITE@latest`; `gauntlet eval list` shows those there are"
     )]
     NotARun(String),
@@ -100,11 +108,13 @@ pub fn named(runs: &dyn Runs, name: &str) -> Result<EvalRun, FindError> {
 
 /// The run that a candidate is compared with. None where there is nothing to compare with yet.
 ///
-/// `label` answers what a label of the candidate's prompt points to. A label that nobody set, and a suite of which no run ever passed, have
-/// no baseline: the first version of anything has none. A version or an application that is named must have a run.
+/// `label` answers what a label of the candidate's prompt points to. A label that nobody set yet, and a suite of which no run ever
+/// passed, have no baseline: the first version of anything has none. A version or an application that is named must have a run, and so
+/// must all that somebody `is_said` to have named for this one decision.
 pub fn baseline(
     runs: &dyn Runs,
     spec: &BaselineSpec,
+    is_said: bool,
     candidate: &EvalRun,
     label: &dyn Fn(&Name) -> Option<Labelled>,
 ) -> Result<Option<EvalRun>, FindError> {
@@ -113,6 +123,7 @@ pub fn baseline(
     let missing = |of: String, how: String| FindError::NoBaseline { suite: suite.clone(), of, how };
     match spec {
         BaselineSpec::None => Ok(None),
+        BaselineSpec::Run(id) if *id == candidate.id => Err(FindError::Itself(id.clone())),
         BaselineSpec::Run(id) => Ok(Some(runs.run(id)?)),
         BaselineSpec::Last => {
             let passed = passed(runs, suite)?;
@@ -126,7 +137,15 @@ pub fn baseline(
                 .ok_or_else(|| missing(format!("of application `{sha}`"), format!(" --app-sha {sha}")))
         }
         BaselineSpec::Label(name) => {
-            let Some(labelled) = label(name) else { return Ok(None) };
+            let Some(labelled) = label(name) else {
+                // A suite may ask for a label that its first version has yet to get.
+                if !is_said && !name.contains('@') {
+                    return Ok(None);
+                }
+                let prompt = candidate.candidate.prompt.as_ref();
+                let of = prompt.map(|prompt| format!(" of prompt `{}`", prompt.name)).unwrap_or_default();
+                return Err(FindError::NoLabel { label: name.clone(), of });
+            };
             let found = runs.runs(&RunFilter { prompt_hash: Some(labelled.hash.clone()), ..filter })?;
             let version = format!("{}@{}", labelled.prompt, labelled.version);
             let run = best(found, candidate, |_| true);
@@ -279,7 +298,7 @@ mod tests {
             })
         };
         let check = |spec: BaselineSpec, wanted: Option<&str>| {
-            let found = baseline(&shelf, &spec, &shelf.runs[0], &label).unwrap();
+            let found = baseline(&shelf, &spec, false, &shelf.runs[0], &label).unwrap();
             assert_eq!(found.as_ref().map(|run| run.id.as_str()), wanted, "{spec:?}");
         };
         check(BaselineSpec::None, None);
@@ -297,10 +316,16 @@ mod tests {
         let label = |_: &Name| {
             Some(Labelled { prompt: "support-agent".into(), version: "1.0.0".into(), hash: "h10".into() })
         };
+        let nowhere = |_: &Name| None;
         let check = |spec: BaselineSpec, wanted: &str| {
-            let error = baseline(&shelf, &spec, &shelf.runs[0], &label).unwrap_err().to_string();
+            let label: &dyn Fn(&Name) -> Option<Labelled> =
+                if wanted.contains("neither") { &nowhere } else { &label };
+            let error = baseline(&shelf, &spec, true, &shelf.runs[0], label).unwrap_err().to_string();
             assert!(error.contains(wanted), "{error}");
         };
+        check(BaselineSpec::Label("prodution".into()), "`prodution` is neither a label");
+        check(BaselineSpec::Label("support-agent@9.9.9".into()), "`support-agent@9.9.9` is neither a label");
+        check(BaselineSpec::Run("r4".into()), "cannot be its own baseline");
         check(
             BaselineSpec::Label("production".into()),
             "`gauntlet eval run support --candidate support-agent@1.0.0`",

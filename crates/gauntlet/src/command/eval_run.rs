@@ -118,7 +118,8 @@ impl Bench<'_> {
     fn run(&self) -> Result<ExitCode> {
         let known = Known::ask(self.place)?;
         let resume = self.resumed()?;
-        let is_fast = self.args.fast || resume.as_ref().is_some_and(|(row, _)| row.is_fast);
+        let is_chosen = !self.args.cases.is_empty() || !self.args.tags.is_empty();
+        let is_fast = self.args.fast || (!is_chosen && resume.as_ref().is_some_and(|(row, _)| row.is_fast));
         let selected = select(self.suite, &selection(self.args, is_fast)).map_err(anyhow::Error::msg)?;
         if let Some(note) = &selected.note {
             eprintln!("{note}");
@@ -131,10 +132,10 @@ impl Bench<'_> {
         let beside: Vec<Case>;
         let mut plan = Plan {
             suite: self.suite,
+            is_fast: is_fast || selected.cases.len() < self.suite.cases.len(),
             cases: selected.cases,
             wanted,
             repeats,
-            is_fast,
             is_recorded: self.args.recorded,
             app_sha,
             resume,

@@ -105,7 +105,7 @@ fn print_run(run: &EvalRun) {
     }
     let until = run.ended.map(|at| format!(" to {at}")).unwrap_or_default();
     line("time", &format!("{}{until}", run.started));
-    let (fast, repeats) = (if run.is_fast { ", the fast ones" } else { "" }, run.repeats);
+    let (fast, repeats) = (if run.is_fast { ", a part of the suite's" } else { "" }, run.repeats);
     line("cases", &format!("{}{fast}, {repeats} answers each", run.cases));
     line("results", &format!("{} passed, {} failed, {} errors", run.passed, run.failed, run.errors));
     let (cost, judges) = (run.cost.0 as f64 / 1e9, run.judge_cost.0 as f64 / 1e9);

@@ -16,7 +16,7 @@ use gauntlet_evals::{
     },
 };
 use gauntlet_ports::{
-    EvalGate, EvalResult, EvalRun, EvalStoreError, GateFilter, RunFilter, RunState, Verdict,
+    EvalGate, EvalResult, EvalRun, EvalStoreError, GateFilter, RUNS_MAX, RunFilter, RunState, Verdict,
 };
 use gauntlet_types::{Name, Timestamp};
 use serde::de::DeserializeOwned;
@@ -40,22 +40,37 @@ pub fn run(place: &Place, asked: &Gate) -> Result<ExitCode> {
     let reach = Reach::new(place)?;
     let store = OverApi(&reach);
     let (mut suite, run) = subject(place, asked, &store)?;
-    let is_loosened = loosen(&mut suite, asked.margin);
+    let mut looser = Vec::new();
+    if loosen(&mut suite, asked.margin) {
+        looser.push("a margin wider than the suite's");
+    }
     let spec = match &asked.baseline {
         Some(text) => named_baseline(text, &store),
         None => suite.gate.baseline.clone(),
     };
+    if spec == BaselineSpec::None && suite.gate.baseline != BaselineSpec::None {
+        looser.push("no baseline, where the suite has one,");
+    }
     let results = store.results(&run.id)?;
-    let report = decided(&reach, &suite, (&run, &results), &spec, is_loosened)?;
+    let is_said = asked.baseline.is_some();
+    let mut report = decided(&reach, &suite, (&run, &results), (&spec, is_said))?;
+    let is_kept = looser.is_empty();
+    if !is_kept {
+        report.notes.push(format!(
+            "{} was asked for, so this verdict is not kept: no promotion may rest on it",
+            looser.join(" and ")
+        ));
+    }
     let outputs = Outputs {
         junit: asked.junit.as_deref(),
         markdown: asked.markdown.as_deref(),
         allow_inconclusive: asked.allow_inconclusive,
     };
-    tell(place, &report, &results, outputs)?;
-    if !is_loosened {
-        keep(&reach, &report)?;
+    // First: whoever has read a verdict may rely on it.
+    if is_kept {
+        OverApi(&reach).keep(&report)?;
     }
+    tell(place, &report, &results, outputs)?;
     Ok(code(report.verdict, asked.allow_inconclusive))
 }
 
@@ -64,15 +79,21 @@ pub fn decided(
     reach: &Reach,
     suite: &Suite,
     (run, results): (&EvalRun, &[EvalResult]),
-    spec: &BaselineSpec,
-    is_loosened: bool,
+    (spec, is_said): (&BaselineSpec, bool),
 ) -> Result<GateReport> {
     let store = OverApi(reach);
     let known = matches!(spec, BaselineSpec::Label(_)).then(|| reach.get("/api/v1/prompts")).transpose()?;
     let prompt = run.candidate.prompt.as_ref().map(|prompt| prompt.name.to_string());
     let prompt = prompt.or_else(|| suite.prompt_name().map(str::to_owned));
     let label = |label: &Name| labelled(known.as_ref()?, prompt.as_deref(), label);
-    let baseline = find::baseline(&store, spec, run, &label)?;
+    let by_name = match spec {
+        BaselineSpec::Label(name) if is_said && label(name).is_none() => of_candidate(&store, run, name)?,
+        _ => None,
+    };
+    let baseline = match by_name {
+        Some(run) => Some(run),
+        None => find::baseline(&store, spec, is_said, run, &label)?,
+    };
     let before = match &baseline {
         Some(run) => Some((run, store.results(&run.id)?)),
         None => None,
@@ -80,21 +101,26 @@ pub fn decided(
     let days = suite.gate.trend.as_ref().map(|trend| trend.days);
     let history = days.map(|days| find::history(&store, run, days)).transpose()?.unwrap_or_default();
     let standings = find::standings(&store, suite)?;
-    let mut report = decide(&GateInput {
+    Ok(decide(&GateInput {
         suite,
         run,
         results,
         baseline: before.as_ref().map(|(run, results)| (*run, &results[..])),
         history: &history,
         standings: &standings,
-    })?;
-    if is_loosened {
-        report.notes.push(
-            "a margin wider than the suite's was asked for, so this verdict is not kept: no promotion may rest on it"
-                .into(),
-        );
-    }
-    Ok(report)
+    })?)
+}
+
+/// The newest run of what `eval run` was given as candidate: a model has neither labels nor versions.
+fn of_candidate(store: &OverApi<'_>, run: &EvalRun, name: &str) -> Result<Option<EvalRun>> {
+    let filter = RunFilter {
+        suite: Some(run.suite.clone()),
+        state: Some(RunState::Done),
+        limit: Some(RUNS_MAX),
+        ..RunFilter::default()
+    };
+    let is_it = |other: &EvalRun| other.id != run.id && *other.candidate.name == *name;
+    Ok(store.runs(&filter)?.into_iter().find(is_it))
 }
 
 /// Prints a report, and writes it where else it is wanted.
@@ -117,7 +143,7 @@ pub fn tell(place: &Place, report: &GateReport, results: &[EvalResult], outputs:
     if place.json {
         show::json(&serde_json::to_value(report)?);
     } else {
-        println!("{}", report::text(report, look()));
+        writeln!(std::io::stdout(), "{}", report::text(report, look()))?;
     }
     std::io::stdout().flush()?;
     Ok(())
@@ -137,10 +163,10 @@ pub fn write(path: &Path, text: &str) -> Result<()> {
     suites::write(path, text)
 }
 
-/// Keeps a verdict: a promotion asks for it.
-pub fn keep(reach: &Reach, report: &GateReport) -> Result<()> {
+/// A verdict as it is kept: a promotion asks for it.
+pub fn kept(report: &GateReport) -> Result<EvalGate> {
     let at = wiring::now();
-    let gate = EvalGate {
+    Ok(EvalGate {
         id: gate_id(at, fastrand::u32(..)),
         suite: report.suite.clone(),
         run: report.run.id.clone(),
@@ -151,9 +177,7 @@ pub fn keep(reach: &Reach, report: &GateReport) -> Result<()> {
         summary: report.summary.clone(),
         report: serde_json::to_value(report)?,
         at,
-    };
-    reach.post("/api/v1/evals/gates", &serde_json::to_value(&gate)?).context("the verdict cannot be kept")?;
-    Ok(())
+    })
 }
 
 /// 0 pass, 1 fail, 3 inconclusive unless that was allowed.
@@ -264,6 +288,12 @@ fn labelled(known: &Value, prompt: Option<&str>, label: &str) -> Option<Labelled
 pub struct OverApi<'a>(pub &'a Reach);
 
 impl OverApi<'_> {
+    fn keep(&self, report: &GateReport) -> Result<()> {
+        let gate = serde_json::to_value(kept(report)?)?;
+        self.0.post("/api/v1/evals/gates", &gate).context("the verdict cannot be kept")?;
+        Ok(())
+    }
+
     fn list<T: DeserializeOwned>(
         &self,
         what: &'static str,

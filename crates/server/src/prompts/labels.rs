@@ -1,7 +1,7 @@
 //! Labels move: by a promotion, if what the label asks for is there, and back by a rollback, which asks for nothing.
 
 use gauntlet_policy::promotion::{Facts, GateFact, Lack, PromotionRule};
-use gauntlet_ports::{Approval, GateFilter, LabelMove, MoveKind, Verdict};
+use gauntlet_ports::{Approval, EvalGate, GateFilter, LabelMove, MoveKind, Verdict};
 use gauntlet_prompts::{LATEST, PRODUCTION, Prompt, Risk, history};
 use gauntlet_types::{Code, Fault, Name};
 use serde::{Deserialize, Serialize};
@@ -222,7 +222,9 @@ impl Admin {
             limit: Some(GATES_MAX),
             ..GateFilter::default()
         };
-        let gates = self.evals.gate_list(&filter).map_err(evals_fault)?;
+        let mut gates = self.evals.gate_list(&filter).map_err(evals_fault)?;
+        // Of two runs the newer says more of what would be released, whenever somebody judged the older one again.
+        gates.sort_by_key(|gate| std::cmp::Reverse((gate.report["run"]["started"].as_i64(), gate.at)));
         let approvals = self.control.approval_list(&prompt.name).map_err(control_fault)?;
         let kept = catalog.kept(prompt);
         let replaced = catalog.registry.resolve(&format!("{}@{label}", prompt.name)).ok();
@@ -230,9 +232,8 @@ impl Admin {
         let facts = Facts {
             gates: gates
                 .iter()
-                // A part of the cases is for a look in between; what is released has passed all of them.
-                .filter(|gate| gate.report["run"]["is_fast"] != true)
                 .map(|gate| GateFact {
+                    unfit: unfit(gate, prompt),
                     suite: gate.suite.clone(),
                     is_pass: gate.verdict == Verdict::Pass,
                     verdict: gate.verdict.as_str(),
@@ -250,6 +251,18 @@ impl Admin {
     }
 }
 
+/// Why no label may rest on a gate. A part of the cases is for a look in between; what is released has passed all of them, as it
+/// will be answered.
+fn unfit(gate: &EvalGate, prompt: &Prompt) -> Option<&'static str> {
+    let run = &gate.report["run"];
+    if run["is_fast"] == true {
+        return Some("a part of the cases");
+    }
+    let asked = run["model"].as_str();
+    (prompt.model.is_some() && asked.is_some() && asked != prompt.model.as_deref())
+        .then_some("the answers of another model than the pinned one")
+}
+
 pub(super) fn rollback_command(name: &str, label: &str) -> String {
     if label == PRODUCTION {
         format!("gauntlet prompt rollback {name}")
@@ -262,8 +275,8 @@ pub(super) fn rollback_command(name: &str, label: &str) -> String {
 pub(super) fn cure(lack: &Lack, prompt: &Prompt, label: &str) -> String {
     let named = format!("{}@{}", prompt.name, prompt.version);
     match lack {
-        Lack::NoGate => format!("`gauntlet eval run SUITE --candidate {named}` and `gauntlet gate`"),
-        Lack::NotJudged(suite) => {
+        Lack::NoGate(_) => format!("`gauntlet eval run SUITE --candidate {named}` and `gauntlet gate`"),
+        Lack::NotJudged(suite, _) => {
             format!("`gauntlet eval run {suite} --candidate {named}` and `gauntlet gate`")
         }
         Lack::NotGreen { .. } => "mend the prompt, or run the suite again with more cases".to_owned(),

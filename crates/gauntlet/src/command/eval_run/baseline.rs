@@ -3,23 +3,26 @@
 use anyhow::{Result, bail};
 use gauntlet_evals::{
     BaselineSpec,
-    gate::find::{self, Runs},
+    gate::find::{self, Labelled, Runs},
     run::Plan,
 };
 use gauntlet_ports::{EvalResult, EvalRun, EvalStore, RunFilter, RunState};
+use gauntlet_types::Name;
 
 use super::{Bench, known::Known};
 
 pub(super) type Before = (EvalRun, Vec<EvalResult>);
 
 pub(super) fn get(bench: &Bench<'_>, known: &Known, plan: &Plan<'_>) -> Result<Option<Before>> {
-    let Some(said) = bench.args.baseline.as_deref() else { return Ok(None) };
+    let Some(said) = bench.args.baseline.as_deref() else {
+        return if bench.suite.gate.sequential { of_suite(bench, known, plan) } else { Ok(None) };
+    };
     let spec = BaselineSpec::parse(said);
     let found = match &spec {
         BaselineSpec::None => return Ok(None),
         BaselineSpec::Label(_) => return of_candidate(bench, known, plan, said).map(Some),
         BaselineSpec::Last | BaselineSpec::AppSha(_) | BaselineSpec::Run(_) => {
-            find::baseline(&*bench.store, &spec, &planned(plan), &|_| None)?
+            find::baseline(&*bench.store, &spec, true, &planned(plan), &|_| None)?
         }
     };
     let Some(row) = found else {
@@ -27,6 +30,27 @@ pub(super) fn get(bench: &Bench<'_>, known: &Known, plan: &Plan<'_>) -> Result<O
             "no run of `{}` has passed its gate yet: there is nothing to compare with",
             bench.suite.name
         );
+        return Ok(None);
+    };
+    let results = Runs::results(&*bench.store, &row.id)?;
+    Ok(Some((row, results)))
+}
+
+/// What the suite itself names, if there is a run of it: to stop early takes something to compare with.
+fn of_suite(bench: &Bench<'_>, known: &Known, plan: &Plan<'_>) -> Result<Option<Before>> {
+    let name = plan.wanted.prompt.as_deref().or(bench.suite.prompt_name());
+    let name = name.map(|name| name.split_once('@').map_or(name, |(name, _)| name));
+    let label = |label: &Name| {
+        let reference = if label.contains('@') { label.to_string() } else { format!("{}@{label}", name?) };
+        let prompt = known.find(&reference)?;
+        Some(Labelled {
+            prompt: prompt.name.clone(),
+            version: prompt.version.to_string().into(),
+            hash: prompt.hash.clone(),
+        })
+    };
+    let spec = &bench.suite.gate.baseline;
+    let Some(row) = find::baseline(&*bench.store, spec, false, &planned(plan), &label)? else {
         return Ok(None);
     };
     let results = Runs::results(&*bench.store, &row.id)?;

@@ -4,19 +4,20 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use gauntlet_evals::{
+    BaselineSpec,
     gate::{
         self, GateInput, GateReport, find,
         report::{Inconclusive, junit, markdown, text},
     },
     run::{Plan, estimate::Forecast},
 };
-use gauntlet_ports::{EvalResult, EvalRun, RunState};
+use gauntlet_ports::{EvalResult, EvalRun, EvalStore, RunState};
 use serde_json::{Value, json};
 
 use super::{Bench, baseline::Before, code_of};
 use crate::{
     cli::Place,
-    command::gate::{code, is_stdout, look, write},
+    command::gate::{code, is_stdout, kept, look, write},
     show::{self, Column},
 };
 
@@ -46,6 +47,14 @@ pub(super) fn show(
 ) -> Result<ExitCode> {
     let report = decided(bench, row, results, before);
     let is_gated = bench.args.baseline.is_some();
+    // First: whoever has read a verdict may rely on it. One without the suite's baseline is for the eye alone.
+    let has_dropped = before.is_none() && bench.suite.gate.baseline != BaselineSpec::None;
+    if let Ok(report) = &report
+        && is_gated
+        && !has_dropped
+    {
+        bench.store.gate_put(&kept(report)?)?;
+    }
     let latency = latency(results);
     let files = [&bench.args.junit, &bench.args.markdown];
     if files.into_iter().flatten().any(|path| is_stdout(path)) {
@@ -82,7 +91,7 @@ fn unreported(error: &anyhow::Error) -> anyhow::Error {
     anyhow::anyhow!("there is no report: {error:#}")
 }
 
-/// The gate's word on the run, floors alone without a baseline. `gauntlet gate` is who keeps verdicts.
+/// The gate's word on the run, floors alone without a baseline.
 fn decided(
     bench: &Bench<'_>,
     row: &EvalRun,
