@@ -59,6 +59,10 @@ fn the_action_says_red_and_green_by_the_real_program() {
     };
     check("support", "good/model", "none", "0", "pass", "40");
     check("support", "worse/model", "last", "1", "fail", "contains");
+    // A baseline by its name, as a run takes it: one that has a run, and one that is run first.
+    check("support", "worse/model", "good/model", "1", "fail", "regression");
+    check("support", "good/model", "good/other", "3", "inconclusive", "regression");
+    check("support", "good/model", "prodution", "2", "error", "prodution");
     // A run that ended at once is the newest: no older one passes in its place.
     check("support", "nobody/model", "last", "1", "fail", "nobody");
     check("nosuch", "good/model", "none", "2", "error", "could not decide");

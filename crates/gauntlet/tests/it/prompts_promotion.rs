@@ -305,13 +305,23 @@ fn a_label_that_moves_here_has_moved_there_within_a_second() {
 }
 
 #[test]
-fn a_gate_over_a_part_of_the_cases_opens_no_label() {
+fn a_label_rests_on_all_cases_answered_as_they_will_be_by_the_newest_run() {
     let app = TestApp::start(RULES);
-    write(&app, "1.0.0", PLAIN);
+    write(&app, "1.0.0", &format!("model: prov/test-model\n{PLAIN}"));
     push(&app, &["--by", "ann"]).expect_ok();
-    gate_of(&app, "1.0.0", "pass", 1, &json!({"run": {"is_fast": true}}));
-    let promote = || app.command(&["prompt", "promote", "desk@1.0.0", "--by", "bo"]).code;
-    assert_eq!(promote(), Some(1));
-    gate_of(&app, "1.0.0", "pass", 2, &json!({"run": {"is_fast": false}}));
-    assert_eq!(promote(), Some(0));
+    let number = std::cell::Cell::new(0);
+    let check = |verdict: &str, run: Value, wanted: &str| {
+        number.set(number.get() + 1);
+        gate_of(&app, "1.0.0", verdict, number.get(), &json!({"run": run}));
+        let ended = app.command(&["prompt", "promote", "desk@1.0.0", "--by", "bo"]);
+        let is_done = wanted.is_empty();
+        assert_eq!(ended.code, Some(i32::from(!is_done)), "{ended}");
+        assert!(ended.stderr.contains(wanted), "{ended}");
+    };
+    check("pass", json!({"is_fast": true}), "judged a part of the cases, which opens no label");
+    check("pass", json!({"model": "prov/other"}), "answers of another model than the pinned one");
+    check("fail", json!({"started": 2_000}), "says `fail`");
+    // Somebody judges an older run again.
+    check("pass", json!({"started": 1_000}), "says `fail`");
+    check("pass", json!({"started": 3_000, "model": "prov/test-model"}), "");
 }
