@@ -19,8 +19,8 @@ use serde_json::json;
 
 use crate::{
     admin::{Admin, NewKey, store_fault},
-    auth, bills, caching, erase, error, evals, groups, guards, moving, pages, prompts, replay, routing,
-    spans,
+    auth, bills, caching, erase, error, evals, groups, guards, moving, openapi, pages, prompts, replay,
+    routing, spans,
 };
 
 /// Everything but the doors.
@@ -56,6 +56,7 @@ pub fn router(admin: Admin) -> Router {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz))
+        .route("/api/openapi.json", get(openapi::get))
         .merge(pages::public())
         .merge(guarded)
         .fallback(unknown_path)

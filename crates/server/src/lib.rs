@@ -13,6 +13,7 @@ mod evals;
 mod groups;
 pub mod guards;
 mod moving;
+mod openapi;
 pub mod otlp;
 mod pages;
 pub mod prompts;
