@@ -102,6 +102,10 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
                 own_venv::SCORES.is_ready(&place),
                 "will install sacrebleu, rouge-score, nltk and rapidfuzz (pip, ~15 s, 150 MB)",
             ),
+            Part::Gate => (
+                own_venv::GATE.is_ready(&place) && action_lacks().is_empty(),
+                "will install junitparser (pip, ~5 s), jq and curl (apt-get)",
+            ),
             Part::Encoders => {
                 (encoders_are_ready, "will install two encoders and ONNX Runtime (pip, ~25 s, 290 MB)")
             }
@@ -125,6 +129,7 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
         (Part::Statistics, statistics_is_ready),
         (Part::Clients, clients_are_ready),
         (Part::Scores, own_venv::SCORES.is_ready(&place)),
+        (Part::Gate, own_venv::GATE.is_ready(&place)),
     ];
     let wanting: Vec<Part> =
         wanting.into_iter().filter(|(part, ready)| wants(*part) && !ready).map(|(part, _)| part).collect();
@@ -147,6 +152,10 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
     }
     if wants(Part::Prometheus) && prometheus().is_none() {
         needs.push(apt::Need { part: Part::Prometheus, what: "Prometheus", package: "prometheus" });
+    }
+    if wants(Part::Gate) {
+        let lacks = action_lacks().into_iter();
+        needs.extend(lacks.map(|name| apt::Need { part: Part::Gate, what: name, package: name }));
     }
     if !needs.is_empty() {
         steps.time("Debian packages", || apt::install(&place, &needs, &mut missing))?;
@@ -175,6 +184,7 @@ pub fn prepare(root: &Path, without: &[Part], steps: &mut Steps) -> Result<Envir
         own_venv::STATISTICS,
         own_venv::CLIENTS,
         own_venv::SCORES,
+        own_venv::GATE,
     ] {
         if wants(own.part)
             && let Some(interpreter) = own.prepare(&place, steps, &mut missing)
@@ -305,6 +315,11 @@ fn postgres_programs() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = versions.map(|version| version.path().join("bin")).chain(env::split_paths(&path));
     folders.into_iter().find(|folder| ["initdb", "pg_isready"].iter().all(|name| folder.join(name).is_file()))
+}
+
+/// What the scripts of the GitHub Action call, and is not on this machine. Debian's packages have the programs' names.
+fn action_lacks() -> Vec<&'static str> {
+    ["jq", "curl"].into_iter().filter(|name| find_program(name).is_none()).collect()
 }
 
 /// A program on the PATH.

@@ -30,10 +30,12 @@ pub enum Part {
     Clients,
     /// The packages whose BLEU, ROUGE and edit distance ours must be.
     Scores,
+    /// What reads a gate's reports: junitparser, and the programs that the GitHub Action's scripts call.
+    Gate,
 }
 
 impl Part {
-    pub const ALL: [Part; 13] = [
+    pub const ALL: [Part; 14] = [
         Part::Python,
         Part::Node,
         Part::Browser,
@@ -47,6 +49,7 @@ impl Part {
         Part::Statistics,
         Part::Clients,
         Part::Scores,
+        Part::Gate,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -64,6 +67,7 @@ impl Part {
             Part::Statistics => "statistics",
             Part::Clients => "clients",
             Part::Scores => "scores",
+            Part::Gate => "gate",
         }
     }
 

@@ -4,12 +4,10 @@ mod row;
 
 pub(crate) use row::ASKED;
 
+use gauntlet_places::At;
 use serde_json::Value;
 
-use crate::{
-    Case, hash,
-    report::{At, Report},
-};
+use crate::{Case, hash, report::Report};
 
 /// Of one dataset that is read whole. Larger ones are no set of examples any more.
 pub const DATASET_BYTES_MAX: usize = 256 << 20;

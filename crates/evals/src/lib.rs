@@ -6,7 +6,6 @@
 pub mod calibrate;
 pub mod case;
 pub mod dataset;
-pub mod delta;
 pub mod embed;
 pub mod gate;
 pub mod golden;

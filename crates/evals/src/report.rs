@@ -1,22 +1,11 @@
 //! The mistakes of a file, gathered while it is read to its end.
 
+use gauntlet_places::At;
+
 use crate::Mistake;
 
 /// Of one file. Whoever has more has one mistake that repeats, and mends that first.
 pub const MISTAKES_MAX: usize = 50;
-
-/// A place in a file, both from 1; 0 where none is known.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
-pub(crate) struct At {
-    pub(crate) line: usize,
-    pub(crate) column: usize,
-}
-
-impl At {
-    pub(crate) const fn line(line: usize) -> At {
-        At { line, column: 0 }
-    }
-}
 
 #[derive(Debug)]
 pub(crate) struct Report {

@@ -5,12 +5,10 @@
 
 use std::collections::HashSet;
 
+use gauntlet_places::At;
 use gauntlet_types::Name;
 
-use crate::{
-    Case, Mistake, dataset, hash,
-    report::{At, Report},
-};
+use crate::{Case, Mistake, dataset, hash, report::Report};
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Rotation<'a> {

@@ -1,6 +1,6 @@
 //! Which cases of a suite a run asks.
 
-use gauntlet_prompts::near;
+use gauntlet_places::near;
 
 use crate::{Case, Suite, hash};
 

@@ -1,175 +1,36 @@
-//! A YAML file as a tree in which every value knows its place.
-//!
-//! Typed reading stops at the first mistake; a tree can be walked to the end, so that all mistakes are told at once.
+//! Walking a suite: fields of a map by name, values by kind, and the mistakes on the way.
 
-use std::fmt;
-
-use gauntlet_prompts::near;
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use gauntlet_places::{self as places, At, Label, Node, Value as Kind, near};
 use serde_json::{Map, Number, Value};
-use serde_saphyr::{Error as YamlError, Spanned};
 
-use crate::report::{At, Report};
-
-#[derive(Clone, Debug)]
-pub(crate) struct Node {
-    pub(crate) at: At,
-    pub(crate) kind: Kind,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) enum Kind {
-    Null,
-    Bool(bool),
-    Number(Number),
-    Text(String),
-    List(Vec<Node>),
-    Map(Vec<(Label, Node)>),
-}
-
-/// A name with its place.
-#[derive(Clone, Debug)]
-pub(crate) struct Label {
-    pub(crate) text: String,
-    pub(crate) at: At,
-}
+use crate::report::Report;
 
 /// Reads a file. Nothing comes back when it is not YAML, which is reported, or empty.
 pub(crate) fn parse(text: &str, report: &mut Report) -> Option<Node> {
-    let options = serde_saphyr::options! { with_snippet: false };
-    match serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options) {
-        Ok(raw) => {
-            let node = build(raw);
-            (!matches!(node.kind, Kind::Null)).then_some(node)
-        }
+    match places::parse(text) {
+        Ok(node) => (node.value != Kind::Null).then_some(node),
         Err(error) => {
-            not_yaml(&error, text, report);
+            report.error(error.at, error.message(), error.cure());
             None
         }
     }
 }
 
-fn not_yaml(error: &YamlError, text: &str, report: &mut Report) {
-    let inner = error.without_snippet();
-    let at = inner
-        .location()
-        .map_or(At::default(), |place| At { line: place.line() as usize, column: place.column() as usize });
-    if let YamlError::DuplicateMappingKey { key, .. } = inner {
-        let message =
-            key.as_ref().map_or("a key is given twice".to_owned(), |key| format!("`{key}` is given twice"));
-        return report.error(at, message, "keep one of them");
-    }
-    let words = inner.to_string();
-    // The place is told in front of the message.
-    let words = words.rsplit_once(" at line ").map_or(words.as_str(), |(words, _)| words);
-    let cure = if text.contains('\t') {
-        "indent with spaces, not tabs"
-    } else {
-        "check indentation, colons and quotes on this line and the one before"
+/// As typed, in short, for messages.
+fn shown(node: &Node) -> String {
+    const LETTERS_MAX: usize = 60;
+    let text = match &node.value {
+        Kind::Text(text) => text.clone(),
+        Kind::Number(plain) => plain.typed.clone(),
+        Kind::Null | Kind::Bool(_) | Kind::List(_) | Kind::Map(_) => node.to_json().to_string(),
     };
-    report.error(at, format!("not valid YAML: {words}"), cure);
+    text.chars().take(LETTERS_MAX).collect::<String>().escape_debug().to_string()
 }
 
-enum Raw {
-    Null,
-    Bool(bool),
-    Number(Number),
-    Text(String),
-    List(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
-}
-
-impl<'de> Deserialize<'de> for Raw {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Raw, D::Error> {
-        struct Shape;
-        impl<'de> Visitor<'de> for Shape {
-            type Value = Raw;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value")
-            }
-            fn visit_unit<E>(self) -> Result<Raw, E> {
-                Ok(Raw::Null)
-            }
-            fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
-                Ok(Raw::Bool(value))
-            }
-            fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
-                Ok(Raw::Number(value.into()))
-            }
-            fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
-                Ok(Raw::Number(value.into()))
-            }
-            fn visit_f64<E>(self, value: f64) -> Result<Raw, E> {
-                // YAML knows `.nan` and `.inf`; no field here does, and as a text it is named in the message.
-                Ok(Number::from_f64(value).map_or_else(|| Raw::Text(value.to_string()), Raw::Number))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Raw, E> {
-                Ok(Raw::Text(text.to_owned()))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Raw, A::Error> {
-                let mut list = Vec::new();
-                while let Some(item) = items.next_element()? {
-                    list.push(item);
-                }
-                Ok(Raw::List(list))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Raw, A::Error> {
-                let mut map = Vec::new();
-                while let Some(entry) = entries.next_entry()? {
-                    map.push(entry);
-                }
-                Ok(Raw::Map(map))
-            }
-        }
-        deserializer.deserialize_any(Shape)
-    }
-}
-
-fn build(raw: Spanned<Raw>) -> Node {
-    let at = At { line: raw.defined.line() as usize, column: raw.defined.column() as usize };
-    let kind = match raw.value {
-        Raw::Null => Kind::Null,
-        Raw::Bool(value) => Kind::Bool(value),
-        Raw::Number(value) => Kind::Number(value),
-        Raw::Text(text) => Kind::Text(text),
-        Raw::List(items) => Kind::List(items.into_iter().map(build).collect()),
-        Raw::Map(entries) => Kind::Map(
-            entries
-                .into_iter()
-                .map(|(key, value)| {
-                    let at = At { line: key.defined.line() as usize, column: key.defined.column() as usize };
-                    (Label { text: key.value, at }, build(value))
-                })
-                .collect(),
-        ),
-    };
-    Node { at, kind }
-}
-
-impl Node {
-    /// The values alone.
-    pub(crate) fn to_json(&self) -> Value {
-        match &self.kind {
-            Kind::Null => Value::Null,
-            Kind::Bool(value) => Value::Bool(*value),
-            Kind::Number(value) => Value::Number(value.clone()),
-            Kind::Text(text) => Value::String(text.clone()),
-            Kind::List(items) => items.iter().map(Node::to_json).collect(),
-            Kind::Map(entries) => {
-                let fields = entries.iter().map(|(key, node)| (key.text.clone(), node.to_json()));
-                Value::Object(fields.collect())
-            }
-        }
-    }
-
-    /// As typed, in short, for messages.
-    fn shown(&self) -> String {
-        const LETTERS_MAX: usize = 60;
-        let text = match &self.kind {
-            Kind::Text(text) => text.clone(),
-            _ => self.to_json().to_string(),
-        };
-        text.chars().take(LETTERS_MAX).collect::<String>().escape_debug().to_string()
+fn number(kind: &Kind) -> Option<&Number> {
+    match kind {
+        Kind::Number(plain) => Some(&plain.value),
+        _ => None,
     }
 }
 
@@ -190,7 +51,7 @@ struct Wanted {
 impl<'a> Fields<'a> {
     /// Reports a value that is not a map.
     pub(crate) fn of(node: &'a Node, what: &'a str, report: &mut Report) -> Option<Fields<'a>> {
-        match &node.kind {
+        match &node.value {
             Kind::Map(entries) => Some(Fields { what, entries, known: Vec::new() }),
             _ => {
                 let what = if what.is_empty() { "the file" } else { what };
@@ -212,7 +73,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn get(&mut self, name: &'static str) -> Option<&'a Node> {
         self.known.push(name);
         let (_, node) = self.entries.iter().find(|(label, _)| label.text == name)?;
-        (!matches!(node.kind, Kind::Null)).then_some(node)
+        (!matches!(node.value, Kind::Null)).then_some(node)
     }
 
     pub(crate) fn at(&self, name: &str) -> At {
@@ -227,9 +88,9 @@ impl<'a> Fields<'a> {
         read: impl Fn(&Kind) -> Option<T>,
     ) -> Option<T> {
         let node = self.get(name)?;
-        let value = read(&node.kind);
+        let value = read(&node.value);
         if value.is_none() {
-            report.error(node.at, format!("`{name}: {}` is not {}", node.shown(), wanted.is), wanted.example);
+            report.error(node.at, format!("`{name}: {}` is not {}", shown(node), wanted.is), wanted.example);
         }
         value
     }
@@ -239,7 +100,7 @@ impl<'a> Fields<'a> {
         let wanted = Wanted { is: "a text", example: "write a single value, without brackets or sub-fields" };
         let text = self.read(name, report, wanted, |kind| match kind {
             Kind::Text(text) => Some(text.trim().to_owned()),
-            Kind::Number(number) => Some(number.to_string()),
+            Kind::Number(plain) => Some(plain.typed.clone()),
             _ => None,
         });
         text.filter(|text| !text.is_empty())
@@ -248,7 +109,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn yes(&mut self, name: &'static str, report: &mut Report) -> Option<bool> {
         let wanted = Wanted { is: "yes or no", example: "write `true` or `false`" };
         self.read(name, report, wanted, |kind| match kind {
-            Kind::Bool(yes) => Some(*yes),
+            Kind::Bool(plain) => Some(plain.value),
             _ => None,
         })
     }
@@ -262,17 +123,14 @@ impl<'a> Fields<'a> {
         high: f64,
     ) -> Option<f64> {
         let node = self.get(name)?;
-        let number = match &node.kind {
-            Kind::Number(number) => number.as_f64(),
-            _ => None,
-        };
+        let number = number(&node.value).and_then(Number::as_f64);
         let good = number.filter(|number| (low..=high).contains(number));
         if good.is_none() {
             let range =
                 if high == f64::MAX { format!("of {low} or more") } else { format!("from {low} to {high}") };
             report.error(
                 node.at,
-                format!("`{name}: {}` is not a number {range}", node.shown()),
+                format!("`{name}: {}` is not a number {range}", shown(node)),
                 "write one, without quotes or a unit",
             );
         }
@@ -282,16 +140,13 @@ impl<'a> Fields<'a> {
     /// A whole number from 1.
     pub(crate) fn count(&mut self, name: &'static str, report: &mut Report, max: u32) -> Option<u32> {
         let node = self.get(name)?;
-        let number = match &node.kind {
-            Kind::Number(number) => number.as_u64(),
-            _ => None,
-        };
+        let number = number(&node.value).and_then(Number::as_u64);
         let good =
             number.and_then(|number| u32::try_from(number).ok()).filter(|number| (1..=max).contains(number));
         if good.is_none() {
             report.error(
                 node.at,
-                format!("`{name}: {}` is not a whole number from 1 to {max}", node.shown()),
+                format!("`{name}: {}` is not a whole number from 1 to {max}", shown(node)),
                 "write for example `5`",
             );
         }
@@ -327,17 +182,17 @@ impl<'a> Fields<'a> {
     /// A list of texts; a single text is a list of one.
     pub(crate) fn texts(&mut self, name: &'static str, report: &mut Report) -> Vec<(String, At)> {
         let Some(node) = self.get(name) else { return Vec::new() };
-        let items = match &node.kind {
+        let items = match &node.value {
             Kind::List(items) => items.as_slice(),
             _ => std::slice::from_ref(node),
         };
         let mut texts = Vec::new();
         for item in items {
-            match &item.kind {
+            match &item.value {
                 Kind::Text(text) if !text.trim().is_empty() => texts.push((text.trim().to_owned(), item.at)),
                 _ => report.error(
                     item.at,
-                    format!("`{name}` has `{}`, which is no text", item.shown()),
+                    format!("`{name}` has `{}`, which is no text", shown(item)),
                     "write names, one or a list",
                 ),
             }

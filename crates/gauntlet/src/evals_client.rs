@@ -3,6 +3,7 @@
 
 mod folders;
 mod private;
+pub mod query;
 mod runner;
 mod store;
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub fn find(place: &Place, wanted: &str) -> Result<PathBuf> {
     } else {
         format!("there are {}", known.join(", "))
     };
-    let cure = gauntlet_prompts::near::cure(wanted, known.iter().map(String::as_str), &listed);
+    let cure = gauntlet_places::near::cure(wanted, known.iter().map(String::as_str), &listed);
     bail!("there is no suite `{}`; {cure}", wanted.escape_debug())
 }
 

@@ -7,9 +7,10 @@ pub mod order;
 
 use std::time::Duration;
 
+use gauntlet_places::near;
 use gauntlet_types::{Code, Fault, Name, Target};
 
-use crate::config::{Choice, Config, Dialect, Policy, Provider, Residence, Sticky, Strategy, near};
+use crate::config::{Choice, Config, Dialect, Policy, Provider, Residence, Sticky, Strategy};
 
 /// What a model name stands for.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -23,15 +23,14 @@ mod source;
 
 use std::collections::BTreeMap;
 
+use gauntlet_places::near;
 use gauntlet_types::Name;
 use semver::Version;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::{Error, Location, MessageFormatter, Spanned, UserMessageFormatter};
 
-use crate::{
-    Engine, Kind, Message, Prompt, PromptError, Risk, Variable, near, registry::LATEST, string_template,
-};
+use crate::{Engine, Kind, Message, Prompt, PromptError, Risk, Variable, registry::LATEST, string_template};
 use call::Written;
 use source::Source;
 

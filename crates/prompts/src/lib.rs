@@ -13,7 +13,6 @@ pub mod error;
 pub mod fields;
 pub mod file;
 pub mod history;
-pub mod near;
 pub mod prompt;
 pub mod registry;
 pub mod shape;

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use gauntlet_places::near;
 use gauntlet_ports::StoredPrompt;
 use gauntlet_types::{Code, Fault, Name, PromptRef, Timestamp};
 use minijinja::value::Serde;
@@ -9,7 +10,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{CallFields, PromptError, Variable, canonical, jinja, near, string_template::StringTemplate};
+use crate::{CallFields, PromptError, Variable, canonical, jinja, string_template::StringTemplate};
 
 /// How long the values of a call, and the texts made of them, may be: more than any model's window, and
 /// little enough to hold.

@@ -5,11 +5,12 @@ use std::{
     sync::Arc,
 };
 
+use gauntlet_places::near;
 use gauntlet_ports::StoredPrompt;
 use gauntlet_types::{Code, Fault, Name};
 use semver::Version;
 
-use crate::{Prompt, PromptError, near};
+use crate::{Prompt, PromptError};
 
 /// The label that a bare name means.
 pub const PRODUCTION: &str = "production";

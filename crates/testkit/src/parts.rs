@@ -51,6 +51,11 @@ pub fn scores() -> Option<PathBuf> {
     need("scores", "GAUNTLET_TEST_SCORES")
 }
 
+/// A Python that has junitparser; where it is, there are jq and curl for the scripts of the GitHub Action.
+pub fn gate() -> Option<PathBuf> {
+    need("gate", "GAUNTLET_TEST_GATE")
+}
+
 /// A `node_modules` folder that has them.
 pub fn node_clients() -> Option<PathBuf> {
     need("clients", "GAUNTLET_TEST_NODE_CLIENTS")

@@ -79,6 +79,15 @@ pub const SCORES: OwnVenv = OwnVenv {
     options: &["--no-deps"],
 };
 
+pub const GATE: OwnVenv = OwnVenv {
+    part: Part::Gate,
+    what: "junitparser",
+    pins: "requirements-gate.txt",
+    variable: "GAUNTLET_TEST_GATE",
+    package: "junitparser",
+    options: &["--no-deps"],
+};
+
 impl OwnVenv {
     fn override_path(&self) -> Option<PathBuf> {
         env::var_os(self.variable).filter(|value| !value.is_empty()).map(PathBuf::from)

@@ -16,8 +16,9 @@ const TABLE: &[(&str, &[&str])] = &[
     // Pure: no async, no IO, no clock.
     ("types", &[]),
     ("stats", &["types"]),
+    ("places", &[]),
     ("wire", &["types"]),
-    ("policy", &["types", "guard"]),
+    ("policy", &["types", "guard", "places"]),
     ("guard", &["types"]),
     // Seams.
     ("ports", &["types"]),
@@ -30,8 +31,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("store", &["types", "ports"]),
     ("models", &["types", "ports"]),
     // The slow loop.
-    ("prompts", &["types", "ports"]),
-    ("evals", &["types", "prompts", "guard", "stats", "ports"]),
+    ("prompts", &["types", "ports", "places"]),
+    ("evals", &["types", "prompts", "guard", "stats", "ports", "places"]),
     ("experiments", &["types", "policy", "stats", "ports"]),
     ("monitors", &["types", "stats", "evals", "ports"]),
     ("governance", &["types", "ports"]),
@@ -49,6 +50,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "types",
             "stats",
+            "places",
             "wire",
             "policy",
             "guard",

@@ -2,14 +2,11 @@
 
 use std::mem;
 
-use gauntlet_prompts::near;
+use gauntlet_places::{At, near};
 use gauntlet_types::Name;
 use serde_json::{Map, Value, json};
 
-use crate::{
-    Case,
-    report::{At, Report},
-};
+use crate::{Case, report::Report};
 
 const ID_LETTERS_MAX: usize = 200;
 /// Of one case; a retriever that gives more was asked for the wrong thing.

@@ -3,30 +3,38 @@
 use std::collections::BTreeSet;
 
 use gauntlet_ports::{Direction, EvalResult, EvalRun, MetricSummary};
-use gauntlet_stats::{NonInferiority, Options, mean_difference, non_inferiority, wilcoxon};
+use gauntlet_stats::{
+    Clustered, NonInferiority, Options, StatsError, cluster_by, mean_difference, non_inferiority, wilcoxon,
+};
 use gauntlet_types::{Name, NanoUsd};
 use serde::{Deserialize, Serialize};
 
 use super::{
     GateError, changed,
-    pair::{Pair, Scale, case_value, mean, pair, score_of},
+    pair::{Answers, Pair, Scale, case_value, mean, pair, score_of},
     report::{CaseChange, Compared, RunFacts},
     whole,
 };
-use gauntlet_stats::{Clustered, cluster_by};
 
 /// Two-sided, of the intervals.
 pub const CONFIDENCE: f64 = 0.95;
 
+/// Of a dollar.
+const NANO: f64 = 1e9;
+
 /// The shape of a comparison.
 pub const FORMAT: &str = "gauntlet.compare/1";
+
+/// What an answer cost, in US dollars, beside the metrics of a suite.
+pub const ANSWER_COST: &str = "cost_usd";
 
 /// Changes that a comparison lists unless more are asked for.
 pub const CHANGES: usize = 100;
 
-/// One metric in both runs, over the cases that both scored.
+/// One figure of both runs, over the cases that have it in both, repeats of a case averaged.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct MetricChange {
+    /// A metric of the suite; [`ANSWER_COST`] for what an answer cost.
     pub metric: Name,
     pub direction: Direction,
     /// The two runs score it by one formula; else the means mean different things.
@@ -39,6 +47,9 @@ pub struct MetricChange {
     /// 95%, two-sided.
     pub low: Option<f64>,
     pub high: Option<f64>,
+    /// Why there is no interval.
+    #[serde(default)]
+    pub why: Option<String>,
     /// Wilcoxon's signed ranks, two-sided.
     pub p_value: Option<f64>,
     pub n: u32,
@@ -61,6 +72,9 @@ pub struct Comparison {
     pub cost_a: NanoUsd,
     pub cost_b: NanoUsd,
     pub cost_ratio: Option<f64>,
+    /// What one answer cost, in dollars: the mean over these cases.
+    #[serde(default)]
+    pub answer_cost: Option<MetricChange>,
     /// The median of each case's ratio of b's latency to a's, and its 95% interval.
     pub latency_ratio: Option<f64>,
     pub latency_low: Option<f64>,
@@ -120,10 +134,16 @@ pub fn compare(
         suite: run_a.suite.clone(),
         a: run_a.into(),
         b: run_b.into(),
-        metrics: metrics.iter().filter_map(|(metric, scale)| of_metric(metric, scale, &pairs)).collect(),
+        metrics: metrics
+            .iter()
+            .filter_map(|(metric, scale)| {
+                change(metric, scale, &pairs, |answers| case_value(answers, metric, None))
+            })
+            .collect(),
         cost_a: NanoUsd(before.round() as i64),
         cost_b: NanoUsd(now.round() as i64),
         cost_ratio: (before > 0.0).then(|| now / before),
+        answer_cost: answer_cost(&pairs),
         latency_ratio: (!ratios.is_empty()).then_some(latency),
         latency_low,
         latency_high,
@@ -131,7 +151,7 @@ pub fn compare(
         violations_gone: own(whole::new_violations(&swapped, &[])),
         changes,
         changes_count,
-        notes: notes(run_a, run_b, &compared),
+        notes: notes(run_a, run_b, &compared, &metrics),
         compared,
     })
 }
@@ -151,13 +171,21 @@ fn direction(metric: &str, a: &EvalRun, b: &EvalRun) -> Direction {
     of(b).or_else(|| of(a)).unwrap_or_default()
 }
 
-fn of_metric(metric: &Name, scale: &Scale, pairs: &[Pair<'_>]) -> Option<MetricChange> {
+fn answer_cost(pairs: &[Pair<'_>]) -> Option<MetricChange> {
+    let scale =
+        Scale { direction: Direction::LowerIsBetter, implementations: BTreeSet::new(), is_share: false };
+    change(&ANSWER_COST.into(), &scale, pairs, |answers| Some(whole::case_cost(answers)? / NANO))
+}
+
+fn change(
+    metric: &Name,
+    scale: &Scale,
+    pairs: &[Pair<'_>],
+    value: impl Fn(&Answers<'_>) -> Option<f64>,
+) -> Option<MetricChange> {
     let both: Vec<(&Pair, f64, f64)> = pairs
         .iter()
-        .filter_map(|pair| {
-            let before = case_value(&pair.baseline, metric, None)?;
-            Some((pair, before, case_value(&pair.candidate, metric, None)?))
-        })
+        .filter_map(|pair| Some((pair, value(&pair.baseline)?, value(&pair.candidate)?)))
         .collect();
     if both.is_empty() {
         return None;
@@ -166,7 +194,11 @@ fn of_metric(metric: &Name, scale: &Scale, pairs: &[Pair<'_>]) -> Option<MetricC
     let changes = cluster_by(both.iter().map(|(pair, a, b)| (pair.cluster().clone(), b - a)));
     let count =
         |of: fn(f64) -> bool| changes.iter().filter(|change| of(scale.turned(change.value))).count() as u32;
-    let (low, high) = interval(&changes, scale).unzip();
+    let (bounds, why) = match interval(&changes, scale) {
+        Ok(bounds) => (Some(bounds), None),
+        Err(StatsError::Constant { .. }) => (None, Some(format!("all {} cases moved alike", both.len()))),
+        Err(error) => (None, Some(error.to_string())),
+    };
     Some(MetricChange {
         metric: metric.clone(),
         direction: scale.direction,
@@ -174,8 +206,9 @@ fn of_metric(metric: &Name, scale: &Scale, pairs: &[Pair<'_>]) -> Option<MetricC
         a: mean(&a),
         b: mean(&b),
         difference: mean(&b) - mean(&a),
-        low,
-        high,
+        low: bounds.map(|(low, _)| low),
+        high: bounds.map(|(_, high)| high),
+        why,
         p_value: wilcoxon(&a, &b, Options::default()).ok().map(|found| found.p_value),
         n: both.len() as u32,
         better: count(|change| change > 0.0),
@@ -185,13 +218,13 @@ fn of_metric(metric: &Name, scale: &Scale, pairs: &[Pair<'_>]) -> Option<MetricC
 }
 
 /// Of scores from 0 to 1 the interval that holds for any distribution, as the gate's; else Student's.
-fn interval(changes: &[Clustered], scale: &Scale) -> Option<(f64, f64)> {
+fn interval(changes: &[Clustered], scale: &Scale) -> Result<(f64, f64), StatsError> {
     if scale.is_share {
         // Any margin does: only the bounds are taken.
         let question = NonInferiority { alpha: (1.0 - CONFIDENCE) / 2.0, ..NonInferiority::with_margin(0.5) };
-        return non_inferiority(changes, &question).ok().map(|found| (found.lower, found.upper));
+        return non_inferiority(changes, &question).map(|found| (found.lower, found.upper));
     }
-    mean_difference(changes, CONFIDENCE).ok().map(|found| (found.interval.low, found.interval.high))
+    mean_difference(changes, CONFIDENCE).map(|found| (found.interval.low, found.interval.high))
 }
 
 fn changes(metrics: &[(Name, Scale)], pairs: &[Pair<'_>], limit: usize) -> (Vec<CaseChange>, u32) {
@@ -219,8 +252,12 @@ fn changes(metrics: &[(Name, Scale)], pairs: &[Pair<'_>], limit: usize) -> (Vec<
     (told.collect(), count)
 }
 
-fn notes(a: &EvalRun, b: &EvalRun, compared: &Compared) -> Vec<String> {
+fn notes(a: &EvalRun, b: &EvalRun, compared: &Compared, metrics: &[(Name, Scale)]) -> Vec<String> {
     let mut notes = Vec::new();
+    for (metric, _) in metrics.iter().filter(|(_, scale)| scale.implementations.len() > 1) {
+        notes
+            .push(format!("`{metric}` is scored by different formulas: its means are not of the same thing"));
+    }
     if a.suite_hash != b.suite_hash {
         notes.push(
             "the suite was changed between the two runs; a metric's options may be others than before".into(),
@@ -274,6 +311,37 @@ mod tests {
         assert!((metric.difference + 0.14).abs() < 1e-12);
         assert!(metric.low.unwrap() < metric.difference && metric.difference < metric.high.unwrap());
         assert_eq!(found.cost_ratio, Some(1.0));
+    }
+
+    #[test]
+    fn cases_are_paired_their_repeats_averaged_and_others_left_out() {
+        // Beyond shares, so that the interval is Student's.
+        let a = [
+            made::scored("a", "length", 10.0),
+            made::repeat("b", 0, "length", 0.0),
+            made::repeat("b", 1, "length", 10.0),
+            made::scored("c", "length", 5.0),
+            made::scored("gone", "length", 0.0),
+            made::scored("reworded", "length", 0.0),
+            made::unanswered("silent"),
+        ];
+        let twice = |result: EvalResult| EvalResult { cost: NanoUsd(2_000), ..result };
+        let mut b = ["a", "b", "c", "new", "reworded", "silent"]
+            .map(|case| twice(made::scored(case, "length", 10.0)));
+        b[4].input = Some("another question".into());
+        let (run_a, mut run_b) = (made::run("a", &a), made::run("b", &b));
+        run_b.dataset_hash = "d2".into();
+        let found = compare((&run_a, &a), (&run_b, &b), CHANGES).unwrap();
+        // Differences 0, 5, 5: their mean is 10/3, its standard error 10/6, and t(0.975, 2) is 4.3027.
+        let length = &found.metrics[0];
+        assert_eq!((length.n, length.b), (3, 10.0));
+        assert!((length.difference - 10.0 / 3.0).abs() < 1e-12);
+        assert!((length.low.unwrap() - (10.0 / 3.0 - 4.302_652_7 * 10.0 / 6.0)).abs() < 1e-6, "{length:?}");
+        // What failed cost next to nothing, and would make a broken version look cheap.
+        let cost = found.answer_cost.unwrap();
+        assert_eq!((cost.n, cost.a, cost.b), (3, 0.000_001, 0.000_002));
+        assert_eq!((cost.low, cost.why.as_deref()), (None, Some("all 3 cases moved alike")));
+        assert!(found.notes.iter().any(|note| note.contains("1 have the same id")), "{:?}", found.notes);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use junit::{Inconclusive, junit};
 pub use markdown::{MARKDOWN_MAX, markdown, marker};
 pub use table::{Align, table};
-pub use text::{Look, compared, text};
+pub use text::{Look, compared, moved, text};
 
 /// The shape of a report; a reader refuses another.
 pub const FORMAT: &str = "gauntlet.gate/1";

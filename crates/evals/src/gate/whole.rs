@@ -79,8 +79,8 @@ pub(crate) fn errors(candidate: &BTreeMap<&Name, Answers<'_>>, pairs: &[Pair<'_>
     Check { value: Some(share), limit: Some(limit), n: candidate.len() as u32, ..check }
 }
 
-/// The mean cost of a case's answers; none where one is missing, since what it would have cost is not known.
-fn case_cost(answers: &Answers<'_>) -> Option<f64> {
+/// The mean cost of a case's answers, in nano-dollars; none where one is missing, since what it would have cost is not known.
+pub(crate) fn case_cost(answers: &Answers<'_>) -> Option<f64> {
     let costs: Vec<f64> = answers.iter().map(|result| result.cost.0 as f64).collect();
     (!answers.iter().any(|result| is_unanswered(result))).then(|| mean(&costs))
 }

@@ -1,8 +1,8 @@
 //! The options of a metric, each asked for by name; what nobody asked for is a mistake.
 
+use gauntlet_places::near;
 use serde_json::{Map, Value};
 
-use super::distance::edit_distance;
 use crate::{MetricSpec, Mistake, Suite, template::Template};
 
 pub(crate) struct Options<'a> {
@@ -114,12 +114,5 @@ impl<'a> Options<'a> {
 
 /// What was probably meant, or what there is.
 pub(crate) fn cure(said: &str, known: &[&str]) -> String {
-    // Nobody mistypes a page.
-    const LETTERS_MAX: usize = 64;
-    let letters = said.chars().take(LETTERS_MAX + 1).count();
-    let near = known.iter().map(|word| (edit_distance(said, word), *word)).min();
-    match near.filter(|(far, _)| letters <= LETTERS_MAX && *far <= (letters / 3).max(1)) {
-        Some((_, word)) => format!("did you mean `{word}`?"),
-        None => format!("there are {}", known.join(", ")),
-    }
+    near::cure(said, known.iter().copied(), &format!("there are {}", known.join(", ")))
 }

@@ -1,12 +1,9 @@
 //! The `gate` of a suite.
 
-use gauntlet_prompts::near;
+use gauntlet_places::{Node, Plain, Value, near};
 
 use super::{BaselineSpec, GateSpec, TrendSpec};
-use crate::{
-    report::Report,
-    tree::{Fields, Kind, Node},
-};
+use crate::{report::Report, tree::Fields};
 
 const RULES: [&str; 2] = ["non_inferiority", "p_value"];
 /// Longer than any history that still says something of today.
@@ -41,10 +38,10 @@ pub(super) fn read(node: &Node, report: &mut Report) -> GateSpec {
 
 /// `none`, `last`, a label, `sha:…`, `run:…`; or `{label: …}`, `{app_sha: …}`, `{run: …}`.
 fn baseline(node: &Node, report: &mut Report) -> Option<BaselineSpec> {
-    match &node.kind {
-        Kind::Text(text) => Some(BaselineSpec::parse(text.trim())),
-        Kind::Bool(false) => Some(BaselineSpec::None),
-        Kind::Map(entries) if entries.len() == 1 => {
+    match &node.value {
+        Value::Text(text) => Some(BaselineSpec::parse(text.trim())),
+        Value::Bool(Plain { value: false, .. }) => Some(BaselineSpec::None),
+        Value::Map(entries) if entries.len() == 1 => {
             let mut fields = Fields::over(entries, "`baseline`");
             let label = fields.text("label", report).map(|name| BaselineSpec::Label(name.into()));
             let app_sha = fields.text("app_sha", report).map(|name| BaselineSpec::AppSha(name.into()));
@@ -81,18 +78,18 @@ fn ratio(
     default: Option<f64>,
     report: &mut Report,
 ) -> Option<f64> {
-    match fields.get(name).map(|node| &node.kind) {
+    match fields.get(name).map(|node| &node.value) {
         None => default,
-        Some(Kind::Bool(false)) => None,
-        Some(Kind::Text(text)) if text == "off" || text == "none" => None,
+        Some(Value::Bool(Plain { value: false, .. })) => None,
+        Some(Value::Text(text)) if text == "off" || text == "none" => None,
         Some(_) => fields.number(name, report, 0.01, 1_000.0),
     }
 }
 
 fn trend(node: &Node, report: &mut Report) -> Option<TrendSpec> {
-    match &node.kind {
-        Kind::Bool(false) => return None,
-        Kind::Text(text) if text == "off" || text == "none" => return None,
+    match &node.value {
+        Value::Bool(Plain { value: false, .. }) => return None,
+        Value::Text(text) if text == "off" || text == "none" => return None,
         _ => {}
     }
     let mut fields = Fields::of(node, "`trend`", report)?;

@@ -1,14 +1,10 @@
 //! The `metrics` of a suite.
 
-use gauntlet_prompts::near;
+use gauntlet_places::{At, Label, Node, Value, near};
 use serde_json::Map;
 
 use super::MetricSpec;
-use crate::{
-    metrics,
-    report::{At, Report},
-    tree::{Fields, Kind, Label, Node},
-};
+use crate::{metrics, report::Report, tree::Fields};
 
 /// Of one suite: each is scored on each answer.
 const METRICS_MAX: usize = 64;
@@ -20,14 +16,14 @@ const BY_RATIO: [&str; 3] = ["latency", "cost", "tokens"];
 
 pub(super) fn read(node: &Node, report: &mut Report) -> Vec<MetricSpec> {
     let mut metrics: Vec<MetricSpec> = Vec::new();
-    let found: Vec<Option<MetricSpec>> = match &node.kind {
-        Kind::List(items) if items.len() <= METRICS_MAX => {
+    let found: Vec<Option<MetricSpec>> = match &node.value {
+        Value::List(items) if items.len() <= METRICS_MAX => {
             items.iter().map(|item| entry(item, report)).collect()
         }
-        Kind::Map(entries) if entries.len() <= METRICS_MAX => {
+        Value::Map(entries) if entries.len() <= METRICS_MAX => {
             entries.iter().map(|(label, node)| named(label, node, report)).collect()
         }
-        Kind::List(items) => {
+        Value::List(items) => {
             let cure = format!("a suite has at most {METRICS_MAX}: split it");
             report.error(node.at, format!("there are {} metrics", items.len()), cure);
             return metrics;
@@ -54,13 +50,13 @@ pub(super) fn read(node: &Node, report: &mut Report) -> Vec<MetricSpec> {
 
 /// `exact`, `exact: {…}`, or `{kind: exact, …}`.
 fn entry(node: &Node, report: &mut Report) -> Option<MetricSpec> {
-    match &node.kind {
-        Kind::Text(kind) => spec(kind.trim(), node.at, &[], report),
-        Kind::Map(entries) if entries.iter().any(|(label, _)| label.text == "kind") => {
+    match &node.value {
+        Value::Text(kind) => spec(kind.trim(), node.at, &[], report),
+        Value::Map(entries) if entries.iter().any(|(label, _)| label.text == "kind") => {
             let kind = Fields::over(entries, "").text("kind", report)?;
             spec(&kind, node.at, entries, report)
         }
-        Kind::Map(entries) => match entries.as_slice() {
+        Value::Map(entries) => match entries.as_slice() {
             [(label, node)] => named(label, node, report),
             _ => {
                 let cure = "indent its options below it, or write `- exact: {floor: 0.9}`";
@@ -80,9 +76,9 @@ fn entry(node: &Node, report: &mut Report) -> Option<MetricSpec> {
 }
 
 fn named(label: &Label, node: &Node, report: &mut Report) -> Option<MetricSpec> {
-    match &node.kind {
-        Kind::Null => spec(&label.text, label.at, &[], report),
-        Kind::Map(entries) => {
+    match &node.value {
+        Value::Null => spec(&label.text, label.at, &[], report),
+        Value::Map(entries) => {
             let kind = entries.iter().any(|(label, _)| label.text == "kind");
             let Some(kind) = kind.then(|| Fields::over(entries, "").text("kind", report)).flatten() else {
                 return spec(&label.text, label.at, entries, report);

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
+use gauntlet_places::{At, Node};
 use serde_json::{Value, json};
 
 use super::{GateSpec, JudgeSpec, Suite, gate, metric};
 use crate::{
     Case, Mistake, dataset, golden, hash,
-    report::{At, Report},
-    tree::{self, Fields, Node},
+    report::Report,
+    tree::{self, Fields},
 };
 
 /// A longer file is refused unread: it holds metrics, not cases.

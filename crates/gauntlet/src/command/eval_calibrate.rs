@@ -93,7 +93,7 @@ fn suite(place: &Place, args: &EvalCalibrate) -> Result<Suite> {
     let found = by_name.or_else(|| suite.metrics.iter().find(|metric| *metric.kind == *args.metric)).cloned();
     let Some(mut metric) = found else {
         let names: Vec<&str> = suite.metrics.iter().map(|metric| metric.name.as_str()).collect();
-        let cure = gauntlet_prompts::near::cure(
+        let cure = gauntlet_places::near::cure(
             &args.metric,
             names.iter().copied(),
             &format!("it has {}", names.join(", ")),

@@ -24,6 +24,7 @@ use serde_json::Value;
 
 use crate::{
     cli::{Gate, Place},
+    evals_client::query,
     reach::{Reach, escape},
     show, suites, wiring,
 };
@@ -311,15 +312,6 @@ impl OverApi<'_> {
     }
 }
 
-fn query(pairs: &[(&str, Option<String>)]) -> String {
-    let said = pairs.iter().filter_map(|(name, value)| Some(format!("{name}={}", escape(value.as_deref()?))));
-    said.collect::<Vec<_>>().join("&")
-}
-
-fn text(name: &Option<Name>) -> Option<String> {
-    name.as_ref().map(ToString::to_string)
-}
-
 impl Runs for OverApi<'_> {
     fn run(&self, id: &str) -> Result<EvalRun, EvalStoreError> {
         const WHAT: &str = "reading a run";
@@ -336,16 +328,7 @@ impl Runs for OverApi<'_> {
     }
 
     fn runs(&self, filter: &RunFilter) -> Result<Vec<EvalRun>, EvalStoreError> {
-        let asked = query(&[
-            ("suite", text(&filter.suite)),
-            ("app_sha", text(&filter.app_sha)),
-            ("prompt_name", text(&filter.prompt_name)),
-            ("prompt_hash", text(&filter.prompt_hash)),
-            ("state", filter.state.map(RunState::as_str).map(str::to_owned)),
-            ("since", filter.since.map(|at| at.0.to_string())),
-            ("limit", filter.limit.map(|limit| limit.to_string())),
-        ]);
-        self.list("listing runs", &format!("runs?{asked}"), "runs")
+        self.list("listing runs", &query::runs(filter), "runs")
     }
 
     fn results(&self, run: &str) -> Result<Vec<EvalResult>, EvalStoreError> {
@@ -353,14 +336,7 @@ impl Runs for OverApi<'_> {
     }
 
     fn gates(&self, filter: &GateFilter) -> Result<Vec<EvalGate>, EvalStoreError> {
-        let asked = query(&[
-            ("suite", text(&filter.suite)),
-            ("run", text(&filter.run)),
-            ("prompt_name", text(&filter.prompt_name)),
-            ("prompt_hash", text(&filter.prompt_hash)),
-            ("limit", filter.limit.map(|limit| limit.to_string())),
-        ]);
-        self.list("listing gates", &format!("gates?{asked}"), "gates")
+        self.list("listing gates", &query::gates(filter), "gates")
     }
 }
 

@@ -4,12 +4,12 @@ use std::{collections::BTreeSet, time::Duration};
 
 use gauntlet_ports::{
     EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRun, EvalStore, EvalStoreError, GateFilter, JudgeKey, Judged,
-    RunFilter, RunState,
+    RunFilter,
 };
 use gauntlet_types::Name;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::message;
+use super::{message, query};
 use crate::{reach::escape, runfile::RunFile};
 
 /// Longer than any answer takes; a gateway that hangs must not hang a run.
@@ -103,16 +103,7 @@ impl EvalStore for GatewayStore {
         struct Answer {
             runs: Vec<EvalRun>,
         }
-        let query = query(&[
-            ("suite", text(&filter.suite)),
-            ("app_sha", text(&filter.app_sha)),
-            ("prompt_name", text(&filter.prompt_name)),
-            ("prompt_hash", text(&filter.prompt_hash)),
-            ("state", filter.state.map(RunState::as_str).map(str::to_owned)),
-            ("since", filter.since.map(|at| at.0.to_string())),
-            ("limit", filter.limit.map(|limit| limit.to_string())),
-        ]);
-        self.get::<Answer>("listing runs", &format!("runs{query}"), None).map(|answer| answer.runs)
+        self.get::<Answer>("listing runs", &query::runs(filter), None).map(|answer| answer.runs)
     }
 
     fn result_add(&self, results: &[EvalResult]) -> Done<()> {
@@ -168,30 +159,13 @@ impl EvalStore for GatewayStore {
         struct Answer {
             gates: Vec<EvalGate>,
         }
-        let query = query(&[
-            ("suite", text(&filter.suite)),
-            ("run", text(&filter.run)),
-            ("prompt_name", text(&filter.prompt_name)),
-            ("prompt_hash", text(&filter.prompt_hash)),
-            ("limit", filter.limit.map(|limit| limit.to_string())),
-        ]);
-        self.get::<Answer>("listing gates", &format!("gates{query}"), None).map(|answer| answer.gates)
+        self.get::<Answer>("listing gates", &query::gates(filter), None).map(|answer| answer.gates)
     }
 }
 
 /// Told here as the store tells it, and not as a refusal of the API.
 fn bounded(given: usize) -> Done<()> {
     if given > EVAL_BATCH_MAX { Err(EvalStoreError::TooMany { given }) } else { Ok(()) }
-}
-
-fn text(name: &Option<Name>) -> Option<String> {
-    name.as_deref().map(str::to_owned)
-}
-
-fn query(pairs: &[(&str, Option<String>)]) -> String {
-    let set = pairs.iter().filter_map(|(name, value)| Some(format!("{name}={}", escape(value.as_deref()?))));
-    let set: Vec<String> = set.collect();
-    if set.is_empty() { String::new() } else { format!("?{}", set.join("&")) }
 }
 
 /// Lists of results as JSON, none much longer than [`BATCH_BYTES`] unless one result alone is.
@@ -226,11 +200,5 @@ mod tests {
             batches.iter().map(|batch| serde_json::from_slice(batch).unwrap()).collect();
         assert_eq!(read.iter().map(Vec::len).collect::<Vec<_>>(), [3, 1]);
         assert_eq!(read.concat(), results);
-    }
-
-    #[test]
-    fn a_filter_becomes_a_query() {
-        assert_eq!(query(&[("a", None)]), "");
-        assert_eq!(query(&[("a", Some("x y".into())), ("b", None), ("c", Some("1".into()))]), "?a=x%20y&c=1");
     }
 }

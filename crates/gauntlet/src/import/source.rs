@@ -4,9 +4,9 @@
 
 use std::{cell::Cell, collections::HashSet};
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use gauntlet_places::{self as places, NotYaml, Plain, Problem};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use serde_saphyr::{Error as YamlError, Spanned};
 use toml::de::{DeTable, DeValue};
 
 /// Deeper than anybody nests strategies of Portkey or anchors of YAML, and far from the end of the stack.
@@ -83,120 +83,37 @@ impl Bounds {
 }
 
 pub fn yaml(text: &str) -> Result<Node, Unreadable> {
-    let options = serde_saphyr::options! { with_snippet: false };
-    let raw = serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options)
-        .map_err(|error| not_yaml(&error, text))?;
-    of_yaml(raw, text, &Bounds::new(), 0)
+    of_yaml(places::parse(text).map_err(|error| not_yaml(&error))?, &Bounds::new(), 0)
 }
 
-fn not_yaml(error: &YamlError, text: &str) -> Unreadable {
-    let inner = error.without_snippet();
-    let line = inner.location().map_or(0, |place| place.line() as usize);
-    if let YamlError::DuplicateMappingKey { key, .. } = inner {
-        let key =
-            key.as_deref().map_or_else(|| "a key".to_owned(), |key| format!("`{}`", key.escape_debug()));
-        return Unreadable::new(line, format!("{key} is given twice"), "keep one of them");
-    }
-    let said = inner.to_string();
-    if said.contains("budget breached") || said.contains("limit exceeded") {
-        let why = "it holds more values than a configuration does, aliases followed";
-        return Unreadable::new(line, why, "write out what its aliases stand for, or import it in parts");
-    }
-    let said = said.split_once(" at line ").map_or(said.as_str(), |(said, _)| said);
-    let cure = if text.contains('\t') {
-        "indent with spaces, not tabs"
-    } else {
-        "check indentation, colons and quotes"
-    };
-    Unreadable::new(line, format!("it is not valid YAML: {said}"), cure)
-}
-
-/// Of plain scalars only their kind arrives here; a number's text is cut out of the file.
-enum Raw {
-    Null,
-    Bool(bool),
-    Number,
-    Text(String),
-    List(Vec<Spanned<Raw>>),
-    Map(Vec<(String, Spanned<Raw>)>),
-}
-
-impl<'de> Deserialize<'de> for Raw {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Raw, D::Error> {
-        struct Shape;
-        impl<'de> Visitor<'de> for Shape {
-            type Value = Raw;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a value")
-            }
-            fn visit_unit<E>(self) -> Result<Raw, E> {
-                Ok(Raw::Null)
-            }
-            fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
-                Ok(Raw::Bool(value))
-            }
-            fn visit_i64<E>(self, _: i64) -> Result<Raw, E> {
-                Ok(Raw::Number)
-            }
-            fn visit_u64<E>(self, _: u64) -> Result<Raw, E> {
-                Ok(Raw::Number)
-            }
-            fn visit_i128<E>(self, _: i128) -> Result<Raw, E> {
-                Ok(Raw::Number)
-            }
-            fn visit_u128<E>(self, _: u128) -> Result<Raw, E> {
-                Ok(Raw::Number)
-            }
-            fn visit_f64<E>(self, _: f64) -> Result<Raw, E> {
-                Ok(Raw::Number)
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Raw, E> {
-                Ok(Raw::Text(text.to_owned()))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Raw, A::Error> {
-                let mut list = Vec::new();
-                while let Some(item) = items.next_element()? {
-                    list.push(item);
-                }
-                Ok(Raw::List(list))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Raw, A::Error> {
-                let mut map = Vec::new();
-                while let Some(entry) = entries.next_entry()? {
-                    map.push(entry);
-                }
-                Ok(Raw::Map(map))
-            }
-        }
-        deserializer.deserialize_any(Shape)
-    }
-}
-
-fn of_yaml(raw: Spanned<Raw>, text: &str, bounds: &Bounds, depth: usize) -> Result<Node, Unreadable> {
-    // An alias is told where it stands; its text stands where its anchor is.
-    let line = raw.referenced.line() as usize;
-    bounds.enter(line, depth)?;
-    let value = match raw.value {
-        Raw::Null => Value::Null,
-        Raw::Bool(value) => Value::Bool(value),
-        Raw::Number => {
-            let span = raw.defined.span();
-            let cut = span
-                .byte_offset()
-                .zip(span.byte_len())
-                .and_then(|(start, length)| text.get(start as usize..(start + length) as usize));
-            let cut =
-                cut.ok_or_else(|| Unreadable::new(line, "a number cannot be read", "put it in quotes"))?;
-            Value::Number(cut.trim().to_owned())
-        }
-        Raw::Text(value) => Value::Text(value),
-        Raw::List(items) => Value::List(
-            items.into_iter().map(|item| of_yaml(item, text, bounds, depth + 1)).collect::<Result<_, _>>()?,
+fn not_yaml(error: &NotYaml) -> Unreadable {
+    let (why, cure) = match &error.problem {
+        Problem::Twice(_) => (error.message(), error.cure()),
+        Problem::TooMuch(_) => (
+            "it holds more values than a configuration does, aliases followed".to_owned(),
+            "write out what its aliases stand for, or import it in parts",
         ),
-        Raw::Map(entries) => Value::Map(
+        Problem::Syntax(_) => (format!("it is {}", error.message()), error.cure()),
+    };
+    Unreadable::new(error.at.line, why, cure)
+}
+
+fn of_yaml(read: places::Node, bounds: &Bounds, depth: usize) -> Result<Node, Unreadable> {
+    // An alias is told where it stands, not where its anchor is.
+    let line = read.used.line;
+    bounds.enter(line, depth)?;
+    let value = match read.value {
+        places::Value::Null => Value::Null,
+        places::Value::Bool(Plain { value, .. }) => Value::Bool(value),
+        places::Value::Number(Plain { typed, .. }) => Value::Number(typed),
+        places::Value::Text(text) => Value::Text(text),
+        places::Value::List(items) => Value::List(
+            items.into_iter().map(|item| of_yaml(item, bounds, depth + 1)).collect::<Result<_, _>>()?,
+        ),
+        places::Value::Map(entries) => Value::Map(
             entries
                 .into_iter()
-                .map(|(key, item)| Ok((key, of_yaml(item, text, bounds, depth + 1)?)))
+                .map(|(label, item)| Ok((label.text, of_yaml(item, bounds, depth + 1)?)))
                 .collect::<Result<_, Unreadable>>()?,
         ),
     };

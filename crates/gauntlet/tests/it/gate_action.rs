@@ -1,9 +1,12 @@
 //! The GitHub Action's own script as a runner calls it, with nothing running: the real program, simulated models, and the files
-//! that GitHub reads afterwards. What it does with a pull request's comments is in the action's `test.sh`.
+//! that GitHub reads afterwards. What it does with a pull request's comments is in the action's `test.sh`, which runs here as well.
 
 use std::{fmt::Write as _, fs, path::Path, process::Command};
 
+use gauntlet_testkit::parts;
+
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.github/actions/gauntlet-gate/gate.sh");
+const SELF_TEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.github/actions/gauntlet-gate/test.sh");
 
 fn suite(folder: &Path) {
     let gauntlet = "providers:\n  good: {dialect: sim, answer: Refunds take 14 days.}\n  worse: {dialect: sim, answer: Ask somebody else.}\n";
@@ -66,4 +69,19 @@ fn the_action_says_red_and_green_by_the_real_program() {
     // A run that ended at once is the newest: no older one passes in its place.
     check("support", "nobody/model", "last", "1", "fail", "nobody");
     check("nosuch", "good/model", "none", "2", "error", "could not decide");
+}
+
+#[test]
+fn one_comment_is_kept_up_to_date_and_a_strangers_is_left_alone() {
+    if parts::gate().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut script = Command::new("bash");
+    // Whatever the machine's own proxy is, the GitHub of this test is here.
+    script.arg(SELF_TEST).env("TMPDIR", folder.path()).env("no_proxy", "127.0.0.1");
+    let ended = script.output().expect("bash runs");
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+    assert!(ended.status.success() && said.contains("The action's scripts work."), "{said}");
 }

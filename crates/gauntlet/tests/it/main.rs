@@ -33,6 +33,7 @@ mod first_call;
 mod full_budgets;
 mod full_disk;
 mod gate_action;
+mod gate_junit;
 mod guard_actions;
 mod guard_allow;
 mod guard_backtest;

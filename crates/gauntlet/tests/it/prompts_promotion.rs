@@ -187,19 +187,23 @@ fn a_plan_tells_what_evals_say_of_both_versions() {
         (&json!("support-1.0.0"), &json!("support-1.1.0")),
         "{plan}"
     );
-    let exact = &suite["deltas"][0];
+    let exact = &suite["compared"]["metrics"][0];
     assert_eq!(
-        (&exact["cases"], &exact["from"], &exact["to"], &exact["difference"]),
+        (&exact["n"], &exact["a"], &exact["b"], &exact["difference"]),
         (&json!(4), &json!(0.625), &json!(0.875), &json!(0.25))
     );
-    // Differences 0, 0.5, 0.5, 0: the standard error is 0.1443, and t(0.975, 3) is 3.1824.
-    let low = exact["ci_low"].as_f64().expect("an interval");
-    assert!((low - (0.25 - 3.182_446 * 0.144_337_6)).abs() < 1e-4, "{exact}");
-    let ratio = suite["cost_ratio"].as_f64().expect("a ratio");
+    let ratio = suite["compared"]["cost_ratio"].as_f64().expect("a ratio");
     assert!((ratio - 2.0).abs() < 0.001, "{ratio}");
+    // Whoever asks about the same two runs elsewhere is told the same.
+    let mut elsewhere = app.command_json(&["eval", "compare", "support-1.0.0", "support-1.1.0"]);
+    assert_eq!(elsewhere["changes"].as_array().map(Vec::len), Some(2), "{elsewhere}");
+    elsewhere["changes"] = json!([]);
+    assert_eq!(suite["compared"], elsewhere);
     assert_eq!((&plan["rule"], &plan["lacks"]), (&Value::Null, &json!([])));
     let page = app.command(&["prompt", "promote", "desk@1.1.0", "--plan"]).expect_ok().stdout;
-    for words in ["+0.2500", "An answer costs 2.00 times as much.", "gauntlet prompt rollback desk"] {
+    for words in
+        ["+0.250", "cost_usd", "An answer costs 2.00 times as much.", "gauntlet prompt rollback desk"]
+    {
         assert!(page.contains(words), "{words}: {page}");
     }
 }

@@ -7,12 +7,12 @@ use gauntlet_guard::{
     Bounds, CitationRules, Citations, Contract, ContractRules, FieldRules, Script, Spotlight, Test,
     ToolConfig, ToolRules, ToolsConfig, ValueRule,
 };
+use gauntlet_places::near::did_you_mean;
 use gauntlet_types::{Direction, Rule};
 use serde_json::Value as Json;
 
 use super::{
     guards::{self, RulesShape},
-    near::did_you_mean,
     node::{At, Node, Value},
     read::{self, Fields, Report},
     routes::Schemas,

@@ -3,11 +3,11 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use gauntlet_guard::{Citations, Contract, Spotlight, ToolRules};
+use gauntlet_places::near::did_you_mean;
 use gauntlet_types::{Action, Direction, Exception, Name, Rule};
 
 use super::{
     Source, checks,
-    near::did_you_mean,
     node::{self, At, Node, Value},
     read::{self, Fields, Report},
     routes::Schemas,

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
+use gauntlet_places::near::did_you_mean;
 use gauntlet_types::{Day, Environment, Name, Timestamp};
 
 use super::{
     limits::{LimitScope, LimitsShape},
-    near::did_you_mean,
     node::{At, Node, Value},
     read::{self, Fields, Report},
     routing,

@@ -18,7 +18,6 @@ mod keys;
 mod kill;
 mod limits;
 mod models;
-pub(crate) mod near;
 mod node;
 mod policy;
 mod prices;

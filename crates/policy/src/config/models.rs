@@ -7,11 +7,11 @@ use std::{
     time::Duration,
 };
 
+use gauntlet_places::near::did_you_mean;
 use gauntlet_types::{Day, Name, Target, TokenCount};
 use serde::Serialize;
 
 use super::{
-    near::did_you_mean,
     node::{At, Label, Node, Value},
     read::{self, Fields, Report},
     routing, scalar,

@@ -1,28 +1,11 @@
-//! A YAML file as a tree in which every value knows its place, and `${…}` is replaced.
-//!
-//! Typed reading stops at the first mistake; a tree can be walked to the end, so that all mistakes are told at once.
+//! The tree of a file with `${…}` replaced, and every plain value as the text that was typed: a price is never read through
+//! a float.
 
-use std::fmt as std_fmt;
+use gauntlet_places as places;
+pub(super) use gauntlet_places::{At, Label};
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::{Error as YamlError, Spanned};
-
-use super::{Mistake, Severity, Source, read::Report};
+use super::{Source, read::Report};
 use crate::price::import::Tree;
-
-/// A place in a file, both from 1, the column in characters.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
-pub(super) struct At {
-    pub(super) line: usize,
-    pub(super) column: usize,
-}
-
-/// A name with its place.
-#[derive(Clone, Debug)]
-pub(super) struct Label {
-    pub(super) text: String,
-    pub(super) at: At,
-}
 
 #[derive(Clone, Debug)]
 pub(super) struct Node {
@@ -68,132 +51,27 @@ pub(super) fn parse(
     env: &dyn Fn(&str) -> Option<String>,
     report: &mut Report,
 ) -> Option<Node> {
-    let options = serde_saphyr::options! { with_snippet: false };
-    match serde_saphyr::from_str_with_options::<Spanned<Raw>>(&source.text, options) {
-        Ok(raw) => {
-            let node = build(raw, source, env, report);
+    match places::parse(&source.text) {
+        Ok(read) => {
+            let node = build(read, env, report);
             (!matches!(node.value, Value::Null)).then_some(node)
         }
         Err(error) => {
-            report.push(not_yaml(&error, source));
+            report.error(error.at, error.message(), error.cure());
             None
         }
     }
 }
 
-fn not_yaml(error: &YamlError, source: &Source) -> Mistake {
-    let inner = error.without_snippet();
-    let (line, column) =
-        inner.location().map_or((0, 0), |place| (place.line() as usize, place.column() as usize));
-    let (message, cure) = match inner {
-        YamlError::DuplicateMappingKey { key, .. } => (
-            match key {
-                Some(key) => format!("`{key}` is given twice"),
-                None => "a key is given twice".to_owned(),
-            },
-            "keep one of them".to_owned(),
-        ),
-        other => {
-            let text = other.to_string();
-            // The place is told in front of the message.
-            let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
-            let cure = if source.text.contains('\t') {
-                "indent with spaces, not tabs"
-            } else {
-                "check indentation, colons and quotes on this line and the one before"
-            };
-            (format!("not valid YAML: {text}"), cure.to_owned())
+fn build(read: places::Node, env: &dyn Fn(&str) -> Option<String>, report: &mut Report) -> Node {
+    let at = read.at;
+    let value = match read.value {
+        places::Value::Null => Value::Null,
+        places::Value::Bool(places::Plain { typed, .. })
+        | places::Value::Number(places::Plain { typed, .. }) => {
+            Value::Text(Text { text: typed.clone(), typed })
         }
-    };
-    Mistake { file: source.file.clone(), line, column, message, cure, severity: Severity::Error }
-}
-
-/// A value before its text is known: of plain scalars only their kind arrives here, since YAML would make a number of
-/// `1.20`; the text as typed is cut out of the file.
-enum Raw {
-    Null,
-    Plain,
-    Text(String),
-    List(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
-}
-
-impl<'de> Deserialize<'de> for Raw {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Raw, D::Error> {
-        struct Shape;
-        impl<'de> Visitor<'de> for Shape {
-            type Value = Raw;
-            fn expecting(&self, f: &mut std_fmt::Formatter<'_>) -> std_fmt::Result {
-                f.write_str("a value")
-            }
-            fn visit_unit<E>(self) -> Result<Raw, E> {
-                Ok(Raw::Null)
-            }
-            fn visit_bool<E>(self, _: bool) -> Result<Raw, E> {
-                Ok(Raw::Plain)
-            }
-            fn visit_i64<E>(self, _: i64) -> Result<Raw, E> {
-                Ok(Raw::Plain)
-            }
-            fn visit_u64<E>(self, _: u64) -> Result<Raw, E> {
-                Ok(Raw::Plain)
-            }
-            fn visit_i128<E>(self, _: i128) -> Result<Raw, E> {
-                Ok(Raw::Plain)
-            }
-            fn visit_u128<E>(self, _: u128) -> Result<Raw, E> {
-                Ok(Raw::Plain)
-            }
-            fn visit_f64<E>(self, _: f64) -> Result<Raw, E> {
-                Ok(Raw::Plain)
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Raw, E> {
-                Ok(Raw::Text(text.to_owned()))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Raw, A::Error> {
-                let mut list = Vec::new();
-                while let Some(item) = items.next_element()? {
-                    list.push(item);
-                }
-                Ok(Raw::List(list))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Raw, A::Error> {
-                let mut map = Vec::new();
-                while let Some(entry) = entries.next_entry()? {
-                    map.push(entry);
-                }
-                Ok(Raw::Map(map))
-            }
-        }
-        deserializer.deserialize_any(Shape)
-    }
-}
-
-fn build(
-    raw: Spanned<Raw>,
-    source: &Source,
-    env: &dyn Fn(&str) -> Option<String>,
-    report: &mut Report,
-) -> Node {
-    let place = raw.defined;
-    let at = At { line: place.line() as usize, column: place.column() as usize };
-    let value = match raw.value {
-        Raw::Null => Value::Null,
-        Raw::Plain => {
-            let span = place.span();
-            let cut = span
-                .byte_offset()
-                .zip(span.byte_len())
-                .and_then(|(start, length)| source.text.get(start as usize..(start + length) as usize));
-            match cut {
-                Some(text) => Value::Text(Text { typed: text.to_owned(), text: text.to_owned() }),
-                None => {
-                    report.error(at, "this value cannot be read", "put it in quotes");
-                    Value::Broken
-                }
-            }
-        }
-        Raw::Text(typed) => match replace(&typed, env) {
+        places::Value::Text(typed) => match replace(&typed, env) {
             Ok(text) => Value::Text(Text { typed, text }),
             Err(problem) => {
                 let (message, cure) = problem.words();
@@ -201,18 +79,12 @@ fn build(
                 Value::Broken
             }
         },
-        Raw::List(items) => {
-            Value::List(items.into_iter().map(|item| build(item, source, env, report)).collect())
+        places::Value::List(items) => {
+            Value::List(items.into_iter().map(|item| build(item, env, report)).collect())
         }
-        Raw::Map(entries) => Value::Map(
-            entries
-                .into_iter()
-                .map(|(key, value)| {
-                    let at = At { line: key.defined.line() as usize, column: key.defined.column() as usize };
-                    (Label { text: key.value, at }, build(value, source, env, report))
-                })
-                .collect(),
-        ),
+        places::Value::Map(entries) => {
+            Value::Map(entries.into_iter().map(|(label, item)| (label, build(item, env, report))).collect())
+        }
     };
     Node { at, value }
 }

@@ -6,6 +6,7 @@ mod row;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use gauntlet_places::near::did_you_mean;
 use gauntlet_types::{Name, Quirks, Service, Services};
 
 pub(super) use self::address::{headers, url};
@@ -14,7 +15,6 @@ pub use self::{
     row::{Row, Style, Variable, rows},
 };
 use super::{
-    near::did_you_mean,
     node::{At, Node, Value},
     read::{self, Fields, Report},
     routing, scalar,

@@ -1,8 +1,9 @@
 //! Walking the tree: fields of a map by name, values by kind, and the mistakes on the way.
 
+use gauntlet_places::near::did_you_mean;
+
 use super::{
     Mistake, Severity,
-    near::did_you_mean,
     node::{At, Label, Node, Text, Value},
     scalar::Scalar,
 };
@@ -16,10 +17,6 @@ pub(super) struct Report {
 impl Report {
     pub(super) fn new(file: &str) -> Report {
         Report { file: file.to_owned(), mistakes: Vec::new() }
-    }
-
-    pub(super) fn push(&mut self, mistake: Mistake) {
-        self.mistakes.push(mistake);
     }
 
     pub(super) fn error(&mut self, at: At, message: impl Into<String>, cure: impl Into<String>) {

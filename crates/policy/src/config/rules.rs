@@ -1,9 +1,9 @@
 //! How a guard's rule is written: an action alone (`pii: redact`), or a map with its scope, types and thresholds.
 
+use gauntlet_places::near::did_you_mean;
 use gauntlet_types::{Action, Direction, Name, OnError, Rule, Scope, Scopes};
 
 use super::{
-    near::did_you_mean,
     node::{At, Node, Value},
     read::{self, Fields, Report},
     scalar,

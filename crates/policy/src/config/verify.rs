@@ -2,13 +2,13 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use gauntlet_places::near::did_you_mean;
 use gauntlet_types::{Name, Target};
 
 use super::{
     budgets::{AtLimit, BudgetRule, BudgetScope},
     keys::Keys,
     limits::LimitScope,
-    near::did_you_mean,
     node::At,
     policy::Config,
     read::Report,

@@ -1,8 +1,9 @@
 //! Which model a call gets before anybody asks where that is: rules, the route's model, tasks, the caller's own wish.
 
+use gauntlet_places::near;
 use gauntlet_types::{Caller, Code, Fault, Name};
 
-use crate::config::{Config, Route, When, near};
+use crate::config::{Config, Route, When};
 
 /// What the rules look at.
 pub struct Facts<'a> {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use gauntlet_places::near;
 use gauntlet_types::{Caller, Code, Fault, Name, NanoUsd, Target, Timestamp, TokenCount};
 use serde::Serialize;
 
@@ -12,7 +13,7 @@ use super::{
     plan,
 };
 use crate::{
-    config::{Choice, Policy, Route, Sticky, Strategy, near},
+    config::{Choice, Policy, Route, Sticky, Strategy},
     health::{Standing, View},
     keys::KeyGrant,
     price::{Bound, Price},

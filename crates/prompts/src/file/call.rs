@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use gauntlet_places::near;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
 use super::Page;
-use crate::{CallFields, PromptError, near};
+use crate::{CallFields, PromptError};
 
 /// Parameters of the chat door that are known by name. Others are sent as they stand, with a warning.
 const KNOWN: [&str; 20] = [

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use gauntlet_places::near;
 use serde_saphyr::Location;
 
 use super::Page;
 use crate::{
-    Message, PromptError, Variable, jinja, near,
+    Message, PromptError, Variable, jinja,
     prompt::Compiled,
     string_template::{self, StringTemplate},
 };

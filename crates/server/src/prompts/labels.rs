@@ -296,7 +296,7 @@ fn refused(prompt: &Prompt, label: &str, lacks: &[Lack]) -> Fault {
     Fault::policy(Code::Forbidden, message).detail(json!({"lacks": lacks, "hash": prompt.hash}))
 }
 
-fn check_label(label: &str) -> Result<(), Fault> {
+pub(super) fn check_label(label: &str) -> Result<(), Fault> {
     let cure = if label == LATEST {
         "it is always the highest version".to_owned()
     } else {

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use gauntlet_evals::delta::{self, Delta, Side};
+use gauntlet_evals::gate::{Comparison, compare};
 use gauntlet_policy::promotion::{GateNeed, PromotionRule};
 use gauntlet_ports::{Approval, EvalGate, EvalRun, GateFilter, RunFilter, RunState, Verdict};
 use gauntlet_prompts::{Change, Prompt};
@@ -42,7 +42,7 @@ pub struct Plan {
     pub changes: Vec<Change>,
     pub diff: String,
     /// The newest finished runs of both contents, suite by suite.
-    pub evals: Vec<SuiteDelta>,
+    pub evals: Vec<SuiteChange>,
     /// Of exactly this content, newest first.
     pub gates: Vec<GateLine>,
     pub approvals: Vec<Approval>,
@@ -58,17 +58,15 @@ pub struct Missing {
 
 /// One suite over both contents.
 #[derive(Serialize)]
-pub struct SuiteDelta {
+pub struct SuiteChange {
     pub suite: Name,
     /// None where the content under the label was never run.
     pub from_run: Option<Name>,
     pub to_run: Name,
-    /// Whether both runs had the same cases; only those that both have are compared.
-    pub is_same_dataset: bool,
-    /// Metrics, and the cost of an answer as `cost_usd`.
-    pub deltas: Vec<Delta>,
-    /// How many times the cost of an answer; none where either is nothing.
-    pub cost_ratio: Option<f64>,
+    /// As `eval compare` tells it of the same runs, without its cases: a is what is under the label, b what would be.
+    pub compared: Option<Comparison>,
+    /// Why two runs cannot be compared.
+    pub why: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -82,6 +80,7 @@ pub struct GateLine {
 
 impl Admin {
     pub fn prompt_plan(&self, reference: &str, label: &str) -> Result<Plan, Fault> {
+        check_label(label)?;
         let catalog = self.prompt_catalog()?;
         let prompt = catalog.find(reference)?;
         let now = catalog.registry.label(&prompt.name, label).cloned();
@@ -112,7 +111,7 @@ impl Admin {
             lacks: lacks.iter().map(missing).collect(),
             changes,
             diff,
-            evals: self.suite_deltas(under_label.as_deref().filter(|_| !is_there), &prompt)?,
+            evals: self.suite_changes(under_label.as_deref().filter(|_| !is_there), &prompt)?,
             gates: self.gate_lines(&prompt)?,
             approvals: approvals.into_iter().filter(is_its).collect(),
             rollback: now.as_ref().filter(|_| !is_there).map(|_| rollback_command(&prompt.name, label)),
@@ -137,30 +136,25 @@ impl Admin {
         Ok(gates.into_iter().map(line).collect())
     }
 
-    fn suite_deltas(&self, old: Option<&Prompt>, new: &Prompt) -> Result<Vec<SuiteDelta>, Fault> {
+    fn suite_changes(&self, old: Option<&Prompt>, new: &Prompt) -> Result<Vec<SuiteChange>, Fault> {
         let news = self.newest_runs(new)?;
         let olds = old.map(|old| self.newest_runs(old)).transpose()?.unwrap_or_default();
-        let mut compared = Vec::new();
+        let mut changes = Vec::new();
         for (suite, to) in news.into_iter().take(SUITES_MAX) {
             let from = olds.get(&suite);
-            let deltas = match from {
+            let made = match from {
                 Some(from) => {
                     let was = self.evals.result_list(&from.id).map_err(evals_fault)?;
                     let is = self.evals.result_list(&to.id).map_err(evals_fault)?;
-                    delta::deltas(Side { run: from, results: &was }, Side { run: &to, results: &is })
+                    compare((from, &was), (&to, &is), 0).map(Some).map_err(|error| error.to_string())
                 }
-                None => Vec::new(),
+                None => Ok(None),
             };
-            compared.push(SuiteDelta {
-                suite,
-                from_run: from.map(|from| from.id.clone()),
-                is_same_dataset: from.is_some_and(|from| from.dataset_hash == to.dataset_hash),
-                to_run: to.id,
-                cost_ratio: cost_ratio(&deltas),
-                deltas,
-            });
+            let (compared, why) = made.map_or_else(|why| (None, Some(why)), |made| (made, None));
+            let from_run = from.map(|from| from.id.clone());
+            changes.push(SuiteChange { suite, from_run, to_run: to.id, compared, why });
         }
-        Ok(compared)
+        Ok(changes)
     }
 
     /// The newest finished run of exactly this content, of every suite.
@@ -177,12 +171,6 @@ impl Admin {
         }
         Ok(newest)
     }
-}
-
-fn cost_ratio(deltas: &[Delta]) -> Option<f64> {
-    let cost = deltas.iter().find(|delta| delta.metric == "cost_usd")?;
-    let (from, to) = cost.from.zip(cost.to)?;
-    (from > 0.0 && to > 0.0).then(|| to / from)
 }
 
 /// A rule as it is written.

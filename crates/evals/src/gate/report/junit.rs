@@ -210,6 +210,8 @@ fn escaped(text: &str, is_attribute: bool) -> String {
             '\n' | '\t' if is_attribute => {
                 let _ = write!(out, "&#{};", c as u32);
             }
+            // A reader makes a line's end of a bare one.
+            '\r' => out.push_str("&#13;"),
             '\n' | '\t' => out.push(c),
             c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
             c => out.push(c),

@@ -3,7 +3,7 @@
 use gauntlet_ports::{Direction, Verdict};
 
 use super::{Align, CaseChange, Check, CheckKind, GateReport, RunFacts, table};
-use crate::gate::compare::Comparison;
+use crate::gate::compare::{Comparison, MetricChange};
 
 /// How it is shown: `color` only where it goes to a terminal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -216,53 +216,7 @@ fn why(change: &CaseChange) -> Option<&str> {
 /// Two runs side by side.
 pub fn compared(found: &Comparison, look: Look, cases_shown: usize) -> String {
     let runs = [facts("A", &found.a), facts("B", &found.b)];
-    let mut parts = vec![runs_table(&runs, look.width)];
-    let columns = [
-        ("metric", Align::Cut),
-        ("A", Align::Right),
-        ("B", Align::Right),
-        ("B − A", Align::Right),
-        ("95% between", Align::Right),
-        ("p", Align::Right),
-        ("n", Align::Right),
-        ("worse", Align::Right),
-        ("better", Align::Right),
-    ];
-    let mut rows: Vec<Vec<String>> = found
-        .metrics
-        .iter()
-        .map(|metric| {
-            let arrow = if metric.direction == Direction::LowerIsBetter { " (less is better)" } else { "" };
-            let bounds = metric.low.zip(metric.high);
-            vec![
-                printable(&format!("{}{arrow}", metric.metric)),
-                format!("{:.3}", metric.a),
-                format!("{:.3}", metric.b),
-                format!("{:+.3}", metric.difference),
-                bounds.map(|(low, high)| format!("{low:+.3} … {high:+.3}")).unwrap_or_default(),
-                metric.p_value.map(p_value).unwrap_or_default(),
-                metric.n.to_string(),
-                metric.worse.to_string(),
-                metric.better.to_string(),
-            ]
-        })
-        .collect();
-    let ratio = |ratio: Option<f64>| ratio.map(|ratio| format!("{ratio:.2}×")).unwrap_or_default();
-    let mut cost = vec!["cost".to_owned(), format!("${}", found.cost_a), format!("${}", found.cost_b)];
-    cost.push(ratio(found.cost_ratio));
-    rows.push(cost);
-    let latency = found.latency_low.zip(found.latency_high);
-    let bounds = latency.map(|(low, high)| format!("{low:.2}× … {high:.2}×")).unwrap_or_default();
-    rows.push(vec!["latency".to_owned(), String::new(), String::new(), ratio(found.latency_ratio), bounds]);
-    parts.push(table(&columns, &rows, look.width));
-    for (names, told) in
-        [(&found.violations_new, "New violations in B"), (&found.violations_gone, "Violations gone in B")]
-    {
-        if !names.is_empty() {
-            let names: Vec<String> = names.iter().map(|name| printable(name)).collect();
-            parts.push(wrapped(&format!("{told}: {}", names.join(", ")), look.width).join("\n"));
-        }
-    }
+    let mut parts = vec![runs_table(&runs, look.width), figures(found, look)];
     match found.changes.len().min(cases_shown) {
         0 => parts.push("No case changed.".to_owned()),
         shown => {
@@ -274,6 +228,73 @@ pub fn compared(found: &Comparison, look: Look, cases_shown: usize) -> String {
     }
     parts.extend(notes(&found.notes, look.width));
     parts.join("\n\n")
+}
+
+/// What became of each metric, of cost and latency, and of violations, with notes; without the cases.
+pub fn moved(found: &Comparison, look: Look) -> String {
+    let mut parts = vec![figures(found, look)];
+    parts.extend(notes(&found.notes, look.width));
+    parts.join("\n\n")
+}
+
+fn figures(found: &Comparison, look: Look) -> String {
+    let columns = [
+        ("metric", Align::Cut),
+        ("A", Align::Right),
+        ("B", Align::Right),
+        ("B − A", Align::Right),
+        ("95% between", Align::Right),
+        ("p", Align::Right),
+        ("n", Align::Right),
+        ("worse", Align::Right),
+        ("better", Align::Right),
+    ];
+    let mut rows: Vec<Vec<String>> = found.metrics.iter().map(|metric| figure(metric, 3)).collect();
+    // Answers cost fractions of a cent.
+    rows.extend(found.answer_cost.iter().map(|cost| figure(cost, 6)));
+    let ratio = |ratio: Option<f64>| ratio.map(|ratio| format!("{ratio:.2}×")).unwrap_or_default();
+    let mut cost = vec!["cost".to_owned(), format!("${}", found.cost_a), format!("${}", found.cost_b)];
+    cost.push(ratio(found.cost_ratio));
+    rows.push(cost);
+    let latency = found.latency_low.zip(found.latency_high);
+    let bounds = latency.map(|(low, high)| format!("{low:.2}× … {high:.2}×")).unwrap_or_default();
+    rows.push(vec!["latency".to_owned(), String::new(), String::new(), ratio(found.latency_ratio), bounds]);
+    let mut parts = vec![table(&columns, &rows, look.width)];
+    let unsure: Vec<String> = found
+        .metrics
+        .iter()
+        .chain(&found.answer_cost)
+        .filter_map(|metric| Some(format!("No interval for `{}`: {}", metric.metric, metric.why.as_ref()?)))
+        .flat_map(|line| wrapped(&printable(&line), look.width))
+        .collect();
+    if !unsure.is_empty() {
+        parts.push(unsure.join("\n"));
+    }
+    for (names, told) in
+        [(&found.violations_new, "New violations in B"), (&found.violations_gone, "Violations gone in B")]
+    {
+        if !names.is_empty() {
+            let names: Vec<String> = names.iter().map(|name| printable(name)).collect();
+            parts.push(wrapped(&format!("{told}: {}", names.join(", ")), look.width).join("\n"));
+        }
+    }
+    parts.join("\n\n")
+}
+
+fn figure(metric: &MetricChange, places: usize) -> Vec<String> {
+    let arrow = if metric.direction == Direction::LowerIsBetter { " (less is better)" } else { "" };
+    let bounds = metric.low.zip(metric.high);
+    vec![
+        printable(&format!("{}{arrow}", metric.metric)),
+        format!("{:.places$}", metric.a),
+        format!("{:.places$}", metric.b),
+        format!("{:+.places$}", metric.difference),
+        bounds.map(|(low, high)| format!("{low:+.places$} … {high:+.places$}")).unwrap_or_default(),
+        metric.p_value.map(p_value).unwrap_or_default(),
+        metric.n.to_string(),
+        metric.worse.to_string(),
+        metric.better.to_string(),
+    ]
 }
 
 pub(super) const fn mark(verdict: Verdict) -> &'static str {

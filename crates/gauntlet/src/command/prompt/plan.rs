@@ -2,14 +2,16 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use gauntlet_evals::gate::{Comparison, Look, report};
 use serde_json::Value;
 
 use super::show::{changes, lines};
 use crate::{
     cli::{Place, PromotePrompt},
+    command::gate::look,
     reach::{Reach, escape},
-    show::{self, Column, printable, text},
+    show::{self, printable, text},
 };
 
 pub(super) fn run(place: &Place, reach: &Reach, asked: &PromotePrompt) -> Result<ExitCode> {
@@ -20,17 +22,17 @@ pub(super) fn run(place: &Place, reach: &Reach, asked: &PromotePrompt) -> Result
     if place.json {
         show::json(&plan);
     } else {
-        print(&plan);
+        print(&plan)?;
     }
     Ok(if lacks == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn print(plan: &Value) {
+fn print(plan: &Value) -> Result<()> {
     let from = plan["from"].as_str().unwrap_or("nothing");
     println!("{} → label `{}` (now {from})\n", text(&plan["prompt"]), text(&plan["label"]));
     if plan["from"] == plan["to"] {
         println!("It is there already.");
-        return;
+        return Ok(());
     }
     if plan["from"].is_string() {
         changes(&plan["changes"]);
@@ -43,7 +45,7 @@ fn print(plan: &Value) {
         println!("No finished run of evals has tested exactly this content.");
     }
     for suite in suites {
-        evals(suite);
+        evals(suite)?;
     }
     for gate in plan["gates"].as_array().into_iter().flatten() {
         let (suite, verdict) = (text(&gate["suite"]), text(&gate["verdict"]));
@@ -72,46 +74,29 @@ fn print(plan: &Value) {
     if let Some(rollback) = plan["rollback"].as_str() {
         println!("Back afterwards: {rollback}");
     }
+    Ok(())
 }
 
-fn evals(suite: &Value) {
-    let name = text(&suite["suite"]);
+fn evals(suite: &Value) -> Result<()> {
+    let name = printable(&text(&suite["suite"]));
+    let (from, to) = (text(&suite["from_run"]), text(&suite["to_run"]));
     if suite["from_run"].is_null() {
-        println!("Suite {name}: run {}; what is under the label now was not run", text(&suite["to_run"]));
-        return;
+        println!("Suite {name}: run {to}; what is under the label now was not run\n");
+        return Ok(());
     }
-    println!("Suite {name}: {} → {}", text(&suite["from_run"]), text(&suite["to_run"]));
-    if suite["is_same_dataset"] == false {
-        println!("The cases changed between them; only those that both have are compared.");
-    }
-    let columns = [
-        Column::Left("metric"),
-        Column::Right("now"),
-        Column::Right("then"),
-        Column::Right("difference"),
-        Column::Left("95% interval"),
-        Column::Right("cases"),
-    ];
-    let rows = suite["deltas"].as_array().into_iter().flatten().map(|delta| {
-        let figure = |value: &Value| value.as_f64().map_or("–".to_owned(), |number| format!("{number:.4}"));
-        let signed =
-            |value: &Value| value.as_f64().map_or("–".to_owned(), |number| format!("{number:+.4}"));
-        let interval = match (delta["ci_low"].as_f64(), delta["ci_high"].as_f64()) {
-            (Some(low), Some(high)) => format!("{low:+.4} … {high:+.4}"),
-            _ => text(&delta["why"]),
-        };
-        vec![
-            text(&delta["metric"]),
-            figure(&delta["from"]),
-            figure(&delta["to"]),
-            signed(&delta["difference"]),
-            interval,
-            text(&delta["cases"]),
-        ]
-    });
-    show::table(&columns, rows.collect(), "The runs have no case in common.");
-    if let Some(ratio) = suite["cost_ratio"].as_f64() {
-        println!("An answer costs {ratio:.2} times as much.");
+    println!("Suite {name}: A is run {from}, of what is under the label now; B is run {to}");
+    match suite["why"].as_str() {
+        Some(why) => println!("They cannot be compared: {}", printable(why)),
+        None => {
+            let found: Comparison = serde_json::from_value(suite["compared"].clone())
+                .context("the gateway compares runs in another form; is it of this version?")?;
+            println!("{}", report::moved(&found, Look { color: false, ..look() }));
+            if let Some(ratio) = found.cost_ratio {
+                println!("An answer costs {ratio:.2} times as much.");
+            }
+            println!("Case by case: gauntlet eval compare {from} {to}");
+        }
     }
     println!();
+    Ok(())
 }

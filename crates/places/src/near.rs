@@ -15,10 +15,12 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 
 /// ``did you mean `x`?``, or else `other`.
 pub fn cure<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, other: &str) -> String {
-    match nearest(word, candidates) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => other.to_owned(),
-    }
+    did_you_mean(word, candidates).unwrap_or_else(|| other.to_owned())
+}
+
+/// ``did you mean `x`?``, or nothing.
+pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(word, candidates).map(|near| format!("did you mean `{near}`?"))
 }
 
 /// Letters to add, drop, change or swap with their neighbour (optimal string alignment), in any case.
@@ -55,6 +57,7 @@ mod tests {
         check("", None);
         check("persnoal", Some("persona"));
         check("temperature", None);
+        check("names", Some("name"));
         check(&"x".repeat(1_000_000), None);
     }
 }
