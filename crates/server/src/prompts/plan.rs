@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    labels::{cure, rollback_command},
+    labels::{check_label, cure, rollback_command},
     shown::{compared, named},
 };
 use crate::{
