@@ -181,7 +181,7 @@ impl<'a> Work<'a> {
             Some(Ok(scored)) => scored,
             Some(Err(_)) => unscored("the scorer broke off; the program's own log says where".to_owned()),
             None => unscored(format!(
-                "the scorer gave no score within {:?} (score_limit of the suite)",
+                "the scorer gave no score within {:?} (score_limit of the suite, which may be raised)",
                 self.score_limit
             )),
         }
@@ -330,4 +330,29 @@ fn cut(mut text: String) -> String {
         text.push('…');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn time_in_which_a_scorer_waits_for_its_turn_is_not_its_own() {
+        const LIMIT: Duration = Duration::from_secs(10);
+        let waits = Waits::default();
+        let sleep = |times: f64| tokio::time::sleep(LIMIT.mul_f64(times));
+        let check = async |waiting: f64, working: f64, is_in_time: bool| {
+            let scoring = async {
+                waits.during(sleep(waiting)).await;
+                sleep(working).await;
+            };
+            let ended = within(LIMIT, &waits, scoring).await;
+            assert_eq!(ended.is_some(), is_in_time, "{waiting} {working}");
+            assert!(!waits.is_waiting());
+        };
+        check(0.0, 0.9, true).await;
+        check(30.0, 0.9, true).await;
+        check(0.0, 1.2, false).await;
+        check(30.0, 1.2, false).await;
+    }
 }

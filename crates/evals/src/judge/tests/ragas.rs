@@ -1,5 +1,6 @@
 //! Our scores beside those of RAGAS's own code on the same answers of a judge (`ragas.json`: 24 made-up sets of verdicts, claims,
-//! questions and vectors, put through `ragas` 0.4.3 with its prompts replaced by what they would have answered).
+//! questions and vectors, put through `ragas` 0.4.3 by `ragas_scores.py`, its
+//! prompts replaced by what they would have answered).
 
 use super::*;
 

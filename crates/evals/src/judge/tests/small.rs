@@ -62,6 +62,20 @@ fn what_cannot_be_read_is_shown_with_its_trace() {
 }
 
 #[test]
+fn a_verdict_that_contradicts_itself_is_none() {
+    let check = |answer: &str, wanted: Option<f64>| {
+        let score = one("rubric", json!({"rubric": "polite"}), answer, "x").score;
+        assert_eq!(score.value, wanted, "{answer}");
+        let says_why = score.reason.unwrap_or_default().contains("contradict each other");
+        assert_eq!((score.passed.is_some(), says_why), (wanted.is_some(), wanted.is_none()), "{answer}");
+    };
+    check(r#"{"reason": "true or false", "pass": true, "score": 0.0}"#, None);
+    check(r#"{"reason": "", "pass": false, "score": 1}"#, None);
+    check(r#"{"reason": "", "pass": true, "score": 0.1}"#, Some(0.1));
+    check(r#"{"reason": "", "pass": false, "score": 0.9}"#, Some(0.9));
+}
+
+#[test]
 fn claims_and_steps_are_read_where_they_are_wrapped() {
     let model = Model::new(|ask: &Ask| match by(ask) {
         "judge-g-eval-steps" => {
