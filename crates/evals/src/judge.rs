@@ -7,6 +7,7 @@
 
 mod ask;
 mod fence;
+mod form;
 mod g_eval;
 mod json;
 mod measure;
@@ -26,6 +27,7 @@ use gauntlet_types::Name;
 use serde_json::Value;
 
 pub use ask::NoCache;
+pub use form::Forms;
 pub use prompt::{built_in as built_in_prompts, names as built_in_prompt_names};
 pub use words::{BASELINE, with_baseline};
 

@@ -29,5 +29,5 @@ mod tree;
 pub use case::Case;
 pub use mistake::Mistake;
 pub use report::MISTAKES_MAX;
-pub use scorer::{Asker, JudgeCache, Scored, Scorer, Seen};
+pub use scorer::{Asker, JudgeCache, Scored, Scorer, Seen, Waits};
 pub use suite::{BaselineSpec, GateSpec, JudgeSpec, MetricSpec, Suite, TrendSpec};

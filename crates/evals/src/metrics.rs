@@ -30,10 +30,10 @@ pub fn is_known(kind: &str) -> bool {
 pub fn make(suite: &Suite) -> Result<Vec<Box<dyn Scorer>>, Vec<Mistake>> {
     let (mut scorers, mut mistakes) = (Vec::new(), Vec::new());
     for spec in &suite.metrics {
-        match FAMILIES.iter().find_map(|family| (family.make)(spec, suite).transpose()) {
-            Some(Ok(scorer)) => scorers.push(scorer),
-            Some(Err(mistake)) => mistakes.push(mistake),
-            None => mistakes.push(Mistake {
+        match one(spec, suite) {
+            Ok(Some(scorer)) => scorers.push(scorer),
+            Err(mistake) => mistakes.push(mistake),
+            Ok(None) => mistakes.push(Mistake {
                 file: suite.file.clone(),
                 line: spec.line,
                 column: 0,
@@ -44,6 +44,17 @@ pub fn make(suite: &Suite) -> Result<Vec<Box<dyn Scorer>>, Vec<Mistake>> {
         }
     }
     if mistakes.is_empty() { Ok(scorers) } else { Err(mistakes) }
+}
+
+/// The scorer of one metric; none where nobody knows its kind.
+pub fn one(spec: &MetricSpec, suite: &Suite) -> Result<Option<Box<dyn Scorer>>, Mistake> {
+    FAMILIES.iter().find_map(|family| (family.make)(spec, suite).transpose()).transpose()
+}
+
+/// A metric and all that it is made of.
+pub fn with_parts(spec: &MetricSpec, suite: &Suite) -> Vec<MetricSpec> {
+    let parts = crate::score::parts(spec, suite);
+    std::iter::once(spec.clone()).chain(parts).collect()
 }
 
 /// Cases that a message about one metric names.

@@ -1,10 +1,15 @@
 //! What every scorer is, deterministic or a judge.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
 use futures_util::future::BoxFuture;
 use gauntlet_ports::{Direction, JudgeKey, Judged, Runner, Score, Told};
 use gauntlet_types::{Name, NanoUsd};
 
-use crate::Case;
+use crate::{Case, judge::Forms};
 
 /// An answer to be scored.
 #[derive(Debug)]
@@ -35,6 +40,35 @@ pub struct Asker<'a> {
     pub cache: &'a dyn JudgeCache,
     pub eval_id: Name,
     pub app_sha: Option<Name>,
+    /// In which form each judge is asked; learnt by the first question of a run, and known to all metrics.
+    pub forms: Arc<Forms>,
+    pub waits: Arc<Waits>,
+}
+
+/// Whether a scorer waits for its turn behind others: time that is not its own, and that no limit of its own counts.
+#[derive(Default, Debug)]
+pub struct Waits(AtomicUsize);
+
+impl Waits {
+    /// Waits for `turn`, and says so meanwhile.
+    pub async fn during<T>(&self, turn: impl Future<Output = T>) -> T {
+        /// Also where the wait is given up.
+        struct Waiting<'a>(&'a Waits);
+
+        impl Drop for Waiting<'_> {
+            fn drop(&mut self) {
+                self.0.0.fetch_sub(1, Relaxed);
+            }
+        }
+
+        self.0.fetch_add(1, Relaxed);
+        let _waiting = Waiting(self);
+        turn.await
+    }
+
+    pub fn is_waiting(&self) -> bool {
+        self.0.load(Relaxed) > 0
+    }
 }
 
 /// Judges' answers that are known. Both fail open: an answer that cannot be looked up is asked for.

@@ -60,7 +60,7 @@ pub struct Suite {
     pub concurrency: u32,
     /// Longest wait for one answer; zero for [`Suite::ANSWER_LIMIT`].
     pub answer_limit: Duration,
-    /// Longest wait for one score of it, judges' calls included; zero for [`Suite::SCORE_LIMIT`].
+    /// Longest wait for one score of it, judges' calls included but for the time in which they wait for their turn; zero for [`Suite::SCORE_LIMIT`].
     pub score_limit: Duration,
     /// Cases of a fast run where none is tagged `fast`; 0 for [`Suite::FAST_CASES`].
     pub fast: u32,

@@ -29,7 +29,9 @@ pub fn width() -> usize {
         .ok()
         .and_then(|text| text.trim().parse::<u16>().ok())
         .filter(|said| *said > 0);
-    said.or_else(|| Table::new().width()).map_or(WIDTH_UNKNOWN, usize::from)
+    // A terminal that nobody has measured says 0.
+    let measured = || Table::new().width().filter(|columns| *columns > 0);
+    said.or_else(measured).map_or(WIDTH_UNKNOWN, usize::from)
 }
 
 /// Prints rows under their titles, or says that there are none.

@@ -139,7 +139,8 @@ fn judge_code(code: &str, status: Option<u16>) -> Option<Verdict> {
         | "content_filter"
         | "content_policy_violation"
         | "string_above_max_length"
-        | "request_too_large" => Verdict::GiveUp,
+        | "request_too_large"
+        | "request_validation_error" => Verdict::GiveUp,
         // Used loosely by providers beside other statuses, so it counts only where the status agrees or is absent.
         "invalid_request_error" | "INVALID_ARGUMENT" if is_status(400) => Verdict::GiveUp,
         _ => return None,

@@ -8,7 +8,7 @@ use gauntlet_types::{Name, Timestamp};
 use std::{collections::BTreeMap, time::Duration};
 use thiserror::Error;
 
-use super::{Standing, is_judged};
+use super::{Standing, standing::judged};
 use crate::{BaselineSpec, Suite, calibrate, judge};
 
 /// What the store has of evals, however it is reached.
@@ -198,8 +198,8 @@ pub fn history(runs: &dyn Runs, candidate: &EvalRun, days: u32) -> Result<Vec<Ev
 /// What is known of the judges of a suite's metrics; of a judge that nobody compared with people, nothing.
 pub fn standings(runs: &dyn Runs, suite: &Suite) -> Result<Vec<Standing>, FindError> {
     let mut found = Vec::new();
-    for spec in suite.metrics.iter().filter(|spec| is_judged(spec)) {
-        let Some(judge) = judge::fingerprint(spec, suite) else { continue };
+    for spec in suite.metrics.iter().flat_map(|spec| judged(spec, suite)) {
+        let Some(judge) = judge::fingerprint(&spec, suite) else { continue };
         let gates = runs.gates(&calibrate::filter(&judge.kind))?;
         if let Some(agreement) = calibrate::agreement_of(&gates, &judge) {
             found.push(Standing {

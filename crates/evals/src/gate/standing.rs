@@ -8,14 +8,15 @@ use super::{
     report::{Check, CheckKind},
 };
 use crate::{
-    MetricSpec,
+    MetricSpec, Suite,
     calibrate::{AGREEMENT_MIN, RATINGS_MIN},
-    judge, retrieval,
+    judge, metrics, retrieval,
 };
 
 /// What is known of the judge of a metric.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Standing {
+    /// Of the suite, or of a part of a `weighted` one.
     pub metric: Name,
     /// The model that judges.
     pub judge: Option<Name>,
@@ -32,12 +33,20 @@ pub fn is_judged(spec: &MetricSpec) -> bool {
     judge::KINDS.contains(&spec.kind.as_str()) && !retrieval::KINDS.contains(&spec.kind.as_str())
 }
 
-/// Why the judge of a metric may not gate; none where it may, or where no model judges.
+/// The metrics that a model scores among one and its parts.
+pub(super) fn judged(spec: &MetricSpec, suite: &Suite) -> Vec<MetricSpec> {
+    let mut all = metrics::with_parts(spec, suite);
+    all.retain(is_judged);
+    all
+}
+
+/// Why the judge of a metric may not gate; none where it may, or where no model judges. Of several judges each must be allowed to.
 fn objection(metric: &Name, input: &GateInput<'_>) -> Option<String> {
     let spec = input.suite.metrics.iter().find(|spec| spec.name == *metric)?;
-    if !is_judged(spec) {
-        return None;
-    }
+    judged(spec, input.suite).iter().find_map(|spec| objection_to(&spec.name, input))
+}
+
+fn objection_to(metric: &Name, input: &GateInput<'_>) -> Option<String> {
     let minimum = input.suite.judge.as_ref().and_then(|judge| judge.min_agreement).unwrap_or(AGREEMENT_MIN);
     let cure =
         format!("`gauntlet eval calibrate {} --metric {metric}` compares it with people", input.suite.name);

@@ -454,3 +454,30 @@ fn metrics_that_do_not_gate_are_left_alone() {
     let report = sides.decide();
     assert!(report.checks.iter().all(|check| check.kind != CheckKind::Floor), "{:?}", report.checks);
 }
+
+#[test]
+fn each_judge_within_a_weighted_metric_must_prove_itself() {
+    let parts = serde_json::json!([{"rubric": {"name": "tone", "rubric": "polite"}}, {"aspect": {"definition": "short"}}, "is_json"]);
+    let options = [("of".to_owned(), parts)].into_iter().collect();
+    let metric = MetricSpec { kind: "weighted".into(), options, ..made::metric("exact", Some(0.5)) };
+    let shown = |metric: &str, ratings: usize| Standing {
+        metric: metric.into(),
+        judge: None,
+        ratings,
+        low: Some(0.6),
+        has_drifted: false,
+    };
+    let check = |standings: &[Standing], verdict: Verdict, wanted: &str| {
+        let mut sides = Sides::alone(&[0.9; 12], 0.5);
+        sides.suite = made::suite(vec![metric.clone()]);
+        sides.standings = standings.to_vec();
+        let report = sides.decide();
+        let floor = of(&report, CheckKind::Floor);
+        assert_eq!(floor.verdict, verdict, "{}", floor.reason);
+        assert!(floor.reason.contains(wanted), "{}", floor.reason);
+    };
+    check(&[], Verdict::Inconclusive, "--metric exact.tone");
+    check(&[shown("exact.tone", 60)], Verdict::Inconclusive, "--metric exact.aspect");
+    check(&[shown("exact.tone", 60), shown("exact.aspect", 20)], Verdict::Inconclusive, "20 ratings");
+    check(&[shown("exact.tone", 60), shown("exact.aspect", 60)], Verdict::Pass, "");
+}

@@ -2,18 +2,15 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU8, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use futures_util::{future::BoxFuture, lock::Mutex as Slot};
 use gauntlet_ports::{Ask, AskKind, JudgeKey, Judged, Told};
-use gauntlet_types::{Name, NanoUsd, Timestamp};
+use gauntlet_types::{CallId, Name, NanoUsd, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::{json, prompt::Text, tokens};
+use super::{form::Form, json, prompt::Text, tokens};
 use crate::{Asker, JudgeCache, hash::sha256};
 
 /// Tokens of an answer where nobody says otherwise: verdicts on a long list fit, and a small model that repeats itself ends.
@@ -25,8 +22,8 @@ const TEMPERATURE_MANY: f64 = 0.3;
 const WRONG_BYTES_MAX: usize = 4_000;
 /// As much of it as is told to people.
 const SHOWN_BYTES_MAX: usize = 120;
-/// Alternatives of each token that are asked for: what OpenAI gives at most, and what DeepEval asks for.
-const TOP_LOGPROBS: u32 = 20;
+/// As much of one that was cut off as is shown to the judge again: it ran on, and the rest of its room is for a shorter one.
+const CUT_BYTES_MAX: usize = 400;
 /// Codes of the gateway's own by which another form of the question helps nothing.
 const FINAL: [&str; 12] = [
     "unauthorized",
@@ -43,6 +40,15 @@ const FINAL: [&str; 12] = [
     "overloaded",
 ];
 
+/// Codes of providers of which the same is true.
+const FINAL_UPSTREAM: [&str; 5] = [
+    "context_length_exceeded",
+    "string_above_max_length",
+    "request_too_large",
+    "content_filter",
+    "content_policy_violation",
+];
+
 /// What the candidate's output is replaced by where the hash of a judge's prompt is taken.
 const HOLE: &str = "\u{0}output\u{0}";
 
@@ -51,22 +57,6 @@ pub(super) struct Schema {
     pub(super) name: &'static str,
     /// Made at each question: a judge takes seconds, this a microsecond.
     pub(super) of: fn() -> Value,
-}
-
-/// How the shape of an answer is asked for. Each is tried where the one before is refused; what is taken is remembered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Form {
-    /// `response_format: json_schema`, and for scores `logprobs`.
-    SchemaAndTokens,
-    Schema,
-    /// `response_format: json_object`.
-    Object,
-    /// The prompt alone says it.
-    Words,
-}
-
-impl Form {
-    const ALL: [Form; 4] = [Form::SchemaAndTokens, Form::Schema, Form::Object, Form::Words];
 }
 
 /// One question to a judge.
@@ -84,10 +74,13 @@ pub(super) struct Question<'a> {
 }
 
 /// What a judge said, and where it was wanted and given how sure it was of each number.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default, Debug)]
 pub(super) struct Said {
     pub(super) text: String,
     pub(super) tokens: Vec<tokens::Token>,
+    /// Tokens after which the answer was cut off, where it was.
+    pub(super) cut_at: Option<u64>,
+    pub(super) call: Option<CallId>,
 }
 
 /// A model that judges.
@@ -97,8 +90,6 @@ pub(super) struct Judge {
     /// Fields of every body; a null takes a default away.
     pub(super) params: Map<String, Value>,
     flights: Flights,
-    /// Index into [`Form::ALL`].
-    form: AtomicU8,
 }
 
 /// What finding one score took.
@@ -141,7 +132,7 @@ impl Judge {
         all.insert("max_tokens".to_owned(), json!(TOKENS_MAX));
         all.extend(params.clone());
         all.retain(|_, value| !value.is_null());
-        Judge { model, params: all, flights: Flights::default(), form: AtomicU8::new(0) }
+        Judge { model, params: all, flights: Flights::default() }
     }
 
     /// Asks until an answer can be read: once, and once more with what was wrong.
@@ -158,17 +149,42 @@ impl Judge {
             Ok(found) => return Ok((found, first)),
             Err(wrong) => wrong,
         };
-        let again = Again { answer: json::cut(&first.text, WRONG_BYTES_MAX), wrong: &wrong };
+        let again = Again::of(&first, &wrong);
         let second = self.answer(bench, question, Some(&again)).await?;
         match json::find(&second.text, read) {
             Ok(found) => Ok((found, second)),
-            Err(wrong) => {
-                let shown = json::cut(second.text.trim(), SHOWN_BYTES_MAX);
-                Err(format!(
-                    "the judge answered no JSON of the kind asked for, twice: {wrong}; it said {shown:?}"
-                ))
-            }
+            Err(wrong) => Err(self.not_understood(&second, &wrong)),
         }
+    }
+
+    /// Why the case stays unscored, with the cure where there is one, and the call to look at.
+    fn not_understood(&self, said: &Said, wrong: &str) -> String {
+        let text = said.text.trim();
+        let shown = match json::cut(text, SHOWN_BYTES_MAX) {
+            "" => "it said nothing".to_owned(),
+            shown => format!("it said {shown:?}"),
+        };
+        let trace = said.call.map(|call| format!(" (trace {call})")).unwrap_or_default();
+        let Some(cut_at) = said.cut_at else {
+            return format!(
+                "the judge answered no JSON of the kind asked for, twice: {wrong}; {shown}{trace}"
+            );
+        };
+        let limit =
+            ["max_tokens", "max_completion_tokens"].iter().find_map(|name| self.params.get(*name)?.as_u64());
+        let cure = match limit {
+            // Some servers do not count.
+            Some(limit) if cut_at == 0 || cut_at >= limit => {
+                format!(
+                    "its limit is {limit} tokens; give it more by `params: {{max_tokens: {}}}`, or take a judge that says less",
+                    2 * limit
+                )
+            }
+            _ => format!(
+                "after {cut_at} tokens there was no room left; take a model with a longer context, or give fewer passages"
+            ),
+        };
+        format!("the judge's answer was cut off before its end, twice: {cure}; {shown}{trace}")
     }
 
     async fn answer(
@@ -179,30 +195,28 @@ impl Judge {
     ) -> Result<Said, String> {
         let key = self.key(question, again)?;
         let flight = self.flights.join(&key);
-        let mut held = flight.slot.lock().await;
+        let mut held = bench.asker.waits.during(flight.slot.lock()).await;
         let known = match &*held {
-            Some(kept) => Some(kept.clone()),
-            None => bench.asker.cache.get(&key).await.map(|judged| judged.answer),
+            Some(said) => Some(said.clone()),
+            None => bench.asker.cache.get(&key).await.map(tokens::unpack),
         };
-        if let Some(kept) = known {
+        if let Some(said) = known {
             bench.add(Bill { cached: 1, ..Bill::default() });
-            let said = tokens::unpack(&kept, question.with_tokens);
-            *held = Some(kept);
+            *held = Some(said.clone());
             return Ok(said);
         }
         let told = self.call(bench, question, again).await?;
-        let said = Said { text: told.text().to_owned(), tokens: tokens::of(&told) };
-        let kept = tokens::pack(&said, question.with_tokens);
+        let said = said(&told);
         let judged = Judged {
             key: key.clone(),
-            answer: kept.clone(),
+            answer: tokens::pack(&said),
             cost: told.cost,
             call: told.call,
             // Nothing here reads a clock; whoever keeps it knows when.
             at: Timestamp::default(),
         };
         bench.asker.cache.put(judged).await;
-        *held = Some(kept);
+        *held = Some(said.clone());
         Ok(said)
     }
 
@@ -239,9 +253,11 @@ impl Judge {
         question: &Question<'_>,
         again: Option<&Again<'_>>,
     ) -> Result<Told, String> {
-        let first = usize::from(self.form.load(Relaxed)).max(usize::from(!question.with_tokens));
+        let taken = bench.asker.forms.of(&self.model);
+        let _turn = bench.asker.waits.during(taken.turn()).await;
+        let mut ways = taken.ways(question.with_tokens, self.params.contains_key("response_format"));
         let mut refused = String::new();
-        for (at, form) in Form::ALL.into_iter().enumerate().skip(first) {
+        while let Some(form) = ways.next() {
             let body = self.body(question, again, form)?;
             let ask = Ask {
                 kind: AskKind::Chat,
@@ -255,18 +271,18 @@ impl Judge {
             let told = bench.asker.runner.ask(ask).await.map_err(|error| error.to_string())?;
             bench.add(Bill { cost: told.cost, calls: 1, cached: 0 });
             if told.is_ok() {
-                // Where tokens were not asked for, nothing was learnt of them.
-                if at > first {
-                    self.form.fetch_max(u8::try_from(at).unwrap_or(0), Relaxed);
-                }
+                taken.learn(form, &ways);
                 return Ok(told);
             }
-            let is_final = told.error_code().is_some_and(|code| FINAL.contains(&code));
+            let upstream = told.body["error"]["provider_code"].as_str();
+            let is_final = told.error_code().is_some_and(|code| FINAL.contains(&code))
+                || upstream.is_some_and(|code| FINAL_UPSTREAM.contains(&code));
             let may_be_form = matches!(told.status, 400 | 422 | 501) && !is_final;
             refused = refusal(&told);
             if !may_be_form {
                 break;
             }
+            ways.refused(form, &told);
         }
         Err(refused)
     }
@@ -286,21 +302,7 @@ impl Judge {
             messages.extend(again.messages());
         }
         body.extend(self.params.clone());
-        let format = match form {
-            Form::SchemaAndTokens | Form::Schema => Some(json!({
-                "type": "json_schema",
-                "json_schema": {"name": question.schema.name, "strict": true, "schema": (question.schema.of)()},
-            })),
-            Form::Object => Some(json!({"type": "json_object"})),
-            Form::Words => None,
-        };
-        if let Some(format) = format {
-            body.entry("response_format").or_insert(format);
-        }
-        if question.with_tokens && form == Form::SchemaAndTokens {
-            body.insert("logprobs".to_owned(), true.into());
-            body.insert("top_logprobs".to_owned(), TOP_LOGPROBS.into());
-        }
+        form.write(&mut body, question.schema);
         Ok(body)
     }
 }
@@ -308,16 +310,42 @@ impl Judge {
 /// What was wrong with the answer before.
 struct Again<'a> {
     answer: &'a str,
-    wrong: &'a str,
+    wrong: String,
 }
 
-impl Again<'_> {
+impl<'a> Again<'a> {
+    fn of(said: &'a Said, wrong: &str) -> Again<'a> {
+        let (bytes_max, wrong) = match said.cut_at {
+            None => (WRONG_BYTES_MAX, format!("That could not be read: {wrong}. Answer again, with the JSON object that was asked for and nothing else.")),
+            Some(_) => (
+                CUT_BYTES_MAX,
+                "That was too long and was cut off before its end. Answer again, much shorter: the JSON object that was asked for and nothing else, no text in it longer than five words."
+                    .to_owned(),
+            ),
+        };
+        Again { answer: json::cut(&said.text, bytes_max), wrong }
+    }
+
     fn messages(&self) -> Vec<Value> {
-        let asked = format!(
-            "That could not be read: {}. Answer again, with the JSON object that was asked for and nothing else.",
-            self.wrong
-        );
-        vec![json!({"role": "assistant", "content": self.answer}), json!({"role": "user", "content": asked})]
+        // Some servers refuse a message without words.
+        let answer = if self.answer.trim().is_empty() { "(nothing)" } else { self.answer };
+        vec![json!({"role": "assistant", "content": answer}), json!({"role": "user", "content": self.wrong})]
+    }
+}
+
+/// A refusal in the model's own words is what it said.
+fn said(told: &Told) -> Said {
+    let choice = &told.body["choices"][0];
+    let text = match told.text() {
+        "" => choice["message"]["refusal"].as_str().unwrap_or_default(),
+        text => text,
+    };
+    let is_cut = choice["finish_reason"] == "length";
+    Said {
+        text: text.to_owned(),
+        tokens: tokens::of(told),
+        cut_at: is_cut.then(|| told.tokens().1),
+        call: told.call,
     }
 }
 
@@ -330,13 +358,13 @@ fn refusal(told: &Told) -> String {
 
 /// Questions under way, so that equal ones at the same time are asked once.
 #[derive(Default, Debug)]
-struct Flights(Mutex<HashMap<JudgeKey, Arc<Slot<Option<String>>>>>);
+struct Flights(Mutex<HashMap<JudgeKey, Arc<Slot<Option<Said>>>>>);
 
 /// A place among those that wait for the same answer; whoever has the slot asks.
 struct Flight<'a> {
     flights: &'a Flights,
     key: JudgeKey,
-    slot: Arc<Slot<Option<String>>>,
+    slot: Arc<Slot<Option<Said>>>,
 }
 
 impl Flights {

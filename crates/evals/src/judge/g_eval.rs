@@ -51,7 +51,7 @@ impl GEval {
                 let variables = vec![("criteria", fence("criteria", &criteria))];
                 let read = |value: &Value| {
                     let steps = json::list(value, "steps")?.iter().take(STEPS_MAX);
-                    let steps: Vec<String> = steps.filter_map(Value::as_str).map(str::to_owned).collect();
+                    let steps: Vec<String> = steps.filter_map(json::phrase).map(str::to_owned).collect();
                     if steps.is_empty() {
                         Err("field \"steps\" must be a list of texts".to_owned())
                     } else {

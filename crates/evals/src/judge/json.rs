@@ -94,6 +94,13 @@ pub(super) fn text(value: &Value, name: &str) -> Result<String, String> {
     }
 }
 
+/// A text that stands alone in a list, or in an object around it as weaker judges write: `{"statement": "…"}`.
+pub(super) fn phrase(value: &Value) -> Option<&str> {
+    const NAMES: [&str; 6] = ["statement", "sentence", "step", "text", "description", "name"];
+    let found = value.as_str().or_else(|| NAMES.iter().find_map(|name| value.get(*name)?.as_str()));
+    found.map(str::trim).filter(|text| !text.is_empty())
+}
+
 /// A reason is welcome, not needed.
 pub(super) fn reason(value: &Value) -> String {
     value["reason"].as_str().unwrap_or_default().trim().to_owned()
@@ -149,5 +156,10 @@ mod tests {
         assert_eq!(list(&json!([1]), "steps").map(<[Value]>::len), Ok(1));
         assert_eq!(list(&json!({"steps": [1, 2]}), "steps").map(<[Value]>::len), Ok(2));
         assert!(list(&json!({"stages": [1]}), "steps").is_err());
+        let check = |value: Value, wanted: Option<&str>| assert_eq!(phrase(&value), wanted, "{value}");
+        check(json!(" It is red. "), Some("It is red."));
+        check(json!({"name": "first", "description": "Read it."}), Some("Read it."));
+        check(json!({"verdict": 1}), None);
+        check(json!(""), None);
     }
 }

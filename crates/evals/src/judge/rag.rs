@@ -276,8 +276,7 @@ impl Measure for ContextRecall {
             ];
             let read = |value: &Value| {
                 let one = |one: &Value| {
-                    let sentence =
-                        one["sentence"].as_str().or_else(|| one["statement"].as_str()).unwrap_or_default();
+                    let sentence = json::phrase(one).unwrap_or_default();
                     Ok((sentence.to_owned(), json::truth(one, "attributed")?, json::reason(one)))
                 };
                 json::list(value, "sentences")?
@@ -370,12 +369,10 @@ struct Verdict {
 
 fn statements(value: &Value) -> Result<Vec<String>, String> {
     let texts = json::list(value, "statements")?.iter().take(STATEMENTS_MAX);
-    // Some judges wrap each: {"statement": "…"}.
-    let text =
-        |one: &Value| one.as_str().or_else(|| one["statement"].as_str()).map(|text| text.trim().to_owned());
-    let texts: Option<Vec<String>> = texts.map(text).collect();
-    let texts = texts.ok_or("field \"statements\" must be a list of texts")?;
-    Ok(texts.into_iter().filter(|text| !text.is_empty()).collect())
+    // An empty one claims nothing; anything but a text is no claim that could be checked.
+    let claims = texts.filter(|one| one.as_str().is_none_or(|text| !text.trim().is_empty()));
+    let claims: Option<Vec<String>> = claims.map(|one| json::phrase(one).map(str::to_owned)).collect();
+    claims.ok_or_else(|| "field \"statements\" must be a list of texts".to_owned())
 }
 
 /// One verdict for each of `count` numbered things, the first where there are two; by their place where no number stands.

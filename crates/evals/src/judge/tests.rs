@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering::Relaxed},
     },
 };
@@ -15,6 +15,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{Asker, Case, JudgeCache, JudgeSpec, Scored, Seen};
+
+mod ragas;
+mod small;
+mod weighted;
 
 /// Answers by a function of the body, and counts.
 struct Model<F> {
@@ -124,10 +128,21 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn scored(&self) -> Scored {
+        self.scored_by(&Arc::default()).await
+    }
+
+    async fn scored_by(&self, forms: &Arc<Forms>) -> Scored {
         let hash = crate::hash::sha256(self.text);
         let told = Told::default();
         let seen = Seen { case: &self.case, text: self.text, told: &told, output_hash: &hash };
-        let asker = Asker { runner: self.runner, cache: self.cache, eval_id: "run".into(), app_sha: None };
+        let asker = Asker {
+            runner: self.runner,
+            cache: self.cache,
+            eval_id: "run".into(),
+            app_sha: None,
+            forms: Arc::clone(forms),
+            waits: Arc::default(),
+        };
         self.scorer.score(&seen, &asker).await
     }
 }
@@ -406,24 +421,6 @@ fn nonsense_is_asked_again_once_with_what_was_wrong() {
 }
 
 #[test]
-fn a_form_that_the_model_refuses_is_left_out_from_then_on() {
-    let model = Model::new(|ask: &Ask| {
-        if ask.body.contains_key("logprobs") || ask.body["response_format"]["type"] == "json_schema" {
-            return refuses(400, "upstream_refused");
-        }
-        says(r#"{"reason": "", "score": 5}"#)
-    });
-    let scorer = scorer("g_eval", json!({"steps": ["a"]}));
-    let run = |text: &'static str| {
-        block(Run { scorer: &*scorer, runner: &model, cache: &NoCache, case: case(), text }.scored())
-    };
-    let first = run("x");
-    assert_eq!((first.score.value, first.calls), (Some(0.5), 3));
-    let second = run("y");
-    assert_eq!((second.score.value, second.calls), (Some(0.5), 1));
-}
-
-#[test]
 fn a_refusal_leaves_the_case_unscored_and_is_not_kept() {
     let check = |told: fn() -> Told, calls: u32, why: &str| {
         let model = Model::new(move |_: &Ask| told());
@@ -438,7 +435,7 @@ fn a_refusal_leaves_the_case_unscored_and_is_not_kept() {
     };
     check(|| refuses(429, "budget_exceeded"), 1, "status 429, budget_exceeded");
     check(|| refuses(400, "unknown_model"), 1, "unknown_model");
-    check(|| refuses(400, "upstream_refused"), 3, "upstream_refused");
+    check(|| refuses(400, "upstream_refused"), 4, "upstream_refused");
     check(|| refuses(503, "upstream_failed"), 1, "status 503");
 }
 

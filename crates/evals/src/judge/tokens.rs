@@ -3,7 +3,7 @@
 //! Formula of DeepEval 4.1 (`deepeval/metrics/g_eval/utils.py`, after Liu et al. 2023, "G-Eval", eq. 1): of the last token that
 //! is the score, the mean of all whole numbers among the alternatives with a probability of 1 % or more, each weighted by it.
 
-use gauntlet_ports::Told;
+use gauntlet_ports::{Judged, Told};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -50,29 +50,34 @@ pub(super) fn expected(tokens: &[Token], score: f64) -> Option<f64> {
     (total > 0.0).then(|| sum / total)
 }
 
-/// As the cache keeps it: the bare text, or where tokens were wanted an object with both.
-pub(super) fn pack(said: &Said, with_tokens: bool) -> String {
-    if with_tokens {
-        json!({"text": said.text, "tokens": said.tokens}).to_string()
-    } else {
-        said.text.clone()
-    }
+/// As the cache keeps it.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    text: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tokens: Vec<Token>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cut_at: Option<u64>,
 }
 
-pub(super) fn unpack(kept: &str, with_tokens: bool) -> Said {
-    #[derive(Deserialize)]
-    struct Both {
-        text: String,
-        tokens: Vec<Token>,
-    }
-    match with_tokens.then(|| serde_json::from_str::<Both>(kept)) {
-        Some(Ok(both)) => Said { text: both.text, tokens: both.tokens },
-        _ => Said { text: kept.to_owned(), tokens: Vec::new() },
+pub(super) fn pack(said: &Said) -> String {
+    json!(Kept { text: said.text.clone(), tokens: said.tokens.clone(), cut_at: said.cut_at }).to_string()
+}
+
+/// What is in no such form is taken for the judge's words.
+pub(super) fn unpack(judged: Judged) -> Said {
+    let Judged { answer, call, .. } = judged;
+    match serde_json::from_str(&answer) {
+        Ok(Kept { text, tokens, cut_at }) => Said { text, tokens, cut_at, call },
+        Err(_) => Said { text: answer, call, ..Said::default() },
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use gauntlet_ports::JudgeKey;
+    use gauntlet_types::{NanoUsd, Timestamp};
+
     use super::*;
 
     fn told(tokens: Value) -> Told {
@@ -103,10 +108,22 @@ mod tests {
         let said = Said {
             text: "{\"score\": 8}".to_owned(),
             tokens: vec![Token { number: 8, instead: vec![(8, 0.9)] }],
+            cut_at: Some(200),
+            call: None,
         };
-        let back = unpack(&pack(&said, true), true);
-        assert_eq!((back.text, back.tokens), (said.text.clone(), said.tokens.clone()));
-        assert_eq!(unpack(&pack(&said, false), false).text, said.text);
-        assert_eq!(unpack("no JSON", true).text, "no JSON");
+        let back = |answer: String| {
+            let key = JudgeKey {
+                judge_model: "m".into(),
+                judge_prompt_hash: "p".into(),
+                output_hash: "o".into(),
+                sample: 0,
+            };
+            unpack(Judged { key, answer, cost: NanoUsd::ZERO, call: None, at: Timestamp::default() })
+        };
+        let whole = back(pack(&said));
+        assert_eq!((whole.text, whole.tokens, whole.cut_at), (said.text, said.tokens, said.cut_at));
+        let plain = Said { text: "{\"text\": 1}".to_owned(), ..Said::default() };
+        assert_eq!(back(pack(&plain)).text, plain.text);
+        assert_eq!(back("no JSON".to_owned()).text, "no JSON");
     }
 }

@@ -56,6 +56,10 @@ impl Measure for Rubric {
                     (Value::Null, Some(passed)) => f64::from(u8::from(passed)),
                     _ => json::number(value, "score", 0.0, 1.0)?,
                 };
+                // Small models fill in the form: `true` beside `0.0` is no verdict, and whoever took one half of it would be wrong half the time.
+                if matches!((passed, score), (Some(true), 0.0) | (Some(false), 1.0)) {
+                    return Err("\"pass\" and \"score\" contradict each other".to_owned());
+                }
                 Ok((passed, score, json::reason(value)))
             };
             let (passed, value, reason) = draw

@@ -1,14 +1,24 @@
 //! One case, once: asked, scored, told.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
-use futures_util::{FutureExt, future::join_all};
-use gauntlet_ports::{Candidate, EvalResult, Runner, Score, Told};
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, join_all},
+};
+use gauntlet_ports::{Ask, Candidate, EvalResult, Runner, RunnerError, Score, Told};
 use gauntlet_types::{Name, NanoUsd, PromptRef};
 use serde_json::{Value, json};
 
 use super::{Parts, Plan, candidate::Asking, pace::Paced};
-use crate::{Asker, Case, Scored, Scorer, Seen, Suite, hash, suite::MetricSpec};
+use crate::{Asker, Case, Scored, Scorer, Seen, Suite, Waits, hash, judge::Forms, suite::MetricSpec};
 
 /// Of what was asked and expected: for lists.
 const SHORT_LETTERS: usize = 500;
@@ -32,7 +42,7 @@ pub(super) struct Work<'a> {
     parts: &'a Parts<'a>,
     pub(super) paced: &'a Paced<'a>,
     asking: Asking<'a>,
-    asker: Asker<'a>,
+    forms: Arc<Forms>,
     run: Name,
     score_limit: Duration,
 }
@@ -51,12 +61,7 @@ impl<'a> Work<'a> {
             parts,
             paced,
             asking: Asking::new(plan, parts.prompts, run.clone(), candidate.prompt),
-            asker: Asker {
-                runner: paced,
-                cache: parts.cache,
-                eval_id: run.clone(),
-                app_sha: plan.app_sha.clone(),
-            },
+            forms: Arc::default(),
             run,
             score_limit: if limit.is_zero() { Suite::SCORE_LIMIT } else { limit },
         }
@@ -145,8 +150,10 @@ impl<'a> Work<'a> {
         (made, known)
     }
 
-    /// A scorer that hangs is cut, one that breaks is caught: the answer stays unscored by it, and the run goes on.
+    /// A scorer that hangs is cut, one that breaks is caught: the answer stays unscored by it, and the run goes on. What its calls took
+    /// is told either way.
     async fn one(&self, scorer: &dyn Scorer, seen: &Seen<'_>) -> Scored {
+        let turns = Turns::at(self.paced);
         let unscored = |reason: String| Scored {
             score: Score {
                 metric: scorer.metric().clone(),
@@ -154,21 +161,74 @@ impl<'a> Work<'a> {
                 reason: Some(reason),
                 ..Score::default()
             },
-            ..Scored::default()
+            cost: NanoUsd(turns.cost.load(Relaxed)),
+            calls: turns.calls.load(Relaxed),
+            cached: 0,
         };
         if let Some(lacks) = scorer.lacks(seen.case) {
             return unscored(lacks);
         }
-        let scoring = AssertUnwindSafe(async { scorer.score(seen, &self.asker).await }).catch_unwind();
-        match tokio::time::timeout(self.score_limit, scoring).await {
-            Ok(Ok(scored)) => scored,
-            Ok(Err(_)) => unscored("the scorer broke off; the program's own log says where".to_owned()),
-            Err(_) => unscored(format!(
-                "the scorer gave no score within {:?} (score_limit of the suite)",
+        let asker = Asker {
+            runner: &turns,
+            cache: self.parts.cache,
+            eval_id: self.run.clone(),
+            app_sha: self.plan.app_sha.clone(),
+            forms: Arc::clone(&self.forms),
+            waits: Arc::clone(&turns.waits),
+        };
+        let scoring = AssertUnwindSafe(async { scorer.score(seen, &asker).await }).catch_unwind();
+        match within(self.score_limit, &turns.waits, scoring).await {
+            Some(Ok(scored)) => scored,
+            Some(Err(_)) => unscored("the scorer broke off; the program's own log says where".to_owned()),
+            None => unscored(format!(
+                "the scorer gave no score within {:?} (score_limit of the suite, which may be raised)",
                 self.score_limit
             )),
         }
     }
+}
+
+/// The calls of one scorer: when each has its turn, and what they took.
+struct Turns<'a> {
+    paced: &'a Paced<'a>,
+    waits: Arc<Waits>,
+    calls: AtomicU32,
+    cost: AtomicI64,
+}
+
+impl<'a> Turns<'a> {
+    fn at(paced: &'a Paced<'a>) -> Turns<'a> {
+        Turns { paced, waits: Arc::default(), calls: AtomicU32::new(0), cost: AtomicI64::new(0) }
+    }
+}
+
+impl Runner for Turns<'_> {
+    fn ask(&self, ask: Ask) -> BoxFuture<'_, Result<Told, RunnerError>> {
+        Box::pin(async move {
+            self.calls.fetch_add(1, Relaxed);
+            let told = self.paced.paced(ask, &self.waits).await?;
+            self.cost.fetch_add(told.cost.0.max(0), Relaxed);
+            Ok(told)
+        })
+    }
+}
+
+/// None when it took longer than `limit`. Time in which it waits for its turn does not count: ten judges on a machine that serves one
+/// call after the other would all be late. It ends all the same, since each of the calls before it has a limit of its own.
+async fn within<T>(limit: Duration, waits: &Waits, future: impl Future<Output = T>) -> Option<T> {
+    /// Parts of the limit in which is looked whether it waits.
+    const STEPS: u32 = 20;
+    let mut future = std::pin::pin!(future);
+    let step = (limit / STEPS).max(Duration::from_millis(1));
+    let mut left = STEPS;
+    while left > 0 {
+        match tokio::time::timeout(step, &mut future).await {
+            Ok(done) => return Some(done),
+            Err(_) if waits.is_waiting() => {}
+            Err(_) => left -= 1,
+        }
+    }
+    None
 }
 
 /// Those that are asked of the case at all.
@@ -270,4 +330,29 @@ fn cut(mut text: String) -> String {
         text.push('…');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn time_in_which_a_scorer_waits_for_its_turn_is_not_its_own() {
+        const LIMIT: Duration = Duration::from_secs(10);
+        let waits = Waits::default();
+        let sleep = |times: f64| tokio::time::sleep(LIMIT.mul_f64(times));
+        let check = async |waiting: f64, working: f64, is_in_time: bool| {
+            let scoring = async {
+                waits.during(sleep(waiting)).await;
+                sleep(working).await;
+            };
+            let ended = within(LIMIT, &waits, scoring).await;
+            assert_eq!(ended.is_some(), is_in_time, "{waiting} {working}");
+            assert!(!waits.is_waiting());
+        };
+        check(0.0, 0.9, true).await;
+        check(30.0, 0.9, true).await;
+        check(0.0, 1.2, false).await;
+        check(30.0, 1.2, false).await;
+    }
 }

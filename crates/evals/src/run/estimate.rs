@@ -27,9 +27,11 @@ impl fmt::Display for Forecast {
         let plural = |count: &u64| if *count == 1 { "" } else { "s" };
         write!(
             out,
-            "{calls} call{}, {judge_calls_max} judges' call{} at most, ",
+            "{calls} call{}, {judge_calls_max} judges' call{} at most{}, ",
             plural(calls),
-            plural(judge_calls_max)
+            plural(judge_calls_max),
+            // What cannot be read is asked for once more.
+            if *judge_calls_max > 0 { " (twice as many of a judge that nobody understands)" } else { "" }
         )?;
         write!(out, "about {tokens_in_about} tokens of their own to read")
     }

@@ -18,7 +18,7 @@ use gauntlet_types::{Mono, NanoUsd};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{Parts, Stop};
-use crate::Suite;
+use crate::{Suite, Waits};
 
 /// One call is asked again for so long at most: a rate limit by the minute has passed several times over.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -111,13 +111,14 @@ impl<'a> Paced<'a> {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
     }
 
-    async fn paced(&self, ask: Ask) -> Result<Told, RunnerError> {
+    /// Asks when it is this call's turn; `waits` knows of the time until then.
+    pub(super) async fn paced(&self, ask: Ask, waits: &Waits) -> Result<Told, RunnerError> {
         let begun = self.clock.mono();
         let mut faults = 0;
         let mut tries: u32 = 0;
         loop {
-            let slot = self.slot().await?;
-            self.until_open().await;
+            let slot = waits.during(self.slot()).await?;
+            waits.during(self.until_open()).await;
             if self.ended().is_some() {
                 return Err(RunnerError("the run has ended".to_owned()));
             }
@@ -249,6 +250,6 @@ impl<'a> Paced<'a> {
 
 impl Runner for Paced<'_> {
     fn ask(&self, ask: Ask) -> BoxFuture<'_, Result<Told, RunnerError>> {
-        Box::pin(self.paced(ask))
+        Box::pin(async move { self.paced(ask, &Waits::default()).await })
     }
 }

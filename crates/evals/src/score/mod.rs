@@ -30,6 +30,7 @@ pub use similar::cosine;
 
 pub(crate) use options::Options;
 pub(crate) use sheet::{Measure, Measured, Plain, Range, Sheet};
+pub(crate) use weighted::parts;
 
 use crate::{MetricSpec, Mistake, Scorer, Suite, when};
 
@@ -115,9 +116,4 @@ fn bare(mut options: Options<'_>) -> Result<Box<dyn Scorer>, Mistake> {
         "command" => command::command(options),
         other => unreachable!("`{other}` stands in KINDS and is made by nobody"),
     }
-}
-
-/// A scorer of any kind, as part of another.
-fn part(spec: &MetricSpec, suite: &Suite) -> Result<Option<Box<dyn Scorer>>, Mistake> {
-    make(spec, suite)
 }

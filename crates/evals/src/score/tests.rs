@@ -3,6 +3,8 @@
 mod own_program;
 mod similarity;
 
+use std::sync::Arc;
+
 use futures_util::{FutureExt, future::BoxFuture};
 use gauntlet_ports::{Ask, JudgeKey, Judged, Runner, RunnerError, Score, Told};
 use serde_json::{Value, json};
@@ -67,7 +69,14 @@ fn case(expected: Value) -> Case {
 }
 
 fn asker() -> Asker<'static> {
-    Asker { runner: &Nobody, cache: &Nobody, eval_id: "e".into(), app_sha: None }
+    Asker {
+        runner: &Nobody,
+        cache: &Nobody,
+        eval_id: "e".into(),
+        app_sha: None,
+        forms: Arc::default(),
+        waits: Arc::default(),
+    }
 }
 
 fn told(body: Value) -> Told {

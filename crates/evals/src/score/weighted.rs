@@ -7,15 +7,16 @@
 //!       - contains: {value: Austin, weight: 2}
 //!       - latency: {threshold: 2000}
 //! ```
-//! A part of which less is better counts as 1 where it holds its threshold, and as 0 where it does not.
+//! A part of which less is better counts as 1 where it holds its threshold, and as 0 where it does not. A part may be a judge's: what it
+//! takes for a judge to gate is asked of each such part ([`parts`]).
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use gauntlet_ports::Direction::{self, HigherIsBetter, LowerIsBetter};
 use gauntlet_types::Name;
 use serde_json::{Value, json};
 
 use super::{Measured, Sheet, options::Options, sheet::Range};
-use crate::{Asker, Case, MetricSpec, Mistake, Scored, Scorer, Seen};
+use crate::{Asker, Case, MetricSpec, Mistake, Scored, Scorer, Seen, Suite, metrics};
 
 /// Nobody reads a mean of more.
 const PARTS_MAX: usize = 64;
@@ -44,6 +45,15 @@ pub(super) fn weighted(options: &mut Options<'_>) -> Result<Box<dyn Scorer>, Mis
         );
     }
     let parts: Vec<Part> = entries.iter().map(|entry| part(entry, options)).collect::<Result<_, _>>()?;
+    for (at, part) in parts.iter().enumerate() {
+        let name = part.scorer.metric();
+        let is_judged = part.scorer.calls_max() > 0;
+        if is_judged && parts[..at].iter().any(|other| other.scorer.metric() == name) {
+            let cure =
+                "give each a name, as `- rubric: {name: tone, …}`: what is known of a judge is kept by it";
+            return Err(options.mistake(format!("two parts are called `{name}`"), cure));
+        }
+    }
     if parts.iter().map(|part| part.weight).sum::<f64>() <= 0.0 {
         return Err(options.mistake("all weights are 0", "give one of them a `weight` above 0"));
     }
@@ -51,7 +61,25 @@ pub(super) fn weighted(options: &mut Options<'_>) -> Result<Box<dyn Scorer>, Mis
     Ok(Box::new(Weighted { sheet, parts }))
 }
 
-fn part(entry: &Value, options: &Options<'_>) -> Result<Part, Mistake> {
+/// The metrics that a weighted one is made of, those within others too, by the names that their scores have; none of another kind, and
+/// none that cannot be made.
+pub(crate) fn parts(spec: &MetricSpec, suite: &Suite) -> Vec<MetricSpec> {
+    if spec.kind != *"weighted" {
+        return Vec::new();
+    }
+    let options = Options::new(spec, suite);
+    let entries = spec.options.get("of").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let direct = entries.iter().take(PARTS_MAX).filter_map(|entry| described(entry, &options).ok());
+    direct
+        .flat_map(|(part, _)| {
+            let within = parts(&part, suite);
+            std::iter::once(part).chain(within)
+        })
+        .collect()
+}
+
+/// A part as a metric of its own, and its weight.
+fn described(entry: &Value, options: &Options<'_>) -> Result<(MetricSpec, f64), Mistake> {
     let (kind, mut given) = match entry {
         Value::String(kind) => (kind.clone(), serde_json::Map::new()),
         Value::Object(map) if map.len() == 1 => match map.iter().next() {
@@ -82,19 +110,35 @@ fn part(entry: &Value, options: &Options<'_>) -> Result<Part, Mistake> {
     if weight < 0.0 {
         return Err(options.mistake(format!("`weight` of `{kind}` is below 0"), "write a number from 0 up"));
     }
+    let name = match given.shift_remove("name") {
+        None => kind.clone(),
+        Some(Value::String(name)) if !name.is_empty() => name,
+        Some(_) => {
+            return Err(options.mistake(format!("`name` of `{kind}` is not a text"), "write it in quotes"));
+        }
+    };
     let spec = MetricSpec {
-        name: format!("{}.{kind}", options.spec.name).into(),
+        name: format!("{}.{name}", options.spec.name).into(),
         kind: kind.as_str().into(),
         options: given,
         threshold,
         line: options.spec.line,
         ..MetricSpec::default()
     };
-    let Some(scorer) = super::part(&spec, options.suite)? else {
-        let cure = super::options::cure(&kind, super::KINDS);
+    Ok((spec, weight))
+}
+
+fn part(entry: &Value, options: &Options<'_>) -> Result<Part, Mistake> {
+    let (spec, weight) = described(entry, options)?;
+    let MetricSpec { kind, threshold, .. } = &spec;
+    let Some(scorer) = metrics::one(&spec, options.suite)? else {
+        let kinds: Vec<&str> = metrics::kinds().collect();
+        let cure = super::options::cure(kind, &kinds);
         return Err(options.mistake(format!("`{}` cannot be a part of it", kind.escape_debug()), cure));
     };
-    if scorer.direction() == LowerIsBetter && threshold.is_none() && !matches!(&*kind, "policy" | "toxicity")
+    if scorer.direction() == LowerIsBetter
+        && threshold.is_none()
+        && !matches!(kind.as_str(), "policy" | "toxicity")
     {
         let cure = format!("write `{kind}: {{threshold: …}}`");
         return Err(
@@ -109,11 +153,10 @@ impl Weighted {
         let mut all = Scored::default();
         let (mut sum, mut weights, mut has_all_passed) = (0.0, 0.0, true);
         let (mut missing, mut failed, mut evidence) = (Vec::new(), Vec::new(), Vec::new());
-        for Part { scorer, weight } in &self.parts {
-            if !scorer.applies(seen.case) {
-                continue;
-            }
-            let Scored { score, cost, calls, cached } = scorer.score(seen, asker).await;
+        let asked: Vec<&Part> = self.parts.iter().filter(|part| part.scorer.applies(seen.case)).collect();
+        let scored = join_all(asked.iter().map(|part| part.scorer.score(seen, asker))).await;
+        for (Part { scorer, weight }, scored) in asked.into_iter().zip(scored) {
+            let Scored { score, cost, calls, cached } = scored;
             all.cost = all.cost.plus(cost);
             all.calls += calls;
             all.cached += cached;
@@ -122,7 +165,7 @@ impl Weighted {
                 LowerIsBetter => score.passed.map(|passed| f64::from(u8::from(passed))),
             };
             evidence.push(json!({"metric": score.metric, "value": score.value, "passed": score.passed,
-                "weight": weight, "reason": score.reason}));
+                "weight": weight, "reason": score.reason, "evidence": score.evidence}));
             // As promptfoo has it, what weighs nothing can be read and fails nobody.
             if score.passed == Some(false) && *weight > 0.0 {
                 has_all_passed = false;

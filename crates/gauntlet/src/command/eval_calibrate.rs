@@ -14,13 +14,14 @@ use gauntlet_evals::{
     Case, JudgeSpec, MetricSpec, Scorer, Suite,
     calibrate::{self, AGREEMENT_MIN, Calibration, HUMAN, Rated, Wanted},
     judge::{self, Fingerprint, NoCache},
-    run::{self, Parts, Plan, Sink, Stop, Unwatched, candidate},
+    metrics,
+    run::{self, Parts, Plan, Sink, Stop, candidate, estimate::forecast},
 };
 use gauntlet_ports::{Clock, EVAL_BATCH_MAX, EvalResult, EvalRun, EvalStore, RunState, Verdict};
 use gauntlet_types::Name;
 use serde_json::Value;
 
-use super::eval_rows;
+use super::{eval_rows, eval_run::onlooker::Onlooker};
 use crate::{
     cli::{EvalCalibrate, Place},
     clock::SystemClock,
@@ -45,13 +46,10 @@ pub fn run(place: &Place, args: &EvalCalibrate) -> Result<ExitCode> {
         (0.0..1.0).contains(&minimum),
         "--min-agreement {minimum} is no agreement; write one from 0 to below 1, such as 0.4"
     );
-    if !place.json {
-        eprintln!("{} rates {} rows by {}, anew", judge.model, suite.cases.len(), spec.kind);
-    }
     Gateway::with(place, |gateway| {
         let store = gateway.store();
         let last = calibrate::last_of(&store.gate_list(&calibrate::filter(&spec.kind))?, &judge);
-        let (row, results) = ask(gateway, &suite, scorer, &judge, args.app_sha.as_deref())?;
+        let (row, results) = ask(gateway, place, &suite, scorer, &judge, args.app_sha.as_deref())?;
         let rows = rows(&suite, &results)?;
         let scale = args.scale.map(|scale| (scale.min, scale.max));
         let wanted = Wanted { judge: &judge, threshold: spec.threshold, scale, minimum };
@@ -89,10 +87,13 @@ fn suite(place: &Place, args: &EvalCalibrate) -> Result<Suite> {
     if let Some(path) = &args.rows {
         suite.cases = eval_rows::read(path)?;
     }
-    let by_name = suite.metrics.iter().find(|metric| *metric.name == *args.metric);
-    let found = by_name.or_else(|| suite.metrics.iter().find(|metric| *metric.kind == *args.metric)).cloned();
+    // A judge may stand within a `weighted` metric.
+    let metrics: Vec<MetricSpec> =
+        suite.metrics.iter().flat_map(|metric| metrics::with_parts(metric, &suite)).collect();
+    let by_name = metrics.iter().find(|metric| *metric.name == *args.metric);
+    let found = by_name.or_else(|| metrics.iter().find(|metric| *metric.kind == *args.metric)).cloned();
     let Some(mut metric) = found else {
-        let names: Vec<&str> = suite.metrics.iter().map(|metric| metric.name.as_str()).collect();
+        let names: Vec<&str> = metrics.iter().map(|metric| metric.name.as_str()).collect();
         let cure = gauntlet_places::near::cure(
             &args.metric,
             names.iter().copied(),
@@ -161,6 +162,7 @@ impl Sink for Collected {
 
 fn ask(
     gateway: &Gateway,
+    place: &Place,
     suite: &Suite,
     scorer: Box<dyn Scorer>,
     judge: &Fingerprint,
@@ -179,6 +181,8 @@ fn ask(
         app_sha: app_sha.map(Name::from),
         ..Plan::of(suite)
     };
+    let calls_max = forecast(&plan, &scorers).judge_calls_max;
+    let watch = Onlooker::of_ratings(&judge.model, &judge.kind, &plan, calls_max, place.json);
     let parts = Parts {
         runner: &*runner,
         scorers: &scorers,
@@ -187,10 +191,12 @@ fn ask(
         clock: &clock,
         prompts: &|_| None,
         stop: &stop,
-        watch: &Unwatched,
+        watch: &watch,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let row = runtime.block_on(run::run(&plan, &parts))?;
+    let row = runtime.block_on(run::run(&plan, &parts));
+    watch.end();
+    let row = row?;
     if row.state != RunState::Done {
         bail!("the judge could not rate every row: {}", row.why.as_deref().unwrap_or("it was not finished"));
     }

@@ -5,7 +5,7 @@
 mod baseline;
 mod keep;
 mod known;
-mod onlooker;
+pub(super) mod onlooker;
 mod told;
 
 use std::{path::Path, process::ExitCode, sync::Arc};

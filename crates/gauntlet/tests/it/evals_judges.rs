@@ -4,10 +4,11 @@ use std::{
     fmt::Write as _,
     io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
+    process::{Command, Stdio},
     thread,
 };
 
-use gauntlet_testkit::{Seen, Step};
+use gauntlet_testkit::{Seen, Step, parts};
 use serde_json::{Value, json};
 
 use crate::app::TestApp;
@@ -80,6 +81,41 @@ fn a_judge_that_agrees_with_people_may_gate_and_that_is_kept() {
     let trace = app.last_trace();
     assert_eq!(trace["record"]["prompt"]["name"], "judge-rubric");
     assert_eq!(trace["record"]["caller"]["eval_id"].as_str(), Some(run));
+}
+
+/// What the program shows on a terminal, and its code; none without the Python that makes the terminal.
+fn on_a_terminal(app: &TestApp, args: &[&str]) -> Option<(Option<i32>, String)> {
+    let spawn = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+    let mut command = Command::new(parts::python()?);
+    command.args(["-I", "-c", spawn, env!("CARGO_BIN_EXE_gauntlet")]).args(args).stdin(Stdio::null());
+    command.env("GAUNTLET_CONFIG", app.config_dir()).env("GAUNTLET_DATA", app.data_dir());
+    let ended = command.current_dir(app.folder()).output().expect("Python runs");
+    Some((ended.status.code(), String::from_utf8_lossy(&ended.stdout).into_owned()))
+}
+
+#[test]
+fn a_calibration_tells_its_calls_and_its_progress_at_a_terminal_and_nowhere_else() {
+    let app = start(&rows(60, 20));
+    let asked = ["eval", "calibrate", "tone", "--metric", "polite"];
+    let as_json = ["eval", "calibrate", "tone", "--metric", "polite", "--json"];
+    let (told, progress) = ("prov/judge rates 60 rows by rubric, anew: 60 calls at most", "60 of 60, ");
+    for args in [&asked[..], &as_json[..]] {
+        let piped = app.command(args).expect_ok();
+        assert_eq!(piped.stderr, "", "{args:?}");
+        assert!(!piped.stdout.contains(told), "{}", piped.stdout);
+    }
+    let Some((code, shown)) = on_a_terminal(&app, &asked) else { return };
+    assert_eq!(code, Some(0), "{shown}");
+    for wanted in [told, progress, "more answers, between $", "it may gate"] {
+        assert!(shown.contains(wanted), "{wanted}: {shown}");
+    }
+    // This terminal has no width, and its tables stay readable all the same.
+    assert!(shown.contains("same verdict"), "{shown}");
+    let (told_at, progress_at) = (shown.find(told), shown.rfind(progress));
+    assert!(told_at < progress_at && progress_at < shown.find("it may gate"), "{shown}");
+    let (code, shown) = on_a_terminal(&app, &as_json).expect("there was a terminal before");
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(!shown.contains(told) && !shown.contains(progress), "{shown}");
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod demo;
 mod documents;
 mod evals_api;
 mod evals_judges;
+mod evals_judges_real;
 mod evals_real_model;
 mod evals_run;
 mod fault_doors;

@@ -69,6 +69,12 @@ pub fn stream_frame(fault: &Fault) -> Bytes {
     super::answer::frame(&body(fault, None))
 }
 
+/// The code given to an error that says in its words alone that the request does not validate.
+///
+/// llama-cpp-python answers status 500 and type `internal_server_error` to a field it does not know, with Pydantic's message: by status
+/// and type it would be taken for a sick server, asked again, and left alone, and the caller would never learn what is wrong.
+const NOT_VALID: &str = "request_validation_error";
+
 /// What a provider said went wrong; for operators and for the choice between retry and fallback.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct ProviderError {
@@ -145,7 +151,14 @@ fn from_members(members: &Map<String, Value>) -> Option<ProviderError> {
     if message.is_none() && code.is_none() && kind.is_none() {
         return None;
     }
+    let code = code.or_else(|| message.as_deref().is_some_and(is_validation).then(|| NOT_VALID.to_owned()));
     Some(ProviderError { message: message.unwrap_or_default(), kind, code, param })
+}
+
+/// Pydantic's first words: `2 validation errors`, also with `for ChatRequest` behind them.
+fn is_validation(message: &str) -> bool {
+    let rest = message.trim_start_matches(|c: char| c.is_ascii_digit());
+    rest.len() < message.len() && rest.starts_with(" validation error")
 }
 
 /// One line, cut to `MESSAGE_MAX` characters.
@@ -207,6 +220,26 @@ mod tests {
                 "\n\n"
             )
         );
+    }
+
+    #[test]
+    fn words_of_a_validation_are_a_code_where_none_is_given() {
+        let check = |body: &str, code: Option<&str>| {
+            assert_eq!(read(body.as_bytes()).code.as_deref(), code, "{body}")
+        };
+        let said =
+            "1 validation error:\\n  {'type': 'literal_error', 'loc': ('body', 'response_format', 'type')}";
+        let body = format!(
+            r#"{{"error":{{"message":"{said}","type":"internal_server_error","param":null,"code":null}}}}"#
+        );
+        check(&body, Some("request_validation_error"));
+        check(
+            r#"{"error":{"message":"12 validation errors for Request"}}"#,
+            Some("request_validation_error"),
+        );
+        check(r#"{"error":{"message":"1 validation error","code":"mine"}}"#, Some("mine"));
+        check(r#"{"error":{"message":"the validation error is ours","type":"internal_server_error"}}"#, None);
+        check(r#"{"error":{"message":"out of memory","type":"internal_server_error"}}"#, None);
     }
 
     #[test]

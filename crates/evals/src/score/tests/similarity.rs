@@ -1,6 +1,9 @@
 //! Published examples of BLEU, ROUGE and edit distance, and embeddings that are asked for once.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 use gauntlet_types::NanoUsd;
 use proptest::prelude::*;
@@ -108,7 +111,14 @@ impl JudgeCache for Letters {
 
 fn ask(letters: &Letters, options: Value, expected: Value, text: &str) -> Scored {
     let (scorer, case, told) = (scorer("similar", options), case(expected), said(text));
-    let asker = Asker { runner: letters, cache: letters, eval_id: "e".into(), app_sha: None };
+    let asker = Asker {
+        runner: letters,
+        cache: letters,
+        eval_id: "e".into(),
+        app_sha: None,
+        forms: Arc::default(),
+        waits: Arc::default(),
+    };
     let seen = Seen { case: &case, text, told: &told, output_hash: "h" };
     scorer.score(&seen, &asker).now_or_never().unwrap()
 }

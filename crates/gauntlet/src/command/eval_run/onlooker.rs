@@ -21,8 +21,10 @@ const ASK_ABOVE: NanoUsd = NanoUsd(1_000_000_000);
 /// The line changes no more often: nobody reads faster.
 const EVERY: Duration = Duration::from_millis(200);
 
-pub(super) struct Onlooker {
+pub(in crate::command) struct Onlooker {
     is_terminal: bool,
+    /// Whether the estimate is told where nobody watches, too.
+    tells_estimate: bool,
     does_not_ask: bool,
     begun: Instant,
     /// Answers that the run had when it began.
@@ -37,10 +39,12 @@ impl Onlooker {
         let name = &plan.wanted.name;
         eprintln!("{}: {} case(s) of {name}: {forecast}", plan.suite.name, plan.cases.len());
         // A verdict that comes early is of all results, those before a break too.
+        let is_terminal = io::stderr().is_terminal();
         let before = plan.resume.as_ref().map(|(_, had)| had.clone()).unwrap_or_default();
         Onlooker {
-            is_terminal: io::stderr().is_terminal(),
-            does_not_ask: yes || !io::stderr().is_terminal() || !io::stdin().is_terminal(),
+            is_terminal,
+            tells_estimate: true,
+            does_not_ask: yes || !is_terminal || !io::stdin().is_terminal(),
             begun: Instant::now(),
             had,
             shown: Mutex::new(None),
@@ -48,8 +52,35 @@ impl Onlooker {
         }
     }
 
+    /// For a judge that rates what people have rated: it is told to somebody at a terminal and to nobody else, for what is read by a
+    /// program is the comparison. It does not ask: the ratings are few, and their price is told.
+    pub(in crate::command) fn of_ratings(
+        judge: &str,
+        kind: &str,
+        plan: &Plan<'_>,
+        calls_max: u64,
+        is_json: bool,
+    ) -> Onlooker {
+        let is_terminal = io::stderr().is_terminal() && !is_json;
+        if is_terminal {
+            let rows = plan.cases.len();
+            eprintln!(
+                "{judge} rates {rows} rows by {kind}, anew: {calls_max} calls at most, twice as many if nobody understands it"
+            );
+        }
+        Onlooker {
+            is_terminal,
+            tells_estimate: is_terminal,
+            does_not_ask: true,
+            begun: Instant::now(),
+            had: 0,
+            shown: Mutex::new(None),
+            stopper: Mutex::new(None),
+        }
+    }
+
     /// Leaves the terminal's line to whoever comes next.
-    pub(super) fn end(&self) {
+    pub(in crate::command) fn end(&self) {
         if self.is_terminal {
             eprint!("\r\u{1b}[K");
         }
@@ -85,7 +116,9 @@ impl Watch for Onlooker {
 
     fn go_on(&self, estimate: &Estimate) -> bool {
         self.end();
-        eprintln!("{estimate}");
+        if self.tells_estimate {
+            eprintln!("{estimate}");
+        }
         if self.does_not_ask || estimate.cost <= ASK_ABOVE {
             return true;
         }
