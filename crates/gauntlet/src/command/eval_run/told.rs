@@ -44,14 +44,17 @@ pub(super) fn show(
     results: &[EvalResult],
     before: Option<&Before>,
 ) -> Result<ExitCode> {
-    let report = decided(bench, row, results, before);
     let is_gated = bench.args.baseline.is_some();
+    let is_reported = is_gated || bench.args.junit.is_some() || bench.args.markdown.is_some();
+    // Deciding over ten thousand cases takes half a second, which a run that nobody gates need not wait for.
+    let report = is_reported.then(|| decided(bench, row, results, before));
     let latency = latency(results);
     let files = [&bench.args.junit, &bench.args.markdown];
     if files.into_iter().flatten().any(|path| is_stdout(path)) {
         // What a program reads stands alone.
     } else if bench.place.json {
-        let gate = report.as_ref().ok().filter(|_| is_gated).map(serde_json::to_value).transpose()?;
+        let gate = report.as_ref().and_then(|report| report.as_ref().ok()).filter(|_| is_gated);
+        let gate = gate.map(serde_json::to_value).transpose()?;
         show::json(&json!({
             "run": row, "latency_us": {"p50": latency.0, "p95": latency.1}, "baseline": before.map(|(row, _)| &row.id),
             "gate": gate,
@@ -59,21 +62,21 @@ pub(super) fn show(
     } else {
         print(row, results, latency);
         match &report {
-            Ok(report) if is_gated => println!("\n{}", text(report, look())),
-            Err(why) if is_gated => eprintln!("there is no verdict: {why:#}"),
+            Some(Ok(report)) if is_gated => println!("\n{}", text(report, look())),
+            Some(Err(why)) if is_gated => eprintln!("there is no verdict: {why:#}"),
             _ => println!("`gauntlet gate {}` says whether it may be released", row.id),
         }
     }
     // After what is told: a run without a report is still a run.
-    if let Some(path) = &bench.args.junit {
+    if let (Some(path), Some(report)) = (&bench.args.junit, &report) {
         write(path, &junit(report.as_ref().map_err(unreported)?, results, Inconclusive::Fails))?;
     }
-    if let Some(path) = &bench.args.markdown {
+    if let (Some(path), Some(report)) = (&bench.args.markdown, &report) {
         write(path, &markdown(report.as_ref().map_err(unreported)?))?;
     }
     Ok(match report {
-        Ok(report) if is_gated => code(report.verdict, false),
-        Err(_) if is_gated => ExitCode::from(2),
+        Some(Ok(report)) if is_gated => code(report.verdict, false),
+        Some(Err(_)) if is_gated => ExitCode::from(2),
         _ => code_of(row),
     })
 }
