@@ -10,18 +10,15 @@ use gauntlet_evals::{
     },
     run::{Plan, estimate::Forecast},
 };
-use gauntlet_ports::{EvalResult, EvalRun, RunState};
+use gauntlet_ports::{EvalResult, EvalRun, EvalStore, RunState};
 use serde_json::{Value, json};
 
-use super::{Bench, baseline::Before, code_of};
+use super::{Bench, baseline::Before, brief::Brief, code_of};
 use crate::{
     cli::Place,
     command::gate::{code, is_stdout, look, write},
     show::{self, Column},
 };
-
-/// Of cases that failed: more are in `eval cases RUN --failed`.
-const FAILING_MAX: usize = 10;
 
 pub(super) fn forecast(place: &Place, plan: &Plan<'_>, forecast: &Forecast, note: Option<&str>) {
     if place.json {
@@ -41,14 +38,15 @@ pub(super) fn forecast(place: &Place, plan: &Plan<'_>, forecast: &Forecast, note
 pub(super) fn show(
     bench: &Bench<'_>,
     row: &EvalRun,
-    results: &[EvalResult],
+    brief: &Brief,
     before: Option<&Before>,
 ) -> Result<ExitCode> {
     let is_gated = bench.args.baseline.is_some();
     let is_reported = is_gated || bench.args.junit.is_some() || bench.args.markdown.is_some();
-    // Deciding over ten thousand cases takes half a second, which a run that nobody gates need not wait for.
-    let report = is_reported.then(|| decided(bench, row, results, before));
-    let latency = latency(results);
+    // A run that nobody gates need not wait until its results are read back and decided over.
+    let results = if is_reported { bench.store.result_list(&row.id)? } else { Vec::new() };
+    let report = is_reported.then(|| decided(bench, row, &results, before));
+    let latency = brief.latency();
     let files = [&bench.args.junit, &bench.args.markdown];
     if files.into_iter().flatten().any(|path| is_stdout(path)) {
         // What a program reads stands alone.
@@ -60,7 +58,7 @@ pub(super) fn show(
             "gate": gate,
         }));
     } else {
-        print(row, results, latency);
+        print(row, brief, latency);
         match &report {
             Some(Ok(report)) if is_gated => println!("\n{}", text(report, look())),
             Some(Err(why)) if is_gated => eprintln!("there is no verdict: {why:#}"),
@@ -69,7 +67,7 @@ pub(super) fn show(
     }
     // After what is told: a run without a report is still a run.
     if let (Some(path), Some(report)) = (&bench.args.junit, &report) {
-        write(path, &junit(report.as_ref().map_err(unreported)?, results, Inconclusive::Fails))?;
+        write(path, &junit(report.as_ref().map_err(unreported)?, &results, Inconclusive::Fails))?;
     }
     if let (Some(path), Some(report)) = (&bench.args.markdown, &report) {
         write(path, &markdown(report.as_ref().map_err(unreported)?))?;
@@ -105,17 +103,7 @@ fn decided(
     Ok(gate::decide(&input)?)
 }
 
-/// Half of the answers came sooner than the first, 95% than the second.
-fn latency(results: &[EvalResult]) -> (u64, u64) {
-    let mut all: Vec<u64> =
-        results.iter().filter(|result| result.error.is_none()).map(|result| result.latency_us).collect();
-    all.sort_unstable();
-    let at =
-        |share: f64| all.get(((all.len() as f64 * share) as usize).min(all.len().saturating_sub(1))).copied();
-    (at(0.5).unwrap_or(0), at(0.95).unwrap_or(0))
-}
-
-fn print(row: &EvalRun, results: &[EvalResult], (p50, p95): (u64, u64)) {
+fn print(row: &EvalRun, brief: &Brief, (p50, p95): (u64, u64)) {
     let state = match row.state {
         RunState::Done => "done",
         RunState::Stopped => "stopped",
@@ -161,37 +149,22 @@ fn print(row: &EvalRun, results: &[EvalResult], (p50, p95): (u64, u64)) {
         show::duration_us(&Value::from(p50)),
         show::duration_us(&Value::from(p95)),
     );
-    failing(row, results);
+    failing(row, brief);
     if row.state != RunState::Done {
         println!("`gauntlet eval run {} --resume {}` goes on with it", row.suite, row.id);
     }
 }
 
-fn failing(row: &EvalRun, results: &[EvalResult]) {
-    let failed = results.iter().filter(|result| result.error.is_some() || result.passed == Some(false));
-    let rows: Vec<Vec<String>> = failed
-        .map(|result| {
-            let score = result.scores.iter().find(|score| score.passed == Some(false));
-            let why = match (&result.error, score) {
-                (Some(error), _) => error.clone(),
-                (None, Some(score)) => {
-                    let value = score.value.map_or_else(String::new, |value| format!(" {value:.3}"));
-                    let reason =
-                        score.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
-                    format!("{}{value}{reason}", score.metric)
-                }
-                (None, None) => String::new(),
-            };
-            let call = result.call.map_or_else(|| "–".to_owned(), |call| call.to_string());
-            vec![result.case.to_string(), why, call]
-        })
-        .collect();
-    if rows.is_empty() {
+fn failing(row: &EvalRun, brief: &Brief) {
+    let (first, more) = brief.failing();
+    if first.is_empty() {
         return;
     }
-    let more = rows.len().saturating_sub(FAILING_MAX);
+    let rows = first.into_iter().map(|(case, failing)| {
+        vec![case.to_string(), failing.why.clone(), failing.call.clone().unwrap_or_else(|| "–".to_owned())]
+    });
     let columns = [Column::Left("failing case"), Column::Left("why"), Column::Whole("trace")];
-    show::table(&columns, rows.into_iter().take(FAILING_MAX).collect(), "");
+    show::table(&columns, rows.collect(), "");
     if more > 0 {
         println!("and {more} more: gauntlet eval cases {} --failed", row.id);
     }
