@@ -190,7 +190,8 @@ impl<'a> Course<'a> {
     async fn go(&mut self, units: &[Unit], work: &Work<'_>) -> End {
         let probe = units::probe(units, &self.plan.cases);
         let (first, rest) = units::parted(units, &probe);
-        // The first alone: it tells which version a label stands for, which the others then ask by its number.
+        // The first alone: it tells which version a label stands for, which the others then ask by its number, and what a case
+        // costs, without which no budget can stop the second.
         for part in [&first[..first.len().min(1)], &first[first.len().min(1)..]] {
             if let Some(end) = self.stretch(part, work).await {
                 return end;

@@ -23,12 +23,12 @@ use gauntlet_ports::{
 use gauntlet_types::{CacheUse, CallRecord, Caller, Code, Door, Environment, Fault, Name};
 use gauntlet_wire::conversation::PathAsk;
 use http::{HeaderMap, HeaderValue, header};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 use crate::{
     admin::Admin,
-    api::{answer, fault},
+    api::{answer, blocking, fault},
     body,
 };
 
@@ -293,9 +293,23 @@ async fn result_add(State(admin): State<Admin>, Path(id): Path<String>, body: Bo
 }
 
 /// A run has as many results as its cases have repeats, so all of them are one answer: whoever compares needs them all.
+///
+/// Written straight from the rows, and off the workers' threads: as a tree of values they would take three times the memory, and
+/// a worker that writes ten megabytes serves no call meanwhile.
 async fn results(State(admin): State<Admin>, Path(id): Path<String>) -> Response {
-    answer(admin, move |admin| Ok(json!({"results": admin.evals.result_list(&id).map_err(evals_fault)?})))
-        .await
+    #[derive(Serialize)]
+    struct Listed {
+        results: Vec<EvalResult>,
+    }
+    let written = blocking(&admin, move |admin| {
+        let results = admin.evals.result_list(&id).map_err(evals_fault)?;
+        serde_json::to_vec(&Listed { results })
+            .map_err(|error| Fault::us(Code::Internal, format!("the results cannot be written: {error}")))
+    });
+    match written.await {
+        Ok(written) => ([(header::CONTENT_TYPE, "application/json")], written).into_response(),
+        Err(why) => fault(&why),
+    }
 }
 
 async fn judged_get(State(admin): State<Admin>, body: Body) -> Response {

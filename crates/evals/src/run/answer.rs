@@ -76,6 +76,8 @@ impl<'a> Work<'a> {
                 return self.done(result, None, (0, 0));
             }
         };
+        // The slot is free again: who waits for it asks before this answer is scored, so that no model waits for a scorer.
+        tokio::task::yield_now().await;
         answered(&mut result, &told);
         let prompt = told.prompt.clone();
         if let Some(prompt) = &prompt

@@ -46,6 +46,26 @@ struct Row {
     errors: u32,
 }
 
+/// What a case came to so far: it passes when all its answers do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Open,
+    Passed,
+    Failed,
+    Error,
+}
+
+impl Row {
+    fn outcome(&self) -> Outcome {
+        match self {
+            Row { failed: 1.., .. } => Outcome::Failed,
+            Row { errors: 1.., .. } => Outcome::Error,
+            Row { passed: 1.., .. } if self.passed == self.answers => Outcome::Passed,
+            _ => Outcome::Open,
+        }
+    }
+}
+
 struct Metric {
     name: Name,
     implementation: Name,
@@ -58,6 +78,9 @@ pub(super) struct Tally {
     by_case: HashMap<Name, usize>,
     total: usize,
     standing: Standing,
+    /// Cases by their outcome, kept up to date: the row is written every fifty answers, and looking through a hundred thousand
+    /// cases each time would be most of a run's own work.
+    outcomes: [u32; 4],
     judge_calls: u32,
     judge_cached: u32,
     tokens: (u64, u64),
@@ -95,6 +118,7 @@ impl Tally {
             by_case: cases.iter().enumerate().map(|(index, case)| (case.id.clone(), index)).collect(),
             total: cases.len() * repeats.max(1) as usize,
             standing: Standing::default(),
+            outcomes: [0; 4],
             judge_calls: 0,
             judge_cached: 0,
             tokens: (0, 0),
@@ -104,6 +128,7 @@ impl Tally {
 
     pub(super) fn add(&mut self, result: &EvalResult) {
         let Some(row) = self.by_case.get(&result.case).map(|index| &mut self.rows[*index]) else { return };
+        let before = (row.answers > 0).then(|| row.outcome());
         row.answers += 1;
         for (metric, mean) in self.metrics.iter().zip(&mut row.scores) {
             let value =
@@ -128,6 +153,10 @@ impl Tally {
         } else if result.passed == Some(false) {
             (row.failed, standing.failed) = (row.failed + 1, standing.failed + 1);
         }
+        if let Some(before) = before {
+            self.outcomes[before as usize] -= 1;
+        }
+        self.outcomes[row.outcome() as usize] += 1;
         let cost = result.cost.plus(result.judge_cost);
         let (sum, low, high) = self.costs;
         self.costs = (sum.plus(cost), low.min(cost), high.max(cost));
@@ -166,17 +195,15 @@ impl Tally {
         }
     }
 
-    /// Counts and sums; a case passes when all its answers do.
+    /// Counts and sums.
     pub(super) fn fill(&self, row: &mut EvalRun) {
-        let count = |is: fn(&Row) -> bool| self.rows.iter().filter(|row| is(row)).count() as u32;
         row.cost = self.standing.cost;
         row.judge_cost = self.standing.judge_cost;
         row.judge_calls = self.judge_calls;
         row.judge_cached = self.judge_cached;
-        row.failed = count(|row| row.failed > 0);
-        row.errors = count(|row| row.failed == 0 && row.errors > 0);
-        row.passed =
-            count(|row| row.failed == 0 && row.errors == 0 && row.passed > 0 && row.passed == row.answers);
+        row.failed = self.outcomes[Outcome::Failed as usize];
+        row.errors = self.outcomes[Outcome::Error as usize];
+        row.passed = self.outcomes[Outcome::Passed as usize];
     }
 
     pub(super) fn metrics(&self, row: &mut EvalRun) {

@@ -165,6 +165,16 @@ fn a_scorer_that_hangs_breaks_or_talks_nonsense_leaves_its_own_score_open_and_th
 }
 
 #[test]
+fn the_next_case_is_asked_before_an_answer_is_scored() {
+    let bench = Bench::new(suite_of("[begun]", 6, "concurrency: 1"), Model::echo());
+    let run = bench.run();
+    assert_eq!((run.state, bench.model.at_once_max.load(SeqCst)), (RunState::Done, 1));
+    let mut begun: Vec<f64> = bench.kept.all().iter().filter_map(|result| result.scores[0].value).collect();
+    begun.sort_by(f64::total_cmp);
+    assert_eq!(begun, [1.0, 3.0, 4.0, 5.0, 6.0, 6.0], "the slot of an answer is taken before its score");
+}
+
+#[test]
 fn a_threshold_that_nothing_could_be_held_to_is_no_pass() {
     let bench = Bench::new(
         suite_of("[{exact: {threshold: 1}}, {hang: {threshold: 1}}]", 3, "score_limit: 1s"),

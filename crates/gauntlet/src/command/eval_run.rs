@@ -3,6 +3,7 @@
 //! What decides is in `gauntlet_evals`; here the files, the gateway, the terminal and the clock are put to it.
 
 mod baseline;
+mod brief;
 mod keep;
 mod known;
 pub(super) mod onlooker;
@@ -27,6 +28,7 @@ use crate::{
     evals_client::{Gateway, GatewayStore},
     suites,
 };
+use brief::Brief;
 use keep::{Judgements, Shelf};
 use known::Known;
 use onlooker::Onlooker;
@@ -153,10 +155,8 @@ impl Bench<'_> {
             beside = cases;
             plan.cases = beside.iter().collect();
         }
-        let row = self.go(&plan, &known, before.as_ref())?;
-        let results = self.store.result_list(&row.id)?;
-        let code = told::show(self, &row, &results, before.as_ref())?;
-        Ok(code)
+        let (row, brief) = self.go(&plan, &known, before.as_ref())?;
+        told::show(self, &row, &brief, before.as_ref())
     }
 
     fn resumed(&self) -> Result<Option<(EvalRun, Vec<EvalResult>)>> {
@@ -184,9 +184,10 @@ impl Bench<'_> {
         plan: &Plan<'_>,
         known: &Known,
         before: Option<&(EvalRun, Vec<EvalResult>)>,
-    ) -> Result<EvalRun> {
+    ) -> Result<(EvalRun, Brief)> {
         let runner = self.gateway.runner()?;
-        let shelf = Shelf(Arc::clone(&self.store));
+        let former = plan.resume.as_ref().map_or(&[][..], |(_, former)| former);
+        let shelf = Shelf::new(Arc::clone(&self.store), former);
         let judgements = Judgements { runner: Arc::clone(&runner), is_fresh: self.args.no_judge_cache };
         let stopper = match before {
             Some((row, results)) => {
@@ -216,7 +217,7 @@ impl Bench<'_> {
             }
         });
         watch.end();
-        row
+        Ok((row?, shelf.into_brief()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A model, scorers, a sink and a clock for tests.
 
 use std::{
+    cell::Cell,
     collections::HashMap,
     sync::{
         Mutex,
@@ -18,7 +19,12 @@ use serde_json::json;
 
 use crate::{Asker, Case, JudgeCache, Mistake, Scored, Scorer, Seen, Suite, run::Sink, suite::MetricSpec};
 
-pub(crate) const KINDS: &[&str] = &["judged", "hang", "nonsense", "panic"];
+pub(crate) const KINDS: &[&str] = &["judged", "hang", "nonsense", "panic", "begun"];
+
+thread_local! {
+    /// Calls that models of this thread were asked so far; the metric `begun` is their number at the time of scoring.
+    static BEGUN: Cell<u32> = const { Cell::new(0) };
+}
 
 pub(crate) fn make(spec: &MetricSpec, _: &Suite) -> Result<Option<Box<dyn Scorer>>, Mistake> {
     let is_mine = KINDS.contains(&&*spec.kind);
@@ -63,6 +69,7 @@ impl Scorer for Fake {
                 "nonsense" => of(Some(f64::NAN)),
                 "panic" => panic!("a scorer that breaks"),
                 "judged" => judged(seen, asker).await,
+                "begun" => of(Some(f64::from(BEGUN.get()))),
                 _ => of(Some(f64::from(seen.case.expected_text().as_deref() == Some(seen.text)))),
             }
         })
@@ -175,6 +182,7 @@ impl Runner for Model {
     fn ask(&self, ask: Ask) -> BoxFuture<'_, Result<Told, RunnerError>> {
         Box::pin(async move {
             let before = self.calls[usize::from(ask.is_judge)].fetch_add(1, SeqCst);
+            BEGUN.set(BEGUN.get() + 1);
             let at_once = self.at_once.fetch_add(1, SeqCst) + 1;
             self.at_once_max.fetch_max(at_once, SeqCst);
             tokio::time::sleep(self.latency).await;

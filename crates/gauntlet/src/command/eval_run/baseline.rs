@@ -111,7 +111,7 @@ fn of_candidate(bench: &Bench<'_>, known: &Known, plan: &Plan<'_>, said: &str) -
     if !mistakes.is_empty() {
         return Err(crate::suites::told(&mistakes).context(format!("the baseline `{said}` cannot be asked")));
     }
-    let row = bench.go(&of_baseline, known, None)?;
+    let (row, _) = bench.go(&of_baseline, known, None)?;
     if row.state != RunState::Done {
         let why = row.why.as_deref().unwrap_or("it was not finished");
         bail!("the run of the baseline, {}, is not done: {why}", row.id);

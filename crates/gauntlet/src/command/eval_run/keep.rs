@@ -1,22 +1,37 @@
 //! Where results go and judges' answers come from: the gateway's store.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use gauntlet_evals::{JudgeCache, run::Sink};
 use gauntlet_ports::{EvalResult, EvalRun, EvalStore, EvalStoreError, JudgeKey, Judged};
 
+use super::brief::Brief;
 use crate::evals_client::{GatewayRunner, GatewayStore};
 
 /// The store's client waits for its answers, so it does so on threads for that.
-pub(super) struct Shelf(pub(super) Arc<GatewayStore>);
+pub(super) struct Shelf {
+    store: Arc<GatewayStore>,
+    /// Of what was kept, by this run and its former parts.
+    brief: Mutex<Brief>,
+}
 
 impl Shelf {
+    pub(super) fn new(store: Arc<GatewayStore>, former: &[EvalResult]) -> Shelf {
+        let mut brief = Brief::default();
+        former.iter().for_each(|result| brief.add(result));
+        Shelf { store, brief: Mutex::new(brief) }
+    }
+
+    pub(super) fn into_brief(self) -> Brief {
+        self.brief.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn put(
         &self,
         put: impl FnOnce(&GatewayStore) -> Result<(), EvalStoreError> + Send + 'static,
     ) -> Result<(), String> {
-        let store = Arc::clone(&self.0);
+        let store = Arc::clone(&self.store);
         let put = tokio::task::spawn_blocking(move || put(&store)).await;
         // The cause is what helps: the message only says at what.
         put.map_err(|error| error.to_string())?.map_err(|error| format!("{:#}", anyhow::Error::from(error)))
@@ -30,8 +45,13 @@ impl Sink for Shelf {
     }
 
     fn results<'a>(&'a self, results: &'a [EvalResult]) -> BoxFuture<'a, Result<(), String>> {
-        let results = results.to_vec();
-        Box::pin(self.put(move |store| store.result_add(&results)))
+        let sent = results.to_vec();
+        Box::pin(async move {
+            self.put(move |store| store.result_add(&sent)).await?;
+            let mut brief = self.brief.lock().unwrap_or_else(PoisonError::into_inner);
+            results.iter().for_each(|result| brief.add(result));
+            Ok(())
+        })
     }
 }
 

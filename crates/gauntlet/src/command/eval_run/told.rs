@@ -14,15 +14,12 @@ use gauntlet_evals::{
 use gauntlet_ports::{EvalResult, EvalRun, EvalStore, RunState};
 use serde_json::{Value, json};
 
-use super::{Bench, baseline::Before, code_of};
+use super::{Bench, baseline::Before, brief::Brief, code_of};
 use crate::{
     cli::Place,
     command::gate::{code, is_stdout, kept, look, write},
     show::{self, Column},
 };
-
-/// Of cases that failed: more are in `eval cases RUN --failed`.
-const FAILING_MAX: usize = 10;
 
 pub(super) fn forecast(place: &Place, plan: &Plan<'_>, forecast: &Forecast, note: Option<&str>) {
     if place.json {
@@ -42,47 +39,51 @@ pub(super) fn forecast(place: &Place, plan: &Plan<'_>, forecast: &Forecast, note
 pub(super) fn show(
     bench: &Bench<'_>,
     row: &EvalRun,
-    results: &[EvalResult],
+    brief: &Brief,
     before: Option<&Before>,
 ) -> Result<ExitCode> {
-    let report = decided(bench, row, results, before);
     let is_gated = bench.args.baseline.is_some();
+    let is_reported = is_gated || bench.args.junit.is_some() || bench.args.markdown.is_some();
+    // A run that nobody gates need not wait until its results are read back and decided over.
+    let results = if is_reported { bench.store.result_list(&row.id)? } else { Vec::new() };
+    let report = is_reported.then(|| decided(bench, row, &results, before));
     // First: whoever has read a verdict may rely on it. One without the suite's baseline is for the eye alone.
     let has_dropped = before.is_none() && bench.suite.gate.baseline != BaselineSpec::None;
-    if let Ok(report) = &report
+    if let Some(Ok(report)) = &report
         && is_gated
         && !has_dropped
     {
         bench.store.gate_put(&kept(report)?)?;
     }
-    let latency = latency(results);
+    let latency = brief.latency();
     let files = [&bench.args.junit, &bench.args.markdown];
     if files.into_iter().flatten().any(|path| is_stdout(path)) {
         // What a program reads stands alone.
     } else if bench.place.json {
-        let gate = report.as_ref().ok().filter(|_| is_gated).map(serde_json::to_value).transpose()?;
+        let gate = report.as_ref().and_then(|report| report.as_ref().ok()).filter(|_| is_gated);
+        let gate = gate.map(serde_json::to_value).transpose()?;
         show::json(&json!({
             "run": row, "latency_us": {"p50": latency.0, "p95": latency.1}, "baseline": before.map(|(row, _)| &row.id),
             "gate": gate,
         }));
     } else {
-        print(row, results, latency);
+        print(row, brief, latency);
         match &report {
-            Ok(report) if is_gated => println!("\n{}", text(report, look())),
-            Err(why) if is_gated => eprintln!("there is no verdict: {why:#}"),
+            Some(Ok(report)) if is_gated => println!("\n{}", text(report, look())),
+            Some(Err(why)) if is_gated => eprintln!("there is no verdict: {why:#}"),
             _ => println!("`gauntlet gate {}` says whether it may be released", row.id),
         }
     }
     // After what is told: a run without a report is still a run.
-    if let Some(path) = &bench.args.junit {
-        write(path, &junit(report.as_ref().map_err(unreported)?, results, Inconclusive::Fails))?;
+    if let (Some(path), Some(report)) = (&bench.args.junit, &report) {
+        write(path, &junit(report.as_ref().map_err(unreported)?, &results, Inconclusive::Fails))?;
     }
-    if let Some(path) = &bench.args.markdown {
+    if let (Some(path), Some(report)) = (&bench.args.markdown, &report) {
         write(path, &markdown(report.as_ref().map_err(unreported)?))?;
     }
     Ok(match report {
-        Ok(report) if is_gated => code(report.verdict, false),
-        Err(_) if is_gated => ExitCode::from(2),
+        Some(Ok(report)) if is_gated => code(report.verdict, false),
+        Some(Err(_)) if is_gated => ExitCode::from(2),
         _ => code_of(row),
     })
 }
@@ -111,17 +112,7 @@ fn decided(
     Ok(gate::decide(&input)?)
 }
 
-/// Half of the answers came sooner than the first, 95% than the second.
-fn latency(results: &[EvalResult]) -> (u64, u64) {
-    let mut all: Vec<u64> =
-        results.iter().filter(|result| result.error.is_none()).map(|result| result.latency_us).collect();
-    all.sort_unstable();
-    let at =
-        |share: f64| all.get(((all.len() as f64 * share) as usize).min(all.len().saturating_sub(1))).copied();
-    (at(0.5).unwrap_or(0), at(0.95).unwrap_or(0))
-}
-
-fn print(row: &EvalRun, results: &[EvalResult], (p50, p95): (u64, u64)) {
+fn print(row: &EvalRun, brief: &Brief, (p50, p95): (u64, u64)) {
     let state = match row.state {
         RunState::Done => "done",
         RunState::Stopped => "stopped",
@@ -167,37 +158,22 @@ fn print(row: &EvalRun, results: &[EvalResult], (p50, p95): (u64, u64)) {
         show::duration_us(&Value::from(p50)),
         show::duration_us(&Value::from(p95)),
     );
-    failing(row, results);
+    failing(row, brief);
     if row.state != RunState::Done {
         println!("`gauntlet eval run {} --resume {}` goes on with it", row.suite, row.id);
     }
 }
 
-fn failing(row: &EvalRun, results: &[EvalResult]) {
-    let failed = results.iter().filter(|result| result.error.is_some() || result.passed == Some(false));
-    let rows: Vec<Vec<String>> = failed
-        .map(|result| {
-            let score = result.scores.iter().find(|score| score.passed == Some(false));
-            let why = match (&result.error, score) {
-                (Some(error), _) => error.clone(),
-                (None, Some(score)) => {
-                    let value = score.value.map_or_else(String::new, |value| format!(" {value:.3}"));
-                    let reason =
-                        score.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
-                    format!("{}{value}{reason}", score.metric)
-                }
-                (None, None) => String::new(),
-            };
-            let call = result.call.map_or_else(|| "–".to_owned(), |call| call.to_string());
-            vec![result.case.to_string(), why, call]
-        })
-        .collect();
-    if rows.is_empty() {
+fn failing(row: &EvalRun, brief: &Brief) {
+    let (first, more) = brief.failing();
+    if first.is_empty() {
         return;
     }
-    let more = rows.len().saturating_sub(FAILING_MAX);
+    let rows = first.into_iter().map(|(case, failing)| {
+        vec![case.to_string(), failing.why.clone(), failing.call.clone().unwrap_or_else(|| "–".to_owned())]
+    });
     let columns = [Column::Left("failing case"), Column::Left("why"), Column::Whole("trace")];
-    show::table(&columns, rows.into_iter().take(FAILING_MAX).collect(), "");
+    show::table(&columns, rows.collect(), "");
     if more > 0 {
         println!("and {more} more: gauntlet eval cases {} --failed", row.id);
     }
