@@ -14,12 +14,8 @@ use crate::{cli::Place, reach::Reach};
 const SUITE: &str = "support";
 /// What is run one after another: the first is what a gate compares the others with. Simulated answers of one question are the
 /// same each time, so that the second shows no difference; `echo` repeats the question, and fails.
-const RUNS: [&str; 4] = [
-    "support-agent@1.0.0",
-    "support-agent@1.0.0",
-    "support-agent@1.1.0",
-    "support-agent@1.1.0 on sim/echo",
-];
+const RUNS: [&str; 4] =
+    ["support-agent@1.0.0", "support-agent@1.0.0", "support-agent@1.1.0", "support-agent@1.1.0 on sim/echo"];
 /// A run of two dozen simulated answers takes two seconds; a machine that is busy may take longer.
 const RUN_MAX: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(50);
