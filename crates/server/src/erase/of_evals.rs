@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use gauntlet_ports::{Cut, EvalStoreError, EvalsCut, TraceFilter};
+use gauntlet_ports::{Cut, EvalStoreError, TraceFilter};
 use gauntlet_types::{CallId, Fault, Name, TextsGone};
 
 use super::{AT_ONCE, ROUNDS_MAX};
@@ -38,15 +38,15 @@ impl OfEvals {
         self.calls += cut_texts(admin, &cut.answers)?;
         for run in &cut.runs {
             if self.silenced.insert(run.clone()) {
-                self.silence(admin, run, &cut)?;
+                self.silence(admin, run)?;
             }
         }
         Ok(())
     }
 
     /// Which of a run's judges' calls were shown the case is written nowhere, so the texts of all of them go, and of every
-    /// call of the run that is not the answer to another case. Scores and verdicts stay.
-    fn silence(&mut self, admin: &Admin, run: &Name, cut: &EvalsCut) -> Result<(), Fault> {
+    /// call of the run that is no case's answer. Scores and verdicts stay.
+    fn silence(&mut self, admin: &Admin, run: &Name) -> Result<(), Fault> {
         let results = match admin.evals.result_list(run) {
             Ok(results) => results,
             // Its results stand for themselves, as those that somebody wrote by hand.
@@ -58,8 +58,8 @@ impl OfEvals {
             TraceFilter { eval_id: Some(run.to_string()), limit: AT_ONCE, ..TraceFilter::default() };
         for _ in 0..ROUNDS_MAX {
             let page = admin.traces.trace_find(&filter).map_err(store_fault)?;
-            let about = |call: &CallId| !answers.contains(call) || cut.answers.contains(call);
-            let calls: Vec<CallId> = page.rows.iter().map(|row| row.id).filter(about).collect();
+            let is_other = |call: &CallId| !answers.contains(call);
+            let calls: Vec<CallId> = page.rows.iter().map(|row| row.id).filter(is_other).collect();
             self.calls += cut_texts(admin, &calls)?;
             // What judges answered in these calls is kept for the next run.
             self.rows += admin.evals.eval_cut(&calls).map_err(evals_fault)?.rows;
