@@ -35,6 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         budgets: sample::budgets(),
         kills: &kills,
         events: &[],
+        evals: EvalsGlance::default(),
         warnings,
         sim: true,
     };
@@ -47,6 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         budgets: vec![],
         kills: &[],
         events: &[],
+        evals: EvalsGlance::default(),
         warnings: vec![],
         sim: false,
     };

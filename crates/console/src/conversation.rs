@@ -59,6 +59,7 @@ fn why_gone(gone: Option<TextsGone>, otherwise: &'static str) -> &'static str {
     match gone {
         Some(TextsGone::Sampled) => "The text was not among those that `sampling` keeps.",
         Some(TextsGone::Expired) => "The text is older than `retention` keeps it.",
+        Some(TextsGone::Erased) => "The text was erased with the call that its case was made from.",
         None => otherwise,
     }
 }

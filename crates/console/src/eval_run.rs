@@ -191,7 +191,7 @@ fn case(result: &EvalResult, room: &mut Room) -> Markup {
     };
     let texts = html! { (said("asked", &result.input)) (said("expected", &result.expected)) (said("answered", &result.output)) };
     html! {
-        tr {
+        tr id=(paths::case_anchor(&result.case, result.repeat)) {
             th scope="row" { (Line(&result.case)) @if result.repeat > 0 { span.sub { "repeat " (result.repeat + 1) } } }
             td {
                 @match (&result.error, result.passed) {

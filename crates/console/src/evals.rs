@@ -90,7 +90,7 @@ fn trend(shell: &Shell, view: &EvalsView, suite: &str) -> Markup {
             th scope="row" { a href=(paths::evals_of(suite)) { (Line(suite)) } }
             td { span.dots {
                 @for run in runs.iter().rev() {
-                    @let (class, said) = state(view.gates, run);
+                    @let (class, said) = state(gate_of(view.gates, &run.id).map(|gate| gate.verdict), run.state);
                     a.dot.(class) href=(paths::eval_run(&run.id))
                         title={ (Line(&run.candidate.name)) ": " (said) ", " (run.passed) " of " (run.cases) " passed" } {
                         span.unseen { (said) }
@@ -107,8 +107,8 @@ fn trend(shell: &Shell, view: &EvalsView, suite: &str) -> Markup {
 }
 
 /// A dot's class and what it means.
-fn state(gates: &[EvalGate], run: &EvalRun) -> (&'static str, &'static str) {
-    match (gate_of(gates, &run.id).map(|gate| gate.verdict), run.state) {
+pub(crate) fn state(verdict: Option<Verdict>, run: RunState) -> (&'static str, &'static str) {
+    match (verdict, run) {
         (Some(Verdict::Pass), _) => ("good", "passed its gate"),
         (Some(Verdict::Fail), _) => ("bad", "failed its gate"),
         (Some(Verdict::Inconclusive), _) => ("warn", "its gate could not tell"),

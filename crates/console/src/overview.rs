@@ -8,6 +8,7 @@ use maud::{Markup, html};
 
 use crate::{
     charts::{self, Bar},
+    evals_glance::{self, EvalsGlance},
     events,
     figures::{count, count_short, duration, duration_or_dash, percent, span, time, time_as, usd},
     last_hour, paths,
@@ -39,6 +40,7 @@ pub struct OverviewView<'a> {
     pub kills: &'a [Kill],
     /// The latest, newest first.
     pub events: &'a [Event],
+    pub evals: EvalsGlance<'a>,
     /// What an operator should know: unpriced models, a spool that lags, a store that was down.
     pub warnings: Vec<String>,
     /// A simulated provider takes part, so that some of the figures are not real money.
@@ -84,6 +86,7 @@ pub fn overview(shell: &Shell, view: &OverviewView) -> String {
                 (last_hour::panel(shell.now, view.last_hour))
                 (history(shell.now, view))
             }
+            (evals_glance::panel(shell.now, &view.evals))
             div.columns {
                 div {
                     @if !is_empty {

@@ -59,6 +59,23 @@ pub fn eval_run(id: &str) -> String {
     format!("{EVALS}/runs/{}", escaped(id))
 }
 
+/// The page of a run with its failing cases, at one of them.
+pub fn eval_case(run: &str, case: &str, repeat: u32) -> String {
+    format!("{}?failed=1#{}", eval_run(run), case_anchor(case, repeat))
+}
+
+/// The `id` of a case on the page of its run. Cases are named by others: what may not stand in an id is written as its bytes.
+pub fn case_anchor(case: &str, repeat: u32) -> String {
+    let mut anchor = String::from("case-");
+    for byte in case.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' => anchor.push(char::from(byte)),
+            other => anchor.push_str(&format!("_{other:02x}")),
+        }
+    }
+    if repeat > 0 { format!("{anchor}_{repeat}") } else { anchor }
+}
+
 pub fn eval_compare(first: &str, second: &str) -> String {
     format!("{EVAL_COMPARE}?a={}&b={}", escaped(first), escaped(second))
 }

@@ -31,6 +31,7 @@ fn overview_of(today: &Overview, budgets: Vec<BudgetLine>, kills: &[Kill], shell
             budgets,
             kills,
             events: &[],
+            evals: EvalsGlance::default(),
             warnings: vec![],
             sim: false,
         },
@@ -179,6 +180,7 @@ fn an_empty_start_says_what_to_do_next() {
         budgets: vec![],
         kills: &[],
         events: &[],
+        evals: EvalsGlance::default(),
         warnings: vec![],
         sim: true,
     };
@@ -429,6 +431,7 @@ fn no_field_of_a_list_or_an_overview_gets_out_of_its_place() {
         budgets,
         kills: &kills,
         events: &[],
+        evals: EvalsGlance::default(),
         warnings: vec![HOSTILE.into()],
         sim: false,
     };
@@ -552,6 +555,7 @@ fn bills_and_events_show_hostile_text_as_text() {
         budgets: vec![],
         kills: &[],
         events: &[all.clone(), all.clone()].concat(),
+        evals: EvalsGlance::default(),
         warnings: vec![],
         sim: false,
     };

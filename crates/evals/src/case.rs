@@ -1,6 +1,6 @@
 //! A case: a line of a dataset, read and checked.
 
-use gauntlet_types::Name;
+use gauntlet_types::{CallId, Name};
 use serde_json::{Map, Value};
 
 /// A line of a dataset. What is asked is a prompt with `vars`, or `messages`, or `input` as a single user message.
@@ -55,11 +55,38 @@ impl Case {
         }
     }
 
+    /// The recorded call that the case was made from, as `gauntlet trace promote` writes it: `source.call`, or the id itself.
+    pub fn source(&self) -> Option<CallId> {
+        let named = self.extra.get("source").and_then(|source| source["call"].as_str());
+        named.or_else(|| self.id.starts_with("r_").then_some(&*self.id))?.parse().ok()
+    }
+
     /// What is expected as a text: a string as it is, everything else as JSON.
     pub fn expected_text(&self) -> Option<String> {
         match self.expected.as_ref()? {
             Value::String(text) => Some(text.clone()),
             other => Some(other.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_case_knows_the_call_it_was_made_from() {
+        const CALL: &str = "r_0197a00000007000800000000000000a";
+        let check = |id: &str, source: Value, wanted: Option<&str>| {
+            let mut case = Case { id: id.into(), ..Case::default() };
+            case.extra.insert("source".to_owned(), source);
+            assert_eq!(case.source().map(|call| call.to_string()).as_deref(), wanted, "{id}");
+        };
+        check("renamed", json!({"call": CALL}), Some(CALL));
+        check(CALL, json!({"trace_id": "ab"}), Some(CALL));
+        check("r_efund", json!("of my own"), None);
+        check("0197a00000007000800000000000000a", json!({"call": 7}), None);
     }
 }

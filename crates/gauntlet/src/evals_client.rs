@@ -9,21 +9,35 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 pub use runner::GatewayRunner;
 pub use store::GatewayStore;
 
-use crate::{cli::Place, config_dir, runfile::RunFile};
+use crate::{
+    cli::Place,
+    config_dir,
+    runfile::{Guest, RunFile},
+};
 use private::Private;
+
+/// A private gateway that is about to end has some forty seconds for it, while nobody else may start on its folder.
+const FIND_MAX: Duration = Duration::from_secs(60);
+const FIND_PAUSE: Duration = Duration::from_millis(50);
 
 /// A gateway to run evals through.
 pub struct Gateway {
     run: RunFile,
     /// None where it runs anyway.
     private: Option<Private>,
+    /// Keeps a private gateway of another command from ending.
+    _guest: Option<Guest>,
     /// Where paths of the configuration begin.
     root: PathBuf,
 }
@@ -43,16 +57,26 @@ impl Gateway {
     /// does not wait for its end.
     pub fn find_or_start(place: &Place) -> Result<Gateway> {
         let root = config_dir::find(place.config.as_deref())?.unwrap_or_else(|| PathBuf::from("."));
-        if let Some(run) = RunFile::find(&place.data) {
-            return Ok(Gateway { run, private: None, root });
-        }
-        match Private::start(place) {
-            Ok((private, run)) => Ok(Gateway { run, private: Some(private), root }),
-            // Somebody else was faster.
-            Err(error) => match RunFile::find(&place.data) {
-                Some(run) => Ok(Gateway { run, private: None, root }),
-                None => Err(error),
-            },
+        let until = Instant::now() + FIND_MAX;
+        loop {
+            let error = match RunFile::find(&place.data) {
+                Some(run) => match Guest::enter(&place.data, &run) {
+                    Some(guest) => return Ok(Gateway { run, private: None, _guest: Some(guest), root }),
+                    None => anyhow!("the gateway of another command ({}) does not end", run.url),
+                },
+                None => match Private::start(place) {
+                    Ok((private, run)) => {
+                        return Ok(Gateway { run, private: Some(private), _guest: None, root });
+                    }
+                    // Unless somebody else was faster, it cannot be started.
+                    Err(error) if RunFile::find(&place.data).is_none() => return Err(error),
+                    Err(error) => error,
+                },
+            };
+            if Instant::now() > until {
+                return Err(error);
+            }
+            std::thread::sleep(FIND_PAUSE);
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 use gauntlet_policy::config::Policy;
-use gauntlet_ports::{EVAL_BATCH_MAX, StoreError};
+use gauntlet_ports::{EVAL_BATCH_MAX, SUITES_SHOWN_MAX, StoreError};
 use gauntlet_trace::keep::{self, Keeper, Kept, Rules};
 use gauntlet_types::{Environment, Timestamp};
 
@@ -60,10 +60,28 @@ fn old_evals(live: &Live, ages: keep::Ages, now: Timestamp) -> Result<u64, Store
         .map_err(|error| StoreError::Failed { what: "letting old evals go", source: error.into() })
 }
 
+/// Looks for the newest run of each suite that is over, whose means are metrics. The newest may be under way.
+const RUNS_LOOKED_AT: u32 = 3;
+
+fn remember_evals(live: &Live) {
+    match live.stores.evals.trend_list(SUITES_SHOWN_MAX, RUNS_LOOKED_AT) {
+        Ok(trends) => {
+            let runs = trends.iter().flat_map(|trend| &trend.runs).map(|one| &one.run);
+            live.eval_figures.remember(runs);
+        }
+        // The next run of each suite says its means again.
+        Err(error) => {
+            tracing::debug!(error = &error as &dyn std::error::Error, "means of evals are not known")
+        }
+    }
+}
+
 /// Passes now and then, until the gateway has gone.
 pub fn in_background(live: &Arc<Live>) -> Result<()> {
     let live: Weak<Live> = Arc::downgrade(live);
     let work = move || {
+        // Here rather than at the start, which it would hold up.
+        live.upgrade().iter().for_each(|live| remember_evals(live));
         let mut wait = EVERY;
         loop {
             let mut slept = Duration::ZERO;

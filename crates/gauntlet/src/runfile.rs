@@ -30,6 +30,46 @@ pub struct Lock {
     run: PathBuf,
 }
 
+/// Of commands that use a private gateway which another command has started: each holds the file shared, and the gateway
+/// ends when it has it alone. The operating system lets go of it with the process, however that ends.
+fn guests_file(data: &Path) -> std::io::Result<File> {
+    File::options().create(true).truncate(false).write(true).mode(0o600).open(data.join("guests"))
+}
+
+/// Keeps a private gateway from ending while it is held.
+pub struct Guest {
+    _file: File,
+}
+
+impl Guest {
+    /// None where the gateway is about to end, or has.
+    pub fn enter(data: &Path, run: &RunFile) -> Option<Guest> {
+        let file = guests_file(data).ok()?;
+        file.try_lock_shared().ok()?;
+        // It may have ended, and another begun, between the two looks.
+        let is_same =
+            RunFile::find(data).is_some_and(|now| (now.pid, now.token) == (run.pid, run.token.clone()));
+        is_same.then_some(Guest { _file: file })
+    }
+
+    /// Whether somebody else uses the gateway of this folder.
+    pub fn is_there(data: &Path) -> bool {
+        let Ok(file) = guests_file(data) else { return false };
+        match file.try_lock() {
+            Ok(()) => false,
+            // Held by guests, who share it, or by the gateway that ends, which does not.
+            Err(_) => file.try_lock_shared().is_ok(),
+        }
+    }
+
+    /// Waits until the last has gone, and lets nobody in any more while the answer is held.
+    pub fn none_left(data: &Path) -> std::io::Result<File> {
+        let file = guests_file(data)?;
+        file.lock()?;
+        Ok(file)
+    }
+}
+
 fn lock_file(data: &Path) -> std::io::Result<File> {
     File::options().create(true).truncate(false).write(true).mode(0o600).open(data.join("lock"))
 }

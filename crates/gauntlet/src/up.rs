@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -24,7 +25,7 @@ use crate::{
     cli::{self, OtlpListen, Place},
     config_dir,
     reload::Watch,
-    runfile::{Lock, RunFile},
+    runfile::{Guest, Lock, RunFile},
     sharing::Sharing,
     wiring::{self, Live, Started},
 };
@@ -101,7 +102,7 @@ pub fn run(place: &Place, listen: Listen) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut signals = runtime.block_on(async { Signals::new() })?;
     if listen.until_stdin_closes {
-        stop_with_stdin()?;
+        stop_with_stdin(place.data.clone())?;
     }
     let url = format!("http://{address}");
     lock.publish(&RunFile {
@@ -218,11 +219,17 @@ impl Signals {
     }
 }
 
-/// The operating system closes the pipe with the process at its other end, however that ended; it is taken for a SIGTERM.
-fn stop_with_stdin() -> Result<()> {
-    let work = || {
+/// The operating system closes the pipe with the process at its other end, however that ended; it is taken for a SIGTERM, once
+/// no other command uses this gateway.
+fn stop_with_stdin(data: PathBuf) -> Result<()> {
+    let work = move || {
         // What is read, if anything is, says nothing; an error is an end too.
         let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        // Held until the process has ended: a command that comes meanwhile starts a gateway of its own.
+        match Guest::none_left(&data) {
+            Ok(held) => std::mem::forget(held),
+            Err(error) => tracing::warn!(%error, "cannot tell whether other commands use this gateway"),
+        }
         if let Err(error) = signal_hook::low_level::raise(signal_hook::consts::SIGTERM) {
             tracing::error!(%error, "cannot stop with the parent process");
         }

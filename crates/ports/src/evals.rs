@@ -213,6 +213,9 @@ pub struct EvalResult {
     pub route: Option<Name>,
     /// The trace of the answer.
     pub call: Option<CallId>,
+    /// The recorded call that the case was made from: what is erased there is erased here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<CallId>,
     pub model: Option<Name>,
     /// What was asked, in short, for lists.
     pub input: Option<String>,
@@ -327,6 +330,38 @@ pub struct GateFilter {
     pub limit: Option<u32>,
 }
 
+/// A suite at a glance: its last runs, and what gates said of them.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct SuiteTrend {
+    pub suite: Name,
+    /// Newest first.
+    pub runs: Vec<TrendRun>,
+}
+
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct TrendRun {
+    pub run: EvalRun,
+    /// Of the newest gate that looked at it.
+    pub verdict: Option<Verdict>,
+    /// The metrics that this gate held it to.
+    pub gated: Vec<Name>,
+}
+
+/// What went with calls that are erased, and where more of their words may stand.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct EvalsCut {
+    /// Results, judges' answers and gates' reports that lost words.
+    pub rows: u64,
+    /// Calls that asked a case made from one of these calls: their records hold its words too.
+    pub answers: Vec<CallId>,
+    /// Runs with such a case: their judges' calls were shown its words.
+    pub runs: Vec<Name>,
+    /// The cases, as their datasets name them: files that nobody but their owner can mend.
+    pub cases: Vec<(Name, Name)>,
+}
+
+/// Suites of one glance.
+pub const SUITES_SHOWN_MAX: u32 = 50;
 /// Of one list of runs or gates: more than a page or a trend looks at.
 pub const RUNS_MAX: u32 = 1_000;
 /// Results added, or judges' answers looked up, at once.
@@ -350,6 +385,12 @@ pub trait EvalStore: Send + Sync {
     fn run_list(&self, filter: &RunFilter) -> Result<Vec<EvalRun>, EvalStoreError>;
     /// At most [`EVAL_BATCH_MAX`], in one transaction.
     fn result_add(&self, results: &[EvalResult]) -> Result<(), EvalStoreError>;
+    /// At most so many suites (no more than [`SUITES_SHOWN_MAX`]), the one that ran last first, each with at most so many runs. No
+    /// report of a gate and no result is read for it.
+    fn trend_list(&self, suites: u32, runs: u32) -> Result<Vec<SuiteTrend>, EvalStoreError>;
+    /// The first answers of a run that did not pass, those that never came before the others, in the order of case and
+    /// repeat. At most [`EVAL_BATCH_MAX`], and no more is read than is given. None of a run that nobody knows.
+    fn result_failed(&self, run: &str, limit: u32) -> Result<Vec<EvalResult>, EvalStoreError>;
     /// In the order of case and repeat.
     fn result_list(&self, run: &str) -> Result<Vec<EvalResult>, EvalStoreError>;
     /// Those that are known, in no order; at most [`EVAL_BATCH_MAX`] keys.
@@ -362,11 +403,13 @@ pub trait EvalStore: Send + Sync {
 
 /// What the gateway does with evals that nobody else does: words go when calls go, or when they are old.
 pub trait EvalRetention: EvalStore {
-    /// Takes the words out of results that these calls answered, and judges' answers that they gave: what goes with a call
-    /// that is erased. Figures stay. Says how many rows it changed; at most [`EVAL_BATCH_MAX`] calls.
-    fn eval_cut(&self, calls: &[CallId]) -> Result<u64, EvalStoreError>;
-    /// Takes the words out of results from before `words`, and judges' answers from before it; removes results from before
-    /// `results`. Runs and gates stay. At most [`EVAL_BATCH_MAX`] rows of each, and says how many that were.
+    /// Takes away what goes with calls that are erased: the words of results that they answered or whose cases were made
+    /// from them, judges' answers that they gave or that were about those results, and quotes of those cases in gates'
+    /// reports. Figures and verdicts stay. At most [`EVAL_BATCH_MAX`] calls.
+    fn eval_cut(&self, calls: &[CallId]) -> Result<EvalsCut, EvalStoreError>;
+    /// Takes the words out of results from before `words`, judges' answers from before it and quotes out of reports of gates
+    /// from before it; removes results from before `results`. Runs and gates stay. At most [`EVAL_BATCH_MAX`] rows of each, and
+    /// says how many that were.
     fn eval_expire(
         &self,
         words: Option<Timestamp>,

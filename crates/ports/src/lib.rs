@@ -28,8 +28,8 @@ pub use control::{
 };
 pub use evals::{
     Ask, AskKind, Candidate, Direction, EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRetention, EvalRun,
-    EvalStore, EvalStoreError, GateFilter, JudgeKey, Judged, MetricSummary, RUNS_MAX, RunFilter, RunState,
-    Runner, RunnerError, Score, Told, Verdict,
+    EvalStore, EvalStoreError, EvalsCut, GateFilter, JudgeKey, Judged, MetricSummary, RUNS_MAX, RunFilter,
+    RunState, Runner, RunnerError, SUITES_SHOWN_MAX, Score, SuiteTrend, Told, TrendRun, Verdict,
 };
 pub use events::{Event, EventFilter, EventKind, Severity};
 pub use groups::{GroupBy, GroupPage, GroupRow};

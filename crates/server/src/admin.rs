@@ -23,6 +23,8 @@ pub trait Runtime: Send + Sync {
     /// Waits (briefly) until records of finished calls can be found in the store.
     fn flush(&self);
     fn metrics(&self) -> String;
+    /// Where runs of evals and gates' words are counted as they are kept.
+    fn eval_figures(&self) -> &gauntlet_trace::EvalFigures;
     /// What keeps the gateway from doing its work, in sentences; empty when it can serve.
     fn problems(&self) -> Vec<String>;
     /// The gateways that meet at the shared store; none where there is no such store.

@@ -1,5 +1,7 @@
 //! Erasing what is kept of somebody, with a proof that holds no word of it.
 
+mod of_evals;
+
 use axum::{
     Router,
     extract::State,
@@ -14,8 +16,8 @@ use serde_json::json;
 use crate::{
     admin::{Admin, control_fault, store_fault},
     api::{answer, fault, flush, parse},
-    evals::evals_fault,
 };
+use of_evals::OfEvals;
 
 /// Calls or spans of one transaction.
 const AT_ONCE: u32 = 1000;
@@ -27,7 +29,7 @@ const NOT_COVERED: [&str; 5] = [
     "sums by minute, hour and day (they name tenant, route, model, key and tag, and no person)",
     "log files, and spans that receivers have been sent or that wait for one that is down",
     "budgets of users and sessions until their window is over",
-    "datasets of evals, and what runs over them left: those calls are of tenant `evals`, and of no user",
+    "datasets of evals: files of yours (`cases` names those lines that were run; remove them by hand)",
     "backups",
 ];
 
@@ -54,9 +56,15 @@ pub struct Erased {
     pub dry_run: bool,
     pub calls: u64,
     pub spans: u64,
-    /// Results of evals that lost their words, and judges' answers, which these calls gave.
+    /// Results of evals, judges' answers and gates' reports that lost words of these calls.
     #[serde(default)]
     pub evals: u64,
+    /// Calls of runs that asked or judged a case made from these calls, whose texts went; their figures stay.
+    #[serde(default)]
+    pub eval_calls: u64,
+    /// Such cases, as `suite/case`: their lines still stand in datasets, which are files. At most a hundred are named.
+    #[serde(default)]
+    pub cases: Vec<String>,
     /// Found by the same question afterwards; 0 unless something came in meanwhile.
     pub left: u64,
     /// Keyed hashes of what was asked for: the proof of a subject is found by it, and names nobody.
@@ -149,6 +157,8 @@ impl Admin {
             calls: 0,
             spans: 0,
             evals: 0,
+            eval_calls: 0,
+            cases: Vec::new(),
             left: 0,
             subject: self.subject(wanted)?,
             not_covered: NOT_COVERED.map(str::to_owned).to_vec(),
@@ -157,7 +167,9 @@ impl Admin {
             (erased.calls, erased.spans) = (self.count_calls(calls)?, self.count_spans(spans)?);
             return Ok(erased);
         }
-        (erased.calls, erased.evals) = self.erase_calls(calls.clone())?;
+        let of_evals;
+        (erased.calls, of_evals) = self.erase_calls(calls.clone())?;
+        (erased.evals, erased.eval_calls, erased.cases) = of_evals.told();
         erased.spans = self.erase_spans(&spans)?;
         self.traces.shrink(true).map_err(store_fault)?;
         if let Some(shared) = &self.shared {
@@ -168,13 +180,13 @@ impl Admin {
         Ok(erased)
     }
 
-    fn erase_calls(&self, mut filter: TraceFilter) -> Result<(u64, u64), Fault> {
-        let (mut count, mut evals) = (0, 0);
+    fn erase_calls(&self, mut filter: TraceFilter) -> Result<(u64, OfEvals), Fault> {
+        let (mut count, mut evals) = (0, OfEvals::default());
         for _ in 0..ROUNDS_MAX {
             let page = self.traces.trace_find(&filter).map_err(store_fault)?;
             // First, since they are found by the calls.
             let calls: Vec<_> = page.rows.iter().map(|row| row.id).collect();
-            evals += self.evals.eval_cut(&calls).map_err(evals_fault)?;
+            evals.cut(self, &calls)?;
             let cuts: Vec<_> = calls.into_iter().map(|id| (id, Cut::Whole)).collect();
             count += self.traces.cut(&cuts).map_err(store_fault)?;
             filter.before = page.next;
@@ -254,7 +266,8 @@ impl Admin {
                 erased.left
             ),
             detail: json!({
-                "subject": erased.subject, "calls": erased.calls, "spans": erased.spans, "evals": erased.evals, "left": erased.left,
+                "subject": erased.subject, "calls": erased.calls, "spans": erased.spans, "evals": erased.evals,
+                "eval_calls": erased.eval_calls, "left": erased.left,
                 "reason": wanted.reason, "not_covered": erased.not_covered,
             }),
         };

@@ -48,6 +48,7 @@ pub(crate) fn router() -> Router<Admin> {
     let keeps = Router::new()
         .route("/api/v1/evals/runs", get(runs).post(run_put))
         .route("/api/v1/evals/runs/{id}", get(run))
+        .route("/api/v1/evals/suites", get(trends))
         .route("/api/v1/evals/runs/{id}/results", get(results).post(result_add))
         .route("/api/v1/evals/judged/get", post(judged_get))
         .route("/api/v1/evals/judged", post(judged_put))
@@ -229,7 +230,16 @@ async fn run_put(State(admin): State<Admin>, body: Body) -> Response {
         |admin, run| {
             is_name("id", &run.id, NAME_MAX)?;
             is_name("suite", &run.suite, NAME_MAX)?;
-            admin.evals.run_put(&run).map_err(evals_fault)
+            let before = match admin.evals.run_get(&run.id) {
+                Ok(before) => Some(before),
+                Err(EvalStoreError::UnknownRun(_)) => None,
+                Err(error) => return Err(evals_fault(error)),
+            };
+            admin.evals.run_put(&run).map_err(evals_fault)?;
+            if let Some(runtime) = &admin.runtime {
+                runtime.eval_figures().observe_run(before.as_ref(), &run);
+            }
+            Ok(())
         },
     )
     .await
@@ -296,13 +306,27 @@ async fn result_add(State(admin): State<Admin>, Path(id): Path<String>, body: Bo
 ///
 /// Written straight from the rows, and off the workers' threads: as a tree of values they would take three times the memory, and
 /// a worker that writes ten megabytes serves no call meanwhile.
-async fn results(State(admin): State<Admin>, Path(id): Path<String>) -> Response {
+///
+/// `failed` asks for the first so many of those that did not pass.
+async fn results(
+    State(admin): State<Admin>,
+    Path(id): Path<String>,
+    asked: Result<Query<ResultsAsked>, QueryRejection>,
+) -> Response {
     #[derive(Serialize)]
     struct Listed {
         results: Vec<EvalResult>,
     }
+    let Query(asked) = match asked {
+        Ok(asked) => asked,
+        Err(error) => return fault(&Fault::caller(Code::InvalidRequest, error.body_text())),
+    };
     let written = blocking(&admin, move |admin| {
-        let results = admin.evals.result_list(&id).map_err(evals_fault)?;
+        let results = match asked.failed {
+            Some(limit) => admin.evals.result_failed(&id, limit),
+            None => admin.evals.result_list(&id),
+        };
+        let results = results.map_err(evals_fault)?;
         serde_json::to_vec(&Listed { results })
             .map_err(|error| Fault::us(Code::Internal, format!("the results cannot be written: {error}")))
     });
@@ -310,6 +334,34 @@ async fn results(State(admin): State<Admin>, Path(id): Path<String>) -> Response
         Ok(written) => ([(header::CONTENT_TYPE, "application/json")], written).into_response(),
         Err(why) => fault(&why),
     }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ResultsAsked {
+    failed: Option<u32>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct TrendsAsked {
+    suites: Option<u32>,
+    runs: Option<u32>,
+}
+
+/// Suites and runs of each that a trend shows unless it is asked for others.
+const TREND: (u32, u32) = (10, 10);
+
+async fn trends(State(admin): State<Admin>, asked: Result<Query<TrendsAsked>, QueryRejection>) -> Response {
+    let Query(asked) = match asked {
+        Ok(asked) => asked,
+        Err(error) => return fault(&Fault::caller(Code::InvalidRequest, error.body_text())),
+    };
+    let (suites, runs) = (asked.suites.unwrap_or(TREND.0), asked.runs.unwrap_or(TREND.1));
+    answer(admin, move |admin| {
+        Ok(json!({"suites": admin.evals.trend_list(suites, runs).map_err(evals_fault)?}))
+    })
+    .await
 }
 
 async fn judged_get(State(admin): State<Admin>, body: Body) -> Response {
@@ -342,7 +394,11 @@ async fn gate_put(State(admin): State<Admin>, body: Body) -> Response {
         |admin, gate| {
             is_name("id", &gate.id, NAME_MAX)?;
             is_name("suite", &gate.suite, NAME_MAX)?;
-            admin.evals.gate_put(&gate).map_err(evals_fault)
+            admin.evals.gate_put(&gate).map_err(evals_fault)?;
+            if let Some(runtime) = &admin.runtime {
+                runtime.eval_figures().observe_gate(&gate);
+            }
+            Ok(())
         },
     )
     .await

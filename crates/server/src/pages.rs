@@ -11,7 +11,7 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use gauntlet_console::{self as console, Facets, GroupsView, OverviewView, Shell, TracesView};
+use gauntlet_console::{self as console, EvalsGlance, Facets, GroupsView, OverviewView, Shell, TracesView};
 use gauntlet_ports::{EventFilter, Grain, GroupBy, KillKind, Overview};
 use gauntlet_types::{CallId, Fault, Timestamp};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -138,13 +138,14 @@ async fn overview(State(admin): State<Admin>, headers: HeaderMap) -> Response {
         let end = now.hour_start().plus(Duration::from_secs(3600));
         let hours = admin.traces.overview(day_ago, end, Grain::Hour).map_err(store_fault)?.series;
         let events = admin.events(&EventFilter { limit: 5, ..EventFilter::default() })?;
-        let series = (hours, last_hour);
+        let series = (hours, last_hour, evals::glance(admin)?);
         Ok((today, week, series, admin.books()?, admin.kill_list()?, events, problems(admin)))
     });
-    let (today, week, (hours, last_hour), books, kills, events, warnings) = match fetched.await {
-        Ok(fetched) => fetched,
-        Err(fault) => return frame.fault(&fault),
-    };
+    let (today, week, (hours, last_hour, (suites, failing)), books, kills, events, warnings) =
+        match fetched.await {
+            Ok(fetched) => fetched,
+            Err(fault) => return frame.fault(&fault),
+        };
     let budgets = budget_lines(books);
     let sim = admin.snapshot().is_some_and(|snapshot| snapshot.has_sim());
     let view = OverviewView {
@@ -155,6 +156,7 @@ async fn overview(State(admin): State<Admin>, headers: HeaderMap) -> Response {
         budgets,
         kills: &kills,
         events: &events,
+        evals: EvalsGlance { suites: &suites, failing: &failing },
         warnings,
         sim,
     };

@@ -1,11 +1,16 @@
 //! What both adapters of the evals' store have in common: ids of results, the founding columns, limits.
 
 use gauntlet_ports::{EVAL_BATCH_MAX, EvalResult, EvalStoreError, RUNS_MAX, Score};
+use gauntlet_types::Name;
+use serde_json::Value;
 use uuid::Uuid;
 
 /// Judges' answers kept, the oldest going first: some twenty runs of a thousand cases with ten calls of judges each, and some
 /// hundreds of megabytes at the most.
 pub(crate) const JUDGED_MAX: i64 = 200_000;
+
+/// Reports looked through at once: each may quote a hundred cases, some hundred kilobytes.
+pub(crate) const REPORTS_AT_ONCE: usize = 100;
 
 /// The row of a result. It follows from what makes the result unique, so that adding it again finds the same row.
 ///
@@ -38,6 +43,50 @@ pub(crate) fn evidence(score: &Score) -> Option<String> {
     (!score.evidence.is_null()).then(|| score.evidence.to_string())
 }
 
+/// Fields of a quoted case that hold its words; ids and figures are the others.
+const QUOTED: [&str; 5] = ["input", "expected", "output", "baseline_output", "reason"];
+
+/// Takes the words of cases out of a gate's report. Whether it held any.
+pub(crate) fn unquote(report: &mut Value, is_meant: impl Fn(&str) -> bool) -> bool {
+    let mut held = false;
+    let quoted = report.get_mut("regressions").and_then(Value::as_array_mut);
+    for case in quoted.into_iter().flatten() {
+        if !case["case"].as_str().is_some_and(&is_meant) {
+            continue;
+        }
+        for name in QUOTED {
+            if let Some(words) = case.get_mut(name).filter(|words| !words.is_null()) {
+                *words = Value::Null;
+                held = true;
+            }
+        }
+    }
+    held
+}
+
+/// The metrics that a report's checks are about, each once, in their order.
+pub(crate) fn gated(report: &Value) -> Vec<Name> {
+    let mut gated: Vec<Name> = Vec::new();
+    for check in report["checks"].as_array().into_iter().flatten() {
+        if let Some(metric) = check["metric"].as_str()
+            && gated.iter().all(|known| **known != *metric)
+        {
+            gated.push(metric.into());
+        }
+    }
+    gated
+}
+
+/// As it is stored beside the report.
+pub(crate) fn gated_text(report: &Value) -> String {
+    serde_json::json!(gated(report)).to_string()
+}
+
+/// Of a gate from before it was stored beside the report there is none.
+pub(crate) fn gated_of(text: Option<&str>) -> Vec<Name> {
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
 pub(crate) fn limit(asked: Option<u32>) -> i64 {
     asked.unwrap_or(RUNS_MAX).min(RUNS_MAX).into()
 }
@@ -60,6 +109,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -74,6 +125,39 @@ mod tests {
         all.sort();
         all.dedup();
         assert_eq!(all.len(), 4);
+    }
+
+    #[test]
+    fn a_report_loses_the_words_of_the_cases_that_are_meant() {
+        let check = |mut report: Value, wanted: Value, held: bool| {
+            assert_eq!(unquote(&mut report, |case| case == "mine"), held);
+            assert_eq!(report, wanted);
+        };
+        let quote = |case: &str| json!({"case": case, "metric": "exact", "change": -1.0, "call": "r_1", "input": "words", "output": null, "reason": "words"});
+        let mut bare = quote("mine");
+        (bare["input"], bare["reason"]) = (Value::Null, Value::Null);
+        check(
+            json!({"regressions": [quote("mine"), quote("other")], "summary": "fell"}),
+            json!({"regressions": [bare, quote("other")], "summary": "fell"}),
+            true,
+        );
+        check(json!({"regressions": [quote("other")]}), json!({"regressions": [quote("other")]}), false);
+        for odd in [
+            json!(null),
+            json!([1]),
+            json!({"regressions": "mine"}),
+            json!({"regressions": [7, {"case": 7}]}),
+        ] {
+            check(odd.clone(), odd, false);
+        }
+    }
+
+    #[test]
+    fn the_metrics_of_a_gate_are_those_of_its_checks() {
+        let report = json!({"checks": [{"metric": "b"}, {"metric": null}, {"metric": "a"}, {"metric": "b"}]});
+        assert_eq!(gated_of(Some(&gated_text(&report))), ["b", "a"]);
+        assert_eq!(gated(&json!("odd")), [""; 0]);
+        assert_eq!(gated_of(None), [""; 0]);
     }
 
     #[test]

@@ -514,3 +514,27 @@ fn pages_of_traces_need_no_sorting() {
     );
     assert!(by_user.contains("COVERING INDEX llm_traces_ts"), "{by_user}");
 }
+
+#[test]
+fn what_a_page_asks_of_evals_is_found_by_its_indexes() {
+    let folders = Folders::default();
+    let path = folders.file("gauntlet.db");
+    drop(SqliteTraces::open(&path).unwrap());
+    let connection = Connection::open(&path).unwrap();
+    let check = |sql: &str, index: &str| {
+        let mut statement = connection.prepare(&format!("explain query plan {sql}")).unwrap();
+        let steps = statement.query_map([], |row| row.get::<_, String>(3)).unwrap();
+        let plan = steps.collect::<Result<Vec<_>, _>>().unwrap().join("; ");
+        assert!(plan.contains(index) && !plan.contains("TEMP B-TREE FOR ORDER BY"), "{sql}: {plan}");
+    };
+    check(
+        "select id, input from eval_results where eval_id = 'a' and (error is not null or passed = 0) \
+         order by (error is null), case_id, repeat limit 15",
+        "eval_results_failed",
+    );
+    check(
+        "select id from eval_runs where suite = 'a' order by started desc, id desc limit 10",
+        "eval_runs_suite",
+    );
+    check("select id from eval_results where source_call = 'a'", "eval_results_source");
+}

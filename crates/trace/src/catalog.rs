@@ -101,6 +101,12 @@ pub const METRICS: &[Metric] = &[
     counter("gauntlet_export_failed_total", EXPORTER, "Requests to a receiver that came to nothing."),
     counter("gauntlet_export_refused_total", EXPORTER, "Spans that a receiver refused for good."),
     counter("gauntlet_export_dropped_total", EXPORTER, "Spans that a full queue had no room for."),
+    counter("gauntlet_eval_runs_total", &["suite", "state"], "Runs of evals that are over: done or stopped."),
+    counter("gauntlet_eval_gates_total", &["suite", "verdict"], "What gates said of runs."),
+    counter("gauntlet_eval_cases_total", &["suite", "result"], "Cases that runs asked: passed, failed, or without an answer (error)."),
+    counter("gauntlet_eval_unscored_total", &["suite"], "Scores of runs that are over which a metric could not give."),
+    counter("gauntlet_eval_judge_calls_total", &["suite", "source"], "Calls of judges and embeddings that runs made, and answers that were known already."),
+    gauge("gauntlet_eval_mean", &["suite", "metric"], "The mean of a metric in the newest run of a suite that is over. At most 100 suites of 20 metrics."),
 ];
 
 #[cfg(test)]

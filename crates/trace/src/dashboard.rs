@@ -96,6 +96,16 @@ const ROWS: &[(&str, &[Panel])] = &[
     ("Guards", &[
         stacked("Findings", "reqps", &[one("sum by (direction, kind, action) (rate(gauntlet_guardrail_decisions_total[$__rate_interval]))", "{{direction}} {{kind}}: {{action}}")]),
     ]),
+    ("Evals", &[
+        lines("Means of the newest runs", "short", &[one("max by (suite, metric) (gauntlet_eval_mean)", "{{suite}}: {{metric}}")]),
+        stacked("Gates in a day", "short", &[one("sum by (suite, verdict) (increase(gauntlet_eval_gates_total[1d]))", "{{suite}}: {{verdict}}")]),
+        stacked("Runs in a day", "short", &[one("sum by (suite, state) (increase(gauntlet_eval_runs_total[1d]))", "{{suite}}: {{state}}")]),
+        stacked("Cases in a day", "short", &[
+            one("sum by (suite, result) (increase(gauntlet_eval_cases_total[1d]))", "{{suite}}: {{result}}"),
+            one("sum by (suite) (increase(gauntlet_eval_unscored_total[1d]))", "{{suite}}: scores not given"),
+        ]),
+        stacked("Judges' answers in a day", "short", &[one("sum by (suite, source) (increase(gauntlet_eval_judge_calls_total[1d]))", "{{suite}}: {{source}}")]),
+    ]),
     ("The gateway itself", &[
         lines("Records", "reqps", &[
             one("sum(rate(gauntlet_records_stored[$__rate_interval]))", "stored"),

@@ -401,6 +401,8 @@ pub enum TextsGone {
     Sampled,
     /// Older than `retention` keeps them.
     Expired,
+    /// Of a call of evals: its case was made from a call that was erased.
+    Erased,
 }
 
 /// How a streamed answer arrived from the model.

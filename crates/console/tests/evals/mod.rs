@@ -1,8 +1,11 @@
 //! The pages of evals and prompts.
 
 use gauntlet_console::*;
-use gauntlet_ports::{Candidate, EvalGate, EvalResult, EvalRun, MetricSummary, RunState, Score, Verdict};
-use gauntlet_types::{NanoUsd, Timestamp};
+use gauntlet_ports::{
+    Candidate, EvalGate, EvalResult, EvalRun, MetricSummary, Overview, RunState, Score, SuiteTrend, TrendRun,
+    Verdict,
+};
+use gauntlet_types::{NanoUsd, PromptRef, Timestamp};
 use serde_json::json;
 
 use crate::{HOSTILE, SHELL, is_sound, sample, says};
@@ -324,4 +327,108 @@ fn words_of_models_and_callers_are_text_on_every_page() {
         refused: Some(HOSTILE),
     };
     is_sound(&prompt(&SHELL, &view));
+}
+
+fn overview_with(suites: &[SuiteTrend], failing: &[FailingCase]) -> String {
+    let none = Overview::default();
+    let view = OverviewView {
+        today: &none,
+        last_hour: &none,
+        hours: &[],
+        week: &none,
+        budgets: vec![],
+        kills: &[],
+        events: &[],
+        evals: EvalsGlance { suites, failing },
+        warnings: vec![],
+        sim: false,
+    };
+    let page = overview(&SHELL, &view);
+    is_sound(&page);
+    page
+}
+
+fn trend(suite: &str, verdicts: &[Option<Verdict>]) -> SuiteTrend {
+    let one = |(number, verdict): (usize, &Option<Verdict>)| TrendRun {
+        run: EvalRun { suite: suite.into(), ..run(&format!("{suite}-{number}"), 30 + number as u32) },
+        verdict: *verdict,
+        gated: vec!["faithfulness".into()],
+    };
+    // Newest first.
+    SuiteTrend { suite: suite.into(), runs: verdicts.iter().enumerate().rev().map(one).collect() }
+}
+
+#[test]
+fn the_overview_shows_each_suites_runs_by_their_gate_and_what_failed() {
+    let mut support =
+        trend("support", &[Some(Verdict::Pass), Some(Verdict::Inconclusive), None, Some(Verdict::Fail)]);
+    let newest = &mut support.runs[0].run;
+    newest.metrics.push(MetricSummary {
+        metric: "ungated".into(),
+        mean: Some(0.5),
+        ..MetricSummary::default()
+    });
+    newest.candidate.prompt = Some(PromptRef {
+        name: "support-agent".into(),
+        version: "1.33.0".into(),
+        label: None,
+        hash: "ab".into(),
+    });
+    let failing = failing(vec![(
+        newest.clone(),
+        vec![result("c 2/é", false), EvalResult { repeat: 1, ..result("c 2/é", false) }],
+    )]);
+    assert_eq!(failing.len(), 1, "a case stands once");
+    let page = overview_with(&[support, trend("search", &[None])], &failing);
+    says(
+        &page,
+        &[
+            "class=\"dot good\" href=\"/evals/runs/support%2D0\"",
+            "class=\"dot warn\"",
+            "class=\"dot plain\"",
+            "class=\"dot bad\" href=\"/evals/runs/support%2D3\" title=\"support-agent@1.33.0: faithfulness 0.912, 33 of 40 passed, failed its gate, ",
+            "<b>0.912</b>",
+            "0.870 – 0.950",
+            "/evals?suite=search",
+            "href=\"/evals/runs/support%2D3?failed=1#case-c_202_2f_c3_a9\"",
+            &format!("href=\"/traces/{}\"", sample::call().record.id),
+            "/prompts/show?name=support%2Dagent&amp;version=1%2E33%2E0",
+            "What is the capital of Texas?",
+        ],
+    );
+    assert!(
+        page.find("support%2D0").unwrap() < page.find("support%2D3").unwrap(),
+        "the oldest run comes first"
+    );
+    assert!(!page.contains("ungated"), "what the gate did not look at is left to the page of the run");
+    // The link leads to a case of that page.
+    let run = run("r", 1);
+    let results = [result("c 2/é", false)];
+    let view = EvalRunView { run: &run, gate: None, results: &results, others: &[], failed_only: true };
+    says(&eval_run(&SHELL, &view), &["id=\"case-c_202_2f_c3_a9\""]);
+}
+
+#[test]
+fn the_overview_without_evals_says_how_to_begin_and_with_hostile_ones_stays_sound() {
+    says(&overview_with(&[], &[]), &["No run yet", "gauntlet eval run SUITE"]);
+    let mut hostile = trend(HOSTILE, &[Some(Verdict::Fail)]);
+    hostile.runs[0].run.candidate.name = HOSTILE.into();
+    hostile.runs[0].run.metrics[0].metric = HOSTILE.into();
+    hostile.runs[0].gated.clear();
+    let failed = EvalResult {
+        input: Some(HOSTILE.to_owned()),
+        error: Some(HOSTILE.to_owned()),
+        ..result(HOSTILE, false)
+    };
+    let failing = failing(vec![(hostile.runs[0].run.clone(), vec![failed])]);
+    overview_with(&[hostile], &failing);
+}
+
+#[test]
+fn failing_cases_of_several_runs_take_turns() {
+    let many = |count: u32| (0..count).map(|number| result(&format!("c{number}"), false)).collect::<Vec<_>>();
+    let shown = failing(vec![(run("a", 1), many(9)), (run("b", 1), many(1)), (run("c", 1), many(2))]);
+    let ids: Vec<String> = shown.iter().map(|case| format!("{}/{}", case.run.id, case.result.case)).collect();
+    assert_eq!(ids, ["a/c0", "b/c0", "c/c0", "a/c1", "c/c1"]);
+    assert_eq!(failing(vec![]).len(), 0);
 }

@@ -109,6 +109,7 @@ impl<'a> Work<'a> {
             cluster: case.cluster.clone(),
             app_sha: self.plan.app_sha.clone(),
             route: self.plan.suite.route.clone(),
+            source: case.source(),
             input: Some(short(&case.question())),
             expected: case.expected_text().map(|text| short(&text)),
             ..EvalResult::default()

@@ -2,6 +2,8 @@
 //!
 //! Nothing here is real: the models are simulated and say so, the callers are made up. Its data stays in a folder of its own.
 
+mod evals;
+
 use std::{fs, path::Path, thread, time::Duration};
 
 use anyhow::{Context, Result};
@@ -14,10 +16,13 @@ const PAUSE: Duration = Duration::from_millis(120);
 /// How long the callers wait for the gateway to stand.
 const START_MAX: Duration = Duration::from_secs(10);
 
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 6] = [
     ("gauntlet.yml", include_str!("demo/gauntlet.yml")),
     ("budgets.yml", include_str!("demo/budgets.yml")),
     ("prompts/support-agent.yaml", include_str!("demo/support-agent.yaml")),
+    ("prompts/support-agent-next.yaml", include_str!("demo/support-agent-next.yaml")),
+    ("evals/support.yaml", include_str!("demo/support.yaml")),
+    ("evals/support.jsonl", include_str!("demo/support.jsonl")),
 ];
 
 const QUESTIONS: [&str; 8] = [
@@ -42,6 +47,15 @@ pub fn run(place: &Place, listen: up::Listen) -> Result<()> {
     place.config = Some(config);
     let data = place.data.clone();
     thread::Builder::new().name("demo-callers".into()).spawn(move || call_for_ever(&data))?;
+    let beside = place.clone();
+    thread::Builder::new().name("demo-evals".into()).spawn(move || {
+        if wait_for(&beside.data).is_some()
+            && let Err(error) = evals::run_once(&beside)
+        {
+            // The rest of the demonstration does without.
+            tracing::warn!(error = &*error as &dyn std::error::Error, "the demonstration's evals");
+        }
+    })?;
     println!("This is a demonstration: its models are simulated and its callers made up.\n");
     up::run(&place, listen)
 }

@@ -60,7 +60,14 @@ fn tell(place: &Place, erased: &Value) -> Result<()> {
     println!("{} calls and {} spans {verb}.", erased["calls"], erased["spans"]);
     if erased["dry_run"] == false {
         if erased["evals"] != 0 {
-            println!("{} results and judgements of evals lost their words.", erased["evals"]);
+            println!("{} results, judgements and reports of evals lost their words.", erased["evals"]);
+        }
+        if erased["eval_calls"] != 0 {
+            println!("{} calls of runs over cases made from them lost their texts.", erased["eval_calls"]);
+        }
+        let cases: Vec<String> = erased["cases"].as_array().into_iter().flatten().map(text).collect();
+        if !cases.is_empty() {
+            println!("Remove these cases from their datasets by hand: {}", cases.join(", "));
         }
         println!("Found by the same question afterwards: {}.", erased["left"]);
         println!("The proof is in `gauntlet events --kind erased`, under:");

@@ -108,11 +108,13 @@ fn case_of(call: &Value, wanted: &Promote) -> Result<Value> {
     if !wanted.tags.is_empty() {
         case.insert("tags".to_owned(), wanted.tags.clone().into());
     }
+    // By `call` an erasure finds what runs keep of the case, even when its id is changed.
+    let call = [("call".to_owned(), id.into())];
     let source = ["trace_id", "started", "route", "model_asked", "target", "prompt", "outcome"]
         .into_iter()
         .filter(|name| !record[*name].is_null())
         .map(|name| (name.to_owned(), record[name].clone()));
-    case.insert("source".to_owned(), Value::Object(source.collect()));
+    case.insert("source".to_owned(), Value::Object(call.into_iter().chain(source).collect()));
     Ok(case.into())
 }
 

@@ -1,13 +1,15 @@
 //! A gateway as a child of this process, on a port of its own, that ends with it.
 //!
 //! The child holds the other end of a pipe as its standard input, and stops when that closes: the operating system closes it
-//! with this process, whether it returns, panics or is killed. A process group of its own keeps a Ctrl-C at the terminal from
+//! with this process, whether it returns, panics or is killed. Other commands may find the gateway meanwhile and use it: each says
+//! so by a lock (see [`Guest`]), and the child stops when the last of them has gone. A process group of its own keeps a Ctrl-C at the terminal from
 //! stopping it before its parent has kept what it has.
 
 use std::{
     collections::VecDeque,
     io::{BufRead, BufReader, Read},
     os::unix::process::CommandExt,
+    path::PathBuf,
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc,
     thread::JoinHandle,
@@ -16,7 +18,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cli::Place, runfile::RunFile};
+use crate::{
+    cli::Place,
+    runfile::{Guest, RunFile},
+};
 
 /// A start takes less than a second, unless a crash left much to recover.
 const START_MAX: Duration = Duration::from_secs(60);
@@ -28,6 +33,7 @@ const SAID_MAX: usize = 20;
 
 pub struct Private {
     child: Child,
+    data: PathBuf,
     /// Closed to stop the child.
     pipe: Option<ChildStdin>,
     said: Option<JoinHandle<VecDeque<String>>>,
@@ -55,7 +61,7 @@ impl Private {
         let pipe = child.stdin.take();
         let said = child.stderr.take().map(last_lines).transpose()?;
         let stdout = child.stdout.take();
-        let private = Private { child, pipe, said };
+        let private = Private { child, data: place.data.clone(), pipe, said };
         match private.up(stdout) {
             Ok(()) => match RunFile::find(&place.data) {
                 Some(run) => Ok((private, run)),
@@ -94,11 +100,21 @@ impl Private {
         if said.is_empty() { anyhow::anyhow!("{why}") } else { anyhow::anyhow!("{why}: {}", said.join("\n")) }
     }
 
+    /// Waits for other commands that use it too: each is a process that ends, and a Ctrl-C here leaves the gateway to them.
+    ///
     /// Errors: it did not end, or not well; it is killed then, and the next start finds what it had not settled.
     pub fn end(mut self) -> Result<()> {
         drop(self.pipe.take());
-        let until = Instant::now() + END_MAX;
+        let mut until = Instant::now() + END_MAX;
+        let mut is_told = false;
         while Instant::now() < until {
+            if Guest::is_there(&self.data) {
+                until = Instant::now() + END_MAX;
+                if !is_told {
+                    eprintln!("another command uses the gateway of this one; it is waited for");
+                    is_told = true;
+                }
+            }
             match self.child.try_wait().context("cannot wait for the gateway of the evals")? {
                 Some(status) if status.success() => return Ok(()),
                 Some(status) => {

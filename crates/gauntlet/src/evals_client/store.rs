@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use gauntlet_ports::{
     EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRun, EvalStore, EvalStoreError, GateFilter, JudgeKey, Judged,
-    RunFilter,
+    RunFilter, SuiteTrend,
 };
 use gauntlet_types::Name;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -124,6 +124,24 @@ impl EvalStore for GatewayStore {
             }
         }
         Ok(())
+    }
+
+    fn trend_list(&self, suites: u32, runs: u32) -> Done<Vec<SuiteTrend>> {
+        #[derive(Deserialize)]
+        struct Answer {
+            suites: Vec<SuiteTrend>,
+        }
+        let path = format!("suites?suites={suites}&runs={runs}");
+        self.get::<Answer>("reading trends", &path, None).map(|answer| answer.suites)
+    }
+
+    fn result_failed(&self, run: &str, limit: u32) -> Done<Vec<EvalResult>> {
+        #[derive(Deserialize)]
+        struct Answer {
+            results: Vec<EvalResult>,
+        }
+        let path = format!("runs/{}/results?failed={limit}", escape(run));
+        self.get::<Answer>("reading what failed", &path, None).map(|answer| answer.results)
     }
 
     fn result_list(&self, run: &str) -> Done<Vec<EvalResult>> {

@@ -78,7 +78,14 @@ impl Runtime for Live {
             let cap = line.cap.unwrap_or(0) as f64 / unit;
             gauges.push(Gauge { name: "gauntlet_budget_cap", labels, value: cap });
         }
+        let evals = self.eval_figures.figures();
+        let labels: Vec<_> = evals.iter().map(gauntlet_trace::eval_figures::Figure::labels).collect();
+        gauges.extend(evals.iter().zip(&labels).map(|(figure, labels)| figure.gauge(labels)));
         self.metrics.render(&gauges)
+    }
+
+    fn eval_figures(&self) -> &gauntlet_trace::EvalFigures {
+        &self.eval_figures
     }
 
     fn problems(&self) -> Vec<String> {

@@ -6,7 +6,8 @@ use std::{
     process::Command,
 };
 
-use gauntlet_testkit::{Step, parts};
+use gauntlet_testkit::{Step, http, parts};
+use serde_json::json;
 
 use crate::app::TestApp;
 
@@ -30,17 +31,13 @@ struct Seen {
     picture: Vec<u8>,
 }
 
-/// Opens a page at the size of a laptop; fails on anything that the page's own console reports.
-fn open(browser: &Path, folder: &Path, url: &str) -> Seen {
+/// Opens a page in a window of that size; fails on anything that the page's own console reports.
+fn open(browser: &Path, folder: &Path, url: &str, (width, height): (u32, u32)) -> Seen {
     let shot = folder.join("page.png");
     let ended = Command::new(browser)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"])
-        .args([
-            "--disable-background-networking",
-            "--no-proxy-server",
-            "--hide-scrollbars",
-            "--window-size=1280,900",
-        ])
+        .args(["--disable-background-networking", "--no-proxy-server", "--hide-scrollbars"])
+        .arg(format!("--window-size={width},{height}"))
         .args(["--enable-logging=stderr", "--dump-dom"])
         .arg(format!("--user-data-dir={}", folder.join("profile").display()))
         .arg(format!("--screenshot={}", shot.display()))
@@ -80,12 +77,26 @@ fn every_page_of_the_console_works_in_a_browser() {
     assert_eq!(reply.status, 200, "{}", reply.text());
     let id = reply.header("x-gauntlet-request-id").unwrap().to_owned();
     app.trace(&id);
+    evaluate(&app, &id);
     let folder = tempfile::tempdir().expect("a temporary folder");
+    let failing = format!("href=\"/traces/{id}\">trace");
     for (path, facts) in [
         (
             "/".to_owned(),
-            vec!["support_bot", "$0.005", "tenant_daily", "Budgets", "by the minute, last hour: 1 in all"],
+            vec![
+                "support_bot",
+                "$0.005",
+                "tenant_daily",
+                "Budgets",
+                "by the minute, last hour: 1 in all",
+                "dot bad",
+                "/evals/runs/nightly%2D1?failed=1#case-c1",
+                "0.250 – 0.750",
+                "/prompts/show?name=support%2Dagent&amp;version=1%2E2%2E0",
+                failing.as_str(),
+            ],
         ),
+        ("/evals/runs/nightly%2D1?failed=1#case-c1".to_owned(), vec!["id=\"case-c1\"", "&lt;script&gt;"]),
         ("/traces".to_owned(), vec!["support_bot", "test-model", id.as_str()]),
         ("/spend".to_owned(), vec!["acme", "support_bot", "$0.005", "By day", "tenant_daily"]),
         ("/events".to_owned(), vec!["Events", "Nothing needed attention"]),
@@ -102,7 +113,7 @@ fn every_page_of_the_console_works_in_a_browser() {
             ],
         ),
     ] {
-        let seen = open(&browser, folder.path(), &app.url(&path));
+        let seen = open(&browser, folder.path(), &app.url(&path), (1280, 900));
         for fact in facts {
             assert!(seen.dom.contains(fact), "{path}: no {fact} in\n{}", seen.dom);
         }
@@ -113,5 +124,33 @@ fn every_page_of_the_console_works_in_a_browser() {
         assert_eq!(size(&seen.picture), (1280, 900));
         // A blank page compresses to almost nothing.
         assert!(seen.picture.len() > 15_000, "{path}: the picture is empty ({} bytes)", seen.picture.len());
+    }
+}
+
+/// A run of evals with a case that failed, a gate that said no, and words of a model that would be markup.
+fn evaluate(app: &TestApp, call: &str) {
+    let run = json!({
+        "id": "nightly-1", "suite": "nightly", "suite_hash": "", "dataset_hash": "", "app_sha": null, "route": null,
+        "candidate": {"name": HOSTILE, "model": null, "prompt": {"name": "support-agent", "version": "1.2.0", "label": null,
+            "hash": "ab"}},
+        "is_fast": false, "cases": 2, "repeats": 1, "state": "done", "why": null, "started": 1_777_142_531_482_123_i64,
+        "ended": null, "cost": 0, "judge_cost": 0, "judge_calls": 0, "judge_cached": 0, "passed": 1, "failed": 1, "errors": 0,
+        "metrics": [{"metric": "exact", "implementation": "gauntlet/1:exact", "direction": "higher_is_better", "mean": 0.5,
+            "ci_low": 0.25, "ci_high": 0.75, "scored": 2, "unscored": 0}],
+    });
+    let result = json!({
+        "run": "nightly-1", "case": "c1", "repeat": 0, "cluster": null, "app_sha": null, "route": null, "call": call,
+        "model": null, "input": HOSTILE, "expected": null, "output": HOSTILE, "output_hash": null, "error": null,
+        "decision": null, "cost": 0, "judge_cost": 0, "latency_us": 0, "tokens_in": 0, "tokens_out": 0, "passed": false,
+        "at": 5, "scores": [{"metric": "exact", "implementation": "gauntlet/1:exact", "value": 0.0, "passed": false,
+            "reason": HOSTILE}],
+    });
+    let gate = json!({
+        "id": "g", "suite": "nightly", "run": "nightly-1", "baseline": null, "app_sha": null, "prompt": null,
+        "verdict": "fail", "summary": "fell", "at": 5, "report": {"checks": [{"metric": "exact"}]},
+    });
+    for (path, body) in [("runs", run), ("runs/nightly-1/results", json!([result])), ("gates", gate)] {
+        let reply = http::post_json(&app.url(&format!("/api/v1/evals/{path}")), &[], &body).unwrap();
+        assert_eq!(reply.status, 200, "{}", reply.text());
     }
 }

@@ -38,6 +38,7 @@ fn prometheus_answers_every_question_of_the_dashboard() {
             while stream.next_frame().is_some() {}
         }
     };
+    evaluate(&app);
     // A rate needs two looks with calls between them; a look that has the first calls must come before the rest.
     traffic(3);
     prometheus.wait_for("gauntlet_requests_total{route=\"bot\"}", PATIENCE);
@@ -69,6 +70,27 @@ fn prometheus_answers_every_question_of_the_dashboard() {
     thread::sleep(Duration::from_millis(1500));
     let tokens = prometheus.query("sum(gauntlet_tokens_total)").unwrap();
     assert_eq!(value(&tokens[0]), 12.0 * 11.0);
+}
+
+/// A run and what a gate said of it, as a runner keeps them.
+fn evaluate(app: &TestApp) {
+    let run = json!({
+        "id": "bot-1", "suite": "bot", "suite_hash": "", "dataset_hash": "", "app_sha": null, "route": null,
+        "candidate": {"name": "m", "model": "m", "prompt": null}, "is_fast": false, "cases": 4, "repeats": 1,
+        "state": "done", "why": null, "started": 5, "ended": null, "cost": 0, "judge_cost": 0, "judge_calls": 3,
+        "judge_cached": 1, "passed": 3, "failed": 1, "errors": 0, "metrics": [{"metric": "exact",
+            "implementation": "gauntlet/1:exact", "direction": "higher_is_better", "mean": 0.75, "ci_low": null,
+            "ci_high": null, "scored": 4, "unscored": 0}],
+    });
+    let gate = json!({
+        "id": "g", "suite": "bot", "run": "bot-1", "baseline": null, "app_sha": null, "prompt": null, "verdict": "pass",
+        "summary": "as good", "report": {}, "at": 5,
+    });
+    for (path, body) in [("runs", run), ("gates", gate)] {
+        let url = app.url(&format!("/api/v1/evals/{path}"));
+        let reply = gauntlet_testkit::http::post_json(&url, &[], &body).unwrap();
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    }
 }
 
 fn targets(panel: &Value) -> impl Iterator<Item = &Value> {

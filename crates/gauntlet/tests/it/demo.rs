@@ -26,7 +26,23 @@ fn the_demonstration_shows_calls_of_several_tenants_and_says_that_it_is_one() {
         assert!(begun.elapsed() < Duration::from_secs(20), "{} calls of {tenants:?}", rows.len());
         std::thread::sleep(Duration::from_millis(100));
     }
+    // Its suite runs once beside the traffic, and gates look at it.
+    let begun = Instant::now();
+    let trend = loop {
+        let reply = http::get(&gateway.url("/api/v1/evals/suites"), &[]).expect("the gateway answers").json();
+        let runs = reply["suites"][0]["runs"].as_array().cloned().unwrap_or_default();
+        if runs.len() == 4 && runs.iter().filter(|one| !one["verdict"].is_null()).count() == 3 {
+            break runs;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "{reply}");
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    for one in &trend {
+        assert_eq!((&one["run"]["state"], &one["run"]["cases"]), (&"done".into(), &24.into()), "{one}");
+    }
+    assert_eq!((&trend[0]["verdict"], &trend[2]["verdict"]), (&"fail".into(), &"pass".into()), "{trend:?}");
     let page = http::get(&gateway.url("/"), &[]).expect("the page").text();
+    assert!(page.contains("Newest means") && page.contains("support-agent@1.1.0"), "the overview shows them");
     assert!(page.contains("simulated provider"), "the page says that it is simulated");
     assert!(gateway.stop().stderr.lines().all(|line| !line.contains("panicked")));
 }

@@ -284,6 +284,78 @@ fn words_of_results_go_with_the_calls_that_are_erased() {
 }
 
 #[test]
+fn an_erasure_reaches_a_runs_judges_and_its_gates_report() {
+    let app = start("environments: {eval: {daily_usd: 1}}").without_balance();
+    let secret = "the secret wish of ann";
+    let mine = app.chat(&[("x-gauntlet-user", "ann")], &TestApp::body(secret));
+    let mine = app.trace_of(&mine)["record"]["id"].clone();
+    let answer = told(&app, &ask(question(secret)))["call"].clone();
+    let other = told(&app, &ask(question("another")))["call"].clone();
+    let mut judge =
+        ask(json!({"model": "prov/test-model", "messages": [{"role": "user", "content": secret}]}));
+    judge["is_judge"] = true.into();
+    let judge = told(&app, &judge)["call"].clone();
+    keep_one(&app, &other);
+    let mut result = app.api("/api/v1/evals/runs/support-1/results")["results"][0].clone();
+    (result["case"], result["call"], result["source"]) = ("mine".into(), answer.clone(), mine);
+    (result["input"], result["output_hash"]) = (secret.into(), "ab".into());
+    assert_eq!(post(&app, "/api/v1/evals/runs/support-1/results", &json!([result])).status, 200);
+    let judged = json!([{"key": {"judge_model": "j", "judge_prompt_hash": "p", "output_hash": "x", "sample": 0},
+        "answer": secret, "cost": 0, "call": judge, "at": 0}]);
+    assert_eq!(post(&app, "/api/v1/evals/judged", &judged).status, 200);
+    let quote =
+        |case: &str, words: &str| json!({"case": case, "metric": "exact", "input": words, "reason": words});
+    let gate = json!({
+        "id": "g", "suite": "support", "run": "support-1", "baseline": null, "app_sha": null, "prompt": null,
+        "verdict": "fail", "summary": "fell", "at": 5,
+        "report": {"checks": [], "regressions": [quote("mine", secret), quote("c1", "words")]},
+    });
+    assert_eq!(post(&app, "/api/v1/evals/gates", &gate).status, 200);
+    for call in [&answer, &other, &judge] {
+        app.trace(call.as_str().unwrap());
+    }
+
+    let erased = app.command_json(&["erase", "--user", "ann", "--yes"]);
+    let counts = ["calls", "evals", "eval_calls", "left"].map(|name| erased[name].clone());
+    assert_eq!(
+        json!(counts),
+        json!([1, 3, 2, 0]),
+        "a result, a report, a judge's answer; two calls: {erased}"
+    );
+    assert_eq!(erased["cases"], json!(["support/mine"]));
+    let gone = |call: &Value| app.trace(call.as_str().unwrap())["record"]["texts_gone"].clone();
+    assert_eq!([gone(&answer), gone(&judge), gone(&other)], [json!("erased"), json!("erased"), Value::Null]);
+    let report = app.api("/api/v1/evals/gates")["gates"][0]["report"].clone();
+    assert_eq!(report["regressions"][0]["input"], Value::Null);
+    assert_eq!(report["regressions"][1], quote("c1", "words"));
+    let page = http::get(&app.url(&format!("/traces/{}", judge.as_str().unwrap())), &[]).unwrap().text();
+    assert!(page.contains("erased with the call"), "the page says why there are no words");
+    let file = std::fs::read(app.data_dir().join("gauntlet.db")).unwrap();
+    assert!(!file.windows(secret.len()).any(|part| part == secret.as_bytes()), "it is left in the file");
+}
+
+#[test]
+fn suites_and_what_failed_are_told_in_short() {
+    let app = start("environments: {eval: {daily_usd: 1}}");
+    assert_eq!(app.api("/api/v1/evals/suites")["suites"], json!([]));
+    keep_one(&app, &Value::Null);
+    let suites = app.api("/api/v1/evals/suites?suites=3&runs=2")["suites"].clone();
+    assert_eq!((&suites[0]["suite"], &suites[0]["runs"][0]["verdict"]), (&json!("support"), &Value::Null));
+    let failed = |query: &str| {
+        http::get(&app.url(&format!("/api/v1/evals/runs/support-1/results{query}")), &[]).unwrap()
+    };
+    assert_eq!(failed("?failed=5").json()["results"], json!([]), "its only case passed");
+    assert_eq!(failed("?faild=5").status, 400);
+    let shown = http::get(&app.url("/metrics"), &[]).unwrap().text();
+    for line in [
+        "gauntlet_eval_runs_total{suite=\"support\",state=\"done\"} 1",
+        "gauntlet_eval_cases_total{suite=\"support\",result=\"passed\"} 1",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+}
+
+#[test]
 fn a_private_gateway_ends_with_the_pipe_that_it_was_given() {
     let mut app = start("");
     app.stop();

@@ -181,3 +181,59 @@ fn a_judge_of_pairs_sees_the_answer_of_the_baseline() {
     assert_eq!((&metric["mean"], &metric["scored"]), (&json!(1.0), &json!(12)), "{run}");
     assert_eq!(run["judge_calls"], 24, "each pair in both orders: {run}");
 }
+
+#[test]
+fn what_runs_keep_of_a_promoted_call_goes_with_the_user_who_is_erased() {
+    let app = TestApp::start("").without_balance();
+    app.provider.default(Step::answer(&["yes"]).usage(10, 5));
+    let ask = |user: &str, text: &str| {
+        let reply = app.chat(&[("x-gauntlet-user", user)], &TestApp::body(text));
+        app.trace_of(&reply)["record"]["id"].as_str().unwrap().to_owned()
+    };
+    let (ann, bob) = (ask("ann", "my secret wish"), ask("bob", "a plain wish"));
+    for id in [&ann, &bob] {
+        app.command(&["trace", "promote", id, "--dataset", "s", "--as-answered"]).expect_ok();
+    }
+    // A case may be renamed: it still knows where it came from.
+    let dataset = app.config_dir().join("evals/s.jsonl");
+    let renamed =
+        fs::read_to_string(&dataset).unwrap().replace(&format!("\"id\":\"{ann}\""), "\"id\":\"wish\"");
+    fs::write(&dataset, renamed).unwrap();
+    app.write("evals/s.yaml", SUITE);
+    let run = app.command_json(&["eval", "run", "s"])["run"].clone();
+    assert_eq!(run["passed"], json!(2), "{run}");
+    let id = run["id"].as_str().unwrap();
+    let results = || app.command_json(&["eval", "cases", id])["results"].clone();
+    let before = results();
+    let of = |results: &Value, case: &str| {
+        let found = results.as_array().unwrap().iter().find(|result| result["case"] == case).cloned();
+        found.unwrap_or_else(|| panic!("no {case} in {results}"))
+    };
+    assert_eq!(
+        (&of(&before, "wish")["input"], &of(&before, "wish")["source"]),
+        (&json!("my secret wish"), &json!(ann))
+    );
+    let answer = |case: &str| app.trace(of(&before, case)["call"].as_str().unwrap());
+    assert!(answer("wish")["input"].to_string().contains("my secret wish"));
+
+    let erased = app.command_json(&["erase", "--user", "ann", "--yes"]);
+    let counts = ["calls", "evals", "eval_calls", "left"].map(|name| erased[name].clone());
+    assert_eq!((json!(counts), &erased["cases"]), (json!([1, 1, 1, 0]), &json!(["s/wish"])), "{erased}");
+    let after = results();
+    let wish = of(&after, "wish");
+    assert_eq!(json!([wish["input"], wish["expected"], wish["output"]]), json!([null, null, null]));
+    assert_eq!(
+        (&wish["passed"], &of(&after, &bob)),
+        (&json!(true), &of(&before, &bob)),
+        "figures stay, and others do"
+    );
+    let answered = answer("wish");
+    assert_eq!((&answered["input"], &answered["record"]["texts_gone"]), (&Value::Null, &json!("erased")));
+    assert!(answer(&bob)["input"].to_string().contains("a plain wish"));
+    assert!(
+        fs::read_to_string(&dataset).unwrap().contains("my secret wish"),
+        "a dataset is the user's own file"
+    );
+    let file = fs::read(app.data_dir().join("gauntlet.db")).unwrap();
+    assert!(!file.windows(14).any(|part| part == b"my secret wish"), "and nowhere else");
+}

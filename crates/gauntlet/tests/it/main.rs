@@ -22,6 +22,7 @@ mod dashboard;
 mod demo;
 mod documents;
 mod evals_api;
+mod evals_at_once;
 mod evals_judges;
 mod evals_judges_real;
 mod evals_real_model;

@@ -53,6 +53,7 @@ fn a_call_becomes_a_case_once() {
         (&first["source"]["route"], &first["source"]["prompt"]["version"]),
         (&json!("bot"), &json!("1.0.0"))
     );
+    assert_eq!(first["source"]["call"], json!(id(&greeted)), "an erasure finds its way by it");
     let second = &found[1];
     assert_eq!((second.get("expected"), second.get("prompt")), (None, None));
     assert_eq!(second["tags"], json!(["golden"]));

@@ -6,9 +6,11 @@ use axum::{
     response::Response,
     routing::get,
 };
-use gauntlet_console::{self as console, CasePair, EvalCompareView, EvalRunView, EvalsView, MetricPair};
+use gauntlet_console::{
+    self as console, CasePair, EvalCompareView, EvalRunView, EvalsView, FailingCase, MetricPair,
+};
 use gauntlet_evals::gate::compare::{Comparison, compare};
-use gauntlet_ports::{Direction, EvalGate, EvalResult, EvalRun, GateFilter, RunFilter};
+use gauntlet_ports::{Direction, EvalGate, EvalResult, EvalRun, GateFilter, RunFilter, SuiteTrend};
 use gauntlet_types::{Code, Fault, Name};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -28,6 +30,22 @@ pub(super) fn router() -> Router<Admin> {
         .route(console::paths::EVALS, get(list))
         .route(console::paths::EVAL_COMPARE, get(compared))
         .route("/evals/runs/{id}", get(run))
+}
+
+/// Failing answers that are read of one run: repeats of a case count as one, so that a few more are needed than are shown.
+const FAILED_READ: u32 = 15;
+
+/// What the overview shows: trends, and what failed in the newest run of each suite. Whatever a run's length, no more is read
+/// than is shown, nearly: one query for the trends, and one for each suite.
+pub(super) fn glance(admin: &Admin) -> Result<(Vec<SuiteTrend>, Vec<FailingCase>), Fault> {
+    let suites = admin.evals.trend_list(console::TREND_SUITES, console::TREND_RUNS).map_err(evals_fault)?;
+    let newest = suites.iter().filter_map(|trend| trend.runs.first());
+    let failed = newest.filter(|one| one.run.failed > 0 || one.run.errors > 0).map(|one| {
+        let results = admin.evals.result_failed(&one.run.id, FAILED_READ).map_err(evals_fault)?;
+        Ok((one.run.clone(), results))
+    });
+    let failing = console::failing(failed.collect::<Result<_, Fault>>()?);
+    Ok((suites, failing))
 }
 
 #[derive(Deserialize)]

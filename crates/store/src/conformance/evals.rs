@@ -2,7 +2,8 @@
 
 use gauntlet_ports::{
     Candidate, Direction, EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRetention, EvalRun, EvalStore,
-    EvalStoreError, GateFilter, JudgeKey, Judged, MetricSummary, RunFilter, RunState, Score, Verdict,
+    EvalStoreError, EvalsCut, GateFilter, JudgeKey, Judged, MetricSummary, RunFilter, RunState, Score,
+    Verdict,
 };
 use gauntlet_types::{CallId, NanoUsd, PromptRef, Timestamp};
 use serde_json::json;
@@ -94,6 +95,7 @@ fn full_result(run: &str, case: &str, repeat: u32) -> EvalResult {
         app_sha: Some("9f8c1d2".into()),
         route: Some("support_bot".into()),
         call: Some(call(7)),
+        source: Some(call(5)),
         model: Some("openai/gpt-4o-mini".into()),
         input: Some("question".to_owned()),
         expected: Some(String::new()),
@@ -266,6 +268,71 @@ pub(super) fn gates_are_kept_newest_first(store: &dyn EvalStore) {
     check(GateFilter { prompt_hash: Some("hash of 1.2.0".into()), ..all() }, &[]);
 }
 
+pub(super) fn a_trend_is_of_the_suites_that_ran_last(store: &dyn EvalStore) {
+    assert_eq!(store.trend_list(5, 5).unwrap(), []);
+    for number in 0..4 {
+        store.run_put(&run(&format!("support-{number}"), number)).unwrap();
+        let of = |suite: &str, second: i64| EvalRun {
+            suite: suite.into(),
+            ..run(&format!("{suite}-{number}"), second)
+        };
+        store.run_put(&of("often", 100 + number)).unwrap();
+        store.run_put(&of("'odd\"", 50 + number)).unwrap();
+    }
+    let of_run = |id: &str, run: &str, second: i64, verdict: Verdict| EvalGate {
+        run: run.into(),
+        verdict,
+        report: json!({"checks": [{"metric": "exact"}, {"metric": null}, {"metric": "bleu"}, {"metric": "exact"}]}),
+        ..gate(id, second)
+    };
+    store.gate_put(&of_run("g1", "support-3", 0, Verdict::Pass)).unwrap();
+    store.gate_put(&of_run("g2", "support-3", 9, Verdict::Fail)).unwrap();
+    store.gate_put(&of_run("g3", "support-2", 9, Verdict::Pass)).unwrap();
+    let shape = |suites: u32, runs: u32| {
+        let trends = store.trend_list(suites, runs).unwrap();
+        let line = |trend: &gauntlet_ports::SuiteTrend| {
+            let runs: Vec<String> = trend.runs.iter().map(|one| one.run.id.to_string()).collect();
+            assert!(trend.runs.iter().all(|one| one.run.suite == trend.suite));
+            runs.join(" ")
+        };
+        trends.iter().map(line).collect::<Vec<_>>()
+    };
+    assert_eq!(shape(9, 2), ["often-3 often-2", "'odd\"-3 'odd\"-2", "support-3 support-2"]);
+    assert_eq!(shape(2, 1), ["often-3", "'odd\"-3"]);
+    assert_eq!(shape(0, 9), [""; 0]);
+    let support = store.trend_list(9, 3).unwrap().remove(2).runs;
+    let said: Vec<_> = support.iter().map(|one| (one.verdict, one.gated.len())).collect();
+    assert_eq!(said, [(Some(Verdict::Fail), 2), (Some(Verdict::Pass), 2), (None, 0)]);
+    assert_eq!(support[0].gated, ["exact", "bleu"]);
+    assert_eq!(support[0].run, run("support-3", 3));
+}
+
+pub(super) fn what_failed_is_found_without_the_rest(store: &dyn EvalStore) {
+    store.run_put(&run("r", 0)).unwrap();
+    store.run_put(&run("s", 0)).unwrap();
+    let failed = |case: &str, repeat: u32| EvalResult { error: None, ..full_result("r", case, repeat) };
+    let broken = EvalResult { passed: None, ..full_result("r", "z", 0) };
+    let passed = EvalResult { passed: Some(true), ..failed("b", 0) };
+    let open = EvalResult { passed: None, ..failed("c", 0) };
+    let all = [
+        failed("d", 1),
+        passed,
+        open,
+        broken.clone(),
+        failed("d", 0),
+        failed("a", 0),
+        full_result("s", "a", 0),
+    ];
+    store.result_add(&all).unwrap();
+    let check = |limit: u32, wanted: &[&EvalResult]| {
+        assert_eq!(store.result_failed("r", limit).unwrap().iter().collect::<Vec<_>>(), wanted);
+    };
+    check(9, &[&broken, &failed("a", 0), &failed("d", 0), &failed("d", 1)]);
+    check(2, &[&broken, &failed("a", 0)]);
+    check(0, &[]);
+    assert_eq!(store.result_failed("none", 9).unwrap(), []);
+}
+
 /// What is left of a result whose words went.
 fn without_words(result: EvalResult) -> EvalResult {
     let bare = |score: Score| Score { reason: None, evidence: json!(null), ..score };
@@ -281,14 +348,100 @@ fn without_words(result: EvalResult) -> EvalResult {
 
 pub(super) fn what_a_call_answered_goes_with_it(store: &dyn EvalRetention) {
     store.run_put(&run("r", 0)).unwrap();
-    let kept = EvalResult { call: Some(call(8)), ..full_result("r", "c1", 0) };
-    let gone = full_result("r", "c2", 0);
+    let kept =
+        EvalResult { call: Some(call(8)), output_hash: Some("cd".into()), ..full_result("r", "c1", 0) };
+    let gone = EvalResult { source: None, ..full_result("r", "c2", 0) };
     store.result_add(&[kept.clone(), gone.clone()]).unwrap();
-    store.judged_put(&[judged("p1", 0, "quotes it")]).unwrap();
-    assert_eq!(store.eval_cut(&[call(7), call(9), call(1)]).unwrap(), 2);
+    let other = Judged { call: Some(call(10)), ..judged("p1", 0, "about another") };
+    let other = Judged { key: JudgeKey { output_hash: "cd".into(), ..other.key }, ..other };
+    store.judged_put(&[judged("p1", 0, "quotes it"), other.clone()]).unwrap();
+    let cut = store.eval_cut(&[call(7), call(9), call(1)]).unwrap();
+    assert_eq!(cut, EvalsCut { rows: 2, ..EvalsCut::default() }, "nothing else was asked with its words");
     assert_eq!(store.result_list("r").unwrap(), [kept, without_words(gone)]);
-    assert_eq!(store.judged_get(&[judged("p1", 0, "").key]).unwrap(), []);
-    assert_eq!(store.eval_cut(&[]).unwrap(), 0);
+    assert_eq!(store.judged_get(&[judged("p1", 0, "").key, other.key.clone()]).unwrap(), [other]);
+    assert_eq!(store.eval_cut(&[]).unwrap(), EvalsCut::default());
+    let many = vec![call(7); EVAL_BATCH_MAX + 1];
+    assert!(matches!(store.eval_cut(&many), Err(EvalStoreError::TooMany { .. })));
+}
+
+/// As a gate's report quotes a case.
+fn quote(case: &str) -> serde_json::Value {
+    json!({
+        "case": case, "metric": "exact", "change": -1.0, "call": call(7), "input": HOSTILE, "expected": "words",
+        "output": "words", "baseline_output": "words", "reason": HOSTILE,
+    })
+}
+
+fn unquoted(case: &str) -> serde_json::Value {
+    let mut bare = quote(case);
+    for words in ["input", "expected", "output", "baseline_output", "reason"] {
+        bare[words] = serde_json::Value::Null;
+    }
+    bare
+}
+
+pub(super) fn cases_made_from_a_call_lose_their_words_with_it(store: &dyn EvalRetention) {
+    for id in ["r", "s", "t"] {
+        store.run_put(&run(id, 0)).unwrap();
+    }
+    let of = |run: &str, case: &str, source: u32, answer: u32| EvalResult {
+        source: Some(call(source)),
+        call: Some(call(answer)),
+        output_hash: Some(format!("hash {run} {case}").into()),
+        ..full_result(run, case, 0)
+    };
+    let (mine, mine_again) = (of("r", "mine", 5, 20), of("s", "mine", 5, 21));
+    let (other, elsewhere) = (of("r", "other", 6, 22), of("t", "mine", 6, 23));
+    store.result_add(&[mine.clone(), other.clone()]).unwrap();
+    store.result_add(std::slice::from_ref(&mine_again)).unwrap();
+    store.result_add(std::slice::from_ref(&elsewhere)).unwrap();
+    let about = |hash: &str| Judged {
+        key: JudgeKey { output_hash: hash.into(), ..judged("p1", 0, "").key },
+        ..judged("p1", 0, "quotes it")
+    };
+    store.judged_put(&[about("hash r mine"), about("hash r other")]).unwrap();
+    let report = |cases: &[&str]| json!({"verdict": "fail", "regressions": cases.iter().map(|case| quote(case)).collect::<Vec<_>>()});
+    let both = EvalGate { report: report(&["mine", "other"]), ..gate("g1", 0) };
+    let against =
+        EvalGate { run: "t".into(), baseline: Some("s".into()), report: report(&["mine"]), ..gate("g2", 1) };
+    let of_others = EvalGate { run: "t".into(), report: report(&["mine"]), ..gate("g3", 2) };
+    for gate in [&both, &against, &of_others] {
+        store.gate_put(gate).unwrap();
+    }
+    let mut cut = store.eval_cut(&[call(5), call(99)]).unwrap();
+    cut.answers.sort_unstable();
+    cut.runs.sort_unstable();
+    let wanted = EvalsCut {
+        rows: 5,
+        answers: vec![call(20), call(21)],
+        runs: vec!["r".into(), "s".into()],
+        cases: vec![("support".into(), "mine".into())],
+    };
+    assert_eq!(cut, wanted, "two results, a judge's answer and two reports");
+    assert_eq!(store.result_list("r").unwrap(), [without_words(mine), other]);
+    assert_eq!(store.result_list("s").unwrap(), [without_words(mine_again)]);
+    assert_eq!(store.result_list("t").unwrap(), [elsewhere]);
+    assert_eq!(store.judged_get(&[about("hash r mine").key]).unwrap(), []);
+    assert_eq!(store.judged_get(&[about("hash r other").key]).unwrap().len(), 1);
+    let reports: Vec<_> =
+        store.gate_list(&GateFilter::default()).unwrap().into_iter().map(|gate| gate.report).collect();
+    let part = json!({"verdict": "fail", "regressions": [unquoted("mine"), quote("other")]});
+    let whole = json!({"verdict": "fail", "regressions": [unquoted("mine")]});
+    assert_eq!(reports, [of_others.report, whole, part]);
+}
+
+pub(super) fn a_gates_quotes_go_by_age(store: &dyn EvalRetention) {
+    store.run_put(&run("r", 0)).unwrap();
+    let report = json!({"checks": [{"metric": "exact"}], "regressions": [quote("a"), quote("b")]});
+    for (id, second) in [("old", 0), ("new", 30)] {
+        store.gate_put(&EvalGate { report: report.clone(), ..gate(id, second) }).unwrap();
+    }
+    assert_eq!(store.eval_expire(Some(at(20)), None).unwrap(), 1);
+    let bare = json!({"checks": [{"metric": "exact"}], "regressions": [unquoted("a"), unquoted("b")]});
+    let reports: Vec<_> =
+        store.gate_list(&GateFilter::default()).unwrap().into_iter().map(|gate| gate.report).collect();
+    assert_eq!(reports, [report, bare]);
+    assert_eq!(store.eval_expire(Some(at(20)), None).unwrap(), 0, "once is enough");
 }
 
 pub(super) fn words_go_before_figures(store: &dyn EvalRetention) {

@@ -82,11 +82,15 @@ pub fn eval_store(make: &dyn Fn() -> Arc<dyn EvalStore>) {
     evals::results_belong_to_a_run(&*make());
     evals::a_judges_first_answer_is_kept(&*make());
     evals::gates_are_kept_newest_first(&*make());
+    evals::a_trend_is_of_the_suites_that_ran_last(&*make());
+    evals::what_failed_is_found_without_the_rest(&*make());
 }
 
 /// Checks how words and results of evals go. `make` gives an empty store at each call.
 pub fn eval_retention(make: &dyn Fn() -> Arc<dyn EvalRetention>) {
     evals::what_a_call_answered_goes_with_it(&*make());
+    evals::cases_made_from_a_call_lose_their_words_with_it(&*make());
+    evals::a_gates_quotes_go_by_age(&*make());
     evals::words_go_before_figures(&*make());
 }
 

@@ -206,7 +206,7 @@ pub(crate) static SUMS: [Table; 17] = [
             Id: "id"; Text: "eval_id" "app_sha" "route" "case_id"; Rough: "faith" "relevance" "exact"; Usd: "cost_usd";
             Flag: "passed"; Instant: "ts"; Small: "repeat"; Text: "cluster"; Id: "call_id";
             Text: "model" "input" "expected" "output" "output_hash" "error" "decision";
-            Int: "cost_nano" "judge_cost_nano" "latency_us" "tokens_in" "tokens_out";
+            Int: "cost_nano" "judge_cost_nano" "latency_us" "tokens_in" "tokens_out"; Id: "source_call";
         },
         ..PLAIN
     },
@@ -244,7 +244,7 @@ pub(crate) static SUMS: [Table; 17] = [
         columns: columns! {
             Text: "id" "suite" "eval_id" "baseline" "app_sha" "prompt_name" "prompt_version" "prompt_label"
                 "prompt_hash" "verdict" "summary" "report";
-            Instant: "ts";
+            Instant: "ts"; Flag: "quotes"; Text: "metrics";
         },
         ..PLAIN
     },

@@ -284,6 +284,7 @@ fn evaluated(folder: &Path) {
         run: run.id.clone(),
         case: "c2".into(),
         call,
+        source: Some(sample::call(2, 0).record.id),
         scores: vec![score],
         at,
         ..EvalResult::default()

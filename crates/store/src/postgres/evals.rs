@@ -1,13 +1,15 @@
 //! Runs of evals beside the calls that they made. Batches go as one JSON text each: a statement has no more than a few
 //! columns to name, however many a row has.
 
+mod words;
+
 use std::{collections::HashMap, sync::PoisonError};
 
 use gauntlet_ports::{
-    Candidate, EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRetention, EvalRun, EvalStore, EvalStoreError,
-    GateFilter, JudgeKey, Judged, RunFilter, RunState, Score, Verdict,
+    Candidate, EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRun, EvalStore, EvalStoreError, GateFilter,
+    JudgeKey, Judged, RunFilter, RunState, SUITES_SHOWN_MAX, Score, SuiteTrend, TrendRun, Verdict,
 };
-use gauntlet_types::{CallId, NanoUsd, PromptRef, Timestamp};
+use gauntlet_types::{CallId, NanoUsd, PromptRef};
 use serde_json::{Value, json};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -18,13 +20,19 @@ use super::{
     values::{At, Columns, Id, shown, stored},
 };
 use crate::{
-    evals::{JUDGED_MAX, bounded, evidence, failed, founding, int, limit, result_id, value},
+    evals::{
+        JUDGED_MAX, bounded, evidence, failed, founding, gated_of, gated_text, int, limit, result_id, value,
+    },
     time,
 };
 
 const RUN_COLUMNS: &str = "id, suite, suite_hash, dataset_hash, app_sha, route, candidate, model, prompt_name, \
     prompt_version, prompt_label, prompt_hash, is_fast, cases, repeats, state, why, started, ended, cost_nano, \
     judge_cost_nano, judge_calls, judge_cached, passed, failed, errors, metrics";
+const RESULT_COLUMNS: &str = "id, eval_id, coalesce(case_id, ''), repeat, cluster, app_sha, route, call_id, model, input, \
+    expected, output, output_hash, error, decision, cost_nano, judge_cost_nano, latency_us, tokens_in, tokens_out, passed, \
+    ts, source_call";
+const SCORE_COLUMNS: &str = "result_id, metric, implementation, value, passed, reason, evidence";
 const GATE_COLUMNS: &str = "id, suite, eval_id, baseline, app_sha, prompt_name, prompt_version, prompt_label, prompt_hash, \
     verdict, summary, report, ts";
 
@@ -106,6 +114,56 @@ impl EvalStore for PostgresTraces {
         unknown.map_or(Ok(()), |run| Err(EvalStoreError::UnknownRun(run.into())))
     }
 
+    fn trend_list(&self, suites: u32, runs: u32) -> Done<Vec<SuiteTrend>> {
+        // As many runs of each suite as are asked for, by the index of suite and time; of a gate no report.
+        let sql = format!(
+            "select {RUN_COLUMNS}, g.verdict, g.gated from \
+             (select suite as of_suite, max(started) as newest from eval_runs group by suite order by 2 desc, 1 limit $1) s \
+             cross join lateral (select * from eval_runs e where e.suite = s.of_suite order by e.started desc, e.id desc limit $2) r \
+             left join lateral (select verdict, metrics as gated from eval_gates where eval_id = r.id \
+             order by ts desc, id desc limit 1) g on true \
+             order by s.newest desc, s.of_suite, r.started desc, r.id desc"
+        );
+        let (suites, runs) = (i64::from(suites.min(SUITES_SHOWN_MAX)), limit(Some(runs)));
+        let params: [Param<'_>; 2] = [(&suites, Type::INT8), (&runs, Type::INT8)];
+        self.evals_read("reading trends", |connection| {
+            let mut trends: Vec<SuiteTrend> = Vec::new();
+            for row in &connection.query(&sql, &params)? {
+                let row = Columns(row);
+                let run = read_run(&row)?;
+                let verdict = row.get::<Option<&str>>(27)?.map(Verdict::parse);
+                let verdict = verdict.map(|known| known.ok_or(Trouble::Unreadable(27))).transpose()?;
+                let gated = gated_of(row.text_or_none(28)?.as_deref());
+                if trends.last().is_none_or(|trend| trend.suite != run.suite) {
+                    trends.push(SuiteTrend { suite: run.suite.clone(), runs: Vec::new() });
+                }
+                if let Some(trend) = trends.last_mut() {
+                    trend.runs.push(TrendRun { run, verdict, gated });
+                }
+            }
+            Ok(trends)
+        })
+    }
+
+    fn result_failed(&self, run: &str, limit: u32) -> Done<Vec<EvalResult>> {
+        let run = stored(run);
+        let limit = i64::from(limit.min(EVAL_BATCH_MAX as u32));
+        // The condition and the order are those of the index `eval_results_failed`, which is why it is used.
+        let sql = format!(
+            "select {RESULT_COLUMNS} from eval_results where eval_id = $1 and (error is not null or not passed) \
+             order by (error is null), case_id, repeat limit $2"
+        );
+        let of_results = format!(
+            "select {SCORE_COLUMNS} from eval_scores where result_id = any($1) order by result_id, place"
+        );
+        self.evals_read("reading what failed", |connection| {
+            let rows = connection.query(&sql, &[(&run, Type::TEXT), (&limit, Type::INT8)])?;
+            let ids: Vec<Id> = rows.iter().map(|row| Columns(row).get(0)).collect::<Result<_>>()?;
+            let scores = connection.query(&of_results, &[(&ids, Type::UUID_ARRAY)])?;
+            with_scores(&rows, &scores)
+        })
+    }
+
     fn result_list(&self, run: &str) -> Done<Vec<EvalResult>> {
         let results = self.evals_read("reading results", |connection| read_results(connection, run))?;
         if results.is_empty() {
@@ -159,11 +217,12 @@ impl EvalStore for PostgresTraces {
             "id": text(&gate.id), "suite": text(&gate.suite), "eval_id": text(&gate.run),
             "baseline": maybe(gate.baseline.as_deref()), "app_sha": maybe(gate.app_sha.as_deref()),
             "verdict": gate.verdict.as_str(), "summary": text(&gate.summary),
-            "report": text(&gate.report.to_string()), "ts": time::instant(gate.at),
+            "report": text(&gate.report.to_string()), "ts": time::instant(gate.at), "quotes": true,
+            "metrics": text(&gated_text(&gate.report)),
         });
         name_prompt(&mut row, gate.prompt.as_ref());
         self.evals_write("keeping what a gate said", |connection| {
-            put(connection, "eval_gates", GATE_COLUMNS, &row).map(drop)
+            put(connection, "eval_gates", &format!("{GATE_COLUMNS}, quotes, metrics"), &row).map(drop)
         })
     }
 
@@ -186,49 +245,6 @@ impl EvalStore for PostgresTraces {
         self.evals_read("listing gates", |connection| {
             let rows = connection.query(&sql, &params)?;
             rows.iter().map(|row| read_gate(&Columns(row))).collect()
-        })
-    }
-}
-
-impl EvalRetention for PostgresTraces {
-    fn eval_cut(&self, calls: &[CallId]) -> Done<u64> {
-        bounded(calls.len())?;
-        let calls: Vec<Id> = calls.iter().map(|call| Id(call.0)).collect();
-        let calls: [Param<'_>; 1] = [(&calls, Type::UUID_ARRAY)];
-        self.evals_write("erasing words of evals", |connection| {
-            let ids = ids(connection, "select id from eval_results where call_id = any($1)", &calls)?;
-            clear_words(connection, &ids)?;
-            let forgotten = connection.execute("delete from judge_cache where call_id = any($1)", &calls)?;
-            Ok(ids.len() as u64 + forgotten)
-        })
-    }
-
-    fn eval_expire(&self, words: Option<Timestamp>, results: Option<Timestamp>) -> Done<u64> {
-        self.evals_write("letting old evals go", |connection| {
-            let mut count = 0;
-            if let Some(before) = results.map(At) {
-                let sql = format!("select id from eval_results where ts < $1 limit {EVAL_BATCH_MAX}");
-                let ids = ids(connection, &sql, &[(&before, Type::TIMESTAMPTZ)])?;
-                let gone: [Param<'_>; 1] = [(&ids, Type::UUID_ARRAY)];
-                connection.execute("delete from eval_scores where result_id = any($1)", &gone)?;
-                connection.execute("delete from eval_results where id = any($1)", &gone)?;
-                count += ids.len() as u64;
-            }
-            if let Some(before) = words.map(At) {
-                let before: [Param<'_>; 1] = [(&before, Type::TIMESTAMPTZ)];
-                let sql = format!(
-                    "select id from eval_results where ts < $1 \
-                     and (input is not null or expected is not null or output is not null) limit {EVAL_BATCH_MAX}"
-                );
-                let ids = ids(connection, &sql, &before)?;
-                clear_words(connection, &ids)?;
-                let sql = format!(
-                    "delete from judge_cache where seq in \
-                     (select seq from judge_cache where ts < $1 limit {EVAL_BATCH_MAX})"
-                );
-                count += ids.len() as u64 + connection.execute(&sql, &before)?;
-            }
-            Ok(count)
         })
     }
 }
@@ -348,6 +364,7 @@ fn result_row(id: Uuid, result: &EvalResult) -> Value {
         "error": maybe(result.error.as_deref()), "decision": maybe(result.decision.as_deref()),
         "cost_nano": result.cost.0, "judge_cost_nano": result.judge_cost.0, "latency_us": int(result.latency_us),
         "tokens_in": int(result.tokens_in), "tokens_out": int(result.tokens_out),
+        "source_call": result.source.map(|call| call.0.to_string()),
     })
 }
 
@@ -370,13 +387,17 @@ fn score_rows(id: Uuid, result: &EvalResult) -> Vec<Value> {
 fn read_results(connection: &Connection, run: &str) -> Result<Vec<EvalResult>> {
     let run = stored(run);
     let params: [Param<'_>; 1] = [(&run, Type::TEXT)];
+    let sql = format!("select {SCORE_COLUMNS} from eval_scores where eval_id = $1 order by result_id, place");
+    let scores = connection.query(&sql, &params)?;
+    let sql =
+        format!("select {RESULT_COLUMNS} from eval_results where eval_id = $1 order by case_id, repeat, id");
+    with_scores(&connection.query(&sql, &params)?, &scores)
+}
+
+/// Rows of [`RESULT_COLUMNS`] with their rows of [`SCORE_COLUMNS`].
+fn with_scores(rows: &[tokio_postgres::Row], scored: &[tokio_postgres::Row]) -> Result<Vec<EvalResult>> {
     let mut scores: HashMap<Uuid, Vec<Score>> = HashMap::new();
-    let rows = connection.query(
-        "select result_id, metric, implementation, value, passed, reason, evidence from eval_scores \
-         where eval_id = $1 order by result_id, place",
-        &params,
-    )?;
-    for row in &rows {
+    for row in scored {
         let row = Columns(row);
         let evidence = row.get::<Option<&str>>(6)?.map(|text| serde_json::from_str(&shown(text)));
         scores.entry(row.get::<Id>(0)?.0).or_default().push(Score {
@@ -388,12 +409,6 @@ fn read_results(connection: &Connection, run: &str) -> Result<Vec<EvalResult>> {
             evidence: evidence.transpose().map_err(|_| Trouble::Unreadable(6))?.unwrap_or(Value::Null),
         });
     }
-    let rows = connection.query(
-        "select id, eval_id, coalesce(case_id, ''), repeat, cluster, app_sha, route, call_id, model, input, expected, \
-         output, output_hash, error, decision, cost_nano, judge_cost_nano, latency_us, tokens_in, tokens_out, passed, ts \
-         from eval_results where eval_id = $1 order by case_id, repeat, id",
-        &params,
-    )?;
     let read = |row: &tokio_postgres::Row| -> Result<EvalResult> {
         let row = Columns(row);
         Ok(EvalResult {
@@ -419,6 +434,7 @@ fn read_results(connection: &Connection, run: &str) -> Result<Vec<EvalResult>> {
             passed: row.get(20)?,
             // Rows that somebody wrote by hand may have no time.
             at: row.get::<Option<At>>(21)?.map(|at| at.0).unwrap_or_default(),
+            source: row.get::<Option<Id>>(22)?.map(|id| CallId(id.0)),
             scores: scores.remove(&row.get::<Id>(0)?.0).unwrap_or_default(),
         })
     };
@@ -472,17 +488,4 @@ fn prompt(row: &Columns<'_>, column: usize) -> Result<Option<PromptRef>> {
         label: row.name_or_none(column + 2)?,
         hash: or_empty(column + 3)?,
     }))
-}
-
-fn ids(connection: &Connection, sql: &str, params: &[Param<'_>]) -> Result<Vec<Id>> {
-    connection.query(sql, params)?.iter().map(|row| Columns(row).get(0)).collect()
-}
-
-/// Figures, hashes and verdicts stay.
-fn clear_words(connection: &Connection, ids: &Vec<Id>) -> Result<()> {
-    let params: [Param<'_>; 1] = [(ids, Type::UUID_ARRAY)];
-    let sql = "update eval_results set input = null, expected = null, output = null, error = null where id = any($1)";
-    connection.execute(sql, &params)?;
-    let sql = "update eval_scores set reason = null, evidence = null where result_id = any($1)";
-    connection.execute(sql, &params).map(drop)
 }

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres_006.sql"),
     include_str!("../../migrations/postgres_007.sql"),
     include_str!("../../migrations/postgres_008.sql"),
+    include_str!("../../migrations/postgres_009.sql"),
 ];
 
 pub(super) enum Schema {

@@ -1,10 +1,12 @@
 //! Runs of evals beside the calls that they made.
 
+mod words;
+
 use std::{collections::HashMap, sync::PoisonError};
 
 use gauntlet_ports::{
-    Candidate, EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRetention, EvalRun, EvalStore, EvalStoreError,
-    GateFilter, JudgeKey, Judged, RunFilter, RunState, Score, Verdict,
+    Candidate, EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRun, EvalStore, EvalStoreError, GateFilter,
+    JudgeKey, Judged, RunFilter, RunState, SUITES_SHOWN_MAX, Score, SuiteTrend, TrendRun, Verdict,
 };
 use gauntlet_types::{CallId, Name, NanoUsd, PromptRef, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Result, Row, Transaction, params, types::Type};
@@ -12,13 +14,19 @@ use serde_json::Value;
 
 use super::SqliteTraces;
 use crate::{
-    evals::{JUDGED_MAX, bounded, evidence, failed, founding, int, limit, result_id, value},
+    evals::{
+        JUDGED_MAX, bounded, evidence, failed, founding, gated_of, gated_text, int, limit, result_id, value,
+    },
     time,
 };
 
 const RUN_COLUMNS: &str = "id, suite, suite_hash, dataset_hash, app_sha, route, candidate, model, prompt_name, \
     prompt_version, prompt_label, prompt_hash, is_fast, cases, repeats, state, why, started, ended, cost_nano, \
     judge_cost_nano, judge_calls, judge_cached, passed, failed, errors, metrics";
+const RESULT_COLUMNS: &str = "id, eval_id, coalesce(case_id, ''), repeat, cluster, app_sha, route, call_id, model, input, \
+    expected, output, output_hash, error, decision, cost_nano, judge_cost_nano, latency_us, tokens_in, tokens_out, passed, \
+    ts, source_call";
+const SCORE_COLUMNS: &str = "result_id, metric, implementation, value, passed, reason, evidence";
 
 impl SqliteTraces {
     fn evals_write<T>(
@@ -94,6 +102,37 @@ impl EvalStore for SqliteTraces {
         unknown.map_or(Ok(()), |run| Err(EvalStoreError::UnknownRun(run)))
     }
 
+    fn trend_list(&self, suites: u32, runs: u32) -> std::result::Result<Vec<SuiteTrend>, EvalStoreError> {
+        self.evals_read("reading trends", |connection| {
+            let sql = "select suite from eval_runs group by suite order by max(started) desc, suite limit ?1";
+            let mut statement = connection.prepare_cached(sql)?;
+            let names = statement.query_map([suites.min(SUITES_SHOWN_MAX)], |row| name(row, 0))?;
+            names.map(|suite| read_trend(connection, suite?, limit(Some(runs)))).collect()
+        })
+    }
+
+    fn result_failed(&self, run: &str, limit: u32) -> std::result::Result<Vec<EvalResult>, EvalStoreError> {
+        let limit = limit.min(EVAL_BATCH_MAX as u32);
+        self.evals_read("reading what failed", |connection| {
+            // The condition and the order are those of the index `eval_results_failed`, which is why it is used.
+            let sql = format!(
+                "select {RESULT_COLUMNS} from eval_results where eval_id = ?1 and (error is not null or passed = 0) \
+                 order by (error is null), case_id, repeat limit ?2"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            let results = statement.query_map(params![run, limit], |row| Ok((row.get(0)?, read_result(row)?)))?;
+            let sql =
+                format!("select {SCORE_COLUMNS} from eval_scores where result_id = ?1 order by place");
+            let mut of_result = connection.prepare_cached(&sql)?;
+            let scored = results.map(|read| {
+                let (id, result): (String, EvalResult) = read?;
+                let scores = of_result.query_map([id], read_score)?.collect::<Result<_>>()?;
+                Ok(EvalResult { scores, ..result })
+            });
+            scored.collect()
+        })
+    }
+
     fn result_list(&self, run: &str) -> std::result::Result<Vec<EvalResult>, EvalStoreError> {
         let results = self.evals_read("reading results", |connection| read_results(connection, run))?;
         if results.is_empty() {
@@ -160,8 +199,8 @@ impl EvalStore for SqliteTraces {
         self.evals_write("keeping what a gate said", |tx| {
             tx.prepare_cached(
                 "insert or replace into eval_gates (id, suite, eval_id, baseline, app_sha, prompt_name, prompt_version, \
-                 prompt_label, prompt_hash, verdict, summary, report, ts) \
-                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                 prompt_label, prompt_hash, verdict, summary, report, ts, metrics) \
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
             )?
             .execute(params![
                 &*gate.id,
@@ -177,6 +216,7 @@ impl EvalStore for SqliteTraces {
                 gate.summary,
                 gate.report.to_string(),
                 time::instant(gate.at),
+                gated_text(&gate.report),
             ])
             .map(drop)
         })
@@ -215,56 +255,6 @@ impl EvalStore for SqliteTraces {
                 },
             )?;
             rows.collect()
-        })
-    }
-}
-
-impl EvalRetention for SqliteTraces {
-    fn eval_cut(&self, calls: &[CallId]) -> std::result::Result<u64, EvalStoreError> {
-        bounded(calls.len())?;
-        self.evals_write("erasing words of evals", |tx| {
-            let mut of_call = tx.prepare_cached("select id from eval_results where call_id = ?1")?;
-            let mut forget = tx.prepare_cached("delete from judge_cache where call_id = ?1")?;
-            let mut count = 0;
-            for call in calls {
-                let call = call.0.to_string();
-                let ids: Vec<String> =
-                    of_call.query_map([&call], |row| row.get(0))?.collect::<Result<_>>()?;
-                for id in &ids {
-                    clear_words(tx, id)?;
-                }
-                count += ids.len() + forget.execute([&call])?;
-            }
-            Ok(count as u64)
-        })
-    }
-
-    fn eval_expire(
-        &self,
-        words: Option<Timestamp>,
-        results: Option<Timestamp>,
-    ) -> std::result::Result<u64, EvalStoreError> {
-        self.evals_write("letting old evals go", |tx| {
-            let mut count = 0;
-            if let Some(before) = results.map(time::instant) {
-                count += remove_results(tx, &before)?;
-            }
-            if let Some(before) = words.map(time::instant) {
-                let sql = format!(
-                    "select id from eval_results where ts < ?1 \
-                     and (input is not null or expected is not null or output is not null) limit {EVAL_BATCH_MAX}"
-                );
-                let ids = ids(tx, &sql, &before)?;
-                for id in &ids {
-                    clear_words(tx, id)?;
-                }
-                let sql = format!(
-                    "delete from judge_cache where seq in \
-                     (select seq from judge_cache where ts < ?1 limit {EVAL_BATCH_MAX})"
-                );
-                count += ids.len() + tx.prepare_cached(&sql)?.execute([&before])?;
-            }
-            Ok(count as u64)
         })
     }
 }
@@ -340,9 +330,9 @@ fn put_result(tx: &Transaction<'_>, result: &EvalResult) -> Result<()> {
     tx.prepare_cached(
         "insert or replace into eval_results (id, eval_id, app_sha, route, case_id, faith, relevance, exact, cost_usd, \
          passed, ts, repeat, cluster, call_id, model, input, expected, output, output_hash, error, decision, cost_nano, \
-         judge_cost_nano, latency_us, tokens_in, tokens_out) \
+         judge_cost_nano, latency_us, tokens_in, tokens_out, source_call) \
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 / 1e9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?9, \
-         ?22, ?23, ?24, ?25)",
+         ?22, ?23, ?24, ?25, ?26)",
     )?
     .execute(params![
         id,
@@ -370,6 +360,7 @@ fn put_result(tx: &Transaction<'_>, result: &EvalResult) -> Result<()> {
         int(result.latency_us),
         int(result.tokens_in),
         int(result.tokens_out),
+        result.source.map(|call| call.0.to_string()),
     ])?;
     // Of an earlier answer there may be metrics that the suite no longer has.
     tx.prepare_cached("delete from eval_scores where result_id = ?1")?.execute([&id])?;
@@ -395,86 +386,90 @@ fn put_result(tx: &Transaction<'_>, result: &EvalResult) -> Result<()> {
     Ok(())
 }
 
+/// The last runs of a suite, each with the newest word of a gate.
+fn read_trend(connection: &Connection, suite: Name, runs: i64) -> Result<SuiteTrend> {
+    let sql = format!(
+        "select {RUN_COLUMNS} from eval_runs where suite = ?1 order by started desc, id desc limit ?2"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut of_run = connection.prepare_cached(
+        "select verdict, metrics from eval_gates where eval_id = ?1 order by ts desc, id desc limit 1",
+    )?;
+    let rows = statement.query_map(params![&*suite, runs], read_run)?;
+    let with_gate = rows.map(|run| {
+        let run = run?;
+        let gate = of_run.query_row([&*run.id], |row| {
+            let verdict = readable(0, Verdict::parse(row.get_ref(0)?.as_str()?))?;
+            Ok((verdict, gated_of(row.get_ref(1)?.as_str_or_null()?)))
+        });
+        let (verdict, gated) =
+            gate.optional()?.map_or_else(Default::default, |(verdict, gated)| (Some(verdict), gated));
+        Ok(TrendRun { run, verdict, gated })
+    });
+    let runs = with_gate.collect::<Result<_>>()?;
+    Ok(SuiteTrend { suite, runs })
+}
+
 fn read_results(connection: &Connection, run: &str) -> Result<Vec<EvalResult>> {
     let mut scores: HashMap<String, Vec<Score>> = HashMap::new();
-    let mut statement = connection.prepare_cached(
-        "select result_id, metric, implementation, value, passed, reason, evidence from eval_scores \
-         where eval_id = ?1 order by result_id, place",
-    )?;
+    let sql = format!("select {SCORE_COLUMNS} from eval_scores where eval_id = ?1 order by result_id, place");
+    let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query([run])?;
     while let Some(row) = rows.next()? {
-        let evidence: Option<String> = row.get(6)?;
-        let evidence = evidence.map(|text| readable(6, serde_json::from_str(&text).ok())).transpose()?;
-        scores.entry(row.get(0)?).or_default().push(Score {
-            metric: name(row, 1)?,
-            implementation: name(row, 2)?,
-            value: row.get(3)?,
-            passed: row.get(4)?,
-            reason: row.get(5)?,
-            evidence: evidence.unwrap_or(Value::Null),
-        });
+        scores.entry(row.get(0)?).or_default().push(read_score(row)?);
     }
-    let mut statement = connection.prepare_cached(
-        "select id, eval_id, coalesce(case_id, ''), repeat, cluster, app_sha, route, call_id, model, input, expected, \
-         output, output_hash, error, decision, cost_nano, judge_cost_nano, latency_us, tokens_in, tokens_out, passed, ts \
-         from eval_results where eval_id = ?1 order by 3, 4, 1",
-    )?;
+    let sql = format!("select {RESULT_COLUMNS} from eval_results where eval_id = ?1 order by 3, 4, 1");
+    let mut statement = connection.prepare_cached(&sql)?;
     let read = |row: &Row<'_>| {
-        let whole = |column: usize| row.get::<_, i64>(column).map(|number| number.max(0).unsigned_abs());
-        Ok(EvalResult {
-            run: name(row, 1)?,
-            case: name(row, 2)?,
-            repeat: row.get(3)?,
-            cluster: name_or_none(row, 4)?,
-            app_sha: name_or_none(row, 5)?,
-            route: name_or_none(row, 6)?,
-            call: call_id(row, 7)?,
-            model: name_or_none(row, 8)?,
-            input: row.get(9)?,
-            expected: row.get(10)?,
-            output: row.get(11)?,
-            output_hash: name_or_none(row, 12)?,
-            error: row.get(13)?,
-            decision: name_or_none(row, 14)?,
-            cost: NanoUsd(row.get(15)?),
-            judge_cost: NanoUsd(row.get(16)?),
-            latency_us: whole(17)?,
-            tokens_in: whole(18)?,
-            tokens_out: whole(19)?,
-            passed: row.get(20)?,
-            scores: scores.remove(row.get_ref(0)?.as_str()?).unwrap_or_default(),
-            // Rows that somebody wrote by hand may have no time.
-            at: at_or_none(row, 21)?.unwrap_or_default(),
-        })
+        let scores = scores.remove(row.get_ref(0)?.as_str()?).unwrap_or_default();
+        Ok(EvalResult { scores, ..read_result(row)? })
     };
     statement.query_map([run], read)?.collect()
 }
 
-/// Figures, hashes and verdicts stay.
-fn clear_words(tx: &Transaction<'_>, result_id: &str) -> Result<()> {
-    tx.prepare_cached(
-        "update eval_results set input = null, expected = null, output = null, error = null where id = ?1",
-    )?
-    .execute([result_id])?;
-    tx.prepare_cached("update eval_scores set reason = null, evidence = null where result_id = ?1")?
-        .execute([result_id])
-        .map(drop)
+/// By [`SCORE_COLUMNS`].
+fn read_score(row: &Row<'_>) -> Result<Score> {
+    let evidence: Option<String> = row.get(6)?;
+    let evidence = evidence.map(|text| readable(6, serde_json::from_str(&text).ok())).transpose()?;
+    Ok(Score {
+        metric: name(row, 1)?,
+        implementation: name(row, 2)?,
+        value: row.get(3)?,
+        passed: row.get(4)?,
+        reason: row.get(5)?,
+        evidence: evidence.unwrap_or(Value::Null),
+    })
 }
 
-fn remove_results(tx: &Transaction<'_>, before: &str) -> Result<usize> {
-    let sql = format!("select id from eval_results where ts < ?1 limit {EVAL_BATCH_MAX}");
-    let ids = ids(tx, &sql, before)?;
-    let mut drop_scores = tx.prepare_cached("delete from eval_scores where result_id = ?1")?;
-    let mut drop_result = tx.prepare_cached("delete from eval_results where id = ?1")?;
-    for id in &ids {
-        drop_scores.execute([id])?;
-        drop_result.execute([id])?;
-    }
-    Ok(ids.len())
-}
-
-fn ids(tx: &Transaction<'_>, sql: &str, before: &str) -> Result<Vec<String>> {
-    tx.prepare_cached(sql)?.query_map([before], |row| row.get(0))?.collect()
+/// By [`RESULT_COLUMNS`], without scores.
+fn read_result(row: &Row<'_>) -> Result<EvalResult> {
+    let whole = |column: usize| row.get::<_, i64>(column).map(|number| number.max(0).unsigned_abs());
+    Ok(EvalResult {
+        run: name(row, 1)?,
+        case: name(row, 2)?,
+        repeat: row.get(3)?,
+        cluster: name_or_none(row, 4)?,
+        app_sha: name_or_none(row, 5)?,
+        route: name_or_none(row, 6)?,
+        call: call_id(row, 7)?,
+        model: name_or_none(row, 8)?,
+        input: row.get(9)?,
+        expected: row.get(10)?,
+        output: row.get(11)?,
+        output_hash: name_or_none(row, 12)?,
+        error: row.get(13)?,
+        decision: name_or_none(row, 14)?,
+        cost: NanoUsd(row.get(15)?),
+        judge_cost: NanoUsd(row.get(16)?),
+        latency_us: whole(17)?,
+        tokens_in: whole(18)?,
+        tokens_out: whole(19)?,
+        passed: row.get(20)?,
+        // Rows that somebody wrote by hand may have no time.
+        at: at_or_none(row, 21)?.unwrap_or_default(),
+        source: call_id(row, 22)?,
+        scores: Vec::new(),
+    })
 }
 
 fn name(row: &Row<'_>, column: usize) -> Result<Name> {

@@ -53,6 +53,7 @@ pub(crate) static KIND: Kind = Kind {
         include_str!("../../migrations/traces_006.sql"),
         include_str!("../../migrations/traces_007.sql"),
         include_str!("../../migrations/traces_008.sql"),
+        include_str!("../../migrations/traces_009.sql"),
     ],
     // A power cut may lose the last commits, never tear one; the spool keeps what is not yet certain.
     synchronous: "normal",
