@@ -152,7 +152,7 @@ mod tests {
                 assert!(mistake.to_string().contains("raise the version"), "{mistake}");
             }
         };
-        check(&[old.clone()], &[]);
+        check(std::slice::from_ref(&old), &[]);
         check(&[new.clone(), old], &["b.yaml"]);
         check(&[prompt("c.yaml", "1.1.0", "template: y")], &[]);
     }
