@@ -165,7 +165,7 @@ fn a_version_never_changes() {
     assert!(reply.status >= 400, "{}", reply.text());
     let message = reply.json()["error"]["message"].as_str().unwrap().to_owned();
     assert!(message.contains(FILE) && message.contains("raise the version"), "{message}");
-    let told = |ended: &gauntlet_testkit::binary::Ended| {
+    let told = |ended: &gauntlet_testkit::Ended| {
         assert_eq!(ended.code, Some(1), "{ended}");
         assert!(ended.stdout.contains(FILE) && ended.stdout.contains("raise the version"), "{ended}");
     };
