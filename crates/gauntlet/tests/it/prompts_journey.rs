@@ -229,7 +229,9 @@ fn check_tells_of_prompts_that_are_not_there() {
     check(&app, &route("rag-answer@3.2.0"), 0, "is good");
     check(&app, "promotion: {production: {gate: [nosuite]}}", 0, "suite `nosuite`");
     app.write("prompts/pin.yaml", "{name: pin, version: 1.0.0, model: nobody/x, template: Hi}");
-    check(&app, "", 0, "`pin@1.0.0` is pinned to `nobody/x`");
+    // A lone provider is asked for any name.
+    let second = "  two: {dialect: openai, url: \"http://127.0.0.1:9/v1\", key: k, price: free}";
+    check(&app, second, 0, "`pin@1.0.0` is pinned to `nobody/x`");
 }
 
 #[test]
