@@ -48,7 +48,8 @@ pub use events::events;
 pub use groups::{GroupsView, groups};
 pub use overview::{BudgetLine, OverviewView, overview};
 pub use prompts::{
-    Change, DiffView, MoveLine, PromptLine, PromptView, ShownVersion, VersionLine, prompt, prompts,
+    Change, DiffView, MoveLine, PlanView, PromptLine, PromptView, ShownVersion, VariableRow, VersionLine,
+    prompt, prompts,
 };
 pub use query::{ListQuery, Range, filter_from_query, query_of};
 pub use shell::{Shell, login, message};

@@ -19,9 +19,13 @@ pub const EVALS: &str = "/evals";
 /// `?a=RUN&b=RUN`
 pub const EVAL_COMPARE: &str = "/evals/compare";
 pub const PROMPTS: &str = "/prompts";
-/// `POST` with `name`, `version`, `label` and `csrf`.
+/// `GET` with `name`, and `version`, `from`, `to`, `plan` and `label` for what it shows besides.
+pub const PROMPT: &str = "/prompts/show";
+/// `POST` with `name`, `version`, `label`, `reason` and `csrf`.
 pub const PROMPT_PROMOTE: &str = "/prompts/promote";
-/// `POST` with `name`, `label` and `csrf`.
+/// `POST` with `name`, `version`, `label`, `by`, `note` and `csrf`.
+pub const PROMPT_APPROVE: &str = "/prompts/approve";
+/// `POST` with `name`, `label`, `reason` and `csrf`.
 pub const PROMPT_ROLLBACK: &str = "/prompts/rollback";
 /// `GET` shows the form; `POST` takes `token`, `next` and `csrf`.
 pub const LOGIN: &str = "/login";
@@ -85,7 +89,7 @@ pub fn traces_of_eval(id: &str) -> String {
 }
 
 pub fn prompt(name: &str) -> String {
-    format!("{PROMPTS}/show?name={}", escaped(name))
+    format!("{PROMPT}?name={}", escaped(name))
 }
 
 pub fn prompt_version(name: &str, version: &str) -> String {

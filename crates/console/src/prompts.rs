@@ -15,6 +15,10 @@ use crate::{
 /// Bytes for the texts of one page.
 const TEXTS_ROOM: usize = 400_000;
 
+/// What the management API takes of a reason or a note, and of a name.
+const WORDS_MAX: usize = 2_000;
+const NAME_MAX: usize = 128;
+
 /// A prompt in the list.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct PromptLine {
@@ -50,6 +54,8 @@ pub struct MoveLine {
     pub to: String,
     pub by: Option<String>,
     pub at: Timestamp,
+    /// What kind of move it was, where it was no promotion by the rules.
+    pub how: Option<&'static str>,
     pub why: Option<String>,
 }
 
@@ -76,9 +82,38 @@ pub struct ShownVersion {
     pub version: String,
     /// (role, content)
     pub messages: Vec<(String, String)>,
-    /// (name, type and bounds in words, is required)
-    pub variables: Vec<(String, String, bool)>,
+    pub variables: Vec<VariableRow>,
     pub model: Option<String>,
+    pub model_hint: Option<String>,
+    /// What it puts into the body of a chat call: (name, JSON).
+    pub fields: Vec<(String, String)>,
+}
+
+/// What a version asks of its callers.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct VariableRow {
+    pub name: String,
+    /// Type and bounds, in words.
+    pub kind: String,
+    pub is_required: bool,
+    /// As JSON.
+    pub default: Option<String>,
+    pub description: Option<String>,
+}
+
+/// What a promotion would do.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PlanView {
+    pub version: String,
+    pub label: String,
+    /// Where the label points now.
+    pub from: Option<String>,
+    /// What is missing, and how it comes about.
+    pub lacks: Vec<(String, String)>,
+    /// (suite, run of what the label points to now, run of this one)
+    pub runs: Vec<(String, Option<String>, String)>,
+    /// The command that takes it back.
+    pub rollback: Option<String>,
 }
 
 pub struct PromptView<'a> {
@@ -87,6 +122,7 @@ pub struct PromptView<'a> {
     pub history: &'a [MoveLine],
     pub shown: Option<&'a ShownVersion>,
     pub diff: Option<&'a DiffView>,
+    pub plan: Option<&'a PlanView>,
     /// Labels that can be moved: those there are, and the usual ones.
     pub labels: &'a [String],
     /// Why the last change was refused.
@@ -134,10 +170,11 @@ pub fn prompt(shell: &Shell, view: &PromptView) -> String {
             a href=(paths::traces_of_prompt(&line.name)) { "Its calls" }
         }
         @if let Some(description) = &line.description { p.lead { (Line(description)) } }
-        @if let Some(refused) = view.refused { p.banner.bad role="alert" { (Line(refused)) } }
+        @if let Some(refused) = view.refused { div.banner.bad role="alert" { (room.block(refused)) } }
         div.columns {
             div {
                 (versions(shell, view))
+                @if let Some(plan) = view.plan { (promotion(&line.name, plan, &mut room)) }
                 @if let Some(diff) = view.diff { (difference(diff, &mut room)) }
                 @if let Some(shown) = view.shown { (text(shown, &mut room)) }
             }
@@ -200,15 +237,58 @@ fn text(shown: &ShownVersion, room: &mut Room) -> Markup {
         section.panel #text {
             h2 { "Version " (Line(&shown.version)) }
             @if let Some(model) = &shown.model { p.muted { "Pinned to " (Line(model)) } }
+            @if let Some(hint) = &shown.model_hint { p.muted { "Written with " (Line(hint)) " in mind" } }
             @for (role, content) in &shown.messages { h3 { (Line(role)) } (room.block(content)) }
             @if !shown.variables.is_empty() {
                 h3 { "Variables" }
-                table.plain { tbody { @for (name, kind, is_required) in &shown.variables { tr {
-                    th scope="row" { code { (Line(name)) } }
-                    td { (Line(kind)) }
-                    td { @if *is_required { "required" } @else { "optional" } }
+                table.plain { tbody { @for variable in &shown.variables { tr {
+                    th scope="row" { code { (Line(&variable.name)) } }
+                    td { (Line(&variable.kind)) @if let Some(description) = &variable.description { span.sub { (Line(description)) } } }
+                    td {
+                        @if variable.is_required { "required" } @else { "optional" }
+                        @if let Some(default) = &variable.default { span.sub { "else " code { (Line(default)) } } }
+                    }
                 } } } }
             }
+            @if !shown.fields.is_empty() {
+                h3 { "Put into the call" }
+                @for (name, value) in &shown.fields { h4 { code { (Line(name)) } } (room.code(value)) }
+            }
+        }
+    }
+}
+
+/// A version, under the name that the form gives it, and a label.
+fn choice(version: &str, view: &PromptView) -> Markup {
+    html! {
+        label { span.sub { "Version" } select name=(version) { @for version in view.versions { option value=(version.version) { (Line(&version.version)) } } } }
+        label { span.sub { "Label" } select name="label" { @for label in view.labels { option value=(label) { (Line(label)) } } } }
+    }
+}
+
+/// What stands between a version and a label.
+fn promotion(name: &str, plan: &PlanView, room: &mut Room) -> Markup {
+    html! {
+        section.panel #plan {
+            h2 { (Line(&plan.version)) " under " (Line(&plan.label)) }
+            @match &plan.from {
+                Some(from) if *from == plan.version => p { "It is there already." },
+                Some(from) => p {
+                    "Now " (Line(from)) ": " a href=(paths::prompt_diff(name, from, &plan.version)) { "what differs" }
+                },
+                None => p { "The label points nowhere yet." },
+            }
+            @for (suite, before, after) in &plan.runs { p {
+                (Line(suite)) ": "
+                @match before {
+                    Some(before) => a href=(paths::eval_compare(before, after)) { "both runs side by side" },
+                    None => a href=(paths::eval_run(after)) { "its run" },
+                }
+            } }
+            @if plan.lacks.is_empty() { p { "Nothing is missing." } } @else {
+                ul.notes { @for (what, cure) in &plan.lacks { li { "Missing: " (room.block(what)) span.sub { (Line(cure)) } } } }
+            }
+            @if let Some(rollback) = &plan.rollback { p.muted { "Back afterwards: " code { (Line(rollback)) } } }
         }
     }
 }
@@ -226,20 +306,38 @@ fn labels(shell: &Shell, view: &PromptView) -> Markup {
                             (csrf(shell))
                             input type="hidden" name="name" value=(name);
                             input type="hidden" name="label" value=(label);
+                            input name="reason" maxlength=(WORDS_MAX) placeholder="Why" aria-label="Why it is rolled back";
                             button.quiet { "Roll back" }
                         }
                     }
                 } }
                 @if view.line.labels.is_empty() { li.muted { "None: a bare name means the latest version." } }
             }
+            @if !view.versions.is_empty() {
+                h3 { "What is missing" }
+                form.stack method="get" action=(paths::PROMPT) {
+                    input type="hidden" name="name" value=(name);
+                    (choice("plan", view))
+                    button.quiet { "Look" }
+                }
+            }
             @if shell.csrf.is_some() && !view.versions.is_empty() {
                 h3 { "Promote" }
                 form.stack method="post" action=(paths::PROMPT_PROMOTE) {
                     (csrf(shell))
                     input type="hidden" name="name" value=(name);
-                    label { span.sub { "Version" } select name="version" { @for version in view.versions { option value=(version.version) { (Line(&version.version)) } } } }
-                    label { span.sub { "Label" } select name="label" { @for label in view.labels { option value=(label) { (Line(label)) } } } }
+                    (choice("version", view))
+                    label { span.sub { "Why (for the history)" } input name="reason" maxlength=(WORDS_MAX); }
                     button { "Promote" }
+                }
+                h3 { "Approve" }
+                form.stack method="post" action=(paths::PROMPT_APPROVE) {
+                    (csrf(shell))
+                    input type="hidden" name="name" value=(name);
+                    (choice("version", view))
+                    label { span.sub { "Who you are" } input name="by" required maxlength=(NAME_MAX); }
+                    label { span.sub { "What you looked at" } input name="note" maxlength=(WORDS_MAX); }
+                    button.quiet { "Approve" }
                 }
             }
         }
@@ -255,6 +353,7 @@ fn history(shell: &Shell, moves: &[MoveLine]) -> Markup {
                     span.pill { (Line(&moved.label)) } " "
                     @if let Some(from) = &moved.from { (Line(from)) " → " }
                     b { (Line(&moved.to)) }
+                    @if let Some(how) = moved.how { " " span.pill.warn { (how) } }
                     span.sub { (time(moved.at, shell.now)) @if let Some(by) = &moved.by { " by " (Line(by)) } @if let Some(why) = &moved.why { ": " (Line(why)) } }
                 } } }
             }

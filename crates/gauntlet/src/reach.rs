@@ -1,7 +1,7 @@
 //! The management API from the command line: of the running gateway if there is one, else in this process, on the same
 //! data folder. Either way the same requests are made and the same handlers answer.
 
-use std::{io::Read, time::Duration};
+use std::{fmt, io::Read, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use axum::Router;
@@ -20,6 +20,18 @@ const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 /// Bytes read at once of a long answer.
 const PIECE: usize = 64 << 10;
+
+/// The gateway's no, with the members of its error.
+#[derive(Debug)]
+pub struct Refused(pub Value);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0["message"].as_str().unwrap_or("the gateway says no"))
+    }
+}
+
+impl std::error::Error for Refused {}
 
 pub enum Reach {
     Running {
@@ -65,7 +77,7 @@ impl Reach {
             Some(mut answer) if (400..500).contains(&status) && answer["error"].is_object() => {
                 Ok(Err(answer["error"].take()))
             }
-            _ => bail!(message(&text, status)),
+            _ => Err(refused(&text, status)),
         }
     }
 
@@ -146,7 +158,7 @@ impl Reach {
     fn ask_text(&self, method: &str, path: &str, body: String) -> Result<String> {
         let (status, text) = self.exchange(method, path, body)?;
         if !(200..300).contains(&status) {
-            bail!(message(&text, status));
+            return Err(refused(&text, status));
         }
         Ok(text)
     }
@@ -181,6 +193,14 @@ impl Reach {
                 })?
             }
         })
+    }
+}
+
+fn refused(text: &str, status: u16) -> anyhow::Error {
+    let parsed: Option<Value> = serde_json::from_str(text).ok();
+    match parsed.map(|mut value| value["error"].take()).filter(|error| error["message"].is_string()) {
+        Some(error) => Refused(error).into(),
+        None => anyhow::anyhow!(message(text, status)),
     }
 }
 

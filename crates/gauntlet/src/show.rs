@@ -3,6 +3,7 @@
 use comfy_table::{Attribute, Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use serde_json::Value;
 
+#[derive(Clone)]
 pub enum Column {
     Left(&'static str),
     Right(&'static str),
@@ -59,6 +60,38 @@ pub fn table(columns: &[Column], rows: Vec<Vec<String>>, none: &str) {
         }
     }
     println!("{}", table.trim_fmt());
+}
+
+/// As [`table`], without as many of the columns named in `drop`, one after the other, as it takes for no word to be broken.
+pub fn table_dropping(columns: &[Column], rows: Vec<Vec<String>>, drop: &[&str], none: &str) {
+    let titles: Vec<&str> = columns.iter().map(Column::title).collect();
+    let kept = fitting(&titles, &rows, drop, width());
+    let keep = |row: Vec<String>| {
+        row.into_iter().zip(&kept).filter(|(_, kept)| **kept).map(|(text, _)| text).collect()
+    };
+    let columns: Vec<Column> =
+        columns.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(column, _)| column.clone()).collect();
+    table(&columns, rows.into_iter().map(keep).collect(), none);
+}
+
+/// Which columns are shown.
+fn fitting(titles: &[&str], rows: &[Vec<String>], drop: &[&str], width: usize) -> Vec<bool> {
+    let longest = |at: usize| {
+        let texts = rows.iter().map(|row| row[at].chars().count());
+        texts.max().unwrap_or(0).max(titles[at].chars().count()) + usize::from(GAP)
+    };
+    let widths: Vec<usize> = (0..titles.len()).map(longest).collect();
+    let mut kept = vec![true; titles.len()];
+    for name in drop {
+        let wanted: usize = widths.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(width, _)| width).sum();
+        if wanted <= width + usize::from(GAP) {
+            break;
+        }
+        if let Some(at) = titles.iter().position(|title| title == name) {
+            kept[at] = false;
+        }
+    }
+    kept
 }
 
 fn aligned(cell: Cell, column: &Column) -> Cell {
@@ -134,6 +167,20 @@ mod tests {
         assert_eq!(usd(0.0000421), "$0.000042");
         assert_eq!(duration_us(&1234.into()), "1.2 ms");
         assert_eq!(duration_us(&Value::Null), "–");
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_fewer_columns_rather_than_broken_words() {
+        let titles = ["prompt", "hash", "since"];
+        let rows = vec![vec!["support-agent".to_owned(), "0123456789ab".to_owned(), "2026-11-22".to_owned()]];
+        let check = |width: usize, wanted: [bool; 3]| {
+            assert_eq!(fitting(&titles, &rows, &["hash", "since"], width), wanted, "{width}");
+        };
+        check(39, [true, true, true]);
+        check(38, [true, false, true]);
+        check(25, [true, false, true]);
+        check(24, [true, false, false]);
+        check(5, [true, false, false]);
     }
 
     #[test]

@@ -123,7 +123,7 @@ fn postgres(data: &Path, url: &str, used: Use) -> Result<Stores> {
     })
 }
 
-const CONTROL_FILE: &str = "control.db";
+pub const CONTROL_FILE: &str = "control.db";
 /// The setting of that file, and the name of a file of its own where the control data are elsewhere.
 pub const REPLICA: &str = "replica_id";
 

@@ -1,6 +1,6 @@
 //! Picks the adapters and puts the rooms together: the only place that reads the environment.
 
-mod folder_prompts;
+pub mod folder_prompts;
 mod runtime;
 
 use std::{
@@ -20,7 +20,7 @@ use gauntlet_policy::{
     config::{self, KillEntry, KillScope, LoadOptions, LogSink, Mistake, Policy, Severity, SharedStore},
     keys::{KeyGrant, KeyHash, KeySource},
 };
-use gauntlet_ports::{Clock, ControlStore, KillKind, Models, Observer, ReplicaLine, StoredKey};
+use gauntlet_ports::{Clock, ControlStore, KillKind, Models, Observer, ReplicaLine, StoredKey, StoredPrompt};
 use gauntlet_prompts::{Labels, Prompt, Registry};
 use gauntlet_server::{
     Access, Admin, AdminParts, Token,
@@ -153,12 +153,15 @@ fn prompt_mistake(error: gauntlet_prompts::PromptError) -> Mistake {
 pub fn snapshot(loaded: &Loaded, control: &dyn ControlStore, now: Timestamp) -> Result<Snapshot> {
     let mut stored = control.prompt_list()?;
     let known: HashSet<Name> = stored.iter().map(|prompt| prompt.hash.clone()).collect();
-    // One hash is one name, version and content; only what is new costs a write.
-    let new: Vec<&Arc<Prompt>> =
-        loaded.prompts.iter().filter(|prompt| !known.contains(&prompt.hash)).collect();
-    for prompt in &new {
-        control.prompt_put(&prompt.stored(now)).map_err(|error| anyhow!("{}: {error}", prompt.file))?;
+    let changed = folder_prompts::changed(&loaded.prompts, folder_prompts::kept(&stored));
+    if !changed.is_empty() {
+        anyhow::bail!("{}", changed.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
     }
+    // One hash is one name, version and content; only what is new costs a write. All or none: what is refused with one file
+    // leaves nothing of the others behind.
+    let new = loaded.prompts.iter().filter(|prompt| !known.contains(&prompt.hash));
+    let new: Vec<StoredPrompt> = new.map(|prompt| prompt.stored(now)).collect();
+    control.prompt_put_all(&new, None)?;
     if !new.is_empty() {
         stored = control.prompt_list()?;
     }
@@ -412,25 +415,30 @@ fn access(control: &dyn ControlStore, loopback: bool) -> Result<(Access, Option<
 impl Live {
     /// Reads the folder anew. A bad configuration is refused, and the one in force stays.
     pub fn reload(&self, why: &str) -> Result<(), String> {
-        let read = config_dir::read(self.dir.as_deref()).map_err(|error| format!("{error:#}"))?;
-        let loaded = match load(&read, self.loopback) {
-            Ok(loaded) => loaded,
-            Err(mistakes) => {
-                let text = mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-                eprintln!("the new configuration is refused, the one in force stays ({why}):\n{text}");
-                return Err(text);
-            }
+        let refused = |text: String| {
+            eprintln!("the new configuration is refused, the one in force stays ({why}):\n{text}");
+            text
         };
+        let read = config_dir::read(self.dir.as_deref()).map_err(|error| refused(format!("{error:#}")))?;
+        let loaded = load(&read, self.loopback).map_err(|mistakes| {
+            refused(mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        })?;
         let before = self.shared.snapshot.load().policy.version().clone();
         gauntlet_ports::crash_point!("reload.read");
-        self.put(&loaded)?;
+        self.put(&loaded).map_err(refused)?;
         self.shared.forget_refused_keys();
         gauntlet_ports::crash_point!("reload.put");
         let exporters = self.exporters.start(export::exporters(&loaded.policy));
-        *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = loaded;
+        let mut known = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = folder_prompts::news(&known.prompts, &loaded.prompts);
+        *known = loaded;
+        drop(known);
         let after = self.shared.snapshot.load().policy.version().clone();
         if before != after {
             eprintln!("configuration {after} is in force ({why})");
+        }
+        for line in news {
+            eprintln!("{line} ({why})");
         }
         exporters.map_err(|error| format!("{:#}", anyhow!(error)))
     }
@@ -484,37 +492,16 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// What only shows when everything is put together: schemas, URLs, prompts and models that routes name.
+/// What only shows when everything is put together: schemas and URLs.
 pub fn late_mistakes(loaded: &Loaded) -> Vec<Mistake> {
-    let mut mistakes = Vec::new();
-    let mut add = |message: String, cure: &str| {
-        mistakes.push(Mistake {
-            file: "gauntlet.yml".into(),
-            line: 0,
-            column: 0,
-            message,
-            cure: cure.into(),
-            severity: config::Severity::Error,
-        });
+    // Two prompts that cannot stand beside each other were told of when they were read.
+    let Ok(registry) = Registry::of(loaded.prompts.clone(), Labels::default()) else { return Vec::new() };
+    let error = Snapshot::new(loaded.policy.clone(), Arc::new(registry)).err();
+    let mistake = |error: gauntlet_pipeline::SnapshotError| Mistake {
+        severity: Severity::Error,
+        ..warning(error.to_string(), "")
     };
-    let registry = Registry::of(loaded.prompts.clone(), Labels::default()).map(Arc::new);
-    if let Ok(registry) = registry {
-        for route in loaded.policy.config().routes.values() {
-            let Some(pin) = &route.prompt else { continue };
-            let is_known = loaded.prompts.iter().any(|prompt| prompt.name == pin.name);
-            if !is_known {
-                let message = format!(
-                    "route `{}` names prompt `{}@{}`, which is not there",
-                    route.name, pin.name, pin.at
-                );
-                add(message, "put its file into prompts/, or mend the name");
-            }
-        }
-        if let Err(error) = Snapshot::new(loaded.policy.clone(), registry) {
-            add(error.to_string(), "");
-        }
-    }
-    mistakes
+    error.map(mistake).into_iter().collect()
 }
 
 /// Targets that routes and aliases name and that nobody knows the price of.

@@ -31,6 +31,7 @@ use crate::{
     gate::{Gate, Shared},
     judge::Asked,
     live::Live,
+    prompted,
     routing::Flight,
     snapshot::Snapshot,
     stage,
@@ -383,7 +384,9 @@ impl Call {
     /// The prompt that the call or its route names; none where the operator's body has it already.
     pub(crate) fn prompt_named(&self) -> Option<String> {
         let chat = self.request.conversation()?;
-        let header = self.headers.get("x-gauntlet-prompt").and_then(|value| value.to_str().ok());
+        // One that cannot be read was refused at admission.
+        let header = self.headers.get(prompted::HEADER);
+        let header = header.and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
         let asked = header.map(str::to_owned);
         let asked = asked.or_else(|| chat.gauntlet.as_ref().and_then(|field| field.prompt.clone()));
         let is_rendered = self.operator.as_ref().is_some_and(|operator| match operator.purpose {

@@ -167,6 +167,8 @@ pub enum ControlError {
          versions never change: raise the version"
     )]
     PromptChanged { name: Name, version: Name, known: Name, now: Name },
+    #[error("somebody else pushed prompts meanwhile; look again")]
+    PromptsCame,
     #[error("there is no prompt `{name}@{version}`")]
     UnknownPrompt { name: Name, version: Name },
     #[error(
@@ -198,7 +200,17 @@ pub trait ControlStore: Send + Sync {
 
     /// Keeps a version; the same content again is fine, keeps its author, if it has one, and takes over what is newly said
     /// about it; another content under the same version is `PromptChanged`. Says whether its content was new.
-    fn prompt_put(&self, prompt: &StoredPrompt) -> Result<bool, ControlError>;
+    fn prompt_put(&self, prompt: &StoredPrompt) -> Result<bool, ControlError> {
+        self.prompt_put_all(std::slice::from_ref(prompt), None).map(|new| new > 0)
+    }
+    /// Keeps all of these versions as [`ControlStore::prompt_put`] does, or none of them, also where the process dies in the
+    /// middle of it. Says how many were new.
+    ///
+    /// `known` is how many versions there were when the caller judged them: versions are never taken away, so that the
+    /// number tells whether others came since. None where nobody judged.
+    ///
+    /// Errors: `PromptChanged`; `PromptsCame` where there are more by now than `known`.
+    fn prompt_put_all(&self, prompts: &[StoredPrompt], known: Option<usize>) -> Result<usize, ControlError>;
     fn prompt_list(&self) -> Result<Vec<StoredPrompt>, ControlError>;
     /// Points a label at a version and keeps the move; one to where it points already is none, and false.
     ///

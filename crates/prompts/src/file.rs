@@ -30,7 +30,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::{Error, Location, MessageFormatter, Spanned, UserMessageFormatter};
 
-use crate::{Engine, Kind, Message, Prompt, PromptError, Risk, Variable, registry::LATEST, string_template};
+use crate::{
+    Engine, Kind, Message, Prompt, PromptError, Risk, Variable,
+    error::printed,
+    registry::{LATEST, is_named_well},
+    string_template,
+};
 use call::Written;
 use source::Source;
 
@@ -90,6 +95,18 @@ struct Declared {
 ///
 /// Errors: the first mistake that was found. What merely looks wrong is in [`Prompt::warnings`].
 pub fn parse(file: &str, text: &str) -> Result<Prompt, PromptError> {
+    let prompt = read(file, text)?;
+    if is_named_well(&prompt.name) {
+        return Ok(prompt);
+    }
+    let line = text.lines().position(|line| line.starts_with("name:")).map_or(0, |at| at + 1);
+    let message = format!("the prompt cannot be named `{}`", printed(&prompt.name));
+    let cure = "its parts between `/` are neither empty nor dots alone".to_owned();
+    Err(PromptError { file: file.to_owned(), line, column: 1, message, cure })
+}
+
+/// As [`parse`], of a text that was taken before: rules for names that came later do not bind it.
+pub(crate) fn read(file: &str, text: &str) -> Result<Prompt, PromptError> {
     let page = Page { file, text };
     if text.len() > FILE_BYTES_MAX {
         let message = format!("the file has {} bytes", text.len());
@@ -178,18 +195,18 @@ impl Page<'_> {
         let listed = |names: &[&str]| format!("there are {}", names.join(", "));
         let (message, cure) = match error {
             Error::SerdeUnknownField { field, expected, .. } => (
-                format!("unknown field `{}`", field.escape_debug()),
+                format!("unknown field `{}`", printed(field)),
                 near::cure(field, expected.iter().copied(), &listed(expected)),
             ),
             Error::SerdeUnknownVariant { variant, expected, .. } => (
-                format!("unknown value `{}`", variant.escape_debug()),
+                format!("unknown value `{}`", printed(variant)),
                 near::cure(variant, expected.iter().copied(), &listed(expected)),
             ),
             Error::SerdeMissingField { field, .. } => {
                 (format!("field `{field}` is missing"), format!("add a line `{field}: …`"))
             }
             other => (
-                UserMessageFormatter.format_message(other).escape_debug().to_string(),
+                printed(&UserMessageFormatter.format_message(other)),
                 "the shape of a prompt file is in the documentation under Prompts".to_owned(),
             ),
         };
@@ -204,7 +221,7 @@ impl Page<'_> {
         if is_good {
             return Ok(name.value.as_str().into());
         }
-        let message = format!("{what} cannot be named `{}`", name.value.escape_debug());
+        let message = format!("{what} cannot be named `{}`", printed(&name.value));
         let cure = format!("use letters, digits, `-`, `_`, `.` and `/`, at most {NAME_LETTERS_MAX}");
         Err(self.at(name.referenced, message, cure))
     }
@@ -221,7 +238,7 @@ impl Page<'_> {
             } else {
                 "write three numbers, such as `1.0.0`".to_owned()
             };
-            self.at(version.referenced, format!("`{}` is not a version", text.escape_debug()), cure)
+            self.at(version.referenced, format!("`{}` is not a version", printed(text)), cure)
         })
     }
 
@@ -276,7 +293,7 @@ impl Page<'_> {
         if string_template::is_name(name) && name.len() <= NAME_LETTERS_MAX {
             return Ok(());
         }
-        let message = format!("a variable cannot be named `{}`", name.escape_debug());
+        let message = format!("a variable cannot be named `{}`", printed(name));
         Err(self.at(place, message, "use letters, digits and `_`, not beginning with a digit".into()))
     }
 
@@ -344,7 +361,7 @@ impl Page<'_> {
                             near::cure(&said.role.value, ROLES, &format!("there are {}", ROLES.join(", ")));
                         self.at(
                             said.role.referenced,
-                            format!("unknown role `{}`", said.role.value.escape_debug()),
+                            format!("unknown role `{}`", printed(&said.role.value)),
                             cure,
                         )
                     })

@@ -69,6 +69,19 @@ impl Templates {
         names
     }
 
+    /// Whether the templates, with these values, stop at one that is not there.
+    pub(crate) fn lack_a_value(&self, values: &Value) -> bool {
+        let mut page = Page { bytes: Vec::new(), left: RENDERED_BYTES_MAX, is_full: false };
+        let mut lacks = |at: usize| {
+            let rendered = self
+                .environment
+                .get_template(&at.to_string())
+                .and_then(|template| template.render_captured_to(values.clone(), &mut page).map(drop));
+            rendered.is_err_and(|error| error.kind() == ErrorKind::UndefinedError)
+        };
+        (0..self.count).any(&mut lacks)
+    }
+
     /// Renders every message; all together are at most [`RENDERED_BYTES_MAX`] long.
     pub(crate) fn render(&self, values: &Value) -> Result<Vec<String>, Mistake> {
         let mut left = RENDERED_BYTES_MAX;

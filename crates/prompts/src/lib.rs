@@ -27,6 +27,6 @@ pub use error::PromptError;
 pub use fields::CallFields;
 pub use file::{FILE_BYTES_MAX, parse};
 pub use prompt::{Engine, Message, Prompt, RENDERED_BYTES_MAX, Rendered, Risk};
-pub use registry::{LATEST, Labels, PRODUCTION, Registry, label_mistake};
+pub use registry::{LATEST, Labels, PRODUCTION, Registry, is_named_well, label_mistake};
 pub use shape::{Bump, Change};
 pub use variable::{Kind, Variable};

@@ -170,6 +170,7 @@ impl Prompt {
         let mut first: Option<&str> = None;
         let mut mistakes = Vec::new();
         let mut bytes = 0_usize;
+        let mut lists_all = false;
         for (name, variable) in &self.variables {
             let mistake = match variables.get(name) {
                 None | Some(Value::Null) if variable.required => {
@@ -188,20 +189,36 @@ impl Prompt {
             }
         }
         for name in variables.keys().filter(|name| !self.variables.contains_key(*name)) {
-            let known = self.variables.keys().map(String::as_str);
-            let cure = near::cure(name, known, "it declares no such variable");
             let shown: String = name.chars().take(SHOWN_LETTERS_MAX).collect();
             first = first.or(Some(name));
-            mistakes.push(format!("has no variable `{shown}`: {cure}"));
+            let near = near::nearest(name, self.variables.keys().map(String::as_str));
+            lists_all |= near.is_none();
+            let near = near.map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
+            mistakes.push(format!("has no variable `{shown}`{near}"));
             if mistakes.len() >= MISTAKES_MAX {
                 break;
             }
+        }
+        if lists_all {
+            mistakes.push(self.variables_listed());
         }
         if let Some(first) = first {
             let message = format!("prompt `{}@{}` {}", self.name, self.version, mistakes.join("; "));
             return Err(Fault::caller(Code::PromptInvalid, message).param(first));
         }
         if bytes > RENDERED_BYTES_MAX { Err(self.too_long()) } else { Ok(()) }
+    }
+
+    /// For a message: which variables there are.
+    fn variables_listed(&self) -> String {
+        if self.variables.is_empty() {
+            return "it has none".to_owned();
+        }
+        let mut names: Vec<&str> = self.variables.keys().take(LISTED_MAX).map(String::as_str).collect();
+        if self.variables.len() > LISTED_MAX {
+            names.push("…");
+        }
+        format!("it has {}", names.join(", "))
     }
 
     fn too_long(&self) -> Fault {
@@ -265,7 +282,7 @@ impl Prompt {
     /// Errors: a form that this program cannot read.
     pub fn restored(stored: &StoredPrompt) -> Result<Prompt, PromptError> {
         let file = format!("{}@{} (kept)", stored.name, stored.version);
-        let mut prompt = crate::parse(&file, &stored.source)?;
+        let mut prompt = crate::file::read(&file, &stored.source)?;
         let about: About =
             stored.about.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         prompt.description = about.description;
@@ -315,6 +332,8 @@ impl Prompt {
 
 /// How much of a caller's own name for something is shown back.
 const SHOWN_LETTERS_MAX: usize = 64;
+/// Names of variables in one message.
+const LISTED_MAX: usize = 12;
 /// After so many the caller has seen enough.
 const MISTAKES_MAX: usize = 16;
 

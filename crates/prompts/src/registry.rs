@@ -133,6 +133,12 @@ impl Registry {
             None => (reference, None),
         };
         let Some(entry) = self.entries.get(name).filter(|entry| !entry.versions.is_empty()) else {
+            if !is_named_well(name) {
+                return Err(invalid(format!(
+                    "`{}` cannot be the name of a prompt: {NAME_FORM}; write name, name@1.2.0 or name@label",
+                    shown(name)
+                )));
+            }
             let known = self.prompts_names();
             let cure = near::cure(
                 name,
@@ -275,6 +281,18 @@ impl Prompt {
     fn mistake(&self, message: String, cure: String) -> PromptError {
         PromptError { file: self.file.clone(), line: 0, column: 0, message, cure }
     }
+}
+
+/// What names of prompts and labels are made of.
+const NAME_FORM: &str = "a name has letters, digits, `-`, `_`, `.` and `/`, at most 128, and no `..`";
+
+/// Whether a prompt may be called so. Two dots are a way up in somebody's path.
+pub fn is_named_well(name: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
+    !name.is_empty()
+        && name.len() <= LABEL_LETTERS_MAX
+        && name.bytes().all(is_letter)
+        && name.split('/').all(|part| !part.trim_matches('.').is_empty())
 }
 
 /// What a label must be to be set; none where it may.

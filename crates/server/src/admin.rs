@@ -358,15 +358,26 @@ fn base64url(bytes: &[u8]) -> String {
 
 pub(crate) fn control_fault(error: ControlError) -> Fault {
     match &error {
-        ControlError::KeyExists(_) | ControlError::PromptChanged { .. } | ControlError::LabelMoved { .. } => {
-            Fault::caller(Code::InvalidRequest, error.to_string())
-        }
+        ControlError::KeyExists(_)
+        | ControlError::PromptChanged { .. }
+        | ControlError::PromptsCame
+        | ControlError::LabelMoved { .. } => Fault::caller(Code::InvalidRequest, error.to_string()),
         ControlError::UnknownKey(_) | ControlError::UnknownPrompt { .. } => {
             Fault::caller(Code::NotFound, error.to_string())
         }
         ControlError::Store { source, .. } => {
             tracing::error!(%error, %source, "control store");
-            Fault::us(Code::Unavailable, error.to_string())
+            // Stores name host and path in their errors, never a password; whoever reads this operates the gateway.
+            let mut reasons = source.to_string();
+            let mut cause = source.source();
+            while let Some(deeper) = cause {
+                reasons = format!("{reasons}: {deeper}");
+                cause = deeper.source();
+            }
+            let message = format!(
+                "{error} ({reasons}); it is control.db of the data folder, or the Postgres that `store` names"
+            );
+            Fault::us(Code::Unavailable, message)
         }
     }
 }

@@ -10,7 +10,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Query, State, rejection::QueryRejection},
+    extract::{
+        DefaultBodyLimit, Query, State,
+        rejection::{QueryRejection, StringRejection},
+    },
     response::Response,
     routing::{get, post},
 };
@@ -18,7 +21,7 @@ use gauntlet_policy::promotion::PromotionRule;
 use gauntlet_ports::StoredPrompt;
 use gauntlet_prompts::{Labels, Prompt, Registry};
 use gauntlet_types::{Code, Fault, Name};
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use self::{
@@ -34,6 +37,10 @@ use crate::{
 
 /// Bytes of a push: a thousand prompts of usual length at once.
 const PUSH_BYTES_MAX: usize = 32 << 20;
+/// Bytes of the variables of a render: as many as a prompt may be long, with the escapes of JSON.
+const RENDER_BYTES_MAX: usize = 8 << 20;
+/// Bytes of every other question: a name and a paragraph.
+const ASK_BYTES_MAX: usize = 1 << 20;
 /// Whoever says no name. One token opens management, so that a name is what its holder says it is.
 pub const OPERATOR: &str = "operator";
 /// Says who acts, where the body does not.
@@ -50,15 +57,17 @@ pub(crate) fn router() -> Router<Admin> {
         .route("/api/v1/prompts/diff", get(diff))
         .route("/api/v1/prompts/history", get(history))
         .route("/api/v1/prompts/plan", get(plan))
-        .route("/api/v1/prompts/render", post(render))
-        .route("/api/v1/prompts/promote", post(promote))
-        .route("/api/v1/prompts/rollback", post(rollback))
-        .route("/api/v1/prompts/approve", post(approve))
+        .route("/api/v1/prompts/render", post(render).layer(DefaultBodyLimit::max(RENDER_BYTES_MAX)))
+        .route("/api/v1/prompts/promote", post(promote).layer(DefaultBodyLimit::max(ASK_BYTES_MAX)))
+        .route("/api/v1/prompts/rollback", post(rollback).layer(DefaultBodyLimit::max(ASK_BYTES_MAX)))
+        .route("/api/v1/prompts/approve", post(approve).layer(DefaultBodyLimit::max(ASK_BYTES_MAX)))
 }
 
 /// Every version there is now, with what the store knows of each.
 pub(crate) struct Catalog {
     pub registry: Registry,
+    /// How many versions the store has.
+    pub kept: usize,
     /// By hash.
     pub stored: BTreeMap<Name, StoredPrompt>,
     /// The labels that point at a version, by its hash.
@@ -102,6 +111,7 @@ impl Admin {
             let words: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
             Fault::us(Code::Internal, words.join("\n"))
         })?;
+        let kept = stored.len();
         let stored = stored.into_iter().map(|prompt| (prompt.hash.clone(), prompt)).collect();
         let mut labels: BTreeMap<Name, Vec<Name>> = BTreeMap::new();
         for (name, label, version) in registry.labels() {
@@ -110,7 +120,7 @@ impl Admin {
                 labels.entry(prompt.hash.clone()).or_default().push(label);
             }
         }
-        Ok(Catalog { registry, stored, labels })
+        Ok(Catalog { registry, kept, stored, labels })
     }
 
     /// What a label asks for; none for one that moves freely.
@@ -126,7 +136,7 @@ impl Admin {
 }
 
 /// Who acts: as the body says, else the header, else the operator.
-fn actor(headers: &HeaderMap, said: Option<&str>) -> Result<Option<Name>, Fault> {
+pub(crate) fn actor(headers: &HeaderMap, said: Option<&str>) -> Result<Option<Name>, Fault> {
     let header = headers.get(ACTOR_HEADER).and_then(|value| value.to_str().ok());
     let Some(name) = said.or(header).map(str::trim).filter(|name| !name.is_empty()) else { return Ok(None) };
     if name.chars().count() > ACTOR_LETTERS_MAX || name.chars().any(char::is_control) {
@@ -201,36 +211,36 @@ async fn plan(State(admin): State<Admin>, asked: Asked<PlanAsk>) -> Response {
     ask(admin, asked, |admin, asked: PlanAsk| admin.prompt_plan(&asked.prompt, &asked.label)).await
 }
 
-async fn render(State(admin): State<Admin>, body: String) -> Response {
-    change(admin, &body, |admin, asked: shown::RenderAsk| admin.prompt_render(&asked)).await
+async fn render(State(admin): State<Admin>, body: Body) -> Response {
+    change(admin, body, RENDER_BYTES_MAX, |admin, asked: shown::RenderAsk| admin.prompt_render(&asked)).await
 }
 
-async fn push(State(admin): State<Admin>, headers: HeaderMap, body: String) -> Response {
-    change(admin, &body, move |admin, asked: PushAsk| {
+async fn push(State(admin): State<Admin>, headers: HeaderMap, body: Body) -> Response {
+    change(admin, body, PUSH_BYTES_MAX, move |admin, asked: PushAsk| {
         let by = actor(&headers, asked.by.as_deref())?;
         admin.prompt_push(&asked, by)
     })
     .await
 }
 
-async fn promote(State(admin): State<Admin>, headers: HeaderMap, body: String) -> Response {
-    change(admin, &body, move |admin, asked: PromoteAsk| {
+async fn promote(State(admin): State<Admin>, headers: HeaderMap, body: Body) -> Response {
+    change(admin, body, ASK_BYTES_MAX, move |admin, asked: PromoteAsk| {
         let by = actor(&headers, asked.by.as_deref())?;
         admin.prompt_promote(&asked, by)
     })
     .await
 }
 
-async fn rollback(State(admin): State<Admin>, headers: HeaderMap, body: String) -> Response {
-    change(admin, &body, move |admin, asked: RollbackAsk| {
+async fn rollback(State(admin): State<Admin>, headers: HeaderMap, body: Body) -> Response {
+    change(admin, body, ASK_BYTES_MAX, move |admin, asked: RollbackAsk| {
         let by = actor(&headers, asked.by.as_deref())?;
         admin.prompt_rollback(&asked, by)
     })
     .await
 }
 
-async fn approve(State(admin): State<Admin>, headers: HeaderMap, body: String) -> Response {
-    change(admin, &body, move |admin, asked: ApproveAsk| {
+async fn approve(State(admin): State<Admin>, headers: HeaderMap, body: Body) -> Response {
+    change(admin, body, ASK_BYTES_MAX, move |admin, asked: ApproveAsk| {
         let by = actor(&headers, asked.by.as_deref())?;
         admin.prompt_approve(&asked, by)
     })
@@ -250,12 +260,27 @@ async fn ask<Q: Send + 'static, T: Serialize + Send + 'static>(
     }
 }
 
+/// The body of a change, or why it could not be taken.
+type Body = Result<String, StringRejection>;
+
+/// A body that was taken, at most `max` bytes long.
+fn taken(body: Body, max: usize) -> Result<String, Fault> {
+    body.map_err(|rejected| {
+        if rejected.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            let message = format!("the body is longer than the {max} bytes that are taken here; send less");
+            return Fault::caller(Code::RequestTooLarge, message);
+        }
+        Fault::caller(Code::InvalidRequest, rejected.body_text())
+    })
+}
+
 async fn change<B: DeserializeOwned + Send + 'static, T: Serialize + Send + 'static>(
     admin: Admin,
-    body: &str,
+    body: Body,
+    max: usize,
     work: impl FnOnce(&Admin, B) -> Result<T, Fault> + Send + 'static,
 ) -> Response {
-    match parse::<B>(body) {
+    match taken(body, max).and_then(|body| parse::<B>(&body)) {
         Ok(asked) => answer(admin, move |admin| work(admin, asked)).await,
         Err(why) => fault(&why),
     }

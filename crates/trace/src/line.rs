@@ -44,6 +44,7 @@ pub fn line(record: &CallRecord, out: &mut Vec<u8>) {
     object.text("key", caller.key.as_deref());
     object.text("prompt_hash", prompt.map(|prompt| &*prompt.hash));
     object.number("attempts", record.attempts.len() as u64);
+    object.text("prompt_label", prompt.and_then(|prompt| prompt.label.as_deref()));
     object.out.extend_from_slice(b"}\n");
 }
 

@@ -13,6 +13,7 @@ pub struct GauntletField {
     /// `name`, `name@label` or `name@1.2.0`; from the second form joined to this.
     pub prompt: Option<String>,
     pub variables: Map<String, Value>,
+    pub form: Form,
     /// The object's other members.
     pub rest: Map<String, Value>,
     /// What to cut out of the body: the whole `"key": value` with one comma.
@@ -20,8 +21,8 @@ pub struct GauntletField {
 }
 
 /// Which of the two forms it is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
     Gauntlet,
     Prompt,
 }
@@ -67,7 +68,7 @@ pub(crate) fn read(cursor: &mut Cursor<'_>, object: &Inside, form: Form) -> Scan
         }
     };
     let member = member_cut(cursor, object, end);
-    Ok(GauntletField { prompt, variables, rest, member })
+    Ok(GauntletField { prompt, variables, form, rest, member })
 }
 
 /// From the key to the comma behind the value, or from the comma before the key if the member is the last.

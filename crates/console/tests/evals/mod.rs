@@ -207,6 +207,7 @@ fn a_prompt_shows_where_its_labels_point_and_offers_to_move_them() {
         history: &history,
         shown: None,
         diff: Some(&diff),
+        plan: None,
         labels: &labels,
         refused: Some("needs a green gate"),
     };
@@ -229,8 +230,56 @@ fn a_prompt_shows_where_its_labels_point_and_offers_to_move_them() {
             "from=1%2E0%2E0&amp;to=1%2E1%2E0#diff",
         ],
     );
+    for version in &versions {
+        // Approving needs somebody's name.
+        says(&page, &[&format!("<option value=\"{}\">", version.version), "name=\"by\" required"]);
+    }
     let read_only = prompt(&Shell { csrf: None, ..SHELL }, &view);
-    assert!(!read_only.contains("<form class=\"stack\""), "without a token nothing can be moved");
+    assert!(!read_only.contains("method=\"post\""), "without a token nothing can be moved");
+}
+
+#[test]
+fn a_prompt_shows_all_that_it_asks_and_brings_and_what_a_promotion_lacks() {
+    let line = prompt_line();
+    let shown = ShownVersion {
+        version: "1.1.0".into(),
+        variables: vec![VariableRow {
+            name: "persona".into(),
+            kind: "string, at most 100".into(),
+            default: Some("\"a clerk\"".into()),
+            description: Some("how it speaks".into()),
+            ..VariableRow::default()
+        }],
+        model_hint: Some("claude-haiku-4-5".into()),
+        fields: vec![("tool_choice".into(), "\"auto\"".into())],
+        ..ShownVersion::default()
+    };
+    let moved = |how| MoveLine { label: "production".into(), to: "1.0.0".into(), how, ..MoveLine::default() };
+    let plan = PlanView {
+        version: "1.1.0".into(),
+        label: "production".into(),
+        from: Some("1.0.0".into()),
+        lacks: vec![("no gate has judged this content".into(), "`gauntlet eval run SUITE`".into())],
+        runs: vec![("support".into(), Some("run-1".into()), "run-2".into())],
+        ..PlanView::default()
+    };
+    // A refusal's cure stands at its end.
+    let refused = format!("{}: `gauntlet gate`", "very long. ".repeat(60));
+    let view = PromptView {
+        line: &line,
+        versions: &[],
+        history: &[moved(Some("forced")), moved(None)],
+        shown: Some(&shown),
+        diff: None,
+        plan: Some(&plan),
+        labels: &[],
+        refused: Some(&refused),
+    };
+    let page = prompt(&SHELL, &view);
+    is_sound(&page);
+    says(&page, &["how it speaks", "a clerk", "tool_choice", "claude-haiku-4-5", ": `gauntlet gate`"]);
+    says(&page, &["no gate has judged this content", "`gauntlet eval run SUITE`", "a=run%2D1&amp;b=run%2D2"]);
+    assert_eq!(page.matches("forced").count(), 1, "{page}");
 }
 
 #[test]
@@ -300,8 +349,16 @@ fn words_of_models_and_callers_are_text_on_every_page() {
     let shown = ShownVersion {
         version: HOSTILE.into(),
         messages: vec![("user".into(), HOSTILE.into())],
-        variables: vec![(HOSTILE.into(), HOSTILE.into(), true)],
+        variables: vec![VariableRow {
+            name: HOSTILE.into(),
+            kind: HOSTILE.into(),
+            is_required: true,
+            default: hostile.clone(),
+            description: hostile.clone(),
+        }],
         model: hostile.clone(),
+        model_hint: hostile.clone(),
+        fields: vec![(HOSTILE.into(), HOSTILE.into())],
     };
     let moved = MoveLine {
         label: name.into(),
@@ -309,7 +366,16 @@ fn words_of_models_and_callers_are_text_on_every_page() {
         to: HOSTILE.into(),
         by: hostile.clone(),
         at: Timestamp(0),
+        how: None,
         why: hostile.clone(),
+    };
+    let plan = PlanView {
+        version: HOSTILE.into(),
+        label: HOSTILE.into(),
+        from: hostile.clone(),
+        lacks: vec![(HOSTILE.into(), HOSTILE.into())],
+        runs: vec![(HOSTILE.into(), hostile.clone(), HOSTILE.into())],
+        rollback: hostile.clone(),
     };
     let diff = DiffView {
         from: HOSTILE.into(),
@@ -323,6 +389,7 @@ fn words_of_models_and_callers_are_text_on_every_page() {
         history: &[moved],
         shown: Some(&shown),
         diff: Some(&diff),
+        plan: Some(&plan),
         labels: &[name.to_owned()],
         refused: Some(HOSTILE),
     };

@@ -48,7 +48,7 @@ pub enum Prompt {
     /// Point a label back at the version before; a second rollback goes further back
     Rollback {
         name: String,
-        #[arg(long, default_value = "production")]
+        #[arg(long, visible_alias = "to", default_value = "production")]
         label: String,
         /// For the history
         #[arg(long)]
@@ -61,7 +61,7 @@ pub enum Prompt {
         /// name@version
         #[arg(value_name = "PROMPT")]
         reference: String,
-        #[arg(long, default_value = "production")]
+        #[arg(long, visible_alias = "label", default_value = "production")]
         to: String,
         #[arg(long)]
         note: Option<String>,
@@ -74,7 +74,7 @@ pub enum Prompt {
     History {
         name: String,
         /// This label alone
-        #[arg(long)]
+        #[arg(long, visible_alias = "to")]
         label: Option<String>,
     },
 }
@@ -91,7 +91,7 @@ pub struct CodegenPrompt {
     #[arg(long = "lang", value_enum)]
     pub language: CodegenLanguage,
     /// The label that calls go by
-    #[arg(long, default_value = "production")]
+    #[arg(long, visible_alias = "to", default_value = "production")]
     pub label: String,
     /// File to write [default: standard output]
     #[arg(long, value_name = "FILE")]
@@ -137,7 +137,7 @@ pub struct Promote {
     #[arg(value_name = "PROMPT")]
     pub reference: String,
     /// The label that moves
-    #[arg(long, default_value = "production")]
+    #[arg(long, visible_alias = "label", default_value = "production")]
     pub to: String,
     /// Show what would change and what is missing, and move nothing; exit code 1 if something is missing
     #[arg(long, conflicts_with_all = ["force", "reason"])]

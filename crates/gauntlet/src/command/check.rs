@@ -1,6 +1,9 @@
 //! `gauntlet check`: file, line and cure of each mistake.
 
+mod prompts;
+
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -36,15 +39,20 @@ pub fn run(place: &Place, dir: Option<PathBuf>) -> Result<ExitCode> {
         Ok(loaded) => {
             // What only shows when everything is put together: schemas, URLs, prompts that routes name.
             let mut mistakes = loaded.warnings.clone();
-            let late = wiring::late_mistakes(&loaded);
-            let good = late.is_empty();
+            let mut late = wiring::late_mistakes(&loaded);
+            late.extend(prompts::mistakes(place, &loaded));
+            let good = late.iter().all(|mistake| mistake.severity == Severity::Warning);
             mistakes.extend(late);
             (mistakes, good.then_some(loaded))
         }
         Err(mistakes) => (mistakes, None),
     };
     let suites = suites::files(&folder.join(suites::FOLDER))?;
-    let of_suites = of_suites(&suites, &folder, good.as_ref())?;
+    let mut names = BTreeSet::new();
+    let of_suites = of_suites(&suites, &folder, good.as_ref(), &mut names)?;
+    if let Some(loaded) = &good {
+        mistakes.extend(prompts::unknown_suites(loaded, &names));
+    }
     let good = good.filter(|_| of_suites.iter().all(|mistake| mistake.severity == Severity::Warning));
     mistakes.extend(of_suites);
     if place.json {
@@ -81,7 +89,13 @@ pub fn run(place: &Place, dir: Option<PathBuf>) -> Result<ExitCode> {
 }
 
 /// What is wrong with the suites and their datasets: as `eval run` would find it, so far as no gateway need be asked.
-fn of_suites(files: &[PathBuf], folder: &Path, loaded: Option<&Loaded>) -> Result<Vec<Mistake>> {
+/// `names` gets those of the suites.
+fn of_suites(
+    files: &[PathBuf],
+    folder: &Path,
+    loaded: Option<&Loaded>,
+    names: &mut BTreeSet<String>,
+) -> Result<Vec<Mistake>> {
     let registry = loaded.and_then(|loaded| {
         let guarded = loaded.policy.config().promotion.keys().cloned().collect();
         Registry::of(loaded.prompts.clone(), Labels { guarded, ..Labels::default() }).ok()
@@ -93,6 +107,7 @@ fn of_suites(files: &[PathBuf], folder: &Path, loaded: Option<&Loaded>) -> Resul
         let mut found = reading.mistakes;
         found.extend(reading.thawed);
         let suite = reading.suite;
+        names.insert(suite.name.to_string());
         if found.iter().all(|mistake| mistake.is_warning) {
             match metrics::make(&suite) {
                 Ok(scorers) => found.extend(metrics::lacking(&suite, &scorers)),

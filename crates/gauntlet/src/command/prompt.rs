@@ -12,14 +12,30 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     cli::{Actor, Place, PromotePrompt, Prompt},
-    reach::{Reach, escape},
+    reach::{Reach, Refused, escape},
     show::{self as shown, Column, printable, text},
 };
 
+/// As every command that could not do its work.
+const FAILED: u8 = 2;
 /// A file of variables is no longer than what a prompt may be rendered to, and some room for its layout.
 const VARIABLES_MAX: u64 = 4 << 20;
 
+/// With `--json`, whoever reads the answer reads what went wrong in it too.
 pub fn run(place: &Place, command: Prompt) -> Result<ExitCode> {
+    let error = match asked(place, command) {
+        Err(error) if place.json => error,
+        done => return done,
+    };
+    let told = match error.downcast_ref::<Refused>() {
+        Some(Refused(told)) => told.clone(),
+        None => json!({"message": format!("{error:#}")}),
+    };
+    shown::json(&json!({"error": told}));
+    Ok(ExitCode::from(FAILED))
+}
+
+fn asked(place: &Place, command: Prompt) -> Result<ExitCode> {
     let reach = Reach::new(place)?;
     let done = |result: Result<()>| result.map(|()| ExitCode::SUCCESS);
     match command {
@@ -80,7 +96,7 @@ fn promote_to(place: &Place, reach: &Reach, asked: &PromotePrompt) -> Result<Exi
             }
             Ok(ExitCode::from(1))
         }
-        Err(error) => bail!(text(&error["message"])),
+        Err(error) => Err(Refused(error).into()),
     }
 }
 

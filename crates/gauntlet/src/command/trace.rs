@@ -405,15 +405,21 @@ fn one(call: &Value) {
     }
     if let Some(prompt) = record["prompt"].as_object() {
         let hash = text(&prompt["hash"]);
+        let label = prompt.get("label").and_then(Value::as_str);
+        let label = label.map(|label| format!(", by label {label}")).unwrap_or_default();
         title(
             "prompt",
             format!(
-                "{}@{} ({})",
+                "{}@{} ({}{label})",
                 text(&prompt["name"]),
                 text(&prompt["version"]),
                 hash.get(..12).unwrap_or(&hash)
             ),
         );
+    }
+    for field in ["injected", "dropped"] {
+        let names: Vec<String> = record[field].as_array().into_iter().flatten().map(text).collect();
+        title(field, names.join(", "));
     }
     let usage = &record["usage"];
     let estimated = if usage["estimated"] == true { ", counted here" } else { "" };

@@ -165,19 +165,98 @@ fn a_version_never_changes() {
     assert!(reply.status >= 400, "{}", reply.text());
     let message = reply.json()["error"]["message"].as_str().unwrap().to_owned();
     assert!(message.contains(FILE) && message.contains("raise the version"), "{message}");
+    let told = |ended: &gauntlet_testkit::Ended| {
+        assert_eq!(ended.code, Some(1), "{ended}");
+        assert!(ended.stdout.contains(FILE) && ended.stdout.contains("raise the version"), "{ended}");
+    };
+    told(&app.command(&["check"]));
     let reply = ask(&app, &[], Some("rag-answer@3.2.0"), variables());
     assert_eq!(reply.status, 200);
     assert!(
         app.provider.last_request().json().to_string().contains("Use ONLY"),
         "the old text stays in force"
     );
+    app.write(NEXT_FILE, &next());
     app.balance();
-    app.stop().expect_ok();
+    let log = app.stop().expect_ok().stderr;
+    assert!(log.contains("is refused, the one in force stays") && log.contains("raise the version"), "{log}");
+    told(&app.command(&["check"]));
     let ended = app.launch(&["up"]).try_serve().err().expect("it does not start");
     assert!(ended.stderr.contains(FILE) && ended.stderr.contains("raise the version"), "{ended}");
     app.write(FILE, RAG_ANSWER);
     app.restart();
     assert_eq!(version(&ask(&app, &[], Some("rag-answer@3.2.0"), variables())), "rag-answer@3.2.0");
+    app.write("prompts/third.yaml", &next().replace("3.3.0", "3.4.0"));
+    assert_eq!(reload(&app).status, 200);
+    let log = app.stop().expect_ok().stderr;
+    assert!(log.contains("prompt `rag-answer@3.4.0` of prompts/third.yaml is in force"), "{log}");
+}
+
+#[test]
+fn a_prompt_that_cannot_be_read_is_never_a_call_without_one() {
+    let app = start("");
+    let check = |headers: &[(&str, &str)], field: Value, words: &str| {
+        let mut body = TestApp::body("hi");
+        body["gauntlet"] = field;
+        let reply = app.chat(headers, &body);
+        let error = reply.json()["error"].clone();
+        assert_eq!((reply.status, &error["code"]), (400, &json!("prompt_invalid")), "{error}");
+        assert!(error["message"].as_str().unwrap().contains(words), "{error}");
+    };
+    check(&[("x-gauntlet-prompt", "")], json!({}), "is empty");
+    check(&[("x-gauntlet-prompt", "b\u{fc}ro")], json!({}), "cannot be the name of a prompt");
+    check(&[], json!({"variables": variables()}), "no prompt is named");
+    check(&[], json!({"prompt": "rag-answer@3.2.0", "variabels": variables()}), "did you mean `variables`?");
+    assert!(app.provider.requests().is_empty());
+}
+
+#[test]
+fn check_tells_of_prompts_that_are_not_there() {
+    let mut app = start("");
+    let check = |app: &TestApp, config: &str, code: i32, words: &str| {
+        app.reconfigure(&format!("{config}\n"));
+        let ended = app.command(&["check"]);
+        assert_eq!(ended.code, Some(code), "{ended}");
+        assert!(ended.stdout.contains(words), "{ended}");
+    };
+    app.balance();
+    app.stop().expect_ok();
+    let route = |prompt: &str| format!("routes: {{rag: {{prompt: \"{prompt}\"}}}}");
+    check(&app, &route("rag-answer@7.0.0"), 1, "`rag-answer@7.0.0`, which neither a file nor the store has");
+    check(&app, &route("rag-answer@@"), 1, "neither a version nor a label");
+    check(&app, &route("rag-answr"), 1, "did you mean `rag-answer`?");
+    check(&app, &route("rag-answer@beta"), 0, "no version has that label yet");
+    check(&app, &route("rag-answer@3.2.0"), 0, "is good");
+    check(&app, "promotion: {production: {gate: [nosuite]}}", 0, "suite `nosuite`");
+    app.write("prompts/pin.yaml", "{name: pin, version: 1.0.0, model: nobody/x, template: Hi}");
+    // A lone provider is asked for any name.
+    let second = "  two: {dialect: openai, url: \"http://127.0.0.1:9/v1\", key: k, price: free}";
+    check(&app, second, 0, "`pin@1.0.0` is pinned to `nobody/x`");
+}
+
+#[test]
+fn what_goes_wrong_is_json_where_json_is_asked_for() {
+    let app = start("");
+    let check = |args: &[&str], words: &str| {
+        let ended = app.command(&[args, &["--json"]].concat());
+        assert_eq!(ended.code, Some(2), "{ended}");
+        let message = ended.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
+        assert!(message.contains(words), "{ended}");
+    };
+    check(&["prompt", "show", "nope"], "there is no prompt `nope`");
+    check(&["prompt", "list", "rag-answr"], "did you mean `rag-answer`?");
+    check(&["prompt", "show", "../../etc"], "letters, digits");
+    check(&["prompt", "rollback", "rag-answer", "--to", "staging"], "staging");
+    app.write("big.yaml", &format!("question: {}\n", "x".repeat(3 << 20)));
+    let big = app.config_dir().join("big.yaml").display().to_string();
+    check(
+        &["prompt", "render", "rag-answer@3.2.0", "--var", "context=c", "--vars", &big],
+        "longer than 1048576",
+    );
+    app.write(NEXT_FILE, &next());
+    assert_eq!(reload(&app).status, 200);
+    let diff = app.api("/api/v1/prompts/diff?a=rag-answer@3.2.0&b=3.3.0");
+    assert_eq!(diff["b"], "rag-answer@3.3.0", "{diff}");
 }
 
 #[test]

@@ -329,3 +329,31 @@ fn a_label_rests_on_all_cases_answered_as_they_will_be_by_the_newest_run() {
     check("pass", json!({"started": 1_000}), "says `fail`");
     check("pass", json!({"started": 3_000, "model": "prov/test-model"}), "");
 }
+
+#[test]
+fn two_files_of_one_version_are_both_named_and_one_content_counts_once() {
+    let app = TestApp::start("");
+    write(&app, "1.0.0", PLAIN);
+    app.write("../push/same.yaml", &format!("name: desk\nversion: 1.0.0\nowner: other\n{PLAIN}"));
+    app.write("../push/below/more.yaml", "x");
+    let pushed = push(&app, &[]).expect_ok();
+    assert!(pushed.stdout.contains("1 are new, 0 were known"), "{pushed}");
+    assert!(
+        pushed.stderr.contains("the same version as") && pushed.stderr.contains("push/below"),
+        "{pushed}"
+    );
+    write(&app, "1.1.0", PLAIN);
+    app.write(
+        "../push/other.yaml",
+        &format!("name: desk\nversion: 1.1.0\n{}", PLAIN.replace("brief", "kind")),
+    );
+    let refused = push(&app, &[]);
+    assert_eq!(refused.code, Some(1), "{refused}");
+    let whys: Vec<&str> = refused.stderr.lines().filter(|line| line.starts_with("refused:")).collect();
+    assert!(
+        whys.len() == 2
+            && whys.iter().all(|why| why.contains("desk.1.1.0.yaml") && why.contains("other.yaml")),
+        "{refused}"
+    );
+    assert_eq!(app.command_json(&["prompt", "list", "desk"])["versions"].as_array().map(Vec::len), Some(1));
+}

@@ -66,7 +66,7 @@ const HEAD: [&str; 2] = [
 ];
 
 /// What the files name themselves, in small letters.
-const TAKEN: &str = "gauntletprompt given basemodel configdict aftervalidator field annotated any classvar dict list \
+const TAKEN: &str = "gauntletprompt given int basemodel configdict aftervalidator field annotated any classvar dict list \
     optional z characters union";
 
 /// `rag-answer` is `RagAnswer`; a second prompt of that name is `RagAnswer2`.

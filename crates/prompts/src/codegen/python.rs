@@ -26,6 +26,8 @@ def _not_none(value: Any) -> Any:
 
 
 Given = Annotated[Any, AfterValidator(_not_none)]
+# What a gateway takes as an integer: more digits arrive as a number with a fraction.
+Int = Annotated[int, Field(strict=True, ge=-(2**63), le=2**64 - 1)]
 
 
 class GauntletPrompt(BaseModel):
@@ -81,7 +83,7 @@ fn declared(name: &str, field: &str, variable: &Variable) -> String {
     let kind = match variable.kind {
         Kind::Any => "Given",
         Kind::String => "str",
-        Kind::Integer => "int",
+        Kind::Integer => "Int",
         // An integer stays one: 1 is not 1.0 in a text.
         Kind::Number => "Union[int, float]",
         Kind::Boolean => "bool",
@@ -116,6 +118,6 @@ fn is_reserved(name: &str) -> bool {
         for from global if import in is lambda nonlocal not or pass raise return try while with yield \
         copy dict json construct parse_file parse_obj parse_raw schema schema_json from_orm validate \
         update_forward_refs PROMPT VERSION HASH extra_body gauntlet_variables Any Dict List Optional \
-        Field Given ClassVar Annotated Union str int float bool";
+        Field Given Int ClassVar Annotated Union str int float bool";
     name.starts_with('_') || name.starts_with("model_") || RESERVED.split(' ').any(|word| word == name)
 }

@@ -57,3 +57,13 @@ fn a_wrapper_says_what_it_was_made_of() {
         assert_eq!(Language::parse(language.as_str()), Some(language));
     }
 }
+
+#[test]
+fn an_integer_in_python_is_one_that_the_gateway_reads_as_such() {
+    let prompt = prompt("name: p\nversion: 1.0.0\nvariables: {n: {type: integer}}\ntemplate: $n\n");
+    let made = generate(Language::Python, &[Wrapped { prompt: &prompt, reference: "p@production" }]);
+    assert!(made.contains("    n: Int\n") && made.contains("le=2**64 - 1"), "{made}");
+    let past: serde_json::Value = serde_json::from_str("18446744073709551616").unwrap();
+    assert!(prompt.render(&[("n".to_owned(), past)].into_iter().collect()).is_err());
+    assert!(prompt.render(&[("n".to_owned(), u64::MAX.into())].into_iter().collect()).is_ok());
+}

@@ -7,7 +7,7 @@ use serde_json::Value;
 use serde_saphyr::Spanned;
 
 use super::Page;
-use crate::{CallFields, PromptError};
+use crate::{CallFields, PromptError, error::printed};
 
 /// Parameters of the chat door that are known by name. Others are sent as they stand, with a warning.
 const KNOWN: [&str; 20] = [
@@ -116,11 +116,7 @@ impl Page<'_> {
         match &choice.value {
             Value::String(word) if !WORDS.contains(&word.as_str()) => {
                 let cure = near::cure(word, WORDS, &format!("there are {}, or an object", WORDS.join(", ")));
-                Err(self.at(
-                    choice.referenced,
-                    format!("unknown `tool_choice: {}`", word.escape_debug()),
-                    cure,
-                ))
+                Err(self.at(choice.referenced, format!("unknown `tool_choice: {}`", printed(word)), cure))
             }
             Value::String(_) | Value::Object(_) => Ok(()),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
@@ -162,7 +158,7 @@ impl Page<'_> {
             ));
         }
         if !KNOWN.contains(&name) {
-            let message = format!("parameter `{}` is not known here", name.escape_debug());
+            let message = format!("parameter `{}` is not known here", printed(name));
             let cure = near::cure(name, KNOWN, "it is sent as it stands, and the provider may refuse it");
             warnings.push(self.at(place, message, cure));
         }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use gauntlet_places::near;
+use serde_json::Value;
 use serde_saphyr::Location;
 
 use super::Page;
 use crate::{
-    Message, PromptError, Variable, jinja,
+    Kind, Message, PromptError, Variable, jinja,
     prompt::Compiled,
     string_template::{self, StringTemplate},
 };
@@ -18,6 +19,22 @@ pub(super) struct Source<'a> {
     pub(super) messages: &'a [Message],
     pub(super) places: &'a [Location],
     pub(super) declared: &'a BTreeMap<String, (Variable, Location)>,
+}
+
+/// A name of the engine's own.
+const SELF: &str = "self";
+/// Optional variables that are tried out one by one: more than any prompt has.
+const TRIED_MAX: usize = 64;
+
+/// A value to try a template out with.
+fn sample(kind: Kind) -> Value {
+    match kind {
+        Kind::Any | Kind::String => "x".into(),
+        Kind::Integer | Kind::Number => 1.into(),
+        Kind::Boolean => true.into(),
+        Kind::Array => Value::Array(Vec::new()),
+        Kind::Object => Value::Object(serde_json::Map::new()),
+    }
 }
 
 pub(super) type Checked = (Compiled, Vec<PromptError>);
@@ -86,8 +103,50 @@ impl Source<'_> {
             }
         }
         let mut warnings = Vec::new();
-        self.check_use(|name| used.iter().any(|(known, _)| known == name), "{{ ", " }}", &mut warnings)?;
+        // The engine keeps `self` for blocks, and gives it as a variable all the same.
+        let names_self = || self.messages.iter().any(|message| message.content.contains(SELF));
+        let is_used =
+            |name: &str| used.iter().any(|(known, _)| known == name) || (name == SELF && names_self());
+        self.check_use(is_used, "{{ ", " }}", &mut warnings)?;
+        self.check_undefined(&templates, &is_used, &mut warnings);
         Ok((Compiled::Jinja(Box::new(templates)), warnings))
+    }
+
+    /// Warns of optional variables without a default that the templates use as though they were always given. What stands in
+    /// the loop of an empty list, or in a branch that is not taken, is not looked at: nobody is warned for nothing.
+    fn check_undefined(
+        &self,
+        templates: &jinja::Templates,
+        is_used: &dyn Fn(&str) -> bool,
+        warnings: &mut Vec<PromptError>,
+    ) {
+        let given = |left_out: &str| {
+            let others = self.declared.iter().filter(|(name, _)| *name != left_out);
+            minijinja::Value::from_pairs(others.map(|(name, (variable, _))| {
+                let value = variable.default.clone().unwrap_or_else(|| sample(variable.kind));
+                (name.as_str(), minijinja::Value::from(minijinja::value::Serde(value)))
+            }))
+        };
+        let is_suspect = |name: &str, variable: &Variable| {
+            !variable.required && variable.default.is_none() && is_used(name)
+        };
+        if !self.declared.iter().any(|(name, (variable, _))| is_suspect(name, variable))
+            || templates.lack_a_value(&given(""))
+        {
+            return;
+        }
+        let suspects = self.declared.iter().filter(|(name, (variable, _))| is_suspect(name, variable));
+        for (name, (_, place)) in suspects.take(TRIED_MAX) {
+            if templates.lack_a_value(&given(name)) {
+                let message = format!(
+                    "optional variable `{name}` has no default: where it is not given, the call is refused"
+                );
+                let cure = format!(
+                    "give it one under `variables`: `{name}: {{default: …}}`, or write `{{% if {name} %}}` around it"
+                );
+                warnings.push(self.page.at(*place, message, cure));
+            }
+        }
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {

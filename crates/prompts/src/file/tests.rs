@@ -35,8 +35,16 @@ fn mistakes_are_told_with_place_and_cure() {
         "name: p@1\nversion: 1.0.0\ntemplate: x\n",
         &format!("1:7: the prompt cannot be named `p@1`; {letters}"),
     );
+    for name in ["../../etc", "a//b", "/a", ".", "a/.."] {
+        check(
+            &format!("version: 1.0.0\nname: {name}\ntemplate: x\n"),
+            &format!(
+                "2:1: the prompt cannot be named `{name}`; its parts between `/` are neither empty nor dots alone"
+            ),
+        );
+    }
     check(&with("template: ' '\n"), "3:11: the text is empty; write one");
-    check(HEAD, "0:0: there is neither `template` nor `messages`; add `template: |` and the text below it");
+    check(HEAD, " there is neither `template` nor `messages`; add `template: |` and the text below it");
     check(
         &with("messages: []\n"),
         "3:11: `messages` is empty; add a message, such as `- {role: system, content: …}`",
@@ -58,6 +66,43 @@ fn mistakes_are_told_with_place_and_cure() {
         &with("template: x\nmodel: ''\n"),
         "4:8: `model` is empty; name a target or alias, or leave the line out",
     );
+}
+
+#[test]
+fn a_files_own_words_are_shown_as_they_stand() {
+    let error = parse("p.yaml", "name: p\nversion: 1.0.0\ntemplate: - x\n").unwrap_err();
+    assert!(!error.to_string().contains('\\'), "{error}");
+    check(&with("template: x\n\"tem'pl\": y\n"), &{
+        let fields = parse("p.yaml", &with("x_y_z: 1\n")).unwrap_err().cure;
+        format!("4:1: unknown field `tem'pl`; {fields}")
+    });
+    let error = parse("p.yaml", &"x".repeat(FILE_BYTES_MAX + 1)).unwrap_err().to_string();
+    assert!(error.starts_with("p.yaml: the file has"), "the file as a whole has no line: {error}");
+}
+
+#[test]
+fn a_jinja_variable_that_may_be_missing_where_it_is_used_is_warned_of() {
+    let check = |text: &str, wanted: Option<&str>| {
+        let text = with(&format!(
+            "variables:\n  who: {{required: false}}\n  docs: {{type: array}}\ntemplate: |\n  {text}\n"
+        ));
+        let found = warnings(&text);
+        assert_eq!(
+            found.first().map(|found| found.contains("has no default")),
+            wanted.map(|_| true),
+            "{found:?}"
+        );
+        if let Some(wanted) = wanted {
+            assert!(found.len() == 1 && found[0].contains(wanted), "{found:?}");
+        }
+    };
+    check("Hello {{ who }} {{ docs }}", Some("p.yaml:4:8: optional variable `who`"));
+    check("{% if who %}Hello {{ who }}{% endif %} {{ docs }}", None);
+    check("{{ who | default('you') }} {{ docs }}", None);
+    check("{% if who is defined %}{{ who }}{% endif %} {{ docs }}", None);
+    check("{{ who }} {{ docs[0].title.text }}", None);
+    let of_self = with("variables:\n  self: {default: me}\ntemplate: |\n  I am {{ self }}\n");
+    assert_eq!(warnings(&of_self), Vec::<String>::new());
 }
 
 #[test]

@@ -86,7 +86,12 @@ fn what_is_missing_wrong_or_unknown_is_named_all_at_once() {
     );
     check(
         json!({"question": "q", "context": "c", "zzz": 1}),
-        "has no variable `zzz`: it declares no such variable",
+        "has no variable `zzz`; it has context, persona, question",
+    );
+    check(
+        json!({"question": "q", "context": "c", "zzz": 1, "contxet": 1}),
+        "has no variable `zzz`; has no variable `contxet`: did you mean `context`?; \
+         it has context, persona, question",
     );
     let fault = read(SEED).render(&Map::new()).unwrap_err();
     assert_eq!(fault.param.as_deref(), Some("context"));

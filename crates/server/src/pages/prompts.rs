@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use axum::{
     Form, Router,
-    extract::{Query, State},
+    extract::{Path, Query, State},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 use gauntlet_console::{
-    self as console, Change, DiffView, MoveLine, PromptLine, PromptView, ShownVersion, VersionLine,
+    self as console, Change, DiffView, MoveLine, PlanView, PromptLine, PromptView, ShownVersion, VariableRow,
+    VersionLine,
 };
-use gauntlet_ports::{Approval, EvalGate, GateFilter};
+use gauntlet_ports::{Approval, EvalGate, GateFilter, MoveKind};
+use gauntlet_prompts::near;
 use gauntlet_types::{Code, Fault, Name};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -22,7 +24,7 @@ use crate::{
     api::blocking,
     error,
     evals::evals_fault,
-    prompts::{Compared, Line, Listed, PromoteAsk, RollbackAsk, Shown},
+    prompts::{ApproveAsk, Compared, Line, Listed, Plan, PromoteAsk, RollbackAsk, Shown, actor},
 };
 
 /// Gates of one prompt that its page looks through: the newest of each suite and version is among them, unless it has been
@@ -36,7 +38,9 @@ const USUAL: [&str; 3] = ["production", "staging", "canary"];
 pub(super) fn router() -> Router<Admin> {
     Router::new()
         .route(console::paths::PROMPTS, get(list))
-        .route("/prompts/show", get(show))
+        .route(console::paths::PROMPT, get(show))
+        .route("/prompts/{*name}", get(by_path))
+        .route(console::paths::PROMPT_APPROVE, post(approve))
         .route(console::paths::PROMPT_PROMOTE, post(promote))
         .route(console::paths::PROMPT_ROLLBACK, post(rollback))
 }
@@ -71,13 +75,25 @@ fn lines(listed: &Listed) -> Vec<PromptLine> {
 
 #[derive(Clone, Default, Deserialize)]
 struct Which {
+    #[serde(default)]
     name: String,
     version: Option<String>,
     from: Option<String>,
     to: Option<String>,
+    /// The version whose promotion is looked at, under `label`.
+    plan: Option<String>,
+    label: Option<String>,
+}
+
+/// Whoever guesses the address of a prompt gets to its page.
+async fn by_path(Path(name): Path<String>) -> Redirect {
+    Redirect::to(&console::paths::prompt(&name))
 }
 
 async fn show(State(admin): State<Admin>, headers: HeaderMap, Query(which): Query<Which>) -> Response {
+    if which.name.is_empty() {
+        return Redirect::to(console::paths::PROMPTS).into_response();
+    }
     let frame = Frame::new(&admin, &headers);
     one(&frame, &admin, which, None).await
 }
@@ -88,21 +104,33 @@ struct Fetched {
     versions: Vec<Line>,
     shown: Shown,
     compared: Option<Compared>,
+    plan: Option<Plan>,
     gates: Vec<EvalGate>,
     approvals: Vec<Approval>,
 }
 
 fn fetch(admin: &Admin, which: &Which) -> Result<Fetched, Fault> {
     let mut listed = admin.prompt_list()?;
+    let names: Vec<Name> = listed.versions.iter().map(|line| line.name.clone()).collect();
     listed.versions.retain(|line| *line.name == *which.name);
     listed.labels.retain(|label| *label.name == *which.name);
     let Some(line) = lines(&listed).pop() else {
-        return Err(Fault::caller(Code::NotFound, "there is no such prompt any more".to_owned()));
+        let shown: String = which.name.chars().take(64).collect();
+        let cure = near::cure(
+            &which.name,
+            names.iter().map(Name::as_str),
+            "the list of prompts has those there are",
+        );
+        return Err(Fault::caller(Code::NotFound, format!("there is no prompt `{shown}`: {cure}")));
     };
     let reference = |version: &str| format!("{}@{version}", which.name);
     let shown = admin.prompt_show(&reference(which.version.as_deref().unwrap_or(&line.latest)))?;
     let compared = match (&which.from, &which.to) {
         (Some(from), Some(to)) => Some(admin.prompt_diff(&reference(from), &reference(to))?),
+        _ => None,
+    };
+    let plan = match (&which.plan, &which.label) {
+        (Some(version), Some(label)) => Some(admin.prompt_plan(&reference(version), label)?),
         _ => None,
     };
     let name = Name::from(which.name.as_str());
@@ -115,6 +143,7 @@ fn fetch(admin: &Admin, which: &Which) -> Result<Fetched, Fault> {
         line,
         shown,
         compared,
+        plan,
     })
 }
 
@@ -137,6 +166,11 @@ async fn one(frame: &Frame, admin: &Admin, which: Which, refused: Option<Fault>)
             to: moved.to.to_string(),
             by: Some(moved.by.to_string()),
             at: moved.at,
+            how: match moved.kind {
+                MoveKind::Promote => None,
+                MoveKind::Rollback => Some("rolled back"),
+                MoveKind::Force => Some("forced"),
+            },
             why: moved.why.clone(),
         })
         .collect();
@@ -145,6 +179,7 @@ async fn one(frame: &Frame, admin: &Admin, which: Which, refused: Option<Fault>)
     labels.extend(own.filter(|label| !USUAL.contains(&label.as_str())));
     let diff = fetched.compared.as_ref().map(diff_view);
     let shown = shown_version(&fetched.shown);
+    let plan = fetched.plan.as_ref().map(plan_view);
     let view = PromptView {
         line: &fetched.line,
         versions: &versions,
@@ -152,6 +187,7 @@ async fn one(frame: &Frame, admin: &Admin, which: Which, refused: Option<Fault>)
         // A comparison is read by itself, unless a version was asked for as well.
         shown: (diff.is_none() || has_version).then_some(&shown),
         diff: diff.as_ref(),
+        plan: plan.as_ref(),
         labels: &labels,
         refused: refused.as_ref().map(|fault| fault.message.as_str()),
     };
@@ -205,8 +241,15 @@ fn shown_version(shown: &Shown) -> ShownVersion {
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let variables = shown.variables.iter().map(|variable| {
         let bound = variable.max_length.map(|max| format!(", at most {max}")).unwrap_or_default();
-        (variable.name.clone(), format!("{}{bound}", variable.r#type), variable.required)
+        VariableRow {
+            name: variable.name.clone(),
+            kind: format!("{}{bound}", variable.r#type),
+            is_required: variable.required,
+            default: variable.default.as_ref().map(ToString::to_string),
+            description: variable.description.clone(),
+        }
     });
+    let pretty = |value: &serde_json::Value| serde_json::to_string_pretty(value).unwrap_or_default();
     ShownVersion {
         version: shown.line.version.to_string(),
         messages: shown
@@ -216,6 +259,26 @@ fn shown_version(shown: &Shown) -> ShownVersion {
             .collect(),
         variables: variables.collect(),
         model: shown.model.as_ref().map(ToString::to_string),
+        model_hint: shown.model_hint.as_ref().map(ToString::to_string),
+        fields: shown.fields.iter().map(|(name, value)| (name.clone(), pretty(value))).collect(),
+    }
+}
+
+fn plan_view(plan: &Plan) -> PlanView {
+    PlanView {
+        version: plan.to.to_string(),
+        label: plan.label.to_string(),
+        from: plan.from.as_ref().map(ToString::to_string),
+        lacks: plan.lacks.iter().map(|lack| (lack.what.clone(), lack.cure.clone())).collect(),
+        runs: plan
+            .evals
+            .iter()
+            .map(|suite| {
+                let before = suite.from_run.as_ref().map(ToString::to_string);
+                (suite.suite.to_string(), before, suite.to_run.to_string())
+            })
+            .collect(),
+        rollback: plan.rollback.clone(),
     }
 }
 
@@ -224,6 +287,35 @@ struct PromoteForm {
     name: String,
     version: String,
     label: String,
+    #[serde(default)]
+    reason: String,
+}
+
+#[derive(Deserialize)]
+struct ApproveForm {
+    name: String,
+    version: String,
+    label: String,
+    /// There is one token so far, so that a name is what whoever is signed in says it is.
+    #[serde(default)]
+    by: String,
+    #[serde(default)]
+    note: String,
+}
+
+async fn approve(State(admin): State<Admin>, headers: HeaderMap, Form(form): Form<ApproveForm>) -> Response {
+    let name = form.name.clone();
+    let done = blocking(&admin, move |admin| {
+        let by = actor(&HeaderMap::new(), Some(&form.by))?;
+        let asked = ApproveAsk {
+            prompt: format!("{}@{}", form.name, form.version),
+            label: form.label,
+            by: None,
+            note: Some(form.note),
+        };
+        admin.prompt_approve(&asked, by).map(drop)
+    });
+    answer(&admin, &headers, name, done.await).await
 }
 
 async fn promote(State(admin): State<Admin>, headers: HeaderMap, Form(form): Form<PromoteForm>) -> Response {
@@ -233,7 +325,7 @@ async fn promote(State(admin): State<Admin>, headers: HeaderMap, Form(form): For
             prompt: format!("{}@{}", form.name, form.version),
             label: form.label,
             by: None,
-            reason: None,
+            reason: Some(form.reason),
             force: false,
         };
         admin.prompt_promote(&asked, None).map(drop)
@@ -245,6 +337,8 @@ async fn promote(State(admin): State<Admin>, headers: HeaderMap, Form(form): For
 struct RollbackForm {
     name: String,
     label: String,
+    #[serde(default)]
+    reason: String,
 }
 
 async fn rollback(
@@ -254,7 +348,7 @@ async fn rollback(
 ) -> Response {
     let name = form.name.clone();
     let done = blocking(&admin, move |admin| {
-        let asked = RollbackAsk { name: form.name, label: form.label, by: None, reason: None };
+        let asked = RollbackAsk { name: form.name, label: form.label, by: None, reason: Some(form.reason) };
         admin.prompt_rollback(&asked, None).map(drop)
     });
     answer(&admin, &headers, name, done.await).await

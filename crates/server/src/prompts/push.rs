@@ -1,6 +1,6 @@
 //! Versions from files, as a pipeline pushes them: all of them or none, as often as one likes.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use gauntlet_ports::{ControlError, StoredPrompt};
 use gauntlet_prompts::{Change, Prompt, shape};
@@ -13,6 +13,8 @@ use crate::admin::{Admin, control_fault};
 
 /// Files of one push: more is probably another folder than was meant.
 const FILES_MAX: usize = 1_000;
+/// How often a push is judged anew because others pushed at the same time. Pipelines push now and then, not all the time.
+const JUDGED_MAX: usize = 5;
 /// Letters of a commit's name; its hash has 40 or 64.
 const SHA_LETTERS_MAX: usize = 128;
 /// Warnings of a file that are passed on.
@@ -96,29 +98,41 @@ impl Admin {
                 "app_sha",
             );
         }
-        let (lines, prompts) = judge(&self.prompt_catalog()?, &asked.files);
-        if lines.iter().any(|line| line.state == PushState::Refused) {
-            return Err(refused(lines));
-        }
-        if !asked.dry_run {
-            for prompt in &prompts {
-                let stored = StoredPrompt {
+        let mut lines = Vec::new();
+        for _ in 0..JUDGED_MAX {
+            let catalog = self.prompt_catalog()?;
+            let (judged, prompts) = judge(&catalog, &asked.files);
+            if judged.iter().any(|line| line.state == PushState::Refused) {
+                return Err(refused(judged));
+            }
+            if !asked.dry_run {
+                let stored = prompts.iter().map(|prompt| StoredPrompt {
                     author: by.clone(),
                     app_sha: app_sha.map(Name::from),
                     ..prompt.stored(self.now())
-                };
-                // Another gateway may have taken the version meanwhile; what was kept before it stays, and a push may be
-                // made again.
-                self.control.prompt_put(&stored).map_err(|error| match error {
-                    ControlError::PromptChanged { .. } => {
-                        Fault::caller(Code::PromptInvalid, error.to_string())
+                });
+                match self.control.prompt_put_all(&stored.collect::<Vec<_>>(), Some(catalog.kept)) {
+                    Ok(_) => self.refresh(false)?,
+                    // Another gateway took versions meanwhile: what holds beside them is judged anew.
+                    Err(ControlError::PromptsCame) => continue,
+                    Err(error @ ControlError::PromptChanged { .. }) => {
+                        return Err(Fault::caller(Code::PromptInvalid, error.to_string()));
                     }
-                    other => control_fault(other),
-                })?;
+                    Err(other) => return Err(control_fault(other)),
+                }
             }
-            self.refresh(false)?;
+            lines = judged;
+            break;
         }
-        let count = |state: PushState| lines.iter().filter(|line| line.state == state).count();
+        if lines.is_empty() {
+            let message = "nothing was pushed: others pushed each time that it was tried; push again";
+            return Err(Fault::us(Code::Unavailable, message));
+        }
+        // One content in two files is one version.
+        let count = |state: PushState| {
+            let of_state = lines.iter().filter(|line| line.state == state);
+            of_state.filter_map(|line| line.hash.as_ref()).collect::<BTreeSet<_>>().len()
+        };
         let (new, known) = (count(PushState::New), count(PushState::Known));
         Ok(Pushed { dry_run: asked.dry_run, new, known, prompts: lines })
     }
@@ -162,19 +176,30 @@ fn line(catalog: &Catalog, pushed: &[Arc<Prompt>], file: &str, prompt: &Arc<Prom
     let (name, version) = (&prompt.name, &prompt.version);
     let family: Vec<Arc<Prompt>> =
         catalog.registry.prompts().chain(pushed).filter(|other| other.name == *name).cloned().collect();
-    let twin = family.iter().find(|other| other.version == *version && other.hash != prompt.hash);
+    let is_twin = |other: &&Arc<Prompt>| other.version == *version && other.hash != prompt.hash;
+    let known_twin = catalog.registry.prompts().filter(|other| other.name == *name).find(is_twin);
+    // Where one of two is known already, that one is not at fault.
+    let in_push = || pushed.iter().filter(|other| other.name == *name).find(is_twin);
     let is_known = catalog.stored.contains_key(&prompt.hash);
     let old = shape::predecessor(&family, prompt);
     let heavy = old.map(|old| shape::too_heavy(old, prompt)).unwrap_or_default();
-    let why = match (twin, old) {
-        (Some(twin), _) => Some(format!(
+    let pushed_twin = if is_known { None } else { in_push() };
+    let why = match (known_twin, pushed_twin, old) {
+        (Some(twin), _, _) => Some(format!(
             "{file}: prompt `{name}@{version}` is already known with another content (hash {}, now {}); versions never \
              change: raise the version",
             twin.hash, prompt.hash
         )),
+        (None, Some(twin), _) => Some(format!(
+            "{file}: prompt `{name}@{version}` stands in {} too, with another text; versions never change: raise the \
+             version of the newer one",
+            twin.file
+        )),
         // What is kept already is kept; the rule is for what is new.
-        (None, Some(old)) if !heavy.is_empty() && !is_known => Some(too_little(file, old, prompt, &heavy)),
-        (None, _) => None,
+        (None, None, Some(old)) if !heavy.is_empty() && !is_known => {
+            Some(too_little(file, old, prompt, &heavy))
+        }
+        (None, None, _) => None,
     };
     let mut warnings: Vec<String> = prompt.warnings.iter().map(ToString::to_string).collect();
     if !prompt.labels.is_empty() {
@@ -182,6 +207,10 @@ fn line(catalog: &Catalog, pushed: &[Arc<Prompt>], file: &str, prompt: &Arc<Prom
             "{file}: a push moves no label; `gauntlet prompt promote {name}@{version} --to {}`",
             prompt.labels[0]
         ));
+    }
+    let same = pushed.iter().find(|other| other.hash == prompt.hash);
+    if let Some(first) = same.filter(|first| first.file != *file) {
+        warnings.push(format!("{file}: the same version as {}; it counts once", first.file));
     }
     warnings.truncate(WARNINGS_MAX);
     PushLine {

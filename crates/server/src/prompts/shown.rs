@@ -164,9 +164,14 @@ impl Admin {
         })
     }
 
+    /// The second may leave the name out: a version or label alone is of the same prompt.
     pub fn prompt_diff(&self, a: &str, b: &str) -> Result<Compared, Fault> {
         let catalog = self.prompt_catalog()?;
-        Ok(compared(&*catalog.find(a)?, &*catalog.find(b)?))
+        let b = match (b.contains('@'), a.split_once('@')) {
+            (false, Some((name, _))) => format!("{name}@{b}"),
+            _ => b.to_owned(),
+        };
+        Ok(compared(&*catalog.find(a)?, &*catalog.find(&b)?))
     }
 
     /// Fills the variables in as a call would, and calls nobody.
@@ -239,6 +244,7 @@ fn variables(prompt: &Prompt) -> Vec<VariableLine> {
 fn example(prompt: &Prompt) -> Value {
     let value = |(name, _): (&str, &gauntlet_prompts::Variable)| (name.to_owned(), Value::from("…"));
     let variables: Map<String, Value> = prompt.required().map(value).collect();
-    let model = prompt.model.clone().or_else(|| prompt.model_hint.clone()).unwrap_or_else(|| "MODEL".into());
+    // What the author had in mind is no model that must be there.
+    let model = prompt.model.clone().unwrap_or_else(|| "MODEL".into());
     json!({"model": model, "gauntlet": {"prompt": named(prompt), "variables": variables}})
 }

@@ -106,6 +106,24 @@ pub(super) fn a_prompt_version_never_changes(store: &dyn ControlStore) {
     assert_eq!(store.prompt_list().unwrap(), [prompt("1.0.0", "be kind"), prompt("1.1.0", "be rude")]);
 }
 
+pub(super) fn prompts_are_kept_all_or_none(store: &dyn ControlStore) {
+    store.prompt_put(&prompt("1.0.0", "be kind")).unwrap();
+    let refused = store.prompt_put_all(
+        &[prompt("1.1.0", "be brief"), prompt("1.0.0", "be rude"), prompt("1.2.0", "be gone")],
+        Some(1),
+    );
+    assert!(matches!(refused, Err(ControlError::PromptChanged { .. })), "{refused:?}");
+    assert_eq!(store.prompt_list().unwrap(), [prompt("1.0.0", "be kind")], "nor those before the bad one");
+    let both = [prompt("1.1.0", "be brief"), prompt("1.0.0", "be kind")];
+    let late = store.prompt_put_all(&both, Some(0));
+    assert!(matches!(late, Err(ControlError::PromptsCame)), "another came since it was judged: {late:?}");
+    assert_eq!(store.prompt_list().unwrap().len(), 1);
+    assert_eq!(store.prompt_put_all(&both, Some(1)).unwrap(), 1);
+    assert_eq!(store.prompt_put_all(&both, Some(2)).unwrap(), 0, "all are known");
+    assert_eq!(store.prompt_put_all(&[], None).unwrap(), 0);
+    assert_eq!(store.prompt_list().unwrap().len(), 2);
+}
+
 pub(super) fn labels_point_at_known_versions(store: &dyn ControlStore) {
     let unknown = store.label_set(&moved("production", None, "1.0.0"));
     assert!(matches!(unknown, Err(ControlError::UnknownPrompt { .. })));

@@ -99,6 +99,7 @@ pub fn control_store(make: &dyn Fn() -> Arc<dyn ControlStore>) {
     control::keys_are_unique_and_stay_when_revoked(&*make());
     control::kill_switches_are_thrown_and_undone(&*make());
     control::a_prompt_version_never_changes(&*make());
+    control::prompts_are_kept_all_or_none(&*make());
     control::labels_point_at_known_versions(&*make());
     control::an_author_is_noted_once(&*make());
     control::an_approval_is_of_one_content_and_one_person(&*make());

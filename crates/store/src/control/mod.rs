@@ -41,6 +41,9 @@ pub(crate) static KIND: Kind = Kind {
     autocheckpoint: 1000,
 };
 
+/// Prompt, label, and the version that it points to.
+type Label = (Name, Name, Name);
+
 /// Control data in an SQLite file. One connection does: there are few rows, and the hot path reads a snapshot instead.
 pub struct SqliteControl {
     connection: Mutex<Connection>,
@@ -52,18 +55,32 @@ impl SqliteControl {
         Ok(SqliteControl { connection: Mutex::new(file::open_writer(path.as_ref(), &KIND)?) })
     }
 
-    /// A change and its audit row, both or neither. `change` says what to note, or nothing if nothing changed.
-    fn change<T>(
+    /// The prompt versions that a file has, and (prompt, label, version) of its labels. Reads alone: nothing is made or
+    /// brought up to date, so that it may be asked beside a gateway of any version.
+    pub fn prompts_in(path: impl AsRef<Path>) -> Result<(Vec<StoredPrompt>, Vec<Label>), OpenError> {
+        let read = || -> Result<_> {
+            let connection = file::open_reader(path.as_ref(), &KIND)?;
+            let mut list = connection.prepare(prompts::LIST)?;
+            let kept = list.query_map([], prompts::read)?.collect::<Result<_>>()?;
+            let mut list = connection.prepare(prompts::LABELS)?;
+            let labels = list.query_map([], prompts::read_label)?.collect::<Result<_>>()?;
+            Ok((kept, labels))
+        };
+        read().map_err(|error| OpenError::of_sqlite(path.as_ref(), error))
+    }
+
+    /// A change and its audit rows, all or nothing. `change` says what to note, or nothing if nothing changed.
+    fn change<T, A: IntoIterator<Item = Audit>>(
         &self,
         what: &'static str,
-        change: impl FnOnce(&Transaction<'_>) -> Result<(T, Option<Audit>), ControlError>,
+        change: impl FnOnce(&Transaction<'_>) -> Result<(T, A), ControlError>,
     ) -> Result<T, ControlError> {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let tx = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(control_failed(what))?;
-        let (answer, audit) = change(&tx)?;
-        if let Some(audit) = audit {
+        let (answer, audits) = change(&tx)?;
+        for audit in audits {
             audit.write(&tx).map_err(control_failed("writing the audit log"))?;
         }
         tx.commit().map_err(control_failed(what))?;
@@ -277,8 +294,8 @@ impl ControlStore for SqliteControl {
         list().map_err(control_failed("listing what a tenant has"))
     }
 
-    fn prompt_put(&self, prompt: &StoredPrompt) -> Result<bool, ControlError> {
-        self.change("keeping a prompt", |tx| prompts::put(tx, prompt))
+    fn prompt_put_all(&self, prompts: &[StoredPrompt], known: Option<usize>) -> Result<usize, ControlError> {
+        self.change("keeping prompts", |tx| prompts::put_all(tx, prompts, known))
     }
 
     fn prompt_list(&self) -> Result<Vec<StoredPrompt>, ControlError> {
@@ -290,8 +307,7 @@ impl ControlStore for SqliteControl {
     }
 
     fn label_list(&self) -> Result<Vec<(Name, Name, Name)>, ControlError> {
-        let sql = "select name, label, version from labels order by name, label";
-        self.list("listing labels", sql, |row| Ok((name(row, 0)?, name(row, 1)?, name(row, 2)?)))
+        self.list("listing labels", prompts::LABELS, prompts::read_label)
     }
 
     fn label_history(&self, name: &str) -> Result<Vec<LabelMove>, ControlError> {

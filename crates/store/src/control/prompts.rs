@@ -13,7 +13,30 @@ const KEEPING: &str = "keeping a prompt";
 const MOVING: &str = "moving a label";
 const APPROVING: &str = "keeping an approval";
 
-pub(super) fn put(tx: &Transaction<'_>, prompt: &StoredPrompt) -> Changed {
+pub(super) fn put_all(
+    tx: &Transaction<'_>,
+    prompts: &[StoredPrompt],
+    known: Option<usize>,
+) -> std::result::Result<(usize, Vec<Audit>), ControlError> {
+    if let Some(known) = known {
+        let count: i64 = tx
+            .query_row("select count(*) from prompts", [], |row| row.get(0))
+            .map_err(control_failed("counting prompts"))?;
+        if usize::try_from(count) != Ok(known) {
+            return Err(ControlError::PromptsCame);
+        }
+    }
+    let mut audits = Vec::new();
+    let mut new = 0;
+    for prompt in prompts {
+        let (is_new, audit) = put(tx, prompt)?;
+        new += usize::from(is_new);
+        audits.extend(audit);
+    }
+    Ok((new, audits))
+}
+
+fn put(tx: &Transaction<'_>, prompt: &StoredPrompt) -> Changed {
     let known = tx
         .query_row(
             "select hash, source, author, about from prompts where name = ?1 and version = ?2",
@@ -89,6 +112,12 @@ pub(super) fn read(row: &Row<'_>) -> Result<StoredPrompt> {
         app_sha: maybe(row, 6)?,
         about: row.get(7)?,
     })
+}
+
+pub(super) const LABELS: &str = "select name, label, version from labels order by name, label";
+
+pub(super) fn read_label(row: &Row<'_>) -> Result<(Name, Name, Name)> {
+    Ok((name(row, 0)?, name(row, 1)?, name(row, 2)?))
 }
 
 pub(super) fn move_label(tx: &Transaction<'_>, moved: &LabelMove) -> Changed {

@@ -48,17 +48,17 @@ impl PostgresControl {
         self.database.read(count).map_err(control_failed("looking for changes"))
     }
 
-    /// A change and its audit row, both or neither. `change` says what to note, or nothing if nothing changed.
-    fn change<T>(
+    /// A change and its audit rows, all or nothing. `change` says what to note, or nothing if nothing changed.
+    fn change<T, A: IntoIterator<Item = Audit>>(
         &self,
         what: &'static str,
-        change: impl FnOnce(&Connection) -> Changed<T>,
+        change: impl FnOnce(&Connection) -> std::result::Result<(T, A), ControlError>,
     ) -> std::result::Result<T, ControlError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let connection = writer.take(&self.database).map_err(control_failed(what))?;
         connection.batch(BEGIN_CHANGE).map_err(control_failed(what))?;
-        let (answer, audit) = change(&connection)?;
-        if let Some(audit) = audit {
+        let (answer, audits) = change(&connection)?;
+        for audit in audits {
             let texts = [audit.actor(), audit.action, &audit.subject, &audit.detail.to_string()]
                 .map(|text| stored(text).into_owned());
             let params: Vec<Param<'_>> =
@@ -250,8 +250,12 @@ impl ControlStore for PostgresControl {
         self.database.read(list).map_err(control_failed(WHAT))
     }
 
-    fn prompt_put(&self, prompt: &StoredPrompt) -> std::result::Result<bool, ControlError> {
-        self.change("keeping a prompt", |connection| prompts::put(connection, prompt))
+    fn prompt_put_all(
+        &self,
+        prompts: &[StoredPrompt],
+        known: Option<usize>,
+    ) -> std::result::Result<usize, ControlError> {
+        self.change("keeping prompts", |connection| prompts::put_all(connection, prompts, known))
     }
 
     fn prompt_list(&self) -> std::result::Result<Vec<StoredPrompt>, ControlError> {

@@ -15,7 +15,29 @@ const KEEPING: &str = "keeping a prompt";
 const MOVING: &str = "moving a label";
 const APPROVING: &str = "keeping an approval";
 
-pub(super) fn put(connection: &Connection, prompt: &StoredPrompt) -> Changed<bool> {
+pub(super) fn put_all(
+    connection: &Connection,
+    prompts: &[StoredPrompt],
+    known: Option<usize>,
+) -> std::result::Result<(usize, Vec<Audit>), ControlError> {
+    if let Some(known) = known {
+        let sql = "select count(*) from prompts";
+        let count: Option<i64> = first(connection, "counting prompts", sql, &[], |row| row.get(0))?;
+        if count.and_then(|count| usize::try_from(count).ok()) != Some(known) {
+            return Err(ControlError::PromptsCame);
+        }
+    }
+    let mut audits = Vec::new();
+    let mut new = 0;
+    for prompt in prompts {
+        let (is_new, audit) = put(connection, prompt)?;
+        new += usize::from(is_new);
+        audits.extend(audit);
+    }
+    Ok((new, audits))
+}
+
+fn put(connection: &Connection, prompt: &StoredPrompt) -> Changed<bool> {
     let sql = "select hash, source, author, about from prompts where name = $1 and version = $2";
     let named = [&*prompt.name, &*prompt.version];
     let known = first(connection, "looking for a prompt", sql, &named, |row| {

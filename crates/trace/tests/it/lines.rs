@@ -31,7 +31,7 @@ fn a_line_has_the_founding_names_in_their_order_and_then_ours() {
     let names: Vec<&str> = line.keys().map(String::as_str).collect();
     let expected = "ts request_id tenant_id model prompt_name prompt_version input_tokens cached_tokens output_tokens \
         cost_usd latency_ms_total guardrail_decision judge_score trace_id route user_id session_id environment outcome \
-        status error provider finish_reason cache app_sha eval_id first_token_ms usage_estimated key prompt_hash attempts";
+        status error provider finish_reason cache app_sha eval_id first_token_ms usage_estimated key prompt_hash attempts prompt_label";
     assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
     let check = |name: &str, expected: Value| assert_eq!(line[name], expected, "{name}");
     check("ts", json!("2026-04-25T18:42:11.482Z"));

@@ -1,6 +1,7 @@
 //! Lists, one version, two beside each other, and a render.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use gauntlet_prompts::near;
 use serde_json::Value;
 
 use crate::{
@@ -12,6 +13,15 @@ use crate::{
 pub(super) fn list(place: &Place, reach: &Reach, name: Option<&str>) -> Result<()> {
     let mut known = reach.get("/api/v1/prompts")?;
     if let Some(name) = name {
+        let names: Vec<String> =
+            known["versions"].as_array().into_iter().flatten().map(|row| text(&row["name"])).collect();
+        if !names.iter().any(|known| known == name) {
+            let other = "`gauntlet prompt list` shows those there are";
+            bail!(
+                "there is no prompt `{name}`: {}",
+                near::cure(name, names.iter().map(String::as_str), other)
+            );
+        }
         for list in ["versions", "labels"] {
             if let Some(rows) = known[list].as_array_mut() {
                 rows.retain(|row| row["name"] == name);
@@ -35,9 +45,11 @@ pub(super) fn list(place: &Place, reach: &Reach, name: Option<&str>) -> Result<(
             show::time(&row["created"]),
         ]
     });
-    show::table(
+    // What `show` tells as well goes first where the terminal is narrow.
+    show::table_dropping(
         &columns,
         rows.collect(),
+        &["hash", "since", "author", "risk"],
         "No prompts yet: `gauntlet prompt push DIR`, or put files into prompts/ of the configuration folder.",
     );
     Ok(())
@@ -101,12 +113,7 @@ pub(super) fn show(place: &Place, reach: &Reach, reference: &str) -> Result<()> 
 }
 
 pub(super) fn diff(place: &Place, reach: &Reach, a: &str, b: &str) -> Result<()> {
-    // The second may leave the name out: it is of the same prompt.
-    let b = match (b.contains('@'), a.split_once('@')) {
-        (false, Some((name, _))) => format!("{name}@{b}"),
-        _ => b.to_owned(),
-    };
-    let told = reach.get(&format!("/api/v1/prompts/diff?a={}&b={}", escape(a), escape(&b)))?;
+    let told = reach.get(&format!("/api/v1/prompts/diff?a={}&b={}", escape(a), escape(b)))?;
     if place.json {
         show::json(&told);
     } else {
