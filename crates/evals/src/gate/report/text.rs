@@ -111,7 +111,7 @@ fn checks(checks: &[Check], look: Look) -> String {
         ("asked for", Align::Right),
         ("sure between", Align::Right),
         ("n", Align::Right),
-        ("p", Align::Right),
+        ("p, if", Align::Right),
         ("can see", Align::Right),
     ];
     let rows: Vec<Vec<String>> = checks
@@ -165,18 +165,38 @@ pub(super) fn numbers(check: &Check) -> [String; 6] {
         limit.unwrap_or_default(),
         bounds,
         check.n.to_string(),
-        check.p_value.map(p_value).unwrap_or_default(),
+        p_value_if(check),
         check.detectable.map(|drop| format!("{drop:.3}")).unwrap_or_default(),
     ]
 }
 
-pub(super) fn p_value(p: f64) -> String {
+/// Rows ask different questions, so each names its own: `no worse: 0.013`.
+fn p_value_if(check: &Check) -> String {
+    let of = check.p_value_of.map(|of| format!("{}: ", of.as_str())).unwrap_or_default();
+    check.p_value.map(|p| format!("{of}{}", p_value(p))).unwrap_or_default()
+}
+
+/// As every report and page has it: a p-value of 0 there is not.
+pub fn p_value(p: f64) -> String {
     if p < 0.001 { "<0.001".to_owned() } else { format!("{p:.3}") }
+}
+
+/// In a sentence: `= 0.013`, `< 0.001`.
+pub(crate) fn p_relation(p: f64) -> String {
+    if p < 0.001 { "< 0.001".to_owned() } else { format!("= {p:.3}") }
+}
+
+/// A difference with its sign, where three decimals leave it one.
+pub fn signed(difference: f64) -> String {
+    match format!("{difference:+.3}").as_str() {
+        "-0.000" | "+0.000" => "0.000".to_owned(),
+        told => told.to_owned(),
+    }
 }
 
 fn valued(kind: CheckKind, value: f64) -> String {
     match kind {
-        CheckKind::Regression | CheckKind::Trend => format!("{value:+.3}"),
+        CheckKind::Regression | CheckKind::Trend => signed(value),
         CheckKind::Cost | CheckKind::Latency => format!("{value:.2}×"),
         CheckKind::Complete | CheckKind::Errors | CheckKind::Unscored => format!("{:.1}%", value * 100.0),
         CheckKind::Violations => format!("{value:.0}"),
@@ -238,8 +258,8 @@ pub fn compared(found: &Comparison, look: Look, cases_shown: usize) -> String {
                 printable(&format!("{}{arrow}", metric.metric)),
                 format!("{:.3}", metric.a),
                 format!("{:.3}", metric.b),
-                format!("{:+.3}", metric.difference),
-                bounds.map(|(low, high)| format!("{low:+.3} … {high:+.3}")).unwrap_or_default(),
+                signed(metric.difference),
+                bounds.map(|(low, high)| format!("{} … {}", signed(low), signed(high))).unwrap_or_default(),
                 metric.p_value.map(p_value).unwrap_or_default(),
                 metric.n.to_string(),
                 metric.worse.to_string(),
