@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use gauntlet_ports::{
-    EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRun, EvalStore, EvalStoreError, GateFilter, JudgeKey, Judged,
-    RunFilter, RunState,
+    EVAL_BATCH_MAX, EvalCursor, EvalGate, EvalResult, EvalRun, EvalStore, EvalStoreError, GateFilter,
+    JudgeKey, Judged, RunFilter, RunState,
 };
 use gauntlet_types::Name;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -110,6 +110,7 @@ impl EvalStore for GatewayStore {
             ("prompt_hash", text(&filter.prompt_hash)),
             ("state", filter.state.map(RunState::as_str).map(str::to_owned)),
             ("since", filter.since.map(|at| at.0.to_string())),
+            ("before", filter.before.as_ref().map(EvalCursor::to_string)),
             ("limit", filter.limit.map(|limit| limit.to_string())),
         ]);
         self.get::<Answer>("listing runs", &format!("runs{query}"), None).map(|answer| answer.runs)
@@ -173,6 +174,7 @@ impl EvalStore for GatewayStore {
             ("run", text(&filter.run)),
             ("prompt_name", text(&filter.prompt_name)),
             ("prompt_hash", text(&filter.prompt_hash)),
+            ("before", filter.before.as_ref().map(EvalCursor::to_string)),
             ("limit", filter.limit.map(|limit| limit.to_string())),
         ]);
         self.get::<Answer>("listing gates", &format!("gates{query}"), None).map(|answer| answer.gates)

@@ -4,8 +4,8 @@
 use std::{collections::HashMap, sync::PoisonError};
 
 use gauntlet_ports::{
-    Candidate, EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRetention, EvalRun, EvalStore, EvalStoreError,
-    GateFilter, JudgeKey, Judged, RunFilter, RunState, Score, Verdict,
+    Candidate, EVAL_BATCH_MAX, EvalCursor, EvalGate, EvalResult, EvalRetention, EvalRun, EvalStore,
+    EvalStoreError, GateFilter, JudgeKey, Judged, RunFilter, RunState, Score, Verdict,
 };
 use gauntlet_types::{CallId, NanoUsd, PromptRef, Timestamp};
 use serde_json::{Value, json};
@@ -73,14 +73,16 @@ impl EvalStore for PostgresTraces {
             "select {RUN_COLUMNS} from eval_runs where ($1::text is null or suite = $1) \
              and ($2::text is null or app_sha = $2) and ($3::text is null or prompt_name = $3) \
              and ($4::text is null or prompt_hash = $4) and ($5::text is null or state = $5) \
-             and ($6::timestamptz is null or started >= $6) order by started desc, id desc limit $7"
+             and ($6::timestamptz is null or started >= $6) \
+             and ($8::timestamptz is null or (started, id) < ($8, $9)) order by started desc, id desc limit $7"
         );
         let [suite, app_sha, name, hash] =
             [&filter.suite, &filter.app_sha, &filter.prompt_name, &filter.prompt_hash]
                 .map(|name| name.as_deref().map(stored));
         let state = filter.state.map(RunState::as_str);
         let (since, limit) = (filter.since.map(At), limit(filter.limit));
-        let params: [Param<'_>; 7] = [
+        let (before, before_id) = before(filter.before.as_ref());
+        let params: [Param<'_>; 9] = [
             (&suite, Type::TEXT),
             (&app_sha, Type::TEXT),
             (&name, Type::TEXT),
@@ -88,6 +90,8 @@ impl EvalStore for PostgresTraces {
             (&state, Type::TEXT),
             (&since, Type::TIMESTAMPTZ),
             (&limit, Type::INT8),
+            (&before, Type::TIMESTAMPTZ),
+            (&before_id, Type::TEXT),
         ];
         self.evals_read("listing runs", |connection| {
             connection.query(&sql, &params)?.iter().map(|row| read_run(&Columns(row))).collect()
@@ -171,23 +175,31 @@ impl EvalStore for PostgresTraces {
         let sql = format!(
             "select {GATE_COLUMNS} from eval_gates where ($1::text is null or suite = $1) \
              and ($2::text is null or eval_id = $2) and ($3::text is null or prompt_name = $3) \
-             and ($4::text is null or prompt_hash = $4) order by ts desc, id desc limit $5"
+             and ($4::text is null or prompt_hash = $4) \
+             and ($6::timestamptz is null or (ts, id) < ($6, $7)) order by ts desc, id desc limit $5"
         );
         let [suite, run, name, hash] = [&filter.suite, &filter.run, &filter.prompt_name, &filter.prompt_hash]
             .map(|name| name.as_deref().map(stored));
         let limit = limit(filter.limit);
-        let params: [Param<'_>; 5] = [
+        let (before, before_id) = before(filter.before.as_ref());
+        let params: [Param<'_>; 7] = [
             (&suite, Type::TEXT),
             (&run, Type::TEXT),
             (&name, Type::TEXT),
             (&hash, Type::TEXT),
             (&limit, Type::INT8),
+            (&before, Type::TIMESTAMPTZ),
+            (&before_id, Type::TEXT),
         ];
         self.evals_read("listing gates", |connection| {
             let rows = connection.query(&sql, &params)?;
             rows.iter().map(|row| read_gate(&Columns(row))).collect()
         })
     }
+}
+
+fn before(cursor: Option<&EvalCursor>) -> (Option<At>, Option<String>) {
+    (cursor.map(|cursor| At(cursor.at)), cursor.map(|cursor| stored(&cursor.id).into()))
 }
 
 impl EvalRetention for PostgresTraces {
