@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use crate::{
     evals::value,
-    figures::{count, usd},
+    figures::{count, p_value, signed, usd},
     paths,
     shell::{Place, Shell, page},
     text::{Line, Room},
@@ -68,7 +68,7 @@ fn metrics(view: &EvalCompareView) -> Markup {
     let head = |run: &EvalRun| html! { a href=(paths::eval_run(&run.id)) { (Line(&run.candidate.name)) } };
     html! {
         section.panel {
-            div.scroll { table.groups {
+            div.scroll { table.groups.whole {
                 thead { tr {
                     th scope="col" { "Metric" }
                     th.n scope="col" { (head(view.first)) span.sub { "first" } }
@@ -93,7 +93,6 @@ fn metrics(view: &EvalCompareView) -> Markup {
 }
 
 fn metric(pair: &MetricPair) -> Markup {
-    let signed = |value: f64| format!("{value:+.3}");
     // The whole interval on one side of nothing: a difference that is there.
     let class = match (pair.ci_low, pair.ci_high) {
         (Some(low), _) if low > 0.0 => {
@@ -119,7 +118,7 @@ fn metric(pair: &MetricPair) -> Markup {
             td.n { (value(pair.second)) }
             td.n { @if let Some(difference) = pair.difference { span.pill.(class) { (signed(difference)) } } @else { "–" } }
             td.n { @if let (Some(low), Some(high)) = (pair.ci_low, pair.ci_high) { (signed(low)) " – " (signed(high)) } @else { "–" } }
-            td.n { @if let Some(p) = pair.p_value { (format!("{p:.3}")) } @else { "–" } }
+            td.n { @if let Some(p) = pair.p_value { (p_value(p)) } @else { "–" } }
             td.n { (count(pair.pairs.into())) }
         }
     }
@@ -131,7 +130,7 @@ fn cases(view: &EvalCompareView) -> Markup {
         section.panel {
             h2 { "Cases that differ" }
             @if view.cases.is_empty() { p.muted { "None: every case that both runs have scored the same." } } @else {
-                div.scroll { table.groups.cases {
+                div.scroll { table.groups.whole.cases {
                     thead { tr { th scope="col" { "Case" } th.n scope="col" { "Change" } th scope="col" { "First answer" } th scope="col" { "Second answer" } } }
                     tbody { @for pair in view.cases.iter().take(CASES_MAX) { (case(pair, &mut room)) } }
                 } }
@@ -154,7 +153,7 @@ fn case(pair: &CasePair, room: &mut Room) -> Markup {
     html! {
         tr {
             th scope="row" { (Line(&pair.case)) span.sub { (Line(&pair.metric)) } }
-            td.n { span.pill.(if pair.gain < 0.0 { "bad" } else { "good" }) { (format!("{:+.3}", pair.gain)) } }
+            td.n { span.pill.(if pair.gain < 0.0 { "bad" } else { "good" }) { (signed(pair.gain)) } }
             td { (first) }
             td { (second) }
         }

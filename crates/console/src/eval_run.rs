@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::{
-    evals::{short, state_of, value, verdict},
+    evals::{is_judged_by_case, passed, short, state_of, value, verdict},
     figures::{count, duration, time, usd},
     paths,
     shell::{Place, Shell, page},
@@ -64,8 +64,8 @@ fn figures(view: &EvalRunView) -> Markup {
     };
     html! {
         dl.figures {
-            div { dt { "Passed" } dd.value { (count(run.passed.into())) } dd.week { "of " (count(run.cases.into())) " cases" } }
-            div { dt { "Failed" } dd.value { (count(run.failed.into())) } }
+            div { dt { "Passed" } dd.value { (passed(run)) } dd.week { "of " (count(run.cases.into())) " cases" } }
+            div { dt { "Failed" } dd.value { @if is_judged_by_case(run) { (count(run.failed.into())) } @else { "–" } } }
             div { dt { "Errors" } dd.value { (count(run.errors.into())) } }
             div { dt { "Cost" } dd.value title={ (run.cost) " USD" } { (usd(run.cost)) } dd.week { "judges " (usd(run.judge_cost)) } }
             div { dt { "Judge calls" } dd.value { (count(run.judge_calls.into())) } dd.week { (count(run.judge_cached.into())) " known already" } }
@@ -87,7 +87,7 @@ fn gate_panel(gate: &EvalGate) -> Markup {
             p { (Line(&gate.summary)) }
             @if let Some(baseline) = &gate.baseline { p.muted { "Baseline: " a href=(paths::eval_run(baseline)) { (Line(baseline)) } } }
             @if !checks.is_empty() {
-                div.scroll { table.groups {
+                div.scroll { table.groups.whole {
                     thead { tr { th scope="col" { "Check" } th scope="col" { "Verdict" } th scope="col" { "Why" } } }
                     tbody { @for check in checks { (check_line(check)) } }
                 } }
@@ -112,7 +112,7 @@ fn metrics(run: &EvalRun) -> Markup {
         section.panel {
             h2 { "Metrics" }
             @if run.metrics.is_empty() { p.muted { "Nothing was scored yet." } } @else {
-                div.scroll { table.groups {
+                div.scroll { table.groups.whole {
                     thead { tr {
                         th scope="col" { "Metric" }
                         th.n scope="col" { "Mean" }
@@ -173,7 +173,7 @@ fn cases(view: &EvalRunView) -> Markup {
                 }
             }
             @if shown.is_empty() { p.muted { "None." } } @else {
-                div.scroll { table.groups.cases {
+                div.scroll { table.groups.whole.cases {
                     thead { tr { th scope="col" { "Case" } th scope="col" { "Result" } th scope="col" { "Asked, answered" } th scope="col" { "Scores" } th scope="col" { "Trace" } } }
                     tbody { @for result in shown.iter().take(CASES_MAX) { (case(result, &mut room)) } }
                 } }

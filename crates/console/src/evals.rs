@@ -68,7 +68,7 @@ fn trends(shell: &Shell, view: &EvalsView) -> Markup {
     html! {
         section.panel {
             h2 { "Suites" }
-            div.scroll { table.groups {
+            div.scroll { table.groups.whole {
                 thead { tr {
                     th scope="col" { "Suite" }
                     th scope="col" { "Last " (TREND_MAX) " runs" }
@@ -92,13 +92,16 @@ fn trend(shell: &Shell, view: &EvalsView, suite: &str) -> Markup {
                 @for run in runs.iter().rev() {
                     @let (class, said) = state(gate_of(view.gates, &run.id).map(|gate| gate.verdict), run.state);
                     a.dot.(class) href=(paths::eval_run(&run.id))
-                        title={ (Line(&run.candidate.name)) ": " (said) ", " (run.passed) " of " (run.cases) " passed" } {
+                        title={ (Line(&run.candidate.name)) ": " (said) @if is_judged_by_case(run) { ", " (run.passed) " of " (run.cases) " passed" } } {
                         span.unseen { (said) }
                     }
                 }
             } }
             @if let Some(run) = newest {
-                td.n { (percent(run.passed.into(), run.cases.into())) span.sub { (count(run.passed.into())) " of " (count(run.cases.into())) } }
+                td.n {
+                    @if is_judged_by_case(run) { (percent(run.passed.into(), run.cases.into())) span.sub { (count(run.passed.into())) " of " (count(run.cases.into())) } }
+                    @else { "–" span.sub { (count(run.cases.into())) " cases" } }
+                }
                 td { @if let Some(gate) = gate_of(view.gates, &run.id) { (verdict(gate.verdict)) } @else { span.muted { "–" } } }
                 td { (time(run.started, shell.now)) span.sub { (Line(&run.candidate.name)) } }
             }
@@ -122,7 +125,7 @@ fn table(shell: &Shell, view: &EvalsView) -> Markup {
     html! {
         section.panel {
             h2 { "Runs" }
-            div.scroll { table.groups {
+            div.scroll { table.groups.whole {
                 thead { tr {
                     th scope="col" { "Started" }
                     th scope="col" { "Suite" span.sub { "commit" } }
@@ -150,13 +153,22 @@ fn line(shell: &Shell, view: &EvalsView, run: &EvalRun, before: Option<&EvalRun>
             td { a href=(paths::eval_run(&run.id)) data-open { (time(run.started, shell.now)) } (state_of(run)) }
             td { (Line(&run.suite)) @if run.is_fast { " " span.pill title="a part of the cases" { "part" } } @if let Some(sha) = &run.app_sha { span.sub { (short(sha)) } } }
             td { (Line(&run.candidate.name)) }
-            td.n { (count(run.passed.into())) span.sub { (count(run.cases.into())) } @if run.errors > 0 { span.sub.bad { (count(run.errors.into())) " errors" } } }
+            td.n { (passed(run)) span.sub { (count(run.cases.into())) } @if run.errors > 0 { span.sub.bad { (count(run.errors.into())) " errors" } } }
             td { (metrics(&run.metrics)) }
             td.n title={ (run.cost) " USD" } { (usd(run.cost)) span.sub { (usd(run.judge_cost)) } }
             td { @if let Some(gate) = gate_of(view.gates, &run.id) { (verdict(gate.verdict)) } @else { span.muted { "–" } } }
             td { @if let Some(before) = before { a href=(paths::eval_compare(&before.id, &run.id)) { "with the one before" } } @else { span.muted { "–" } } }
         }
     }
+}
+
+/// Whether any case can pass or fail: of a suite without thresholds none can, and 0 passed would read as all failed.
+pub(crate) fn is_judged_by_case(run: &EvalRun) -> bool {
+    run.passed + run.failed > 0
+}
+
+pub(crate) fn passed(run: &EvalRun) -> String {
+    if is_judged_by_case(run) { count(run.passed.into()) } else { "–".to_owned() }
 }
 
 pub(crate) fn state_of(run: &EvalRun) -> Markup {

@@ -52,6 +52,19 @@ pub fn count(number: u64) -> String {
     shown
 }
 
+/// As reports have it: a p-value of 0 there is not.
+pub fn p_value(p: f64) -> String {
+    if p < 0.001 { "<0.001".to_owned() } else { format!("{p:.3}") }
+}
+
+/// A difference with its sign, where three decimals leave it one.
+pub fn signed(difference: f64) -> String {
+    match format!("{difference:+.3}").as_str() {
+        "-0.000" | "+0.000" => "0.000".to_owned(),
+        told => told.to_owned(),
+    }
+}
+
 /// Short from ten thousand up: `9,999`, `12.3 k`, `1.24 M`.
 pub fn count_short(number: u64) -> String {
     match number {

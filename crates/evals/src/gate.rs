@@ -16,6 +16,7 @@ mod standing;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod trend;
 mod whole;
 
 use gauntlet_ports::{EvalResult, EvalRun, RunState, Verdict};
@@ -103,6 +104,9 @@ pub fn decide(input: &GateInput<'_>) -> Result<GateReport, GateError> {
         early::settle(&mut checks, &pairs, input);
     }
     let (worse, better, regressions) = changes(&metrics, &pairs);
+    let mut notes = notes(input, &compared, is_cut);
+    notes.extend(left_to_violations(&metrics, input));
+    notes.extend(trend::note(&metrics, &checks, input).filter(|_| !is_cut));
     let is_empty = !checks.iter().any(holds_to_something);
     let verdict = match verdict_of(&checks) {
         Verdict::Pass if is_empty => Verdict::Inconclusive,
@@ -124,7 +128,7 @@ pub fn decide(input: &GateInput<'_>) -> Result<GateReport, GateError> {
         worse,
         better,
         regressions,
-        notes: notes(input, &compared, is_cut),
+        notes,
     })
 }
 
@@ -192,7 +196,7 @@ fn metric_checks(
                 None => metric.floor(floor, cases, alpha),
             });
         }
-        if input.baseline.is_some() {
+        if input.baseline.is_some() && !metric.is_left_to_violations(input) {
             let (check, verdict) = metric.regression(pairs, input);
             if let Some(verdict) = verdict {
                 open.push((checks.len(), at));
@@ -200,7 +204,7 @@ fn metric_checks(
             }
             checks.push(check);
         }
-        if let Some(spec) = &input.suite.gate.trend {
+        if let Some(spec) = input.suite.gate.trend.as_ref().filter(|_| !metric.is_left_to_violations(input)) {
             checks.extend(metric.trend(spec, input));
         }
     }
@@ -264,8 +268,15 @@ fn summary(verdict: Verdict, checks: &[Check], cases: usize, is_empty: bool) -> 
             "nothing was checked: give a metric of the suite a `floor`, or name a baseline".to_owned()
         }
         Verdict::Inconclusive => {
-            let more = checks.iter().filter_map(|check| check.more_cases).max();
-            let more = more.map(|more| format!("; about {more} more cases would decide")).unwrap_or_default();
+            let most =
+                checks.iter().filter(|check| check.more_cases.is_some()).max_by_key(|check| check.more_cases);
+            let unit = match most {
+                Some(check) if check.clusters.is_some_and(|clusters| clusters < check.n) => "clusters",
+                _ => "cases",
+            };
+            let more = most.and_then(|check| check.more_cases);
+            let more =
+                more.map(|more| format!("; about {more} more {unit} would decide")).unwrap_or_default();
             format!("undecided: {}{more}", of(Verdict::Inconclusive).join(", "))
         }
     }
@@ -338,6 +349,21 @@ fn changed(
     }
 }
 
+/// Metrics that no margin is held to, so that nobody looks for their row.
+fn left_to_violations(metrics: &[Metric<'_>], input: &GateInput<'_>) -> Option<String> {
+    let names: Vec<String> = metrics
+        .iter()
+        .filter(|metric| input.baseline.is_some() && metric.is_left_to_violations(input))
+        .map(|metric| format!("`{}`", metric.spec.name))
+        .collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "{} counts findings, so `violations` looks at it and no margin does; a `margin` of its own compares the counts as well",
+            names.join(", ")
+        )
+    })
+}
+
 fn notes(input: &GateInput<'_>, compared: &report::Compared, is_cut: bool) -> Vec<String> {
     let mut notes = Vec::new();
     let mut say = |said: bool, text: String| {
@@ -370,7 +396,11 @@ fn notes(input: &GateInput<'_>, compared: &report::Compared, is_cut: bool) -> Ve
     );
     say(
         baseline.dataset_hash != run.dataset_hash,
-        format!("the runs asked different cases; {} that both asked are compared", compared.both),
+        match compared.only_candidate.count + compared.only_baseline.count + compared.changed.count {
+            0 => "the datasets differ in what is not asked, such as tags or recorded outputs; all cases are compared"
+                .to_owned(),
+            _ => format!("the runs asked different cases; {} that both asked are compared", compared.both),
+        },
     );
     let list = |names: &report::Names| {
         let more = if names.count as usize > names.first.len() { ", …" } else { "" };

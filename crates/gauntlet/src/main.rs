@@ -23,7 +23,7 @@ mod tagging;
 mod up;
 mod wiring;
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use clap::Parser;
 
@@ -41,6 +41,7 @@ fn main() -> ExitCode {
     }
     if !matches!(cli.command, Command::Up { .. } | Command::Demo { .. }) {
         end_with_the_reader();
+        end_where_nothing_can_be_written();
     }
     match run(cli) {
         Ok(code) => code,
@@ -80,7 +81,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Metrics(metrics) => done(command::metrics::run(&metrics, place.json)),
         Command::Prompt(prompt) => command::prompt::run(&place, prompt),
         Command::Eval(eval) => command::eval::run(&place, eval),
-        Command::Gate(gate) => command::gate::run(&place, &gate),
+        Command::Gate(gate) => {
+            gate.outputs_are_apart(place.json)?;
+            command::gate::run(&place, &gate)
+        }
         Command::Cache(cache) => done(command::cache::run(&place, cache)),
         Command::Route(route) => done(command::route::run(&place, route)),
         Command::Guard(guard) => command::guard::run(&place, guard),
@@ -97,6 +101,22 @@ fn end_with_the_reader() {
     {
         tracing::debug!(%error, "SIGPIPE stays ignored");
     }
+}
+
+/// `println!` panics where its output cannot be written, such as on a full disk: for whoever asked, an error as any other.
+fn end_where_nothing_can_be_written() {
+    let otherwise = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panicked| {
+        let message = panicked.payload().downcast_ref::<String>();
+        // The standard library's own words; another message keeps its backtrace.
+        match message.and_then(|message| message.strip_prefix("failed printing to stdout: ")) {
+            Some(why) => {
+                let _ = writeln!(std::io::stderr(), "error: cannot write to standard output: {why}");
+                std::process::exit(2);
+            }
+            None => otherwise(panicked),
+        }
+    }));
 }
 
 /// `GAUNTLET_CRASH_AT=NAME[:nth]` lets a debug build die at a named place, for tests. Nothing in a release build.

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use gauntlet_prompts::near;
+use gauntlet_places::near;
 use gauntlet_types::{Code, Dialect, Fault, Name};
 use gauntlet_wire::{
     conversation::{self, Conversation},

@@ -2,6 +2,8 @@
 //!
 //! A run's id is the `eval_id` of all its calls, judges' included, so that results and traces join by plain SQL.
 
+use std::fmt;
+
 use futures_util::future::BoxFuture;
 use gauntlet_types::{CallId, Name, NanoUsd, PromptRef, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -315,8 +317,32 @@ pub struct RunFilter {
     pub state: Option<RunState>,
     /// Started at or after.
     pub since: Option<Timestamp>,
+    /// Older than this one.
+    pub before: Option<EvalCursor>,
     /// At most [`RUNS_MAX`]; none for so many.
     pub limit: Option<u32>,
+}
+
+/// The last of a page of runs or gates, which the next begins after.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EvalCursor {
+    pub at: Timestamp,
+    pub id: Name,
+}
+
+impl EvalCursor {
+    /// As it is displayed: microseconds since 1970, a dot, the id.
+    pub fn parse(text: &str) -> Option<EvalCursor> {
+        let (at, id) = text.split_once('.')?;
+        let at = at.parse().ok().map(Timestamp)?;
+        (!id.is_empty()).then(|| EvalCursor { at, id: id.into() })
+    }
+}
+
+impl fmt::Display for EvalCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.at.0, self.id)
+    }
 }
 
 /// Which gates; nothing for all. Newest first.
@@ -327,6 +353,8 @@ pub struct GateFilter {
     pub run: Option<Name>,
     pub prompt_name: Option<Name>,
     pub prompt_hash: Option<Name>,
+    /// Older than this one.
+    pub before: Option<EvalCursor>,
     pub limit: Option<u32>,
 }
 

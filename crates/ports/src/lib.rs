@@ -27,9 +27,9 @@ pub use control::{
     StoredKey, StoredPrompt,
 };
 pub use evals::{
-    Ask, AskKind, Candidate, Direction, EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRetention, EvalRun,
-    EvalStore, EvalStoreError, EvalsCut, GateFilter, JudgeKey, Judged, MetricSummary, RUNS_MAX, RunFilter,
-    RunState, Runner, RunnerError, SUITES_SHOWN_MAX, Score, SuiteTrend, Told, TrendRun, Verdict,
+    Ask, AskKind, Candidate, Direction, EVAL_BATCH_MAX, EvalCursor, EvalGate, EvalResult, EvalRetention,
+    EvalRun, EvalStore, EvalStoreError, EvalsCut, GateFilter, JudgeKey, Judged, MetricSummary, RUNS_MAX,
+    RunFilter, RunState, Runner, RunnerError, SUITES_SHOWN_MAX, Score, SuiteTrend, Told, TrendRun, Verdict,
 };
 pub use events::{Event, EventFilter, EventKind, Severity};
 pub use groups::{GroupBy, GroupPage, GroupRow};

@@ -17,8 +17,8 @@ use axum::{
 };
 use gauntlet_pipeline::{Answer, AnswerBody, Detach, EvalModel, Gate, Gone, Incoming, Operator, Purpose};
 use gauntlet_ports::{
-    Ask, AskKind, EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRun, EvalStoreError, GateFilter, JudgeKey,
-    Judged, RunFilter, Told,
+    Ask, AskKind, EVAL_BATCH_MAX, EvalCursor, EvalGate, EvalResult, EvalRun, EvalStoreError, GateFilter,
+    JudgeKey, Judged, RUNS_MAX, RunFilter, Told,
 };
 use gauntlet_types::{CacheUse, CallRecord, Caller, Code, Door, Environment, Fault, Name};
 use gauntlet_wire::conversation::PathAsk;
@@ -260,13 +260,50 @@ struct RunsAsked {
     state: Option<gauntlet_ports::RunState>,
     /// Microseconds since 1970.
     since: Option<i64>,
+    before: Option<String>,
     limit: Option<u32>,
+}
+
+/// What is more than one answer holds is refused: whoever asked would take a part for the whole.
+fn page_of(limit: Option<u32>) -> Result<u32, Fault> {
+    match limit {
+        Some(limit) if limit > RUNS_MAX => {
+            let message = format!(
+                "`limit` is {limit} and may be {RUNS_MAX} at most; ask for the rest with `before`, which takes the `next` of an answer"
+            );
+            Err(Fault::caller(Code::InvalidRequest, message).param("limit"))
+        }
+        limit => Ok(limit.unwrap_or(RUNS_MAX)),
+    }
+}
+
+fn cursor(before: Option<String>) -> Result<Option<EvalCursor>, Fault> {
+    let Some(text) = before else { return Ok(None) };
+    let found = EvalCursor::parse(&text).ok_or_else(|| {
+        let shown: String = text.chars().take(40).collect();
+        let message = format!(
+            "`before` is `{}`; give the `next` of the answer before, such as `1790000000000000.RUN`",
+            shown.escape_debug()
+        );
+        Fault::caller(Code::InvalidRequest, message).param("before")
+    })?;
+    Ok(Some(found))
+}
+
+/// Where a full page ends, for the next to begin after.
+fn next(found: usize, limit: u32, last: Option<EvalCursor>) -> Option<String> {
+    last.filter(|_| found == limit as usize).map(|last| last.to_string())
 }
 
 async fn runs(State(admin): State<Admin>, asked: Result<Query<RunsAsked>, QueryRejection>) -> Response {
     let Query(asked) = match asked {
         Ok(asked) => asked,
         Err(error) => return fault(&Fault::caller(Code::InvalidRequest, error.body_text())),
+    };
+    let paged = page_of(asked.limit).and_then(|limit| Ok((limit, cursor(asked.before)?)));
+    let (limit, before) = match paged {
+        Ok(paged) => paged,
+        Err(why) => return fault(&why),
     };
     let filter = RunFilter {
         suite: asked.suite,
@@ -275,9 +312,15 @@ async fn runs(State(admin): State<Admin>, asked: Result<Query<RunsAsked>, QueryR
         prompt_hash: asked.prompt_hash,
         state: asked.state,
         since: asked.since.map(gauntlet_types::Timestamp),
-        limit: asked.limit,
+        before,
+        limit: Some(limit),
     };
-    answer(admin, move |admin| Ok(json!({"runs": admin.evals.run_list(&filter).map_err(evals_fault)?}))).await
+    answer(admin, move |admin| {
+        let runs = admin.evals.run_list(&filter).map_err(evals_fault)?;
+        let last = runs.last().map(|run| EvalCursor { at: run.started, id: run.id.clone() });
+        Ok(json!({"next": next(runs.len(), limit, last), "runs": runs}))
+    })
+    .await
 }
 
 async fn result_add(State(admin): State<Admin>, Path(id): Path<String>, body: Body) -> Response {
@@ -411,6 +454,7 @@ struct GatesAsked {
     run: Option<Name>,
     prompt_name: Option<Name>,
     prompt_hash: Option<Name>,
+    before: Option<String>,
     limit: Option<u32>,
 }
 
@@ -419,10 +463,18 @@ async fn gates(State(admin): State<Admin>, asked: Result<Query<GatesAsked>, Quer
         Ok(asked) => asked,
         Err(error) => return fault(&Fault::caller(Code::InvalidRequest, error.body_text())),
     };
-    let GatesAsked { suite, run, prompt_name, prompt_hash, limit } = asked;
-    let filter = GateFilter { suite, run, prompt_name, prompt_hash, limit };
-    answer(admin, move |admin| Ok(json!({"gates": admin.evals.gate_list(&filter).map_err(evals_fault)?})))
-        .await
+    let GatesAsked { suite, run, prompt_name, prompt_hash, before, limit } = asked;
+    let (limit, before) = match page_of(limit).and_then(|limit| Ok((limit, cursor(before)?))) {
+        Ok(paged) => paged,
+        Err(why) => return fault(&why),
+    };
+    let filter = GateFilter { suite, run, prompt_name, prompt_hash, before, limit: Some(limit) };
+    answer(admin, move |admin| {
+        let gates = admin.evals.gate_list(&filter).map_err(evals_fault)?;
+        let last = gates.last().map(|gate| EvalCursor { at: gate.at, id: gate.id.clone() });
+        Ok(json!({"next": next(gates.len(), limit, last), "gates": gates}))
+    })
+    .await
 }
 
 const _: () = assert!(KEEP_MAX / EVAL_BATCH_MAX >= 64 << 10, "a full batch has room for its words");

@@ -29,6 +29,8 @@ impl Default for Bootstrap {
     }
 }
 
+/// Fewer have no tail to read a bound from.
+const RESAMPLES_MIN: usize = 100;
 /// Draws of one value: some seconds of work, and memory for the resamples alone.
 const DRAWS_MAX: usize = 1_000_000_000;
 const RESAMPLES_MAX: usize = 1_000_000;
@@ -37,7 +39,10 @@ impl Bootstrap {
     pub(crate) fn checked(&self, n: usize) -> Result<(), StatsError> {
         check::open_share(self.confidence, "the confidence")?;
         let resamples = self.resamples as usize;
-        check::at_least(resamples, 100, "resamples", "a bootstrap")?;
+        if resamples < RESAMPLES_MIN {
+            let (name, value) = ("the number of resamples", f64::from(self.resamples));
+            return Err(StatsError::Parameter { name, value, range: "of at least 100, such as 9999" });
+        }
         let limit = RESAMPLES_MAX.min(DRAWS_MAX / n.max(1));
         if resamples > limit {
             return Err(StatsError::TooMany {

@@ -52,6 +52,8 @@ pub(crate) struct Total {
 #[derive(Clone, Debug)]
 pub(crate) struct Totals {
     pub totals: Vec<Total>,
+    /// Equal ones together, each with how often it is there.
+    pub grouped: Vec<(Total, f64)>,
     pub n: usize,
     pub mean: f64,
 }
@@ -84,7 +86,14 @@ pub(crate) fn totals(values: &[Clustered], column: Column) -> Result<Totals, Sta
         totals[at].count += 1.0;
     }
     let mean = plain.iter().map(|value| value / plain.len() as f64).sum();
-    Ok(Totals { totals, n: plain.len(), mean })
+    let grouped = grouped(&totals);
+    Ok(Totals { totals, grouped, n: plain.len(), mean })
+}
+
+fn grouped(totals: &[Total]) -> Vec<(Total, f64)> {
+    let mut sorted = totals.to_vec();
+    sorted.sort_by(|one, other| one.sum.total_cmp(&other.sum).then(one.count.total_cmp(&other.count)));
+    sorted.chunk_by(|one, other| one == other).map(|same| (same[0], same.len() as f64)).collect()
 }
 
 impl Totals {

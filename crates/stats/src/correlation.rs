@@ -22,11 +22,15 @@ pub struct Correlation {
     pub coefficient: f64,
     /// That there is none, two-sided.
     pub p_value: f64,
+    /// The p-value comes from all orders of one column, and not from a distribution near to theirs.
+    pub exact: bool,
     pub interval: Interval,
 }
 
 /// All orders of nine are 362,880; of ten ten times that.
 const EXACT_MAX: usize = 9;
+/// Beyond, the normal approximation differs in no digit that decides anything.
+const KENDALL_EXACT_MAX: usize = 50;
 /// Kendall's tau compares every pair of pairs.
 const KENDALL_MAX: usize = 20_000;
 
@@ -41,6 +45,7 @@ pub fn pearson(first: &[f64], second: &[f64], confidence: f64) -> Result<Correla
         n,
         coefficient,
         p_value: p_by_t(coefficient, n),
+        exact: false,
         interval: fisher(coefficient, n, 1.0, confidence),
     })
 }
@@ -73,12 +78,20 @@ pub fn spearman(
         }
     };
     let inflation = 1.0 + coefficient * coefficient / 2.0;
-    Ok(Correlation { n, coefficient, p_value, interval: fisher(coefficient, n, inflation, confidence) })
+    let exact = method == CorrelationMethod::Exact;
+    Ok(Correlation {
+        n,
+        coefficient,
+        p_value,
+        exact,
+        interval: fisher(coefficient, n, inflation, confidence),
+    })
 }
 
-/// Kendall's tau-b, its p-value by the normal approximation corrected for ties, its interval by Fisher's z with variance 0.437/(n − 4).
+/// Kendall's tau-b, its interval by Fisher's z with variance 0.437/(n − 4).
 ///
-/// Errors: as [`pearson`]; more than 20,000 pairs. Source: Kendall, "Rank Correlation Methods", 4th ed., ch. 3 and 4; Fieller, Hartley,
+/// The p-value is exact for up to 50 pairs without ties, else by the normal approximation corrected for ties.
+/// Errors: as [`pearson`]; more than 20,000 pairs. Source: Kendall, "Rank Correlation Methods", 4th ed., ch. 3 to 5; Fieller, Hartley,
 /// Pearson (1957) for the interval.
 pub fn kendall(first: &[f64], second: &[f64], confidence: f64) -> Result<Correlation, StatsError> {
     const WHAT: &str = "Kendall's tau";
@@ -117,10 +130,15 @@ pub fn kendall(first: &[f64], second: &[f64], confidence: f64) -> Result<Correla
         + sum(&first, three) * sum(&second, three) / (9.0 * three(n));
     // 0.437/(n − 4) stands in the place of 1/(n − 3).
     let inflation = if n > 4.0 { 0.437 * (n - 3.0) / (n - 4.0) } else { f64::INFINITY };
+    let exact = pairs <= KENDALL_EXACT_MAX && first.is_empty() && second.is_empty();
     Ok(Correlation {
         n: pairs,
         coefficient,
-        p_value: normal_p(score / variance.sqrt(), Alternative::TwoSided),
+        p_value: match exact {
+            true => p_by_inversions(pairs, agreeing),
+            false => normal_p(score / variance.sqrt(), Alternative::TwoSided),
+        },
+        exact,
         interval: fisher(coefficient, pairs, inflation, confidence),
     })
 }
@@ -221,6 +239,30 @@ fn p_by_orders(first: &[f64], second: &[f64]) -> f64 {
         }
     }
     reached as f64 / all as f64
+}
+
+/// The share of all orders of n with a score, agreeing less disagreeing pairs, as far from 0 as this one or farther.
+///
+/// The number of orders of n with d disagreeing pairs is the sum of those of n − 1 with d, d − 1, … d − n + 1: the last one in line
+/// disagrees with none to n − 1 of the others. As shares, so that 50! is not needed.
+fn p_by_inversions(n: usize, score: i64) -> f64 {
+    let all = n * (n - 1) / 2;
+    // Shares by score are even about 0, so that the lesser tail is taken twice.
+    let fewer = (all - score.unsigned_abs() as usize) / 2;
+    let mut shares = vec![0.0; all + 1];
+    shares[0] = 1.0;
+    for size in 2..=n {
+        let mut window = 0.0;
+        let before = shares.clone();
+        for (disagreeing, share) in shares.iter_mut().enumerate() {
+            window += before[disagreeing];
+            if disagreeing >= size {
+                window -= before[disagreeing - size];
+            }
+            *share = window / size as f64;
+        }
+    }
+    (2.0 * shares[..=fewer].iter().sum::<f64>()).min(1.0)
 }
 
 #[cfg(test)]

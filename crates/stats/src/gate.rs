@@ -68,8 +68,15 @@ impl NonInferiority {
             return parameter("the power", self.power, "of at least one half, such as 0.8");
         }
         let (low, high) = self.support;
-        if !(low.is_finite() && low < -self.margin) {
-            return parameter("the least possible difference", low, "below −margin");
+        if !(low.is_finite() && low < 0.0) {
+            return parameter("the least possible difference", low, "below 0");
+        }
+        if self.margin >= -low {
+            return parameter(
+                "the margin",
+                self.margin,
+                "below the greatest possible drop, which is 1 for scores from 0 to 1, such as 0.05",
+            );
         }
         if !(high.is_finite() && high > 0.0) {
             return parameter("the greatest possible difference", high, "above 0");
@@ -94,7 +101,8 @@ pub struct Verdict {
     pub p_inferior: f64,
     /// That the truth is no worse at all: below alpha (after Holm's correction, in a family) it fails, if it does not pass.
     pub p_worse: f64,
-    /// The smallest true drop below the baseline that so many cases show with the power asked for. `None` for a single cluster.
+    /// The smallest true drop below the baseline that so many cases show with the power asked for. `None` for a single cluster, and
+    /// where they would not even show the greatest drop that is possible.
     pub mde: Option<f64>,
     /// Further independent cases that would decide with the power asked for, should the mean stay what it is. `None` when decided,
     /// and when no sensible number would.
@@ -143,6 +151,15 @@ pub(crate) fn p_values_of(
 ) -> Result<(f64, f64), StatsError> {
     question.checked()?;
     p_values(&checked_totals(differences, question)?, question)
+}
+
+/// `mde` alone.
+pub(crate) fn detectable_of(
+    differences: &[Clustered],
+    question: &NonInferiority,
+) -> Result<Option<f64>, StatsError> {
+    question.checked()?;
+    Ok(more::detectable(&checked_totals(differences, question)?, question))
 }
 
 pub(crate) fn outcome(is_shown_good: bool, is_shown_worse: bool) -> Outcome {
@@ -194,6 +211,7 @@ pub fn floor(scores: &[Clustered], floor: f64, alpha: f64) -> Result<Verdict, St
         scores.iter().map(|score| Clustered { value: score.value - floor, ..*score }).collect();
     let verdict = non_inferiority(&above, &question)?;
     Ok(Verdict {
+        mde: more::below_floor(&checked_totals(&above, &question)?, &question),
         mean: verdict.mean + floor,
         lower: verdict.lower + floor,
         upper: verdict.upper + floor,
@@ -277,22 +295,26 @@ fn bounds(totals: &Totals, question: &NonInferiority) -> (f64, f64) {
 pub struct SeedVerdict {
     pub n: usize,
     pub mean: f64,
+    /// Two-sided.
     pub p_value: f64,
+    /// By the rank sums that the p-value is of, which the mean may contradict: many small drops and a large gain.
+    pub is_lower: bool,
     pub passes: bool,
 }
 
-/// Passes when the two-sided Wilcoxon test of the paired scores gives a p-value above `level`.
+/// Fails when the two-sided Wilcoxon test of the paired scores gives a p-value of at most `level` and the candidate is the worse one.
 ///
-/// Offered because people know it, and as it is written: it takes a lack of cases for a lack of harm (see "Operating
-/// characteristics" in `docs/gates.md`), and it stops a candidate that is clearly better just as one that is clearly worse.
-/// Errors: as [`wilcoxon`].
+/// The founding document's rule, offered because people know it: it takes a lack of cases for a lack of harm (see "Operating
+/// characteristics" in `docs/gates.md`). As it is written there it also stops a candidate that is clearly better; a gate that does
+/// is of no use, so the direction counts here. Errors: as [`wilcoxon`].
 pub fn seed_rule(baseline: &[f64], candidate: &[f64], level: f64) -> Result<SeedVerdict, StatsError> {
     check::open_share(level, "the level")?;
     let options = Options { alternative: Alternative::TwoSided, ..Options::default() };
     let found = wilcoxon(baseline, candidate, options)?;
     let n = found.n;
     let mean = baseline.iter().zip(candidate).map(|(old, new)| new - old).sum::<f64>() / n as f64;
-    Ok(SeedVerdict { n, mean, p_value: found.p_value, passes: found.p_value > level })
+    let (p_value, is_lower) = (found.p_value, found.plus < found.minus);
+    Ok(SeedVerdict { n, mean, p_value, is_lower, passes: p_value > level || !is_lower })
 }
 
 #[cfg(test)]

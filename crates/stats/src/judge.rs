@@ -115,7 +115,7 @@ fn kappa_bound(
     let totals = totals(&unclustered(&agreements), Column::Values)?;
     let agreed = bounded::lower(&totals, (1.0 - two_sided) / 2.0, 0.0);
     let lower = (agreed - kappa.expected) / (1.0 - kappa.expected);
-    Ok((kappa.kappa, lower.min(kappa.interval.low)))
+    Ok((kappa.kappa, kappa.interval.map_or(lower, |interval| lower.min(interval.low))))
 }
 
 /// A number as a category: finite, and without a negative zero.

@@ -27,10 +27,13 @@ pub struct Kappa {
     pub expected: f64,
     /// Large-sample.
     pub standard_error: f64,
-    /// By the large-sample variance, cut at −1 and 1.
-    pub interval: Interval,
+    /// By the large-sample variance, cut at −1 and 1. None where that is 0, as of two cases that agree or do not: an interval without
+    /// width would claim to be sure of what nobody knows.
+    pub interval: Option<Interval>,
 }
 
+/// Below, it is the rounding of a variance that is 0.
+const STANDARD_ERROR_MIN: f64 = 1e-9;
 /// More categories than a rubric has; the table has their square.
 const CATEGORIES_MAX: usize = 1_000;
 
@@ -67,6 +70,7 @@ pub fn cohen_kappa<L: Ord>(
     };
     let standard_error = table.standard_error();
     let half = normal_quantile(0.5 + confidence / 2.0) * standard_error;
+    let interval = Interval { low: (kappa - half).max(-1.0), high: (kappa + half).min(1.0) };
     Ok(Kappa {
         n: first.len(),
         categories: table.size,
@@ -74,7 +78,7 @@ pub fn cohen_kappa<L: Ord>(
         observed: table.observed,
         expected: table.expected,
         standard_error,
-        interval: Interval { low: (kappa - half).max(-1.0), high: (kappa + half).min(1.0) },
+        interval: (standard_error > STANDARD_ERROR_MIN).then_some(interval),
     })
 }
 
@@ -264,10 +268,22 @@ mod tests {
     #[test]
     fn the_bootstrap_interval_is_about_the_large_sample_one() {
         let (first, second) = columns(&[&[75, 1, 4], &[5, 4, 1], &[0, 0, 10]]);
-        let large = cohen_kappa(&first, &second, Weights::Unweighted, 0.95).unwrap().interval;
+        let large = cohen_kappa(&first, &second, Weights::Unweighted, 0.95).unwrap().interval.unwrap();
         let options = Bootstrap { resamples: 4_000, ..Bootstrap::default() };
         let drawn = kappa_bootstrap(&first, &second, Weights::Unweighted, &options).unwrap();
         assert!((large.low - drawn.low).abs() < 0.03 && (large.high - drawn.high).abs() < 0.03, "{drawn:?}");
+    }
+
+    #[test]
+    fn cases_without_a_spread_have_no_interval() {
+        let check = |first: &[u8], second: &[u8], has_one: bool| {
+            let found = cohen_kappa(first, second, Weights::Unweighted, 0.95).unwrap();
+            assert_eq!(found.interval.is_some(), has_one, "{found:?}");
+        };
+        check(&[0, 0], &[0, 1], false);
+        check(&[1, 2, 3], &[2, 3, 1], false);
+        check(&[0, 1, 0, 1], &[0, 1, 0, 1], false);
+        check(&[0, 1, 0, 1, 0], &[0, 1, 1, 1, 0], true);
     }
 
     #[test]

@@ -4,8 +4,7 @@
 
 use crate::{
     Bound, Clustered, NonInferiority, Outcome, Rng, StatsError, check,
-    gate::{outcome, p_values_of, spending::Levels},
-    wilcoxon::{Options, wilcoxon},
+    gate::{detectable_of, outcome, p_values_of, seed_rule, spending::Levels},
 };
 
 /// What the scores are like. Each kind has the true mean difference it is asked for.
@@ -25,7 +24,7 @@ pub enum Scores {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rule {
-    /// Passes when the Wilcoxon test's p-value is above 0.05; else fails.
+    /// Fails when the Wilcoxon test's p-value is at most 0.05 and the candidate the worse one; else passes.
     Seed,
     NonInferiority,
     /// The same with Student's bounds.
@@ -66,15 +65,7 @@ const RUNS_MAX: u32 = 10_000_000;
 ///
 /// Errors: no runs or too many, a setting whose numbers make no sense.
 pub fn simulate(setting: &Setting, runs: u32, seed: u64) -> Result<Frequencies, StatsError> {
-    if runs == 0 || runs > RUNS_MAX {
-        let (name, value) = ("the number of runs", f64::from(runs));
-        return Err(StatsError::Parameter { name, value, range: "from 1 to ten million" });
-    }
-    if setting.effect.is_nan() || setting.effect.abs() > 0.5 {
-        let (name, value) = ("the effect", setting.effect);
-        return Err(StatsError::Parameter { name, value, range: "from −0.5 to 0.5" });
-    }
-    check::open_share(setting.alpha, "alpha")?;
+    checked(setting, runs)?;
     let looks = looks(setting);
     let mut rng = Rng::new(seed);
     let (mut passed, mut failed, mut cases) = (0u32, 0u32, 0.0);
@@ -92,6 +83,52 @@ pub fn simulate(setting: &Setting, runs: u32, seed: u64) -> Result<Frequencies, 
         inconclusive: share(runs - passed - failed),
         cases,
     })
+}
+
+fn checked(setting: &Setting, runs: u32) -> Result<(), StatsError> {
+    if runs == 0 || runs > RUNS_MAX {
+        let (name, value) = ("the number of runs", f64::from(runs));
+        return Err(StatsError::Parameter { name, value, range: "from 1 to ten million" });
+    }
+    if setting.effect.is_nan() || setting.effect.abs() > 0.5 {
+        let (name, value) = ("the effect", setting.effect);
+        return Err(StatsError::Parameter { name, value, range: "from −0.5 to 0.5" });
+    }
+    check::open_share(setting.alpha, "alpha")
+}
+
+/// What so many cases say they can see, and how often they do.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Sight {
+    /// Mean of the `mde` of releases that change nothing; of those that have one.
+    pub mde: f64,
+    /// Share of releases that say no drop can be seen.
+    pub blind: f64,
+    /// A drop as large as that is shown in such a share of releases.
+    pub shown: f64,
+}
+
+/// Plays releases without a change, and each again with the drop that its `mde` promises; the setting's effect is not used.
+///
+/// Errors: as [`simulate`].
+pub fn sight(setting: &Setting, runs: u32, seed: u64) -> Result<Sight, StatsError> {
+    checked(setting, runs)?;
+    let question = NonInferiority { alpha: setting.alpha, ..NonInferiority::with_margin(setting.margin) };
+    let mut rng = Rng::new(seed);
+    let (mut told, mut shown, mut sum) = (0u32, 0u32, 0.0);
+    for _ in 0..runs {
+        let even = draw(&Setting { effect: 0.0, ..*setting }, &mut rng);
+        let Some(mde) = detectable_of(&even, &question)? else { continue };
+        let mut worse = draw(&Setting { effect: -mde, ..*setting }, &mut rng);
+        // With few cases the drop is large, and no difference is below −1.
+        worse.iter_mut().for_each(|one| one.value = one.value.clamp(-1.0, 1.0));
+        let (_, p_worse) = p_values_of(&worse, &question)?;
+        (told, sum) = (told + 1, sum + mde);
+        shown += u32::from(p_worse < setting.alpha);
+    }
+    let of_told = |value: f64| value / f64::from(told);
+    let blind = f64::from(runs - told) / f64::from(runs);
+    Ok(Sight { mde: of_told(sum), blind, shown: of_told(f64::from(shown)) })
 }
 
 /// At how many clusters a setting looks, and with what level.
@@ -115,7 +152,7 @@ fn decide(
     if setting.rule == Rule::Seed {
         let candidate: Vec<f64> = differences.iter().map(|difference| difference.value).collect();
         let baseline = vec![0.0; candidate.len()];
-        let passes = wilcoxon(&baseline, &candidate, Options::default())?.p_value > 0.05;
+        let passes = seed_rule(&baseline, &candidate, 0.05)?.passes;
         return Ok((if passes { Outcome::Pass } else { Outcome::Fail }, setting.n));
     }
     let question = NonInferiority {
@@ -252,6 +289,29 @@ mod tests {
     #[test]
     fn the_rule_of_the_p_value_ships_a_real_drop_from_few_cases() {
         assert!(played(Rule::Seed, Scores::Continuous, 10, -0.05, 400).passed > 0.8);
+    }
+
+    #[test]
+    fn a_drop_that_cases_say_they_can_see_is_seen_four_times_in_five() {
+        for scores in ALL {
+            for n in [30, 60, 200] {
+                let setting =
+                    Setting { rule: Rule::NonInferiority, scores, n, effect: 0.0, margin: 0.03, alpha: 0.05 };
+                let found = sight(&setting, 300, 5).unwrap();
+                // Three standard errors of 0.8 are 0.07; some kinds are told a little more than they need.
+                assert!((0.73..=0.99).contains(&found.shown), "{scores:?} {n} {found:?}");
+                assert!(found.blind == 0.0, "{scores:?} {n} {found:?}");
+            }
+        }
+        let few = Setting {
+            rule: Rule::NonInferiority,
+            scores: Scores::RareLoss,
+            n: 3,
+            effect: 0.0,
+            margin: 0.03,
+            alpha: 0.05,
+        };
+        assert_eq!(sight(&few, 10, 5).unwrap().blind, 1.0);
     }
 
     #[test]

@@ -57,6 +57,9 @@ pub struct Wilcoxon {
     pub n_nonzero: usize,
     /// The lesser rank sum for `TwoSided`, else the rank sum of pairs whose second is higher.
     pub statistic: f64,
+    /// Rank sums of the pairs whose second is higher, and lower.
+    pub plus: f64,
+    pub minus: f64,
     pub p_value: f64,
     pub exact: bool,
 }
@@ -94,7 +97,8 @@ pub fn wilcoxon(first: &[f64], second: &[f64], options: Options) -> Result<Wilco
         Alternative::TwoSided => signed.plus.min(signed.minus),
         Alternative::Less | Alternative::Greater => signed.plus,
     };
-    Ok(Wilcoxon { n, n_nonzero, statistic, p_value, exact })
+    let (plus, minus) = (signed.plus, signed.minus);
+    Ok(Wilcoxon { n, n_nonzero, statistic, plus, minus, p_value, exact })
 }
 
 fn is_exact(n: usize, is_plain: bool, method: Method) -> Result<bool, StatsError> {

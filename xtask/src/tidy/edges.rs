@@ -25,7 +25,7 @@ const TABLE: &[(&str, &[&str])] = &[
     // Pure as well, of what the seams carry.
     ("bills", &["types", "policy", "ports"]),
     // Hot path and adapters.
-    ("pipeline", &["types", "wire", "policy", "guard", "prompts", "ports"]),
+    ("pipeline", &["types", "places", "wire", "policy", "guard", "prompts", "ports"]),
     ("upstream", &["types", "wire", "ports"]),
     ("trace", &["types", "wire", "ports"]),
     ("store", &["types", "ports"]),
@@ -41,8 +41,8 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "server",
         &[
-            "types", "wire", "policy", "prompts", "guard", "pipeline", "ports", "bills", "evals", "console",
-            "trace",
+            "types", "places", "wire", "policy", "prompts", "guard", "pipeline", "ports", "bills", "evals",
+            "console", "trace",
         ],
     ),
     (

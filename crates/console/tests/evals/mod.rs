@@ -91,6 +91,28 @@ fn the_list_shows_each_suite_over_time_and_its_gate() {
 }
 
 #[test]
+fn a_suite_without_thresholds_shows_no_share_of_passed_cases() {
+    let check = |passed: u32, failed: u32, shown: &[&str], hidden: &[&str]| {
+        let runs = [EvalRun { passed, failed, cases: 40, ..run("run-2", 0) }];
+        let gates = [gate("run-2", Verdict::Pass)];
+        let list = evals(&SHELL, &EvalsView { runs: &runs, gates: &gates, suite: None });
+        let view = EvalRunView { run: &runs[0], gate: None, results: &[], others: &[], failed_only: false };
+        for page in [list, eval_run(&SHELL, &view)] {
+            is_sound(&page);
+            assert!(shown.iter().any(|text| page.contains(text)), "{shown:?}: {page}");
+            assert!(!hidden.iter().any(|text| page.contains(text)), "{hidden:?}: {page}");
+        }
+    };
+    check(0, 0, &["<td class=\"n\">–<span", "<dd class=\"value\">–</dd>"], &["0 %", "0 of 40 passed"]);
+    check(
+        0,
+        40,
+        &["0 of 40 passed", "<dt>Failed</dt><dd class=\"value\">40</dd>"],
+        &["–<span class=\"sub\">40 cases"],
+    );
+}
+
+#[test]
 fn a_run_shows_its_failing_cases_with_their_traces() {
     let (run, gate) = (run("run-2", 31), gate("run-2", Verdict::Fail));
     let broken = EvalResult { error: Some("upstream_failed".into()), passed: None, ..result("c3", false) };

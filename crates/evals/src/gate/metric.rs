@@ -1,21 +1,22 @@
 //! Checks of one metric: its floor, the baseline, the days before, and what could not be scored.
 
-use std::time::Duration;
-
 use gauntlet_ports::{Direction, EvalRun, MetricSummary, Verdict};
 use gauntlet_stats::{
-    Bound, Clustered, NonInferiority, Outcome, TrendPoint, cluster_by, floor as bounds_of_floor,
-    minimum_detectable_effect, non_inferiority, paired_sd, seed_rule, trend_drop,
+    Bound, Clustered, NonInferiority, Outcome, cluster_by, floor as bounds_of_floor,
+    minimum_detectable_effect, non_inferiority, paired_sd, seed_rule,
 };
 use gauntlet_types::Name;
 
 use super::{
     GateInput, RULE_P_VALUE,
     pair::{Answers, Pair, Scale, case_value, cluster_of, is_unanswered, mean, score_of},
-    report::{Check, CheckKind},
-    whole::cut,
+    report::{
+        Check, CheckKind, PValueOf,
+        text::{p_relation, signed},
+    },
+    whole::{cut, is_of_violations},
 };
-use crate::{MetricSpec, TrendSpec};
+use crate::MetricSpec;
 
 /// Cases below which a mean above its floor is no evidence: the founding document's smallest set of cases.
 pub const FLOOR_CASES_MIN: usize = 10;
@@ -26,15 +27,10 @@ pub const UNSCORED_SHARE_MAX: f64 = 0.10;
 /// Means of cases are sums of doubles: equal to a floor but for the last digits is equal.
 const SLACK: f64 = 1e-9;
 
-/// Half the width of a 95% interval in standard errors, as runs keep them.
-const HALF_95: f64 = 1.96;
-/// A run whose cases all scored the same has no error of its own, and a line needs one.
-const ERROR_MIN: f64 = 1e-6;
 /// The chance of a decision that further cases and repeats are reckoned for.
 const POWER: f64 = 0.8;
 /// Answers to one case: beyond it more cases are the better advice.
 const REPEATS_MAX: f64 = 50.0;
-const DAY_US: f64 = 86_400e6;
 
 /// One metric of the gate with everything that is known of it.
 pub(crate) struct Metric<'a> {
@@ -54,7 +50,7 @@ impl<'a> Metric<'a> {
         Metric { spec, scale, margin }
     }
 
-    fn check(&self, kind: CheckKind, verdict: Verdict, reason: String) -> Check {
+    pub(super) fn check(&self, kind: CheckKind, verdict: Verdict, reason: String) -> Check {
         Check { direction: self.scale.direction, ..Check::new(kind, Some(&self.spec.name), verdict, reason) }
     }
 
@@ -98,6 +94,13 @@ impl<'a> Metric<'a> {
                 ..question
             }),
         }
+    }
+
+    /// It counts findings, and nobody said how many more are still as good: that there are no new ones is a check of its own.
+    pub fn is_left_to_violations(&self, input: &GateInput<'_>) -> bool {
+        let gate = &input.suite.gate;
+        let is_counted = is_of_violations(self.spec) && self.margin.is_none();
+        is_counted && gate.violations && &*gate.rule != RULE_P_VALUE
     }
 
     /// Like the floor of scores from 0 to 1 where more is better.
@@ -242,45 +245,58 @@ impl<'a> Metric<'a> {
     ) -> Check {
         let margin = self.margin.unwrap_or_default();
         let sure = (1.0 - alpha) * 100.0;
-        let told = format!("{:+.3} over {} cases", found.mean, found.n);
+        // Cases of a conversation count once: they tell of each other.
+        let (of_clusters, unit) = match found.clusters < found.n {
+            true => (format!(" in {} clusters", found.clusters), "clusters"),
+            false => (String::new(), "cases"),
+        };
+        let told = format!("{} over {} cases{of_clusters}", signed(found.mean), found.n);
         let more_repeats = self.more_repeats(pairs, found, margin, alpha);
         let (verdict, reason) = match found.outcome {
             Outcome::Pass => (
                 Verdict::Pass,
                 format!(
-                    "{told}; with {sure:.0}% certainty above {:+.3}, and down to {:+.3} is allowed",
-                    found.lower, -margin
+                    "{told}; with {sure:.0}% certainty above {}, and down to {} is allowed",
+                    signed(found.lower),
+                    signed(-margin)
                 ),
             ),
             Outcome::Fail => (
                 Verdict::Fail,
                 format!(
-                    "{told}; with {sure:.0}% certainty below {:+.3}, and it may be as low as {:+.3}",
-                    found.upper, found.lower
+                    "{told}; with {sure:.0}% certainty below {}, and it may be as low as {}",
+                    signed(found.upper),
+                    signed(found.lower)
                 ),
             ),
             Outcome::Inconclusive => {
-                let sight = found.mde.map(|mde| {
-                    format!(
-                        "; with {} cases you cannot see less than {:.1} points",
-                        found.clusters,
-                        mde * 100.0
-                    )
-                });
+                let sight = match found.mde {
+                    Some(mde) => {
+                        format!(
+                            "; with {} {unit} you cannot see less than {:.1} points",
+                            found.clusters,
+                            mde * 100.0
+                        )
+                    }
+                    None => format!("; {} {unit} show no drop, however large", found.clusters),
+                };
                 let cure = match (found.more_cases, more_repeats) {
                     (Some(cases), Some(repeats)) => {
-                        format!("; about {cases} more cases would decide, or {repeats} repeats of each")
+                        format!("; about {cases} more {unit} would decide, or {repeats} repeats of each")
                     }
-                    (Some(cases), None) => format!("; about {cases} more cases would decide"),
+                    (Some(cases), None) => format!("; about {cases} more {unit} would decide"),
                     (None, _) => {
-                        "; no sensible number of cases would decide: allow a wider margin".to_owned()
+                        format!("; no sensible number of {unit} would decide: allow a wider margin")
                     }
                 };
-                let told = format!("{told}, somewhere from {:+.3} to {:+.3}", found.lower, found.upper);
-                (Verdict::Inconclusive, format!("{told}{}{cure}", sight.unwrap_or_default()))
+                let (low, high) = (signed(found.lower), signed(found.upper));
+                (Verdict::Inconclusive, format!("{told}, somewhere from {low} to {high}{sight}{cure}"))
             }
         };
-        let p_value = if found.outcome == Outcome::Fail { found.p_worse } else { found.p_inferior };
+        let (p_value, p_value_of) = match found.outcome {
+            Outcome::Fail => (found.p_worse, PValueOf::NoWorse),
+            Outcome::Pass | Outcome::Inconclusive => (found.p_inferior, PValueOf::AtMargin),
+        };
         Check {
             verdict,
             reason,
@@ -291,6 +307,7 @@ impl<'a> Metric<'a> {
             n: found.n as u32,
             clusters: Some(found.clusters as u32),
             p_value: Some(p_value),
+            p_value_of: Some(p_value_of),
             detectable: found.mde,
             more_cases: found.more_cases,
             more_repeats: (verdict == Verdict::Inconclusive).then_some(more_repeats).flatten(),
@@ -353,83 +370,28 @@ impl<'a> Metric<'a> {
         let (before, now): (Vec<f64>, Vec<f64>) = both.into_iter().unzip();
         match seed_rule(&before, &now, level) {
             Ok(found) => {
-                let (verdict, said) = match found.passes {
-                    true => (Verdict::Pass, "no significant drop, which is no proof that there is none"),
-                    false => (Verdict::Fail, "a significant drop"),
+                let (verdict, said) = match (found.passes, found.p_value > level) {
+                    (true, true) => {
+                        (Verdict::Pass, "no significant drop, which is no proof that there is none")
+                    }
+                    (true, false) => (Verdict::Pass, "a significant rise"),
+                    (false, _) if found.mean < 0.0 => (Verdict::Fail, "a significant drop"),
+                    (false, _) => (Verdict::Fail, "a significant drop of most cases, though not of the mean"),
                 };
-                let reason = format!(
-                    "{said}: {:+.3} over {} cases (Wilcoxon p = {:.3})",
-                    found.mean, found.n, found.p_value
-                );
-                let value = Some(found.mean);
-                Check { value, p_value: Some(found.p_value), ..check(verdict, reason) }
+                let (change, n, p) = (signed(found.mean), found.n, p_relation(found.p_value));
+                let reason = format!("{said}: {change} over {n} cases (Wilcoxon, two-sided, p {p})");
+                Check {
+                    value: Some(found.mean),
+                    p_value: Some(found.p_value),
+                    p_value_of: Some(PValueOf::NoChange),
+                    ..check(verdict, reason)
+                }
             }
             Err(error) => check(Verdict::Inconclusive, error.to_string()),
         }
     }
-
-    /// Whether the metric came down over the last days, by a line through the runs that asked the same cases.
-    ///
-    /// Its point decides that it held: the runs' errors are those of other cases, which these runs share, so that bounds of them would
-    /// leave every trend open. They decide whether a fall beyond the limit is sure.
-    pub fn trend(&self, spec: &TrendSpec, input: &GateInput<'_>) -> Option<Check> {
-        let now = summary_of(input.run, &self.spec.name)?;
-        let from = input.run.started.minus(Duration::from_secs(u64::from(spec.days) * 86_400));
-        let is_alike = |run: &&EvalRun| {
-            run.id != input.run.id
-                && run.dataset_hash == input.run.dataset_hash
-                && (from..input.run.started).contains(&run.started)
-                && summary_of(run, &self.spec.name)
-                    .is_some_and(|then| then.implementation == now.implementation)
-        };
-        let runs: Vec<&EvalRun> = input.history.iter().filter(is_alike).collect();
-        let points: Vec<TrendPoint> =
-            runs.iter().copied().chain([input.run]).filter_map(|run| self.point(run)).collect();
-        let found = trend_drop(&points, spec.drop, f64::from(spec.days), input.suite.gate.alpha).ok()?;
-        if found.days <= 0.0 {
-            return None;
-        }
-        let limit = -spec.drop;
-        let verdict = match found.outcome {
-            _ if found.change > limit => Verdict::Pass,
-            Outcome::Fail => Verdict::Fail,
-            Outcome::Pass | Outcome::Inconclusive => Verdict::Inconclusive,
-        };
-        let told = format!("{:+.3} over {:.1} days and {} runs", found.change, found.days, found.n);
-        let reason = match verdict {
-            Verdict::Pass => {
-                format!("{told}; a fall of {:.3} in {} days would be too much", spec.drop, spec.days)
-            }
-            Verdict::Fail => {
-                format!("{told}; a fall of less than {:.3} in {} days is allowed", spec.drop, spec.days)
-            }
-            Verdict::Inconclusive => {
-                format!("{told}: a fall of less than {:.3} is allowed, but this one may be chance", spec.drop)
-            }
-        };
-        let check = self.check(CheckKind::Trend, verdict, reason);
-        Some(Check {
-            value: Some(found.change),
-            limit: Some(limit),
-            low: Some(found.lower),
-            high: Some(found.upper),
-            n: found.n as u32,
-            candidate: now.mean,
-            ..check
-        })
-    }
-
-    fn point(&self, run: &EvalRun) -> Option<TrendPoint> {
-        let summary = summary_of(run, &self.spec.name)?;
-        let error = (summary.ci_high? - summary.ci_low?).abs() / (2.0 * HALF_95);
-        Some(TrendPoint {
-            day: run.started.0 as f64 / DAY_US,
-            mean: self.scale.turned(summary.mean?),
-            standard_error: error.max(ERROR_MIN),
-        })
-    }
 }
 
-fn summary_of<'a>(run: &'a EvalRun, metric: &str) -> Option<&'a MetricSummary> {
+pub(super) fn summary_of<'a>(run: &'a EvalRun, metric: &str) -> Option<&'a MetricSummary> {
     run.metrics.iter().find(|summary| summary.metric.as_str() == metric)
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use junit::{Inconclusive, junit};
 pub use markdown::{MARKDOWN_MAX, markdown, marker};
 pub use table::{Align, table};
-pub use text::{Look, compared, moved, text};
+pub use text::{Look, compared, moved, p_value, signed, text};
 
 /// The shape of a report; a reader refuses another.
 pub const FORMAT: &str = "gauntlet.gate/1";
@@ -66,6 +66,28 @@ impl CheckKind {
     }
 }
 
+/// What a p-value supposes to be true.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PValueOf {
+    /// The candidate is worse by the margin or more; a small one lets it pass.
+    AtMargin,
+    /// The candidate is no worse; a small one fails it.
+    NoWorse,
+    /// Nothing changed, either way.
+    NoChange,
+}
+
+impl PValueOf {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            PValueOf::AtMargin => "at margin",
+            PValueOf::NoWorse => "no worse",
+            PValueOf::NoChange => "no change",
+        }
+    }
+}
+
 /// One thing that was checked, with the numbers it was decided by.
 ///
 /// Regressions and trends are differences, turned so that more is better; cost and latency are ratios to the baseline;
@@ -91,6 +113,9 @@ pub struct Check {
     pub n: u32,
     pub clusters: Option<u32>,
     pub p_value: Option<f64>,
+    /// What it is the chance under.
+    #[serde(default)]
+    pub p_value_of: Option<PValueOf>,
     /// The smallest drop that so many cases show four times out of five.
     pub detectable: Option<f64>,
     /// So many further cases would probably decide.
@@ -117,6 +142,7 @@ impl Check {
             n: 0,
             clusters: None,
             p_value: None,
+            p_value_of: None,
             detectable: None,
             more_cases: None,
             more_repeats: None,

@@ -2,7 +2,7 @@ use gauntlet_ports::{Direction, EvalResult, EvalRun, MetricSummary, RunState, Ve
 use gauntlet_stats::Rng;
 use gauntlet_types::Timestamp;
 
-use super::*;
+use super::{report::PValueOf, *};
 use crate::{JudgeSpec, MetricSpec, Suite, TrendSpec};
 
 /// A candidate and a baseline of metric `exact`.
@@ -173,6 +173,151 @@ fn a_case_without_an_answer_counts_as_the_worst() {
         }
     }
     assert_eq!(sides.decide().verdict, Verdict::Fail);
+}
+
+#[test]
+fn the_founding_rule_stops_what_is_worse_and_not_what_is_better() {
+    let check = |effect: f64, verdict: Verdict, said: &str| {
+        let (now, before) = scattered(100, effect, 0.1);
+        let mut sides = Sides::new(&now, &before);
+        sides.suite.gate.rule = RULE_P_VALUE.into();
+        let report = sides.decide();
+        let found = of(&report, CheckKind::Regression);
+        assert_eq!(found.verdict, verdict, "{}", found.reason);
+        assert!(found.reason.starts_with(said) && found.reason.contains("p < 0.001"), "{}", found.reason);
+        assert_eq!(found.p_value_of, Some(PValueOf::NoChange));
+    };
+    check(-0.1, Verdict::Fail, "a significant drop: -0.0");
+    check(0.1, Verdict::Pass, "a significant rise: +0.");
+}
+
+#[test]
+fn a_trend_of_scores_that_are_all_the_same_is_told() {
+    let check = |means: &[f64], verdict: Verdict| {
+        let sides = week(means, &made_alike);
+        let report = sides.decide();
+        assert_eq!(
+            of(&report, CheckKind::Trend).verdict,
+            verdict,
+            "{}",
+            of(&report, CheckKind::Trend).reason
+        );
+    };
+    check(&[1.0, 1.0, 1.0], Verdict::Pass);
+    check(&[0.0, 0.0, 1.0], Verdict::Pass);
+    // 50 cases that were all right and are all wrong are no chance; of runs that jump about, no line is sure.
+    check(&[1.0, 0.0], Verdict::Fail);
+    check(&[1.0, 1.0, 0.0], Verdict::Inconclusive);
+}
+
+#[test]
+fn a_trend_that_cannot_be_told_says_why_and_blocks_nothing() {
+    let check = |change: &dyn Fn(&mut Sides), said: Option<&str>| {
+        let mut sides = week(&[1.0, 1.0, 1.0], &made_alike);
+        change(&mut sides);
+        let report = sides.decide();
+        assert_eq!(report.verdict, Verdict::Pass, "{}", report.summary);
+        let found: Vec<&String> = report.notes.iter().filter(|note| note.starts_with("trend: ")).collect();
+        assert_eq!(found.len(), usize::from(said.is_some()), "{found:?}");
+        assert!(found.iter().all(|note| note.contains(said.unwrap_or_default())), "{found:?}");
+    };
+    check(&|_| (), None);
+    check(&|sides| sides.suite.gate.trend = None, None);
+    check(&|sides| sides.history.clear(), Some("no other run of the last 7 days has passed"));
+    check(
+        &|sides| sides.history.iter_mut().for_each(|run| run.dataset_hash = "d0".into()),
+        Some("(2) are all over other cases"),
+    );
+    check(&|sides| sides.history[0].dataset_hash = "d0".into(), Some("1 of the 2 runs"));
+    check(&|sides| sides.history[0].is_fast = true, Some("1 of the 2 runs"));
+    check(
+        &|sides| sides.history.iter_mut().for_each(|run| run.metrics[0].implementation = "old".into()),
+        Some("not told of exact, which the runs before scored by another formula"),
+    );
+}
+
+/// Runs a day apart, the last of them the one that is decided about.
+fn week(means: &[f64], made: &dyn Fn(f64) -> MetricSummary) -> Sides {
+    let last = *means.last().unwrap();
+    let mut sides = Sides::alone(&[1.0; 50], 0.5);
+    sides.suite.gate.trend = Some(TrendSpec { drop: 0.05, days: 7 });
+    sides.run.metrics = vec![made(last)];
+    let before = means.len() - 1;
+    let run = |at: usize| EvalRun {
+        started: Timestamp(sides.run.started.0 - (before - at) as i64 * made::DAY_US),
+        metrics: vec![made(means[at])],
+        ..made::run(&format!("r{at}"), &sides.now)
+    };
+    sides.history = (0..before).map(run).collect();
+    sides
+}
+
+fn made_alike(mean: f64) -> MetricSummary {
+    MetricSummary { ci_low: None, ci_high: None, ..made::summary("exact", mean, 0.0, 50) }
+}
+
+#[test]
+fn a_sentence_counts_clusters_where_the_decision_did() {
+    let (now, before) = scattered(100, 0.0, 0.3);
+    let mut sides = Sides::new(&now, &before);
+    let cluster = |results: &mut Vec<EvalResult>| {
+        let conversation = |at: usize| Some(format!("talk{}", at / 10).as_str().into());
+        results.iter_mut().enumerate().for_each(|(at, result)| result.cluster = conversation(at));
+    };
+    cluster(&mut sides.now);
+    cluster(&mut sides.baseline.as_mut().unwrap().1);
+    let report = sides.decide();
+    let found = of(&report, CheckKind::Regression);
+    assert_eq!((found.n, found.clusters), (100, Some(10)));
+    for said in
+        ["over 100 cases in 10 clusters", "with 10 clusters you cannot see", "more clusters would decide"]
+    {
+        assert!(found.reason.contains(said), "{said}: {}", found.reason);
+    }
+    assert!(report.summary.contains("more clusters would decide"), "{}", report.summary);
+}
+
+#[test]
+fn what_counts_findings_is_left_to_the_check_of_violations() {
+    let check = |margin: Option<f64>, rows: usize, verdict: Verdict| {
+        let mut sides = Sides::new(&[], &[]);
+        let counts: Vec<f64> = (0..60).map(|at| f64::from(at % 3)).collect();
+        let results = made::results("policy", &counts);
+        (sides.now, sides.run) = (results.clone(), made::run("now", &results));
+        sides.baseline = Some((made::run("before", &results), results));
+        sides.suite.metrics = vec![MetricSpec { margin, ..made::metric("policy", None) }];
+        let report = sides.decide();
+        let found = report.checks.iter().filter(|check| check.kind == CheckKind::Regression).count();
+        assert_eq!((found, report.verdict), (rows, verdict), "{}", report.summary);
+        let noted = report.notes.iter().any(|note| note.contains("`policy` counts findings"));
+        assert_eq!(noted, rows == 0, "{:?}", report.notes);
+    };
+    check(None, 0, Verdict::Pass);
+    check(Some(0.5), 1, Verdict::Inconclusive);
+}
+
+#[test]
+fn cases_that_differ_in_what_is_not_asked_are_not_called_different() {
+    let mut sides = Sides::new(&[1.0; 30], &[1.0; 30]);
+    sides.baseline.as_mut().unwrap().0.dataset_hash = "d0".into();
+    let notes = sides.decide().notes;
+    assert!(
+        notes.iter().any(|note| note.starts_with("the datasets differ in what is not asked")),
+        "{notes:?}"
+    );
+    sides.now[0].input = Some("another question".into());
+    let notes = sides.decide().notes;
+    assert!(notes.iter().any(|note| note.starts_with("the runs asked different cases; 29")), "{notes:?}");
+}
+
+#[test]
+fn no_difference_is_written_as_less_than_nothing() {
+    let check = |value: f64, wanted: &str| assert_eq!(report::signed(value), wanted);
+    check(-0.0004, "0.000");
+    check(-0.0, "0.000");
+    check(0.0, "0.000");
+    check(-0.0006, "-0.001");
+    check(0.25, "+0.250");
 }
 
 #[test]

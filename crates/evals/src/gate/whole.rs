@@ -178,9 +178,13 @@ fn violates(answers: &Answers<'_>, policies: &[&MetricSpec]) -> bool {
     answers.iter().any(|result| guarded(result) || judged(result))
 }
 
+pub(crate) fn is_of_violations(spec: &MetricSpec) -> bool {
+    VIOLATION_KINDS.contains(&spec.kind.as_str())
+}
+
 /// Metrics of a suite that tell of violations.
 pub(crate) fn policies(suite: &Suite) -> Vec<&MetricSpec> {
-    suite.metrics.iter().filter(|spec| VIOLATION_KINDS.contains(&spec.kind.as_str())).collect()
+    suite.metrics.iter().filter(|spec| is_of_violations(spec)).collect()
 }
 
 /// Cases whose answers guards or policy metrics find fault with, where none of the baseline's answers had any.

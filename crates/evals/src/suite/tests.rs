@@ -38,6 +38,23 @@ fn a_suite_is_read_with_all_that_it_may_say() {
 }
 
 #[test]
+fn the_documented_gate_is_read_and_its_defaults_are_those() {
+    let page = include_str!("../../../../docs/release-gates.md");
+    let yaml =
+        page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a suite is shown");
+    let (suite, warnings) = reading(&yaml.replace("support.jsonl", "d.jsonl")).good().unwrap();
+    assert_eq!(warnings, []);
+    let GateSpec { baseline, latency, line, .. } = suite.gate.clone();
+    assert_eq!((baseline.clone(), latency), (BaselineSpec::Label("production".into()), Some(1.25)));
+    assert_eq!(suite.gate, GateSpec { baseline, latency, line, ..GateSpec::default() });
+    let plain = "suite: s\ndataset: d.jsonl\nmetrics: [exact]\ngate: {}\n";
+    let fields =
+        ["baseline", "rule", "margin", "alpha", "cost", "latency", "violations", "trend", "sequential"];
+    assert!(fields.iter().all(|field| page.contains(&format!("\n| `{field}` |"))), "each has its row");
+    assert_eq!(reading(plain).good().unwrap().0.gate, GateSpec { line: 4, ..GateSpec::default() });
+}
+
+#[test]
 fn metrics_may_be_written_as_a_map() {
     let text = "suite: s\ndataset: d.jsonl\nmetrics:\n  exact:\n  has_it: {kind: contains, floor: 1}\n";
     let suite = reading(text).good().unwrap().0;

@@ -46,15 +46,15 @@ pub fn run(place: &Place, command: &Stats) -> Result<ExitCode> {
         Stats::Spearman { input, method, confidence } => {
             let columns = columns::numbers(input)?;
             let method = if method == "exact" { CorrelationMethod::Exact } else { CorrelationMethod::T };
-            correlation("rho", &spearman(&columns.first, &columns.second, method, *confidence)?)
+            correlation("rho", &spearman(&columns.first, &columns.second, method, *confidence)?, "t")
         }
         Stats::Pearson { input, confidence } => {
             let columns = columns::numbers(input)?;
-            correlation("r", &pearson(&columns.first, &columns.second, *confidence)?)
+            correlation("r", &pearson(&columns.first, &columns.second, *confidence)?, "t")
         }
         Stats::Kendall { input, confidence } => {
             let columns = columns::numbers(input)?;
-            correlation("tau", &kendall(&columns.first, &columns.second, *confidence)?)
+            correlation("tau", &kendall(&columns.first, &columns.second, *confidence)?, "approx")
         }
         Stats::Gate(question) => return gate(place, question),
         Stats::Mde(question) => detectable(question)?,
@@ -77,7 +77,8 @@ fn print(place: &Place, answer: Answer) {
 fn shown(value: &Value) -> String {
     match value.as_f64() {
         Some(number) if value.is_f64() && number != 0.0 && number.abs() < 1e-4 => format!("{number:.2e}"),
-        Some(number) if value.is_f64() => format!("{number:.4}"),
+        // 0.0 is added so that −0 is 0.
+        Some(number) if value.is_f64() => format!("{:.4}", number + 0.0),
         _ => show::text(value),
     }
 }
@@ -133,7 +134,7 @@ fn mean_interval(
         ("clusters", json!(columns.clusters())),
         ("mean_difference", json!(columns.mean_difference())),
     ];
-    answer.extend(ends(interval));
+    answer.extend(ends(Some(interval)));
     answer.extend([("sd", json!(paired_sd(&differences)?)), ("confidence", json!(confidence))]);
     answer.push(("method", json!(method)));
     if method != "t" {
@@ -142,8 +143,8 @@ fn mean_interval(
     Ok(answer)
 }
 
-fn ends(interval: Interval) -> [(&'static str, Value); 2] {
-    [("ci_low", json!(interval.low)), ("ci_high", json!(interval.high))]
+fn ends(interval: Option<Interval>) -> [(&'static str, Value); 2] {
+    [("ci_low", json!(interval.map(|ends| ends.low))), ("ci_high", json!(interval.map(|ends| ends.high)))]
 }
 
 fn kappa(options: &KappaOptions) -> Result<Answer> {
@@ -157,7 +158,7 @@ fn kappa(options: &KappaOptions) -> Result<Answer> {
     let interval = if options.method == "bootstrap" {
         let Resampling { resamples, seed } = options.resampling;
         let drawn = Bootstrap { resamples, seed, confidence: options.confidence, ..Bootstrap::default() };
-        kappa_bootstrap(&first, &second, weights, &drawn)?
+        Some(kappa_bootstrap(&first, &second, weights, &drawn)?)
     } else {
         found.interval
     };
@@ -171,22 +172,29 @@ fn kappa(options: &KappaOptions) -> Result<Answer> {
         ("weights", json!(options.weights)),
         ("confidence", json!(options.confidence)),
     ]);
+    if interval.is_none() {
+        let why = "no interval: these cases agree or disagree without a spread, so add cases";
+        answer.push(("note", json!(why)));
+    }
     Ok(answer)
 }
 
-fn correlation(name: &'static str, found: &Correlation) -> Answer {
+/// `else_by` is where the p-value comes from when it is not exact.
+fn correlation(name: &'static str, found: &Correlation, else_by: &str) -> Answer {
     let mut answer = vec![
         ("n", json!(found.n)),
         (name, json!(found.coefficient)),
         ("statistic", json!(found.coefficient)),
         ("p_value", json!(found.p_value)),
+        ("method", json!(if found.exact { "exact" } else { else_by })),
     ];
-    answer.extend(ends(found.interval));
+    answer.extend(ends(Some(found.interval)));
     answer
 }
 
 fn gate(place: &Place, question: &GateQuestion) -> Result<ExitCode> {
     let columns = columns::clustered(&question.input, &question.clusters)?;
+    columns.are_shares()?;
     let asked = NonInferiority {
         alpha: question.alpha,
         bound: if question.bound == "student" { Bound::Student } else { Bound::Bounded },

@@ -1,6 +1,6 @@
 //! What of runs and gates is asked for, as the API's list takes it behind its path.
 
-use gauntlet_ports::{GateFilter, RunFilter, RunState};
+use gauntlet_ports::{EvalCursor, GateFilter, RunFilter, RunState};
 use gauntlet_types::Name;
 
 use crate::reach::escape;
@@ -14,6 +14,7 @@ pub fn runs(filter: &RunFilter) -> String {
         ("prompt_hash", text(&filter.prompt_hash)),
         ("state", filter.state.map(RunState::as_str).map(str::to_owned)),
         ("since", filter.since.map(|at| at.0.to_string())),
+        ("before", filter.before.as_ref().map(EvalCursor::to_string)),
         ("limit", filter.limit.map(|limit| limit.to_string())),
     ]);
     format!("runs{asked}")
@@ -26,6 +27,7 @@ pub fn gates(filter: &GateFilter) -> String {
         ("run", text(&filter.run)),
         ("prompt_name", text(&filter.prompt_name)),
         ("prompt_hash", text(&filter.prompt_hash)),
+        ("before", filter.before.as_ref().map(EvalCursor::to_string)),
         ("limit", filter.limit.map(|limit| limit.to_string())),
     ]);
     format!("gates{asked}")

@@ -232,8 +232,49 @@ fn what_is_wrong_with_a_question_is_told() {
         (&json!(404), &json!("unknown_route"))
     );
     app.trace(refused["call"].as_str().unwrap());
-    let wrong = http::get(&app.url("/api/v1/evals/runs?suit=x"), &[]).unwrap();
-    assert_eq!(wrong.status, 400, "{}", wrong.text());
+    let refused = |path: &str, part: &str| {
+        let reply = http::get(&app.url(path), &[]).unwrap();
+        assert_eq!(reply.status, 400, "{path}: {}", reply.text());
+        assert!(reply.text().contains(part), "{path}: {}", reply.text());
+    };
+    refused("/api/v1/evals/runs?suit=x", "suit");
+    for list in ["runs", "gates"] {
+        refused(&format!("/api/v1/evals/{list}?limit=1001"), "may be 1000 at most");
+        refused(&format!("/api/v1/evals/{list}?before=yesterday"), "give the `next` of the answer before");
+    }
+}
+
+#[test]
+fn a_list_of_runs_goes_on_where_a_page_ends() {
+    let app = start("environments: {eval: {daily_usd: 1}}");
+    for (id, started) in [("old", 1_000_000), ("mid.1", 2_000_000), ("mid.2", 2_000_000), ("new", 3_000_000)]
+    {
+        let run = json!({
+            "id": id, "suite": "support", "suite_hash": "", "dataset_hash": "", "app_sha": null, "route": null,
+            "candidate": {"name": "m", "model": "m", "prompt": null}, "is_fast": false, "cases": 1, "repeats": 1,
+            "state": "done", "why": null, "started": started, "ended": null, "cost": 0, "judge_cost": 0,
+            "judge_calls": 0, "judge_cached": 0, "passed": 1, "failed": 0, "errors": 0, "metrics": [],
+        });
+        assert_eq!(post(&app, "/api/v1/evals/runs", &run).json(), json!({"kept": 1}));
+    }
+    let (mut seen, mut query) = (Vec::new(), "limit=3".to_owned());
+    // Two pages, and no more.
+    for _ in 0..3 {
+        let answer = app.api(&format!("/api/v1/evals/runs?{query}"));
+        let ids = answer["runs"].as_array().unwrap().iter().map(|run| run["id"].as_str().unwrap().to_owned());
+        seen.extend(ids);
+        let Some(next) = answer["next"].as_str() else { break };
+        query = format!("limit=3&before={next}");
+    }
+    assert_eq!(seen, ["new", "mid.2", "mid.1", "old"]);
+    for path in ["/evals/nosuch", "/evals/compare", "/evals/compare?a=old"] {
+        let page = http::get(&app.url(path), &[]).unwrap();
+        assert!(
+            page.text().starts_with("<!DOCTYPE html>") && (400..500).contains(&page.status),
+            "{path}: {}",
+            page.text()
+        );
+    }
 }
 
 /// A run with one result, that `call` answered long ago.

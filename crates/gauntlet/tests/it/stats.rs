@@ -104,6 +104,32 @@ fn the_gate_answers_by_its_exit_code() {
 }
 
 #[test]
+fn kappa_of_cases_without_a_spread_says_why_it_has_no_interval() {
+    let found = answer(&["kappa"], "a a\na b\n");
+    assert_eq!((&found["ci_low"], &found["ci_high"]), (&Value::Null, &Value::Null), "{found}");
+    assert!(found["note"].as_str().unwrap().contains("add cases"), "{found}");
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error_and_no_crash() {
+    let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") else { return };
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "0 1\n0 2\n").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_gauntlet"))
+        .args(["stats", "wilcoxon", "--json"])
+        .arg(file.path())
+        .stdout(full)
+        .output()
+        .unwrap();
+    let problem = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{problem}");
+    assert!(
+        problem.starts_with("error: cannot write to standard output: ") && problem.lines().count() == 1,
+        "{problem}"
+    );
+}
+
+#[test]
 fn people_get_a_table() {
     let output = stats(&["wilcoxon"], "old new\n0.1 0.4\n0.3 0.2\n0.5 0.9\n");
     let shown = String::from_utf8(output.stdout).unwrap();
@@ -131,7 +157,15 @@ fn what_cannot_be_read_is_named_with_line_and_cure() {
     check(&["kappa"], "a a\na a\n", &["one category"]);
     check(&["bootstrap"], "1 1\n2 2\n", &["all the same", "percentile"]);
     check(&["bootstrap", "--confidence", "95"], "1 2\n2 2\n", &["the confidence is 95"]);
-    check(&["gate"], "1 9\n", &["outside -1 to 1", "scale the metric"]);
+    check(&["gate"], "1 9\n", &["line 1: `9` is outside 0 to 1", "scale the scores"]);
+    check(&["gate", "--margin", "2"], "1 1\n", &["the margin is 2", "below the greatest possible drop"]);
+    check(
+        &["bootstrap", "--resamples", "0"],
+        "1 2\n2 2\n",
+        &["the number of resamples is 0", "at least 100"],
+    );
+    check(&["wilcoxon"], "0,5;0,6\n", &["line 1: `0,5`", "with a point"]);
+    check(&["kappa"], "1 1\n2 nan\n", &["line 2: `nan` is no label", "leave the case out"]);
     check(&["mde", "--sd", "0.2"], "", &["--n"]);
     check(&["wilcoxon", "missing.txt"], "", &["cannot open `missing.txt`"]);
 }

@@ -2,7 +2,7 @@
 
 use axum::{
     Router,
-    extract::{Path, Query, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     response::Response,
     routing::get,
 };
@@ -30,6 +30,7 @@ pub(super) fn router() -> Router<Admin> {
         .route(console::paths::EVALS, get(list))
         .route(console::paths::EVAL_COMPARE, get(compared))
         .route("/evals/runs/{id}", get(run))
+        .route("/evals/{*rest}", get(nothing))
 }
 
 /// Failing answers that are read of one run: repeats of a case count as one, so that a few more are needed than are shown.
@@ -130,8 +131,24 @@ struct Two {
 
 type Side = (EvalRun, Vec<EvalResult>);
 
-async fn compared(State(admin): State<Admin>, headers: HeaderMap, Query(two): Query<Two>) -> Response {
+async fn nothing(State(admin): State<Admin>, headers: HeaderMap, Path(rest): Path<String>) -> Response {
+    let shown: String = rest.chars().take(100).collect();
+    let message = format!(
+        "there is no page `/evals/{shown}`; a run is at /evals/runs/RUN, the runs of a suite are at /evals?suite=SUITE"
+    );
+    Frame::new(&admin, &headers).fault(&Fault::caller(Code::NotFound, message))
+}
+
+async fn compared(
+    State(admin): State<Admin>,
+    headers: HeaderMap,
+    two: Result<Query<Two>, QueryRejection>,
+) -> Response {
     let frame = Frame::new(&admin, &headers);
+    let Ok(Query(two)) = two else {
+        let message = "two runs are compared, and not both are named: /evals/compare?a=RUN&b=RUN; the page of a run offers others";
+        return frame.fault(&Fault::caller(Code::InvalidRequest, message));
+    };
     let fetched = blocking(&admin, move |admin| {
         let side = |id: &str| -> Result<Side, Fault> {
             let run = admin.evals.run_get(id).map_err(evals_fault)?;

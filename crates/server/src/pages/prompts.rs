@@ -12,8 +12,8 @@ use gauntlet_console::{
     self as console, Change, DiffView, MoveLine, PlanView, PromptLine, PromptView, ShownVersion, VariableRow,
     VersionLine,
 };
+use gauntlet_places::near;
 use gauntlet_ports::{Approval, EvalGate, GateFilter, MoveKind};
-use gauntlet_prompts::near;
 use gauntlet_types::{Code, Fault, Name};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;

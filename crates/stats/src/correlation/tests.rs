@@ -31,12 +31,26 @@ fn exact_p_values_of_rho_are_those_of_the_table() {
 
 #[test]
 fn kendalls_tau_is_that_of_scipy() {
-    // scipy.stats.kendalltau(X1, Y1, method="asymptotic") and of set 4, which is full of ties.
+    // scipy.stats.kendalltau(X1, Y1, method="exact") and of set 4, which is full of ties.
     let first = kendall(&X1, &Y1, 0.95).unwrap();
     close(first.coefficient, 0.636_363_636_363_636_4, "tau");
-    close(first.p_value, 0.006_435_091_231_559_117, "p");
+    close(first.p_value, 0.005707170915504249, "p");
+    assert!(first.exact && !kendall(&X4, &Y4, 0.95).unwrap().exact);
     let fourth = kendall(&X4, &Y4, 0.95).unwrap();
     close(fourth.coefficient, 0.426_401_432_711_220_84, "tau-b");
+}
+
+#[test]
+fn orders_are_counted_exactly_up_to_fifty_pairs() {
+    // Kendall's own table: of the 3! = 6 orders all reach a score of 1, and 2 the score of 3.
+    close(p_by_inversions(3, 1), 1.0, "3, 1");
+    close(p_by_inversions(3, -3), 2.0 / 6.0, "3, -3");
+    close(p_by_inversions(4, 4), 8.0 / 24.0, "4, 4");
+    close(p_by_inversions(2, 1), 1.0, "2, 1");
+    let rising: Vec<f64> = (0..51).map(f64::from).collect();
+    let falling: Vec<f64> = rising.iter().rev().copied().collect();
+    let exact = |n: usize| kendall(&rising[..n], &falling[..n], 0.95).unwrap().exact;
+    assert!(exact(50) && !exact(51));
 }
 
 #[test]

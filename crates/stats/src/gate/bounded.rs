@@ -14,7 +14,7 @@
 
 use std::f64::consts::PI;
 
-use crate::clusters::{Total, Totals};
+use crate::clusters::Totals;
 
 /// That the true mean is at most `mean`, when no value is below `least`.
 pub fn p_at_most(totals: &Totals, mean: f64, least: f64) -> f64 {
@@ -42,14 +42,13 @@ pub fn upper(totals: &Totals, alpha: f64, greatest: f64) -> f64 {
     solve(greatest, low, |mean| p_at_least(totals, mean, greatest) - alpha)
 }
 
-/// What each cluster adds when it has weight one, equal ones counted together; with the cluster that was not seen, of mean size.
+/// What each cluster adds when it has weight one, with the cluster that was not seen, of mean size.
+///
+/// Clusters of equal sum and size are counted together, so that scores of few steps cost the same however many they are.
 fn pulls(totals: &Totals, mean: f64, unseen: f64) -> Vec<(f64, f64)> {
     let size = totals.n as f64 / totals.clusters() as f64;
-    let unseen = Total { sum: unseen * size, count: size };
-    let all = totals.totals.iter().chain([&unseen]);
-    let mut single: Vec<f64> = all.map(|total| total.sum - mean * total.count).collect();
-    single.sort_by(f64::total_cmp);
-    single.chunk_by(|one, other| one == other).map(|same| (same[0], same.len() as f64)).collect()
+    let seen = totals.grouped.iter().map(|(total, times)| (total.sum - mean * total.count, *times));
+    seen.chain([((unseen - mean) * size, 1.0)]).collect()
 }
 
 /// Where the integral over y begins: below, the integrand is a straight line in e^y.
@@ -78,13 +77,14 @@ fn chance_not_above_zero(pulls: &[(f64, f64)]) -> f64 {
     let scale = pulls.iter().map(|(a, m)| m * a * a).sum::<f64>().sqrt();
     let scaled: Vec<(f64, f64)> = pulls.iter().map(|(a, m)| (a / scale, *m)).collect();
     let drift = scaled.iter().map(|(a, m)| m * a).sum::<f64>();
+    let phases = Phases::of(&scaled);
     // Below `FROM` the integrand is drift·e^y, whose trapezoids are a geometric series.
     let chance = |sum: f64, step: f64| 0.5 - (sum + drift * FROM.exp() / step.exp_m1()) * step / PI;
     let mut step = STEP;
-    let mut sum = sum_of_points(&scaled, FROM, step);
+    let mut sum = sum_of_points(&phases, FROM, step);
     let mut found = chance(sum, step);
     for _ in 0..HALVINGS_MAX {
-        sum += sum_of_points(&scaled, FROM + step / 2.0, step);
+        sum += sum_of_points(&phases, FROM + step / 2.0, step);
         step /= 2.0;
         let before = found;
         found = chance(sum, step);
@@ -95,23 +95,87 @@ fn chance_not_above_zero(pulls: &[(f64, f64)]) -> f64 {
     found.clamp(0.0, 1.0)
 }
 
-fn sum_of_points(pulls: &[(f64, f64)], from: f64, step: f64) -> f64 {
+fn sum_of_points(phases: &Phases, from: f64, step: f64) -> f64 {
     let mut sum = 0.0;
     for at in 0..POINTS_MAX {
-        let u = (from + at as f64 * step).exp();
-        let (mut angle, mut fallen) = (0.0, 0.0);
-        for (a, m) in pulls {
-            let x = u * a;
-            angle += m * x.atan();
-            fallen += m * (x * x).ln_1p();
-        }
-        fallen /= 2.0;
+        let (angle, fallen) = phases.at((from + at as f64 * step).exp());
         if fallen > FALLEN {
             break;
         }
         sum += angle.sin() * (-fallen).exp();
     }
     sum
+}
+
+/// Up to here atan(x) and ln(1 + x²) are taken from their series.
+///
+/// What is left off is below Σ m·x²·(¼)^18/20, and Σ m·x² is below 71 while the integrand counts: the error of a phase is below 1e-10.
+const SERIES_MAX: f64 = 0.25;
+/// Powers of x that the series have.
+const POWERS: usize = 19;
+/// Pulls are told apart by powers of two, down to so many below the largest.
+const OCTAVES: usize = 40;
+
+/// θ(u) and ln ρ(u) of many pulls, at the price of few.
+///
+/// Pulls with u·|a| ≤ ⅛ are summed by their power sums, made once for each octave of |a|, and those above ¼ one by one; between, it
+/// depends on the octave. One by one are 4,400 at most where the integrand counts: each adds 0.0155 to what ends at 68.
+struct Phases {
+    largest: f64,
+    /// From the largest octave down.
+    octaves: Vec<Vec<(f64, f64)>>,
+    /// Σ m·a^k of an octave and all below it.
+    sums: Vec<[f64; POWERS]>,
+}
+
+impl Phases {
+    fn of(pulls: &[(f64, f64)]) -> Phases {
+        let largest = pulls.iter().fold(0.0f64, |largest, (a, _)| largest.max(a.abs()));
+        let mut octaves = vec![Vec::new(); OCTAVES];
+        let mut sums = vec![[0.0; POWERS]; OCTAVES];
+        for (a, m) in pulls {
+            // 0 by a negative number is no octave: the cast takes what is beyond the last for the last.
+            let octave = ((largest / a.abs()).log2() as usize).min(OCTAVES - 1);
+            octaves[octave].push((*a, *m));
+            let mut term = *m;
+            for sum in &mut sums[octave] {
+                term *= a;
+                *sum += term;
+            }
+        }
+        for octave in (1..OCTAVES).rev() {
+            let (above, below) = sums.split_at_mut(octave);
+            let all = above[octave - 1].iter_mut().zip(&below[0]);
+            all.for_each(|(sum, below)| *sum += below);
+        }
+        Phases { largest, octaves, sums }
+    }
+
+    fn at(&self, u: f64) -> (f64, f64) {
+        // An octave holds what is at most `largest` by its power of two.
+        let reach = (u * self.largest / SERIES_MAX).log2().ceil().max(0.0) as usize;
+        let one_by_one = &self.octaves[..reach.min(OCTAVES)];
+        let (mut angle, mut fallen) = (0.0, 0.0);
+        for (a, m) in one_by_one.iter().flatten() {
+            let x = u * a;
+            angle += m * x.atan();
+            fallen += m * (x * x).ln_1p();
+        }
+        if let Some(sums) = self.sums.get(reach) {
+            let mut power = u;
+            for (at, sum) in sums.iter().enumerate() {
+                let (k, sign) = ((at + 1) as f64, if at % 4 < 2 { 1.0 } else { -1.0 });
+                match at % 2 {
+                    // x − x³/3 + x⁵/5 …
+                    0 => angle += sign * power * sum / k,
+                    // x² − x⁴/2 + x⁶/3 …
+                    _ => fallen += sign * power * sum * 2.0 / k,
+                }
+                power *= u;
+            }
+        }
+        (angle, fallen / 2.0)
+    }
 }
 
 /// Between `outer`, where the function is below 0, and `inner`, where it is above: the Illinois form of false position, whose

@@ -1,9 +1,9 @@
 //! Runs of evals: what is kept of them is read back, replaced, found, and taken away.
 
 use gauntlet_ports::{
-    Candidate, Direction, EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRetention, EvalRun, EvalStore,
-    EvalStoreError, EvalsCut, GateFilter, JudgeKey, Judged, MetricSummary, RunFilter, RunState, Score,
-    Verdict,
+    Candidate, Direction, EVAL_BATCH_MAX, EvalCursor, EvalGate, EvalResult, EvalRetention, EvalRun,
+    EvalStore, EvalStoreError, EvalsCut, GateFilter, JudgeKey, Judged, MetricSummary, RunFilter, RunState,
+    Score, Verdict,
 };
 use gauntlet_types::{CallId, NanoUsd, PromptRef, Timestamp};
 use serde_json::json;
@@ -141,6 +141,13 @@ pub(super) fn runs_are_found_newest_first(store: &dyn EvalStore) {
     check(all(), &["new", "other", "full", "old"]);
     check(RunFilter { limit: Some(2), ..all() }, &["new", "other"]);
     check(RunFilter { limit: Some(0), ..all() }, &[]);
+    let after = |id: &str| {
+        let last = store.run_get(id).unwrap();
+        RunFilter { before: Some(EvalCursor { at: last.started, id: last.id }), ..all() }
+    };
+    check(after("other"), &["full", "old"]);
+    check(RunFilter { limit: Some(1), ..after("new") }, &["other"]);
+    check(after("old"), &[]);
     check(RunFilter { limit: Some(u32::MAX), ..all() }, &["new", "other", "full", "old"]);
     check(RunFilter { suite: Some("support".into()), ..all() }, &["new", "full", "old"]);
     check(RunFilter { app_sha: Some("9f8c1d2".into()), ..all() }, &["full"]);
@@ -149,6 +156,11 @@ pub(super) fn runs_are_found_newest_first(store: &dyn EvalStore) {
     check(RunFilter { state: Some(RunState::Running), ..all() }, &["new", "other", "old"]);
     check(RunFilter { since: Some(at(20)), ..all() }, &["new", "other"]);
     check(RunFilter { suite: Some("' or 1 = 1".into()), ..all() }, &[]);
+    // Of two that started at once the one with the lesser id comes after.
+    store.run_put(&EvalRun { suite: "other".into(), ..run("nether", 20) }).unwrap();
+    check(after("new"), &["other", "nether", "full", "old"]);
+    check(after("other"), &["nether", "full", "old"]);
+    check(after("nether"), &["full", "old"]);
 }
 
 pub(super) fn a_result_is_read_back_and_replaced(store: &dyn EvalStore) {
@@ -262,6 +274,9 @@ pub(super) fn gates_are_kept_newest_first(store: &dyn EvalStore) {
     let all = GateFilter::default;
     check(all(), &[&new, &old]);
     check(GateFilter { limit: Some(1), ..all() }, &[&new]);
+    let after = |gate: &EvalGate| EvalCursor { at: gate.at, id: gate.id.clone() };
+    check(GateFilter { before: Some(after(&new)), ..all() }, &[&old]);
+    check(GateFilter { before: Some(after(&old)), ..all() }, &[]);
     check(GateFilter { suite: Some("support".into()), ..all() }, &[&old]);
     check(GateFilter { run: Some("s".into()), ..all() }, &[&new]);
     check(GateFilter { prompt_name: Some("support-agent".into()), ..all() }, &[&new]);

@@ -6,8 +6,9 @@ mod words;
 use std::{collections::HashMap, sync::PoisonError};
 
 use gauntlet_ports::{
-    Candidate, EVAL_BATCH_MAX, EvalGate, EvalResult, EvalRun, EvalStore, EvalStoreError, GateFilter,
-    JudgeKey, Judged, RunFilter, RunState, SUITES_SHOWN_MAX, Score, SuiteTrend, TrendRun, Verdict,
+    Candidate, EVAL_BATCH_MAX, EvalCursor, EvalGate, EvalResult, EvalRun, EvalStore, EvalStoreError,
+    GateFilter, JudgeKey, Judged, RunFilter, RunState, SUITES_SHOWN_MAX, Score, SuiteTrend, TrendRun,
+    Verdict,
 };
 use gauntlet_types::{CallId, NanoUsd, PromptRef};
 use serde_json::{Value, json};
@@ -81,14 +82,16 @@ impl EvalStore for PostgresTraces {
             "select {RUN_COLUMNS} from eval_runs where ($1::text is null or suite = $1) \
              and ($2::text is null or app_sha = $2) and ($3::text is null or prompt_name = $3) \
              and ($4::text is null or prompt_hash = $4) and ($5::text is null or state = $5) \
-             and ($6::timestamptz is null or started >= $6) order by started desc, id desc limit $7"
+             and ($6::timestamptz is null or started >= $6) \
+             and ($8::timestamptz is null or (started, id) < ($8, $9)) order by started desc, id desc limit $7"
         );
         let [suite, app_sha, name, hash] =
             [&filter.suite, &filter.app_sha, &filter.prompt_name, &filter.prompt_hash]
                 .map(|name| name.as_deref().map(stored));
         let state = filter.state.map(RunState::as_str);
         let (since, limit) = (filter.since.map(At), limit(filter.limit));
-        let params: [Param<'_>; 7] = [
+        let (before, before_id) = before(filter.before.as_ref());
+        let params: [Param<'_>; 9] = [
             (&suite, Type::TEXT),
             (&app_sha, Type::TEXT),
             (&name, Type::TEXT),
@@ -96,6 +99,8 @@ impl EvalStore for PostgresTraces {
             (&state, Type::TEXT),
             (&since, Type::TIMESTAMPTZ),
             (&limit, Type::INT8),
+            (&before, Type::TIMESTAMPTZ),
+            (&before_id, Type::TEXT),
         ];
         self.evals_read("listing runs", |connection| {
             connection.query(&sql, &params)?.iter().map(|row| read_run(&Columns(row))).collect()
@@ -230,23 +235,31 @@ impl EvalStore for PostgresTraces {
         let sql = format!(
             "select {GATE_COLUMNS} from eval_gates where ($1::text is null or suite = $1) \
              and ($2::text is null or eval_id = $2) and ($3::text is null or prompt_name = $3) \
-             and ($4::text is null or prompt_hash = $4) order by ts desc, id desc limit $5"
+             and ($4::text is null or prompt_hash = $4) \
+             and ($6::timestamptz is null or (ts, id) < ($6, $7)) order by ts desc, id desc limit $5"
         );
         let [suite, run, name, hash] = [&filter.suite, &filter.run, &filter.prompt_name, &filter.prompt_hash]
             .map(|name| name.as_deref().map(stored));
         let limit = limit(filter.limit);
-        let params: [Param<'_>; 5] = [
+        let (before, before_id) = before(filter.before.as_ref());
+        let params: [Param<'_>; 7] = [
             (&suite, Type::TEXT),
             (&run, Type::TEXT),
             (&name, Type::TEXT),
             (&hash, Type::TEXT),
             (&limit, Type::INT8),
+            (&before, Type::TIMESTAMPTZ),
+            (&before_id, Type::TEXT),
         ];
         self.evals_read("listing gates", |connection| {
             let rows = connection.query(&sql, &params)?;
             rows.iter().map(|row| read_gate(&Columns(row))).collect()
         })
     }
+}
+
+fn before(cursor: Option<&EvalCursor>) -> (Option<At>, Option<String>) {
+    (cursor.map(|cursor| At(cursor.at)), cursor.map(|cursor| stored(&cursor.id).into()))
 }
 
 /// A text as it is stored, in JSON: without NUL, which `jsonb` takes no more than a text does.

@@ -65,7 +65,7 @@ impl EvalStore for SqliteTraces {
             "select {RUN_COLUMNS} from eval_runs where (?1 is null or suite = ?1) and (?2 is null or app_sha = ?2) \
              and (?3 is null or prompt_name = ?3) and (?4 is null or prompt_hash = ?4) \
              and (?5 is null or state = ?5) and (?6 is null or started >= ?6) \
-             order by started desc, id desc limit ?7"
+             and (?8 is null or (started, id) < (?8, ?9)) order by started desc, id desc limit ?7"
         );
         self.evals_read("listing runs", |connection| {
             let mut statement = connection.prepare_cached(&sql)?;
@@ -78,6 +78,8 @@ impl EvalStore for SqliteTraces {
                     filter.state.map(RunState::as_str),
                     filter.since.map(time::instant),
                     limit(filter.limit),
+                    filter.before.as_ref().map(|before| time::instant(before.at)),
+                    filter.before.as_ref().map(|before| &*before.id),
                 ],
                 read_run,
             )?;
@@ -229,7 +231,7 @@ impl EvalStore for SqliteTraces {
                  verdict, summary, report, ts from eval_gates \
                  where (?1 is null or suite = ?1) and (?2 is null or eval_id = ?2) \
                  and (?3 is null or prompt_name = ?3) and (?4 is null or prompt_hash = ?4) \
-                 order by ts desc, id desc limit ?5",
+                 and (?6 is null or (ts, id) < (?6, ?7)) order by ts desc, id desc limit ?5",
             )?;
             let rows = statement.query_map(
                 params![
@@ -238,6 +240,8 @@ impl EvalStore for SqliteTraces {
                     filter.prompt_name.as_deref(),
                     filter.prompt_hash.as_deref(),
                     limit(filter.limit),
+                    filter.before.as_ref().map(|before| time::instant(before.at)),
+                    filter.before.as_ref().map(|before| &*before.id),
                 ],
                 |row| {
                     Ok(EvalGate {

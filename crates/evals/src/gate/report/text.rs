@@ -111,7 +111,7 @@ fn checks(checks: &[Check], look: Look) -> String {
         ("asked for", Align::Right),
         ("sure between", Align::Right),
         ("n", Align::Right),
-        ("p", Align::Right),
+        ("p, if", Align::Right),
         ("can see", Align::Right),
     ];
     let rows: Vec<Vec<String>> = checks
@@ -165,18 +165,41 @@ pub(super) fn numbers(check: &Check) -> [String; 6] {
         limit.unwrap_or_default(),
         bounds,
         check.n.to_string(),
-        check.p_value.map(p_value).unwrap_or_default(),
+        p_value_if(check),
         check.detectable.map(|drop| format!("{drop:.3}")).unwrap_or_default(),
     ]
 }
 
-pub(super) fn p_value(p: f64) -> String {
+/// Rows ask different questions, so each names its own: `no worse: 0.013`.
+fn p_value_if(check: &Check) -> String {
+    let of = check.p_value_of.map(|of| format!("{}: ", of.as_str())).unwrap_or_default();
+    check.p_value.map(|p| format!("{of}{}", p_value(p))).unwrap_or_default()
+}
+
+/// As every report and page has it: a p-value of 0 there is not.
+pub fn p_value(p: f64) -> String {
     if p < 0.001 { "<0.001".to_owned() } else { format!("{p:.3}") }
+}
+
+/// In a sentence: `= 0.013`, `< 0.001`.
+pub(crate) fn p_relation(p: f64) -> String {
+    if p < 0.001 { "< 0.001".to_owned() } else { format!("= {p:.3}") }
+}
+
+/// A difference with its sign, where three decimals leave it one.
+pub fn signed(difference: f64) -> String {
+    signed_to(difference, 3)
+}
+
+fn signed_to(difference: f64, places: usize) -> String {
+    let told = format!("{difference:+.places$}");
+    let is_zero = told[1..].bytes().all(|letter| matches!(letter, b'0' | b'.'));
+    if is_zero { told[1..].to_owned() } else { told }
 }
 
 fn valued(kind: CheckKind, value: f64) -> String {
     match kind {
-        CheckKind::Regression | CheckKind::Trend => format!("{value:+.3}"),
+        CheckKind::Regression | CheckKind::Trend => signed(value),
         CheckKind::Cost | CheckKind::Latency => format!("{value:.2}×"),
         CheckKind::Complete | CheckKind::Errors | CheckKind::Unscored => format!("{:.1}%", value * 100.0),
         CheckKind::Violations => format!("{value:.0}"),
@@ -288,8 +311,10 @@ fn figure(metric: &MetricChange, places: usize) -> Vec<String> {
         printable(&format!("{}{arrow}", metric.metric)),
         format!("{:.places$}", metric.a),
         format!("{:.places$}", metric.b),
-        format!("{:+.places$}", metric.difference),
-        bounds.map(|(low, high)| format!("{low:+.places$} … {high:+.places$}")).unwrap_or_default(),
+        signed_to(metric.difference, places),
+        bounds
+            .map(|(low, high)| format!("{} … {}", signed_to(low, places), signed_to(high, places)))
+            .unwrap_or_default(),
         metric.p_value.map(p_value).unwrap_or_default(),
         metric.n.to_string(),
         metric.worse.to_string(),

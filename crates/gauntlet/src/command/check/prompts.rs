@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
+use gauntlet_places::near;
 use gauntlet_policy::{
     config::{Mistake, PromptPin, Severity},
     plan::{Resolved, resolve},
     promotion::GateNeed,
 };
-use gauntlet_prompts::{LATEST, near};
+use gauntlet_prompts::LATEST;
 use gauntlet_store::SqliteControl;
 use serde_json::Value;
 

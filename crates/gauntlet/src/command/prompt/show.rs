@@ -1,7 +1,7 @@
 //! Lists, one version, two beside each other, and a render.
 
 use anyhow::{Result, bail};
-use gauntlet_prompts::near;
+use gauntlet_places::near;
 use serde_json::Value;
 
 use crate::{

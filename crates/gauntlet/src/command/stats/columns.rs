@@ -17,6 +17,8 @@ const BYTES_MAX: u64 = 64 << 20;
 pub struct Numbers {
     pub first: Vec<f64>,
     pub second: Vec<f64>,
+    /// The line of each case.
+    lines: Vec<usize>,
     /// What belongs together, where a third column says it.
     keys: Option<Vec<String>>,
 }
@@ -33,6 +35,17 @@ impl Numbers {
             None => plain,
             Some(keys) => cluster_by(keys.iter().zip(plain.iter().map(|one| one.value))),
         })
+    }
+
+    /// A gate's bounds rest on what scores can be. Differences within ±1 of scores in other units would pass for shares.
+    pub fn are_shares(&self) -> Result<()> {
+        let all = self.first.iter().zip(&self.second).zip(&self.lines);
+        for ((first, second), line) in all {
+            if let Some(value) = [first, second].into_iter().find(|value| !(0.0..=1.0).contains(*value)) {
+                bail!("line {line}: `{value}` is outside 0 to 1: scale the scores to 0..1");
+            }
+        }
+        Ok(())
     }
 
     pub fn clusters(&self) -> usize {
@@ -78,6 +91,8 @@ impl Ord for Label {
 struct Row {
     line: usize,
     fields: Vec<String>,
+    /// A comma stands between digits and something else between fields.
+    has_decimal_commas: bool,
 }
 
 pub fn numbers(input: &Input) -> Result<Numbers> {
@@ -90,7 +105,7 @@ pub fn clustered(input: &Input, clusters: &Clusters) -> Result<Numbers> {
 }
 
 pub fn labels(input: &Input) -> Result<Labels> {
-    Ok(to_labels(rows(&read(input)?, input.header, 2)?))
+    to_labels(rows(&read(input)?, input.header, 2)?)
 }
 
 fn read(input: &Input) -> Result<String> {
@@ -125,7 +140,11 @@ fn rows(text: &str, has_header: bool, columns: usize) -> Result<Vec<Row>> {
         .lines()
         .zip(1..)
         .filter(|(line, _)| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
-        .map(|(line, number)| Row { line: number, fields: fields(line) })
+        .map(|(line, number)| Row {
+            line: number,
+            fields: fields(line),
+            has_decimal_commas: has_decimal_commas(line),
+        })
         .collect();
     if has_header && !rows.is_empty() {
         rows.remove(0);
@@ -135,7 +154,9 @@ fn rows(text: &str, has_header: bool, columns: usize) -> Result<Vec<Row>> {
             "line {} has {} fields and should have {columns}: {}",
             row.line,
             row.fields.len(),
-            if columns == 3 {
+            if row.has_decimal_commas {
+                "write numbers with a point, 0.75 and not 0,75"
+            } else if columns == 3 {
                 "first, second, and the name of the cluster"
             } else {
                 "first and second (for the name of a cluster after them, give --clusters)"
@@ -151,10 +172,17 @@ fn rows(text: &str, has_header: bool, columns: usize) -> Result<Vec<Row>> {
 /// One separator between fields may have spaces about it; quotes are taken off.
 fn fields(line: &str) -> Vec<String> {
     let unquoted = |field: &str| field.trim().trim_matches('"').to_owned();
-    match [',', ';'].into_iter().find(|separator| line.contains(*separator)) {
+    // Where both are, the comma is a decimal one, which the number's own message names.
+    match [';', ','].into_iter().find(|separator| line.contains(*separator)) {
         Some(separator) => line.split(separator).map(unquoted).collect(),
         None => line.split_whitespace().map(unquoted).collect(),
     }
+}
+
+fn has_decimal_commas(line: &str) -> bool {
+    let is_one = |part: &[u8]| part[0].is_ascii_digit() && part[1] == b',' && part[2].is_ascii_digit();
+    let has_other = line.trim().contains([';', ' ', '\t']);
+    has_other && line.as_bytes().windows(3).any(is_one)
 }
 
 fn number(text: &str) -> Option<f64> {
@@ -169,7 +197,7 @@ fn to_numbers(mut rows: Vec<Row>) -> Result<Numbers> {
     if rows.len() > 1 && is_words(&rows[0]) {
         rows.remove(0);
     }
-    let mut columns = Numbers { first: Vec::new(), second: Vec::new(), keys: None };
+    let mut columns = Numbers { first: Vec::new(), second: Vec::new(), lines: Vec::new(), keys: None };
     for row in &rows {
         for (field, column) in row.fields.iter().zip([&mut columns.first, &mut columns.second]) {
             match number(field) {
@@ -186,6 +214,7 @@ fn to_numbers(mut rows: Vec<Row>) -> Result<Numbers> {
                 ),
             }
         }
+        columns.lines.push(row.line);
         if let Some(key) = row.fields.get(2) {
             columns.keys.get_or_insert_default().push(key.clone());
         }
@@ -198,12 +227,22 @@ fn excerpt(field: &str) -> String {
     crate::show::printable(&field.chars().take(40).collect::<String>())
 }
 
-fn to_labels(mut rows: Vec<Row>) -> Labels {
+fn to_labels(mut rows: Vec<Row>) -> Result<Labels> {
     let are_numbers =
         |rows: &[Row]| rows.iter().flat_map(|row| &row.fields).all(|field| number(field).is_some());
     // Names over columns of numbers can be told from labels; over words they cannot, and `--header` says it.
     if rows.len() > 1 && is_words(&rows[0]) && are_numbers(&rows[1..]) {
         rows.remove(0);
+    }
+    for row in &rows {
+        // What programs write where nobody rated, and two that did not rate do not agree.
+        if let Some(field) = row.fields.iter().find(|field| is_missing(field)) {
+            bail!(
+                "line {}: `{}` is no label: leave the case out, or name the category",
+                row.line,
+                excerpt(field)
+            );
+        }
     }
     let are_numbers = are_numbers(&rows);
     let label = |field: &String| match number(field) {
@@ -211,10 +250,14 @@ fn to_labels(mut rows: Vec<Row>) -> Labels {
         Some(value) if are_numbers => Label::Number(value + 0.0),
         _ => Label::Word(field.clone()),
     };
-    Labels {
+    Ok(Labels {
         first: rows.iter().map(|row| label(&row.fields[0])).collect(),
         second: rows.iter().map(|row| label(&row.fields[1])).collect(),
-    }
+    })
+}
+
+fn is_missing(field: &str) -> bool {
+    field.is_empty() || number(field).is_some_and(|number| !number.is_finite())
 }
 
 #[cfg(test)]
@@ -253,6 +296,8 @@ mod tests {
         check("1 2\nnan 1\n", &["line 2", "not a finite number", "leave the case out"]);
         check("1 2\n1 inf\n", &["line 2", "not a finite number"]);
         check("1 2\n,\n", &["line 2", "`` is not a number"]);
+        check("1 2\n0,5;0,6\n", &["line 2", "`0,5` is not a number", "with a point"]);
+        check("1 2\n0,5 0,6\n", &["line 2 has 3 fields", "0.75 and not 0,75"]);
         check("", &["no cases"]);
         check("# only words\n", &["no cases"]);
         check("old new\n", &["`old` is not a number"]);
@@ -260,13 +305,35 @@ mod tests {
 
     #[test]
     fn labels_are_numbers_only_where_all_are() {
-        let of = |text: &str| to_labels(rows(text, false, 2).unwrap());
+        let of = |text: &str| to_labels(rows(text, false, 2).unwrap()).unwrap();
         let numbers = of("human judge\n1 2\n1.0 10\n");
         assert!(numbers.first[0] == numbers.first[1] && numbers.second[0] < numbers.second[1]);
         let words = of("yes no\n1 yes\n");
         assert_eq!(words.first.len(), 2);
         assert!(words.first[1] == Label::Word("1".to_owned()));
-        let headed = to_labels(rows("human judge\nyes no\n", true, 2).unwrap());
+        let headed = to_labels(rows("human judge\nyes no\n", true, 2).unwrap()).unwrap();
         assert_eq!(headed.first.len(), 1);
+    }
+
+    #[test]
+    fn a_rating_that_is_missing_is_no_label() {
+        for text in ["1 2\n1 nan\n", "yes no\nNaN yes\n", "1,2\n1,\n", "1 2\n1 inf\n"] {
+            let error = to_labels(rows(text, false, 2).unwrap()).err().expect("refused").to_string();
+            assert!(
+                error.starts_with("line 2: `") && error.contains("leave the case out"),
+                "{text:?}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_gate_takes_shares_alone() {
+        let check = |text: &str, refused: Option<&str>| {
+            let found = to_numbers(rows(text, false, 2).unwrap()).unwrap().are_shares();
+            assert_eq!(found.err().map(|error| error.to_string()).as_deref(), refused, "{text:?}");
+        };
+        check("0 1\n0.5 0.5\n", None);
+        check("0 1\n\n5 5.5\n", Some("line 3: `5` is outside 0 to 1: scale the scores to 0..1"));
+        check("0 1\n0 -0.5\n", Some("line 2: `-0.5` is outside 0 to 1: scale the scores to 0..1"));
     }
 }

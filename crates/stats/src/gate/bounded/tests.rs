@@ -98,3 +98,39 @@ fn values_at_the_ends_of_the_support_are_no_trouble() {
     close(upper(&of(&[-1.0; 5]), 0.05, 1.0), -1.0 + 2.0 * (1.0 - 0.05f64.powf(0.2)), 1e-8, "all low");
     assert!(lower(&of(&[1e-300; 5]), 0.05, -1.0).is_finite());
 }
+
+#[test]
+fn series_and_single_terms_give_the_same_phase() {
+    let mut rng = Rng::new(21);
+    let mixed: Vec<(f64, f64)> = (0..3_000)
+        .map(|at| (rng.normal() * 10f64.powi(-(at % 9)), 1.0 + f64::from(at % 3)))
+        .chain([(0.0, 5.0), (1e-300, 1.0), (-40.0, 1.0)])
+        .collect();
+    let phases = Phases::of(&mixed);
+    for y in -60..10 {
+        let u = (f64::from(y) / 4.0).exp();
+        let (angle, fallen) = phases.at(u);
+        let plain: f64 = mixed.iter().map(|(a, m)| m * (u * a).atan()).sum();
+        let plain_fallen: f64 = mixed.iter().map(|(a, m)| m * (u * a).powi(2).ln_1p()).sum::<f64>() / 2.0;
+        close(angle, plain, 1e-9 * (1.0 + plain.abs()), &format!("angle at {u}"));
+        close(fallen, plain_fallen, 1e-9 * (1.0 + plain_fallen), &format!("fall at {u}"));
+    }
+}
+
+#[test]
+fn of_many_different_values_few_are_summed_one_by_one() {
+    let mut rng = Rng::new(22);
+    let values: Vec<f64> = (0..20_000).map(|_| (0.2 * rng.normal()).clamp(-1.0, 1.0)).collect();
+    let pulls = pulls(&of(&values), -0.003, -1.0);
+    assert_eq!(pulls.len(), 20_001, "all differ");
+    let scale = pulls.iter().map(|(a, m)| m * a * a).sum::<f64>().sqrt();
+    let phases = Phases::of(&pulls.iter().map(|(a, m)| (a / scale, *m)).collect::<Vec<_>>());
+    let mut u = FROM.exp();
+    while phases.at(u).1 <= FALLEN {
+        let reach = (u * phases.largest / SERIES_MAX).log2().ceil().max(0.0) as usize;
+        let single: usize = phases.octaves[..reach].iter().map(Vec::len).sum();
+        assert!(single <= 4_400, "{single} at {u}");
+        u *= 1.1;
+    }
+    assert!(u > 1.0, "it goes on to where the values count: {u}");
+}
