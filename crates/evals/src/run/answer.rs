@@ -1,9 +1,16 @@
 //! One case, once: asked, scored, told.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::atomic::{AtomicI64, AtomicU32, Ordering::Relaxed},
+    time::Duration,
+};
 
-use futures_util::{FutureExt, future::join_all};
-use gauntlet_ports::{Candidate, EvalResult, Runner, Score, Told};
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, join_all},
+};
+use gauntlet_ports::{Ask, Candidate, EvalResult, Runner, RunnerError, Score, Told};
 use gauntlet_types::{Name, NanoUsd, PromptRef};
 use serde_json::{Value, json};
 
@@ -159,15 +166,55 @@ impl<'a> Work<'a> {
         if let Some(lacks) = scorer.lacks(seen.case) {
             return unscored(lacks);
         }
-        let scoring = AssertUnwindSafe(async { scorer.score(seen, &self.asker).await }).catch_unwind();
-        match tokio::time::timeout(self.score_limit, scoring).await {
-            Ok(Ok(scored)) => scored,
-            Ok(Err(_)) => unscored("the scorer broke off; the program's own log says where".to_owned()),
-            Err(_) => unscored(format!(
-                "the scorer gave no score within {:?} (score_limit of the suite)",
-                self.score_limit
-            )),
-        }
+        let counted = Counted::new(self.paced);
+        let Asker { cache, eval_id, app_sha, .. } = &self.asker;
+        let asker =
+            Asker { runner: &counted, cache: *cache, eval_id: eval_id.clone(), app_sha: app_sha.clone() };
+        let scoring = AssertUnwindSafe(async { scorer.score(seen, &asker).await }).catch_unwind();
+        let why = match tokio::time::timeout(self.score_limit, scoring).await {
+            Ok(Ok(scored)) => return scored,
+            Ok(Err(_)) => "the scorer broke off; the program's own log says where".to_owned(),
+            Err(_) => {
+                format!("the scorer gave no score within {:?} (score_limit of the suite)", self.score_limit)
+            }
+        };
+        // What it had asked is paid for all the same.
+        Scored { cost: counted.cost(), calls: counted.calls.load(Relaxed), ..unscored(why) }
+    }
+}
+
+/// Calls of one scorer, counted where it may be cut before it can tell of them itself.
+struct Counted<'a> {
+    paced: &'a Paced<'a>,
+    calls: AtomicU32,
+    answered: AtomicU32,
+    cost: AtomicI64,
+}
+
+impl<'a> Counted<'a> {
+    fn new(paced: &'a Paced<'a>) -> Counted<'a> {
+        Counted { paced, calls: AtomicU32::new(0), answered: AtomicU32::new(0), cost: AtomicI64::new(0) }
+    }
+
+    /// Calls that were cut count with what their like have cost, as the run's budget has them.
+    fn cost(&self) -> NanoUsd {
+        let open = self.calls.load(Relaxed).saturating_sub(self.answered.load(Relaxed));
+        let cut = NanoUsd(self.paced.usual_cost(true).0.saturating_mul(i64::from(open)));
+        NanoUsd(self.cost.load(Relaxed)).plus(cut)
+    }
+}
+
+impl Runner for Counted<'_> {
+    fn ask(&self, ask: Ask) -> BoxFuture<'_, Result<Told, RunnerError>> {
+        Box::pin(async move {
+            self.calls.fetch_add(1, Relaxed);
+            let asked = self.paced.ask(ask).await;
+            self.answered.fetch_add(1, Relaxed);
+            if let Ok(told) = &asked {
+                self.cost.fetch_add(told.cost.0.max(0), Relaxed);
+            }
+            asked
+        })
     }
 }
 
@@ -186,12 +233,30 @@ fn answered(result: &mut EvalResult, told: &Told) {
     result.cost = told.cost;
     result.latency_us = told.latency_us;
     (result.tokens_in, result.tokens_out) = told.tokens();
-    if told.is_ok() || told.error_code() == Some(BLOCKED) {
+    if told.error_code() == Some(BLOCKED) {
+        return;
+    }
+    if told.is_ok() {
+        result.error = wordless(told).map(str::to_owned);
         return;
     }
     let code = told.error_code().map_or_else(|| format!("status {}", told.status), str::to_owned);
     let message = told.error_message().unwrap_or("no reason is given");
     result.error = Some(short(&format!("{code}: {message}")));
+}
+
+/// Why an answer is none. An empty text is one: it is what the model said.
+fn wordless(told: &Told) -> Option<&'static str> {
+    let Some(choice) = told.body["choices"].as_array().and_then(|choices| choices.first()) else {
+        return Some("the provider's answer has no choice (`choices` is empty)");
+    };
+    let message = &choice["message"];
+    let has_more =
+        ["tool_calls", "function_call", "refusal", "audio"].iter().any(|field| !message[*field].is_null());
+    // A model that thinks until its tokens are used up has answered, badly.
+    let is_cut = choice["finish_reason"] == "length";
+    (message["content"].is_null() && !has_more && !is_cut)
+        .then_some("the provider's answer has neither words nor a tool that is called (`content` is null)")
 }
 
 /// What is kept of the answer: its words, or its whole message where it calls tools without a word.
@@ -203,7 +268,7 @@ fn words(told: &Told) -> String {
     }
 }
 
-/// An answer that was given before, as if it came now, for nothing and at once.
+/// An answer that was given before, as if it came now, for nothing and at once. How it ended nobody knows.
 fn recorded(output: &Value) -> Told {
     let message = match output {
         Value::String(text) => json!({"role": "assistant", "content": text}),
@@ -214,7 +279,7 @@ fn recorded(output: &Value) -> Told {
     };
     Told {
         status: 200,
-        body: json!({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}),
+        body: json!({"choices": [{"index": 0, "message": message}]}),
         decision: "allow".into(),
         cache: "miss".into(),
         cost: NanoUsd::ZERO,
