@@ -69,6 +69,7 @@ fn dry_run(
     suite: &Suite,
     scorers: &[Box<dyn Scorer>],
 ) -> Result<ExitCode> {
+    crate::end_with_the_reader();
     let selected = select(suite, &selection(args, args.fast)).map_err(anyhow::Error::msg)?;
     let wanted = Wanted::parse(args.candidate.as_deref(), args.model.as_deref(), suite, &|_| false)
         .map_err(anyhow::Error::msg)?;
@@ -154,6 +155,7 @@ impl Bench<'_> {
         }
         let row = self.go(&plan, &known, before.as_ref())?;
         let results = self.store.result_list(&row.id)?;
+        crate::end_with_the_reader();
         let code = told::show(self, &row, &results, before.as_ref())?;
         Ok(code)
     }
@@ -240,10 +242,35 @@ async fn interrupts(stop: &Stop) -> anyhow::Error {
 }
 
 /// The code of a run by itself; a gate has its own.
-fn code_of(row: &EvalRun) -> ExitCode {
+fn code_of(row: &EvalRun, results: &[EvalResult]) -> u8 {
+    let has_answers = results.iter().any(|result| result.error.is_none());
     match row.state {
-        RunState::Done => ExitCode::SUCCESS,
-        RunState::Stopped => ExitCode::from(1),
-        RunState::Running => ExitCode::from(2),
+        RunState::Done if row.errors < row.cases => 0,
+        // Nothing was found out of the candidate.
+        RunState::Done => 1,
+        RunState::Stopped if has_answers => 1,
+        RunState::Stopped | RunState::Running => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_says_whether_anything_was_found_out() {
+        let answer =
+            |error: Option<&str>| EvalResult { error: error.map(str::to_owned), ..EvalResult::default() };
+        let check = |state: RunState, errors: u32, results: &[EvalResult], code: u8| {
+            let row = EvalRun { state, cases: 2, errors, ..EvalRun::default() };
+            assert_eq!(code_of(&row, results), code, "{state:?}, {errors} errors");
+        };
+        let (good, bad) = (answer(None), answer(Some("upstream_failed: no")));
+        check(RunState::Done, 0, &[good.clone(), good.clone()], 0);
+        check(RunState::Done, 1, &[good.clone(), bad.clone()], 0);
+        check(RunState::Done, 2, &[bad.clone(), bad.clone()], 1);
+        check(RunState::Stopped, 1, &[good, bad.clone()], 1);
+        check(RunState::Stopped, 0, &[], 2);
+        check(RunState::Running, 1, &[bad], 2);
     }
 }

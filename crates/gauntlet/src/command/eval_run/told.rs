@@ -1,6 +1,6 @@
 //! What a run came to, for people and for programs.
 
-use std::process::ExitCode;
+use std::{collections::BTreeMap, process::ExitCode};
 
 use anyhow::Result;
 use gauntlet_evals::{
@@ -11,17 +11,23 @@ use gauntlet_evals::{
     run::{Plan, estimate::Forecast},
 };
 use gauntlet_ports::{EvalResult, EvalRun, RunState};
+use gauntlet_types::Name;
 use serde_json::{Value, json};
 
 use super::{Bench, baseline::Before, code_of};
 use crate::{
     cli::Place,
-    command::gate::{code, is_stdout, look, write},
+    command::{
+        eval_show::dressed,
+        gate::{code, is_stdout, look, write},
+    },
     show::{self, Column},
 };
 
 /// Of cases that failed: more are in `eval cases RUN --failed`.
 const FAILING_MAX: usize = 10;
+/// Of reasons for which scores are missing: there are as many as metrics, or a scorer that writes each anew.
+const REASONS_MAX: usize = 10;
 
 pub(super) fn forecast(place: &Place, plan: &Plan<'_>, forecast: &Forecast, note: Option<&str>) {
     if place.json {
@@ -34,7 +40,8 @@ pub(super) fn forecast(place: &Place, plan: &Plan<'_>, forecast: &Forecast, note
     if let Some(note) = note {
         println!("{note}");
     }
-    println!("{}: {} cases of {}: {forecast}", plan.suite.name, plan.cases.len(), plan.wanted.name);
+    let cases = show::counted(plan.cases.len(), "case");
+    println!("{}: {cases} of {}: {forecast}", plan.suite.name, plan.wanted.name);
 }
 
 /// Prints the run and writes its reports; the exit code.
@@ -53,7 +60,7 @@ pub(super) fn show(
     } else if bench.place.json {
         let gate = report.as_ref().ok().filter(|_| is_gated).map(serde_json::to_value).transpose()?;
         show::json(&json!({
-            "run": row, "latency_us": {"p50": latency.0, "p95": latency.1}, "baseline": before.map(|(row, _)| &row.id),
+            "run": dressed(serde_json::to_value(row)?), "latency_us": {"p50": latency.0, "p95": latency.1}, "baseline": before.map(|(row, _)| &row.id),
             "gate": gate,
         }));
     } else {
@@ -74,7 +81,7 @@ pub(super) fn show(
     Ok(match report {
         Ok(report) if is_gated => code(report.verdict, false),
         Err(_) if is_gated => ExitCode::from(2),
-        _ => code_of(row),
+        _ => ExitCode::from(code_of(row, results)),
     })
 }
 
@@ -120,11 +127,7 @@ fn print(row: &EvalRun, results: &[EvalResult], (p50, p95): (u64, u64)) {
     };
     let why = row.why.as_ref().map_or_else(String::new, |why| format!(": {}", show::printable(why)));
     println!("{} {state}{why}", row.id);
-    let times = if row.repeats > 1 { format!(" × {} answers", row.repeats) } else { String::new() };
-    println!(
-        "{}: {} cases{times}, {} passed, {} failed, {} errors",
-        row.candidate.name, row.cases, row.passed, row.failed, row.errors
-    );
+    println!("{}", counts(row, results));
     let rows = row.metrics.iter().map(|metric| {
         let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}"));
         let interval = match (metric.ci_low, metric.ci_high) {
@@ -159,8 +162,62 @@ fn print(row: &EvalRun, results: &[EvalResult], (p50, p95): (u64, u64)) {
         show::duration_us(&Value::from(p95)),
     );
     failing(row, results);
+    unscored(row, results);
     if row.state != RunState::Done {
         println!("`gauntlet eval run {} --resume {}` goes on with it", row.suite, row.id);
+    }
+}
+
+/// All cases, each in one place.
+fn counts(row: &EvalRun, results: &[EvalResult]) -> String {
+    let answers = (row.cases as usize) * (row.repeats.max(1) as usize);
+    let times = if row.repeats > 1 { format!(" × {} answers", row.repeats) } else { String::new() };
+    let asked: std::collections::HashSet<&Name> = results.iter().map(|result| &result.case).collect();
+    let decided = (row.passed + row.failed + row.errors) as usize;
+    // Neither passed nor failed: a score that decides is missing, or no metric has a threshold.
+    let open = asked.len().saturating_sub(decided);
+    let open = if open > 0 { format!(", {open} open") } else { String::new() };
+    let missing = answers.saturating_sub(results.len());
+    let missing =
+        if missing > 0 { format!("; {missing} of {answers} answers are missing") } else { String::new() };
+    format!(
+        "{}: {}{times}, {} passed, {} failed, {}{open}{missing}",
+        row.candidate.name,
+        show::counted(row.cases as usize, "case"),
+        row.passed,
+        row.failed,
+        show::counted(row.errors as usize, "error"),
+    )
+}
+
+/// Scores that are missing, by metric and reason, those of most answers first.
+fn unscored_reasons(results: &[EvalResult]) -> Vec<Vec<String>> {
+    let mut found: BTreeMap<(&str, &str), (usize, &str)> = BTreeMap::new();
+    for result in results.iter().filter(|result| result.error.is_none()) {
+        for score in result.scores.iter().filter(|score| score.value.is_none()) {
+            let why = score.reason.as_deref().unwrap_or("no reason is given");
+            found.entry((&score.metric, why)).or_insert((0, &result.case)).0 += 1;
+        }
+    }
+    let mut found: Vec<_> = found.into_iter().collect();
+    found.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
+    let row = |((metric, why), (count, case)): ((&str, &str), (usize, &str))| {
+        vec![metric.to_owned(), count.to_string(), why.to_owned(), case.to_owned()]
+    };
+    found.into_iter().map(row).collect()
+}
+
+fn unscored(row: &EvalRun, results: &[EvalResult]) {
+    let rows = unscored_reasons(results);
+    if rows.is_empty() {
+        return;
+    }
+    let more = rows.len().saturating_sub(REASONS_MAX);
+    let columns =
+        [Column::Left("unscored"), Column::Right("answers"), Column::Left("why"), Column::Left("first case")];
+    show::table(&columns, rows.into_iter().take(REASONS_MAX).collect(), "");
+    if more > 0 {
+        println!("and {} more: gauntlet eval cases {} --failed", show::counted(more, "reason"), row.id);
     }
 }
 
@@ -191,5 +248,63 @@ fn failing(row: &EvalRun, results: &[EvalResult]) {
     show::table(&columns, rows.into_iter().take(FAILING_MAX).collect(), "");
     if more > 0 {
         println!("and {more} more: gauntlet eval cases {} --failed", row.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gauntlet_ports::Score;
+
+    use super::*;
+
+    fn result(case: &str, passed: Option<bool>, error: Option<&str>, reasons: &[&str]) -> EvalResult {
+        let score = |reason: &&str| Score {
+            metric: "own".into(),
+            reason: Some((*reason).to_owned()),
+            ..Score::default()
+        };
+        EvalResult {
+            case: case.into(),
+            passed,
+            error: error.map(str::to_owned),
+            scores: reasons.iter().map(score).collect(),
+            ..EvalResult::default()
+        }
+    }
+
+    #[test]
+    fn every_case_is_counted_once_and_what_is_missing_is_said() {
+        let row = EvalRun {
+            candidate: gauntlet_ports::Candidate { name: "m".into(), ..Default::default() },
+            cases: 6,
+            repeats: 1,
+            passed: 1,
+            failed: 1,
+            errors: 1,
+            ..EvalRun::default()
+        };
+        let results = [
+            result("a", Some(true), None, &[]),
+            result("b", Some(false), None, &[]),
+            result("c", None, Some("late"), &[]),
+            result("d", None, None, &["hung"]),
+        ];
+        assert_eq!(
+            counts(&row, &results),
+            "m: 6 cases, 1 passed, 1 failed, 1 error, 1 open; 2 of 6 answers are missing"
+        );
+        let row = EvalRun { cases: 1, failed: 0, errors: 0, ..row };
+        assert_eq!(counts(&row, &results[..1]), "m: 1 case, 1 passed, 0 failed, 0 errors");
+    }
+
+    #[test]
+    fn missing_scores_are_told_by_their_reason() {
+        let results = [
+            result("a", None, None, &["nonsense"]),
+            result("b", None, None, &["hung"]),
+            result("c", None, None, &["hung"]),
+            result("d", None, Some("late"), &["hung"]),
+        ];
+        assert_eq!(unscored_reasons(&results), [["own", "2", "hung", "b"], ["own", "1", "nonsense", "a"]]);
     }
 }
