@@ -396,7 +396,7 @@ mod tests {
         };
         let busy = attempt("a/m", Some(503), Some("busy"));
         check(&[], None);
-        check(&[busy.clone()], Some("`a/m` failed with status 503: busy"));
+        check(std::slice::from_ref(&busy), Some("`a/m` failed with status 503: busy"));
         check(
             &[busy.clone(), attempt("b/m", None, Some("no connection"))],
             Some("`b/m` failed: no connection"),
