@@ -202,7 +202,7 @@ fn variables_of_files_are_read_and_what_cannot_be_is_told() {
                 - vars: [file://one.yaml, file://two.json]\n- vars: file://vars/*.yaml\n- vars: file://list.yaml\n\
                 - vars: file://make.py\n- vars: {a: 'at {{ env.HOME }}', b: 1}\n";
     let read = |path: &str| match path {
-        "one.yaml" => Ok("a: x\nb: y\n".to_owned()),
+        "one.yaml" => Ok("a: x\nb: w\n".to_owned()),
         "two.json" => Ok("{\"b\": \"z\", \"c\": 3}".to_owned()),
         "list.yaml" => Ok("- a\n".to_owned()),
         _ => Err("there is none".to_owned()),
@@ -210,7 +210,7 @@ fn variables_of_files_are_read_and_what_cannot_be_is_told() {
     let imported =
         convert_suite("promptfooconfig.yaml", text, &read).unwrap_or_else(|error| panic!("{error}"));
     let rows = rows_of(&imported);
-    assert_eq!(rows[0]["vars"], json!({"a": "x", "b": "y"}));
+    assert_eq!(rows[0]["vars"], json!({"a": "x", "b": "w"}));
     assert_eq!(rows[1]["vars"], json!({"a": "x", "b": "z", "c": 3}));
     for (path, expected) in [
         ("tests[2].vars", "patterns of files"),
