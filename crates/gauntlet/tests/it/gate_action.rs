@@ -59,7 +59,7 @@ fn the_action_says_red_and_green_by_the_real_program() {
     };
     check("support", "good/model", "none", "0", "pass", "40");
     check("support", "worse/model", "last", "1", "fail", "contains");
-    // A run that ended at once is the newest: no older one passes in its place.
-    check("support", "nobody/model", "last", "1", "fail", "nobody");
+    // A run that ended at its first call decides nothing, and no older one passes in its place.
+    check("support", "nobody/model", "last", "2", "error", "could not decide");
     check("nosuch", "good/model", "none", "2", "error", "could not decide");
 }
