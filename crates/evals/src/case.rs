@@ -19,8 +19,9 @@ pub struct Case {
     pub expected: Option<Value>,
     /// Retrieved passages, in their order: what faithfulness and context metrics look at.
     pub contexts: Vec<String>,
-    /// Retrieved ids in their order, and those that are relevant with their grade: for ranking metrics.
-    pub retrieved: Vec<String>,
+    /// Retrieved ids in their order, none among them where nothing was found, and those that are relevant with their grade:
+    /// for ranking metrics.
+    pub retrieved: Option<Vec<String>>,
     pub relevant: Vec<(String, f64)>,
     /// An answer that was given before: scored instead of asking where a run is over recorded answers.
     pub output: Option<Value>,

@@ -146,15 +146,20 @@ impl score::Measure for Ranking {
         if !has_relevant(&case.relevant) {
             return Some("`relevant`: the ids that should be found".to_owned());
         }
-        case.retrieved.is_empty().then(|| "`retrieved`: the ids that were found, best first".to_owned())
+        case.retrieved
+            .is_none()
+            .then(|| "`retrieved`: the ids that were found, best first (`[]` where nothing was)".to_owned())
     }
 
     fn measure(&self, seen: &Seen<'_>) -> Measured {
         let case = seen.case;
-        match self.measure.of(&case.retrieved, &case.relevant) {
+        let Some(retrieved) = &case.retrieved else {
+            return Measured::none("nothing says what was found");
+        };
+        match self.measure.of(retrieved, &case.relevant) {
             Some(value) => {
                 let place = |(id, grade): &(String, f64)| {
-                    let place = case.retrieved.iter().position(|found| found == id).map(|at| at + 1);
+                    let place = retrieved.iter().position(|found| found == id).map(|at| at + 1);
                     json!({"id": id, "grade": grade, "place": place})
                 };
                 let places: Vec<_> = case.relevant.iter().map(place).collect();

@@ -39,17 +39,28 @@ fn main() -> ExitCode {
         eprintln!("error: GAUNTLET_CRASH_AT: {error}");
         return ExitCode::from(2);
     }
-    if !matches!(cli.command, Command::Up { .. } | Command::Demo { .. }) {
+    if !writes_to_pipes(&cli.command) {
         end_with_the_reader();
         end_where_nothing_can_be_written();
     }
+    let is_for_programs = cli.place.json && matches!(cli.command, Command::Eval(_));
     match run(cli) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
+            if is_for_programs {
+                end_with_the_reader();
+                show::json(&serde_json::json!({"error": {"message": format!("{error:#}")}}));
+            }
             ExitCode::from(2)
         }
     }
+}
+
+/// Whether others than the reader of our output may close what is written to: callers of the gateway, whose connections break
+/// all the time, and scorers of one's own, which may end before they have read.
+fn writes_to_pipes(command: &Command) -> bool {
+    matches!(command, Command::Up { .. } | Command::Demo { .. } | Command::Eval(cli::Eval::Run(_)))
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -93,9 +104,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// A command whose output is piped into `head` ends with it, quietly, as every tool of the shell does. The gateway must
-/// not: its callers' connections break all the time.
-fn end_with_the_reader() {
+/// A command whose output is piped into `head` ends with it, quietly, as every tool of the shell does. One that
+/// [`writes_to_pipes`] says so when it begins to print.
+pub(crate) fn end_with_the_reader() {
     let always = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
     if let Err(error) = signal_hook::flag::register_conditional_default(signal_hook::consts::SIGPIPE, always)
     {

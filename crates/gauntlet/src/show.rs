@@ -101,6 +101,11 @@ fn aligned(cell: Cell, column: &Column) -> Cell {
     }
 }
 
+/// `1 case`, `2 cases`.
+pub fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 pub fn json(value: &Value) {
     println!("{value:#}");
 }

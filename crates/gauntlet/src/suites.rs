@@ -8,9 +8,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use gauntlet_evals::{
-    Mistake, Suite, dataset,
+    Mistake, Suite, dataset, metrics,
     suite::{self, Reading},
 };
+use serde::Deserialize;
 
 use crate::{cli::Place, config_dir};
 
@@ -19,7 +20,8 @@ pub const FOLDER: &str = "evals";
 /// Of one folder; beyond it the folder is probably not what was meant.
 const SUITES_MAX: usize = 1_000;
 
-/// The file of a suite: a path to it, or its name in the folder `evals` of the configuration or here.
+/// The file of a suite: a path to it, or its name in the folder `evals` of the configuration or here, which is that of its
+/// file or what the file says as `suite:`.
 pub fn find(place: &Place, wanted: &str) -> Result<PathBuf> {
     let path = Path::new(wanted);
     let is_path = wanted.ends_with(".yaml") || wanted.ends_with(".yml");
@@ -32,12 +34,24 @@ pub fn find(place: &Place, wanted: &str) -> Result<PathBuf> {
         config.into_iter().map(|config| config.join(FOLDER)).chain([PathBuf::from(FOLDER)]).collect();
     let mut known = Vec::new();
     for folder in &folders {
+        let mut found: Vec<PathBuf> = Vec::new();
         for file in files(folder)? {
             let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
-            if stem == wanted {
-                return Ok(file);
+            let said = said_name(&file);
+            if stem == wanted || said.as_deref() == Some(wanted) {
+                found.push(file);
             }
-            known.push(stem);
+            known.extend([stem].into_iter().chain(said));
+        }
+        match found.as_slice() {
+            [] => {}
+            [one] => return Ok(one.clone()),
+            [one, other, ..] => bail!(
+                "both {} and {} are a suite `{}`; name the file, or give one of them another name",
+                one.display(),
+                other.display(),
+                wanted.escape_debug()
+            ),
         }
     }
     known.sort_unstable();
@@ -49,6 +63,16 @@ pub fn find(place: &Place, wanted: &str) -> Result<PathBuf> {
     };
     let cure = gauntlet_places::near::cure(wanted, known.iter().map(String::as_str), &listed);
     bail!("there is no suite `{}`; {cure}", wanted.escape_debug())
+}
+
+/// What a file says as `suite:`; none where it cannot be read, which whoever asks for it is told.
+fn said_name(file: &Path) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Head {
+        suite: String,
+    }
+    let text = text(file, suite::SUITE_BYTES_MAX).ok()?;
+    serde_saphyr::from_str::<Head>(&text).ok().map(|head| head.suite)
 }
 
 /// The suites' files of a folder, by name; none if there is no such folder.
@@ -105,7 +129,13 @@ pub fn text(path: &Path, bytes_max: usize) -> Result<String, String> {
 
 /// The suite, its warnings told on standard error. Errors: all mistakes.
 pub fn good(path: &Path) -> Result<Suite> {
-    let (suite, warnings) = read(path)?.good().map_err(|mistakes| told(&mistakes))?;
+    let reading = read(path)?;
+    let unmade = metrics::make(&reading.suite).err().unwrap_or_default();
+    let (suite, warnings) = reading.good().map_err(|mut mistakes| {
+        // All at once: an unknown field hides no option of a metric that cannot be.
+        mistakes.extend(unmade);
+        told(&mistakes)
+    })?;
     warn(&warnings);
     Ok(suite)
 }
@@ -147,4 +177,54 @@ pub fn write(path: &Path, text: &str) -> Result<()> {
         let _ = fs::remove_file(&beside);
     }
     written.with_context(cannot)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(folder: &Path) -> Place {
+        Place { config: Some(folder.to_owned()), data: folder.join("data"), json: false }
+    }
+
+    #[test]
+    fn a_suite_is_found_by_its_file_and_by_the_name_that_it_says() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("gauntlet.yml"), "").unwrap();
+        let evals = folder.path().join(FOLDER);
+        fs::create_dir(&evals).unwrap();
+        for (file, said) in [("a", "first"), ("b", "second"), ("c", "a")] {
+            fs::write(evals.join(format!("{file}.yaml")), format!("suite: {said}\nmetrics: [exact]\n"))
+                .unwrap();
+        }
+        let check =
+            |wanted: &str, found: Result<&str, &[&str]>| match (find(&place(folder.path()), wanted), found) {
+                (Ok(path), Ok(file)) => assert!(path.ends_with(file), "{wanted}: {}", path.display()),
+                (Err(error), Err(words)) => {
+                    let error = error.to_string();
+                    assert!(words.iter().all(|word| error.contains(word)), "{wanted}: {error}");
+                }
+                (found, _) => panic!("{wanted}: {found:?}"),
+            };
+        check("second", Ok("b.yaml"));
+        check("b", Ok("b.yaml"));
+        check("first", Ok("a.yaml"));
+        check("a", Err(&["a.yaml", "c.yaml", "name the file"]));
+        check("secund", Err(&["did you mean `second`"]));
+    }
+
+    #[test]
+    fn an_unknown_field_hides_no_mistake_in_the_options_of_a_metric() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.yaml");
+        let text =
+            "suite: s\ndataset: s.jsonl\nconcurency: 3\nmetrics: [exat, {exact: {ignore: [letters]}}]\n";
+        fs::write(&path, text).unwrap();
+        fs::write(folder.path().join("s.jsonl"), "{\"input\": \"a\", \"expected\": \"b\"}\n").unwrap();
+        let error = good(&path).unwrap_err().to_string();
+        for wanted in ["3 mistakes", "`concurency`", "unknown metric `exat`", "`ignore` cannot be `letters`"]
+        {
+            assert!(error.contains(wanted), "{wanted}: {error}");
+        }
+    }
 }

@@ -20,7 +20,7 @@ use gauntlet_ports::{
     Ask, AskKind, EVAL_BATCH_MAX, EvalCursor, EvalGate, EvalResult, EvalRun, EvalStoreError, GateFilter,
     JudgeKey, Judged, RUNS_MAX, RunFilter, Told,
 };
-use gauntlet_types::{CacheUse, CallRecord, Caller, Code, Door, Environment, Fault, Name};
+use gauntlet_types::{Attempt, CacheUse, CallRecord, Caller, Code, Door, Environment, Fault, Name};
 use gauntlet_wire::conversation::PathAsk;
 use http::{HeaderMap, HeaderValue, header};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -40,6 +40,8 @@ const KEEP_MAX: usize = 64 << 20;
 const NAME_MAX: usize = 128;
 /// Ids of cases come from datasets of others, where they may be sentences.
 const CASE_MAX: usize = 1024;
+/// Letters of what a target said, in the error of a case: enough to tell a wrong key from a full queue.
+const WORDS_MAX: usize = 200;
 /// Whom calls of evals belong to, unless the budgets and kill switches of an environment (`eval`) are meant: evals take nothing
 /// from an application's tenant, and `gauntlet kill tenant evals` stops them all.
 const TENANT: &str = "evals";
@@ -164,11 +166,18 @@ fn told(answer: Answer) -> Result<Told, Fault> {
     let AnswerBody::Whole(body) = &answer.body else { return Err(lost()) };
     let record: &CallRecord = answer.record.as_deref().ok_or_else(lost)?;
     let retry_after = answer.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+    // A provider may answer with what is no JSON.
+    let mut body: Value =
+        serde_json::from_slice(body).unwrap_or_else(|_| String::from_utf8_lossy(body).into());
+    let is_upstream = matches!(body["error"]["code"].as_str(), Some("upstream_failed" | "upstream_timeout"));
+    if let Some(said) = last_words(&record.attempts).filter(|_| is_upstream) {
+        let message = body["error"]["message"].as_str().unwrap_or_default();
+        body["error"]["message"] = format!("{said}; {message}").into();
+    }
     Ok(Told {
         call: Some(record.id),
         status: answer.status.as_u16(),
-        // A provider may answer with what is no JSON.
-        body: serde_json::from_slice(body).unwrap_or_else(|_| String::from_utf8_lossy(body).into()),
+        body,
         cost: record.cost,
         latency_us: record.latency_us,
         model: record.target.as_ref().map(|target| target.to_string().into()),
@@ -179,6 +188,14 @@ fn told(answer: Answer) -> Result<Told, Fault> {
             .and_then(|seconds| seconds.parse::<u64>().ok())
             .map(|seconds| seconds * 1000),
     })
+}
+
+/// What the target said that was asked last. A caller of a door is not told; who evaluates is the operator, whose trace has it.
+fn last_words(attempts: &[Attempt]) -> Option<String> {
+    let last = attempts.last()?;
+    let words: String = last.error.as_deref()?.chars().take(WORDS_MAX).collect();
+    let status = last.status.map(|status| format!(" with status {status}")).unwrap_or_default();
+    Some(format!("`{}` failed{status}: {words}", last.target))
 }
 
 fn is_name(field: &'static str, text: &str, max: usize) -> Result<(), Fault> {
@@ -478,3 +495,36 @@ async fn gates(State(admin): State<Admin>, asked: Result<Query<GatesAsked>, Quer
 }
 
 const _: () = assert!(KEEP_MAX / EVAL_BATCH_MAX >= 64 << 10, "a full batch has room for its words");
+
+#[cfg(test)]
+mod tests {
+    use gauntlet_types::{AttemptEnd, Target};
+
+    use super::*;
+
+    #[test]
+    fn an_eval_is_told_what_the_last_target_said() {
+        let attempt = |model: &str, status: Option<u16>, error: Option<&str>| Attempt {
+            target: Target::parse(model).expect("a target"),
+            start_us: 0,
+            took_us: 0,
+            end: AttemptEnd::Status,
+            status,
+            error: error.map(str::to_owned),
+            billed: None,
+        };
+        let check = |attempts: &[Attempt], wanted: Option<&str>| {
+            assert_eq!(last_words(attempts).as_deref(), wanted);
+        };
+        let busy = attempt("a/m", Some(503), Some("busy"));
+        check(&[], None);
+        check(std::slice::from_ref(&busy), Some("`a/m` failed with status 503: busy"));
+        check(
+            &[busy.clone(), attempt("b/m", None, Some("no connection"))],
+            Some("`b/m` failed: no connection"),
+        );
+        check(&[busy, attempt("b/m", Some(200), None)], None);
+        let long = attempt("a/m", None, Some(&"x".repeat(900)));
+        assert_eq!(last_words(&[long]).map(|words| words.len()), Some(WORDS_MAX + "`a/m` failed: ".len()));
+    }
+}

@@ -256,7 +256,9 @@ impl Row<'_> {
                         .find_map(|name| document.get(*name)?.as_str());
                     let id = document.get("id").and_then(Value::as_str);
                     case.contexts.extend(text.map(str::to_owned));
-                    case.retrieved.extend(id.map(str::to_owned));
+                    if let Some(id) = id {
+                        case.retrieved.get_or_insert_default().push(id.to_owned());
+                    }
                     if text.is_none() && id.is_none() {
                         self.bad(
                             format!("entry {} of `{name}` has neither `text` nor `id`", index + 1),
@@ -275,7 +277,7 @@ impl Row<'_> {
     fn ranking(&mut self, case: &mut Case) {
         if let Some((name, value)) = self.one_of(&RETRIEVED) {
             match ids(&value) {
-                Some(ids) => case.retrieved = ids,
+                Some(ids) => case.retrieved = Some(ids),
                 None => self.bad(
                     format!("`{name}` is no list of ids"),
                     "write [\"doc-1\", \"doc-2\"] in the order found",

@@ -35,6 +35,7 @@ fn measures_are_those_of_the_textbooks() {
     check(Measure::Ndcg(4), "a b c d", "b:3 c:2 d:1", Some(0.697_934_454_765_513_1));
     for measure in Measure::all(&[3]) {
         check(measure, "a b", "", None);
+        check(measure, "", "a b", Some(0.0));
     }
 }
 
@@ -95,4 +96,22 @@ fn two_retrievers_are_told_apart_when_the_interval_says_so() {
     let made = compare(&queries, &good, &almost, &[3]);
     assert_eq!(made.lost.len(), 1);
     assert_eq!(made.lost[0].0, "q1");
+}
+
+#[test]
+fn a_ranking_without_entries_scores_nothing_and_one_that_is_missing_is_unscored() {
+    let rows = "{\"id\": \"a\", \"input\": \"q\", \"relevant\": [\"d1\"], \"retrieved\": [\"d1\"]}\n\
+                {\"id\": \"b\", \"input\": \"q\", \"relevant\": [\"d1\"], \"retrieved\": []}\n\
+                {\"id\": \"c\", \"input\": \"q\", \"relevant\": [\"d1\"]}\n";
+    let text = "suite: s\ndataset: d.jsonl\nmetrics: [hit_at_k, mrr, ndcg]\n";
+    let suite = crate::suite::read("s.yaml", text, &mut |_| Ok(rows.to_owned())).suite;
+    let scorers = crate::metrics::make(&suite).unwrap();
+    let lacks = |at: usize| scorers.iter().filter(|scorer| scorer.lacks(&suite.cases[at]).is_some()).count();
+    assert_eq!((lacks(0), lacks(1), lacks(2)), (0, 0, 3));
+    let mean = |ranking: Ranked| {
+        let made = report(&[query(1, "d1"), query(2, "d1")], &[Ok(ids("d1")), ranking], &[5]);
+        (made.scored, made.figures[0].mean)
+    };
+    assert_eq!(mean(Ok(Vec::new())), (2, Some(0.5)), "live rankings too");
+    assert_eq!(mean(Err("timed out".to_owned())), (1, Some(1.0)));
 }

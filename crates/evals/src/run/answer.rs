@@ -164,7 +164,7 @@ impl<'a> Work<'a> {
                 reason: Some(reason),
                 ..Score::default()
             },
-            cost: NanoUsd(turns.cost.load(Relaxed)),
+            cost: turns.cost(),
             calls: turns.calls.load(Relaxed),
             cached: 0,
         };
@@ -196,12 +196,26 @@ struct Turns<'a> {
     paced: &'a Paced<'a>,
     waits: Arc<Waits>,
     calls: AtomicU32,
+    answered: AtomicU32,
     cost: AtomicI64,
 }
 
 impl<'a> Turns<'a> {
     fn at(paced: &'a Paced<'a>) -> Turns<'a> {
-        Turns { paced, waits: Arc::default(), calls: AtomicU32::new(0), cost: AtomicI64::new(0) }
+        Turns {
+            paced,
+            waits: Arc::default(),
+            calls: AtomicU32::new(0),
+            answered: AtomicU32::new(0),
+            cost: AtomicI64::new(0),
+        }
+    }
+
+    /// Calls that were cut count with what their like have cost, as the run's budget has them.
+    fn cost(&self) -> NanoUsd {
+        let open = self.calls.load(Relaxed).saturating_sub(self.answered.load(Relaxed));
+        let cut = NanoUsd(self.paced.usual_cost(true).0.saturating_mul(i64::from(open)));
+        NanoUsd(self.cost.load(Relaxed)).plus(cut)
     }
 }
 
@@ -209,7 +223,9 @@ impl Runner for Turns<'_> {
     fn ask(&self, ask: Ask) -> BoxFuture<'_, Result<Told, RunnerError>> {
         Box::pin(async move {
             self.calls.fetch_add(1, Relaxed);
-            let told = self.paced.paced(ask, &self.waits).await?;
+            let asked = self.paced.paced(ask, &self.waits).await;
+            self.answered.fetch_add(1, Relaxed);
+            let told = asked?;
             self.cost.fetch_add(told.cost.0.max(0), Relaxed);
             Ok(told)
         })
@@ -249,12 +265,30 @@ fn answered(result: &mut EvalResult, told: &Told) {
     result.cost = told.cost;
     result.latency_us = told.latency_us;
     (result.tokens_in, result.tokens_out) = told.tokens();
-    if told.is_ok() || told.error_code() == Some(BLOCKED) {
+    if told.error_code() == Some(BLOCKED) {
+        return;
+    }
+    if told.is_ok() {
+        result.error = wordless(told).map(str::to_owned);
         return;
     }
     let code = told.error_code().map_or_else(|| format!("status {}", told.status), str::to_owned);
     let message = told.error_message().unwrap_or("no reason is given");
     result.error = Some(short(&format!("{code}: {message}")));
+}
+
+/// Why an answer is none. An empty text is one: it is what the model said.
+fn wordless(told: &Told) -> Option<&'static str> {
+    let Some(choice) = told.body["choices"].as_array().and_then(|choices| choices.first()) else {
+        return Some("the provider's answer has no choice (`choices` is empty)");
+    };
+    let message = &choice["message"];
+    let has_more =
+        ["tool_calls", "function_call", "refusal", "audio"].iter().any(|field| !message[*field].is_null());
+    // A model that thinks until its tokens are used up has answered, badly.
+    let is_cut = choice["finish_reason"] == "length";
+    (message["content"].is_null() && !has_more && !is_cut)
+        .then_some("the provider's answer has neither words nor a tool that is called (`content` is null)")
 }
 
 /// What is kept of the answer: its words, or its whole message where it calls tools without a word.
@@ -266,7 +300,7 @@ fn words(told: &Told) -> String {
     }
 }
 
-/// An answer that was given before, as if it came now, for nothing and at once.
+/// An answer that was given before, as if it came now, for nothing and at once. How it ended nobody knows.
 fn recorded(output: &Value) -> Told {
     let message = match output {
         Value::String(text) => json!({"role": "assistant", "content": text}),
@@ -277,7 +311,7 @@ fn recorded(output: &Value) -> Told {
     };
     Told {
         status: 200,
-        body: json!({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}),
+        body: json!({"choices": [{"index": 0, "message": message}]}),
         decision: "allow".into(),
         cache: "miss".into(),
         cost: NanoUsd::ZERO,

@@ -145,7 +145,9 @@ impl<'a> Asking<'a> {
         if let Some(reference) = reference {
             gauntlet.insert("prompt".to_owned(), self.exact(reference).into());
         }
-        if !fitted.vars.is_empty() {
+        // Without a prompt they are for metrics' templates alone.
+        let has_prompt = gauntlet.contains_key("prompt") || suite.route.is_some();
+        if !fitted.vars.is_empty() && has_prompt {
             gauntlet.insert("variables".to_owned(), fitted.vars.into());
         }
         if !gauntlet.is_empty() {
@@ -270,13 +272,22 @@ fn wrong(
         return Some((fault.message, cure));
     }
     let has_prompt = reference.is_some() || plan.suite.route.is_some();
-    if fitted.messages.is_empty() && !has_prompt {
+    if has_prompt || (!fitted.messages.is_empty() && !awaits(&fitted)) {
+        return None;
+    }
+    if fitted.vars.is_empty() {
         let cure = "add `input` or `messages` to its line, or name the `prompt` of its variables".to_owned();
         return Some(("nothing is asked".to_owned(), cure));
     }
-    if !fitted.vars.is_empty() && !has_prompt {
-        let cure = "name it: `prompt: NAME` in the suite or the line, or --candidate NAME@VERSION".to_owned();
-        return Some(("it has `vars`, and no prompt to put them into".to_owned(), cure));
-    }
-    None
+    let cure = "name it: `prompt: NAME` in the suite or the line, or --candidate NAME@VERSION".to_owned();
+    Some(("it has `vars`, and no prompt to put them into".to_owned(), cure))
+}
+
+/// Whether messages have places for the variables, which only a prompt's text would get. Else they are for templates of metrics.
+fn awaits(fitted: &Fitted) -> bool {
+    let names = |text: &str| {
+        let mut places = text.split("{{").skip(1).filter_map(|rest| Some(rest.split_once("}}")?.0.trim()));
+        places.any(|name| fitted.vars.contains_key(name))
+    };
+    fitted.messages.iter().any(|message| message["content"].as_str().is_some_and(names))
 }

@@ -29,8 +29,9 @@ const PAUSE_FIRST: Duration = Duration::from_millis(500);
 const FAULTS_MAX: u32 = 3;
 /// Good answers after which one call more may go at once again.
 const EASE_AFTER: usize = 20;
-/// Refusals in a row, without one good answer before, that show that the next would be refused too.
-const HOPELESS: u32 = 5;
+/// Refusals in a row, without one good answer before, that show that the next would be refused too: of the candidate's
+/// calls, of which the first goes alone, and of judges'.
+const HOPELESS: [u32; 2] = [1, 5];
 /// Broken connections in a row after which the gateway is taken for gone.
 const GONE: u32 = 10;
 
@@ -62,7 +63,10 @@ pub(super) struct Paced<'a> {
     /// Nobody asks before (microseconds of the clock).
     open_at: AtomicU64,
     spent: AtomicI64,
+    /// Of the candidate's calls and of judges': good answers, answers that cost something, and what.
     good: [AtomicU32; 2],
+    paid: [AtomicI64; 2],
+    paid_for: [AtomicI64; 2],
     hopeless: [AtomicU32; 2],
     broken: AtomicU32,
     ended: Mutex<Option<Ended>>,
@@ -93,6 +97,8 @@ impl<'a> Paced<'a> {
             open_at: AtomicU64::new(0),
             spent: AtomicI64::new(0),
             good: Default::default(),
+            paid: Default::default(),
+            paid_for: Default::default(),
             hopeless: Default::default(),
             broken: AtomicU32::new(0),
             ended: Mutex::new(None),
@@ -101,6 +107,21 @@ impl<'a> Paced<'a> {
 
     pub(super) fn spent(&self) -> NanoUsd {
         NanoUsd(self.spent.load(Relaxed))
+    }
+
+    /// What a call of the candidate, or of a judge, has cost on average.
+    pub(super) fn usual_cost(&self, is_judge: bool) -> NanoUsd {
+        let who = usize::from(is_judge);
+        NanoUsd(self.paid_for[who].load(Relaxed) / self.paid[who].load(Relaxed).max(1))
+    }
+
+    fn pay(&self, cost: NanoUsd, is_judge: bool) {
+        let who = usize::from(is_judge);
+        self.spent.fetch_add(cost.0.max(0), Relaxed);
+        if cost.0 > 0 {
+            self.paid[who].fetch_add(1, Relaxed);
+            self.paid_for[who].fetch_add(cost.0, Relaxed);
+        }
     }
 
     pub(super) fn ended(&self) -> Option<Ended> {
@@ -122,7 +143,11 @@ impl<'a> Paced<'a> {
             if self.ended().is_some() {
                 return Err(RunnerError("the run has ended".to_owned()));
             }
+            let open = Open { paced: self, is_judge: ask.is_judge };
             let asked = tokio::time::timeout(self.answer_limit, self.inner.ask(ask.clone())).await;
+            if asked.is_ok() {
+                open.answered();
+            }
             self.give_back(slot);
             tries += 1;
             let told = match asked {
@@ -147,7 +172,7 @@ impl<'a> Paced<'a> {
                 Ok(Ok(told)) => told,
             };
             self.broken.store(0, Relaxed);
-            self.spent.fetch_add(told.cost.0.max(0), Relaxed);
+            self.pay(told.cost, ask.is_judge);
             let has_time = self.clock.mono().since(begun) < PATIENCE && !self.stop.is_asked();
             match self.judge(&told, ask.is_judge, tries) {
                 Next::Slow(pause) if has_time && pause <= PAUSE_MAX => self.slow(pause),
@@ -175,17 +200,22 @@ impl<'a> Paced<'a> {
         }
         if NEVER.contains(&code) {
             let in_a_row = self.hopeless[who].fetch_add(1, Relaxed) + 1;
-            if in_a_row >= HOPELESS && self.good[who].load(Relaxed) == 0 {
-                let of = if is_judge { "judges' calls" } else { "calls" };
-                self.end(Ended::Refused(format!(
-                    "the first {in_a_row} {of} were all refused ({code}): {}",
-                    words()
-                )));
+            if in_a_row >= HOPELESS[who] && self.good[who].load(Relaxed) == 0 {
+                let first = match (is_judge, in_a_row) {
+                    (false, 1) => "the first call was refused".to_owned(),
+                    (false, _) => format!("the first {in_a_row} calls were all refused"),
+                    (true, _) => format!("the first {in_a_row} judges' calls were all refused"),
+                };
+                self.end(Ended::Refused(format!("{first} ({code}): {}", words())));
             }
             return Next::Take;
         }
-        let is_soon =
-            SOON.contains(&code) || (matches!(told.status, 429 | 503 | 529) && !FAULTS.contains(&code));
+        // The gateway has waited as long as an application would; a run has more patience with a provider's limit.
+        let is_limited_upstream = FAULTS.contains(&code)
+            && (told.retry_after_ms.is_some() || told.body["error"]["provider_status"] == 429);
+        let is_soon = SOON.contains(&code)
+            || is_limited_upstream
+            || (matches!(told.status, 429 | 503 | 529) && !FAULTS.contains(&code));
         if is_soon {
             return Next::Slow(told.retry_after_ms.map_or_else(|| self.pause(tries), Duration::from_millis));
         }
@@ -245,6 +275,25 @@ impl<'a> Paced<'a> {
             self.existing.fetch_sub(1, Relaxed);
             slot.forget();
         }
+    }
+}
+
+/// A call under way. The gateway ends and bills what nobody waits for any more, so a call that is cut counts with what its
+/// like have cost.
+struct Open<'a, 'b> {
+    paced: &'a Paced<'b>,
+    is_judge: bool,
+}
+
+impl Open<'_, '_> {
+    fn answered(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Open<'_, '_> {
+    fn drop(&mut self) {
+        self.paced.spent.fetch_add(self.paced.usual_cost(self.is_judge).0, Relaxed);
     }
 }
 

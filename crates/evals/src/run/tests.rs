@@ -3,7 +3,7 @@ pub(crate) mod fakes;
 use std::sync::{Mutex, atomic::Ordering::SeqCst};
 
 use gauntlet_ports::{RunnerError, Told};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use fakes::{Kept, Known, Model, Paused, refused, said};
 
@@ -212,7 +212,12 @@ fn what_refuses_everything_ends_the_run_and_says_why() {
         assert!(run.state == state && run.why.as_deref().unwrap().contains(why), "{run:?}");
         assert!(bench.model.asked() <= calls, "{} calls", bench.model.asked());
     };
-    check(refused(404, "unknown_model"), RunState::Stopped, "were all refused (unknown_model): no", 12);
+    check(
+        refused(404, "unknown_model"),
+        RunState::Stopped,
+        "the first call was refused (unknown_model): no",
+        1,
+    );
     check(refused(429, "budget_exceeded"), RunState::Stopped, "the gateway's budget is used up: no", 1);
     let gone = Bench::new(
         suite_of("[exact]", 400, "concurrency: 4"),
@@ -225,6 +230,67 @@ fn what_refuses_everything_ends_the_run_and_says_why() {
         "it can be gone on with"
     );
     assert!(gone.model.asked() < 30, "{}", gone.model.asked());
+}
+
+#[test]
+fn a_model_that_nobody_knows_ends_a_run_of_four_cases_too() {
+    let bench = Bench::new(suite_of("[exact]", 4, ""), Model::new(|_, _| Ok(refused(404, "unknown_model"))));
+    let run = bench.run();
+    assert_eq!((run.state, bench.model.asked()), (RunState::Stopped, 1), "{run:?}");
+    assert!(bench.kept.all().is_empty(), "no case of it has been asked");
+}
+
+#[test]
+fn a_limit_of_the_provider_that_outlasts_the_gateway_is_waited_for() {
+    let check = |limited: Told| {
+        let bench = Bench::new(
+            suite_of("[exact]", 20, "concurrency: 4"),
+            Model::new(move |ask, before| match before {
+                5..15 => Ok(limited.clone()),
+                _ => Ok(said(ask.body["messages"][0]["content"].as_str().unwrap())),
+            }),
+        );
+        let run = bench.run();
+        assert_eq!((run.state, run.errors, run.metrics[0].scored), (RunState::Done, 0, 20), "{run:?}");
+        assert_eq!(bench.model.asked(), 30);
+    };
+    let failed = refused(502, "upstream_failed");
+    check(Told { retry_after_ms: Some(30_000), ..failed.clone() });
+    let body = json!({"error": {"code": "upstream_failed", "message": "no", "provider_status": 429}});
+    check(Told { body, ..failed });
+}
+
+#[test]
+fn judges_calls_that_a_limit_cuts_off_are_counted_and_paid_for() {
+    let mut bench = Bench::new(suite_of("[judged]", 12, "score_limit: 150ms"), Model::echo());
+    // Four judges answer in time; the others are asked as well, and cut.
+    bench.model.hangs_after = Some(4);
+    let run = bench.run();
+    assert_eq!((run.metrics[0].scored, run.metrics[0].unscored), (4, 8), "{run:?}");
+    assert_eq!((run.judge_calls, run.judge_cost), (12, NanoUsd(12_000_000)), "each as its like have cost");
+}
+
+#[test]
+fn an_answer_without_a_choice_or_a_word_is_an_error_and_an_empty_one_is_scored() {
+    let check = |body: Value, error: Option<&str>| {
+        let told = Told { body: body.clone(), ..said("") };
+        let bench = Bench::new(suite_of("[exact]", 1, ""), Model::new(move |_, _| Ok(told.clone())));
+        bench.run();
+        let found = bench.kept.all()[0].error.clone();
+        match error {
+            Some(wanted) => assert!(found.as_deref().is_some_and(|found| found.contains(wanted)), "{body}"),
+            None => assert_eq!(found, None, "{body}"),
+        }
+    };
+    check(json!({"choices": []}), Some("no choice"));
+    check(
+        json!({"choices": [{"message": {"content": null}, "finish_reason": "stop"}]}),
+        Some("neither words"),
+    );
+    check(json!({"choices": [{"message": {"content": null}, "finish_reason": "length"}]}), None);
+    check(json!({"choices": [{"message": {"content": null, "tool_calls": [{"id": "a"}]}}]}), None);
+    check(json!({"choices": [{"message": {"content": null, "refusal": "no"}}]}), None);
+    check(json!({"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]}), None);
 }
 
 #[test]
@@ -392,6 +458,10 @@ fn recorded_answers_are_scored_and_nobody_is_asked() {
     bench.suite.cases[0].output = Some(json!("say 0"));
     let run = bench.run();
     assert_eq!((bench.model.asked(), run.metrics[0].mean, run.errors), (0, Some(1.0), 1));
+    bench.suite = suite_of("[finish_reason]", 1, "");
+    bench.suite.cases[0].output = Some(json!("say 0"));
+    let run = bench.run();
+    assert_eq!((run.metrics[0].scored, run.metrics[0].unscored), (0, 1), "nobody knows how it ended");
 }
 
 #[test]
@@ -472,4 +542,27 @@ fn a_prompt_takes_its_variables_from_the_fields_of_the_line() {
     );
     let other = gauntlet_types::PromptRef { hash: "other".into(), ..answered };
     assert!(!asking.pin(&other), "an answer of another text is told apart");
+}
+
+#[test]
+fn variables_without_a_prompt_are_for_metrics_unless_the_question_has_places_for_them() {
+    let check = |row: &str, wrong: Option<&str>| {
+        let text = "suite: s\ndataset: d.jsonl\nmetrics: [{contains: {value: '{{ vars.city }}'}}]\n";
+        let suite = suite::read("s.yaml", text, &mut |_| Ok(format!("{row}\n"))).suite;
+        let plan = Plan::of(&suite);
+        let said = candidate::mistakes(&plan, &|_| None);
+        match wrong {
+            Some(wrong) => assert!(said.len() == 1 && said[0].message.contains(wrong), "{row}: {said:?}"),
+            None => assert!(said.is_empty(), "{row}: {said:?}"),
+        }
+        let body = candidate::Asking::new(&plan, &|_| None, "e".into(), None).ask(plan.cases[0]).body;
+        assert!(!body.contains_key("gauntlet"), "nobody is given variables without a prompt: {body:?}");
+    };
+    check(r#"{"input": "Where is the tower?", "vars": {"city": "Paris"}}"#, None);
+    check(
+        r#"{"input": "Where is {{ city }}?", "vars": {"city": "Paris"}}"#,
+        Some("no prompt to put them into"),
+    );
+    check(r#"{"input": "What is {{ this }}?", "vars": {"city": "Paris"}}"#, None);
+    check(r#"{"vars": {"city": "Paris"}}"#, Some("no prompt to put them into"));
 }

@@ -1,13 +1,16 @@
 //! A scorer of one's own: a program that reads a line of JSON for each answer and writes one.
 //!
-//! It is started once and kept; a program that ends, hangs or answers nonsense leaves that answer unscored and is started anew, a
-//! few times. Nothing of our environment reaches it but `PATH` and the variables that the suite names, for keys and
+//! It is started once and kept; a program that hangs or answers nonsense leaves that answer unscored and is started anew, a
+//! few times; one that has ended between two answers is started anew for the second. Nothing of our environment reaches it but `PATH` and the variables that the suite names, for keys and
 //! passwords stand there. It runs in the suite's folder, without a shell unless one is asked for; what it writes to its
 //! standard error is shown as it comes.
 
 mod child;
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use futures_util::future::BoxFuture;
 use gauntlet_ports::Direction::{self, HigherIsBetter, LowerIsBetter};
@@ -29,7 +32,10 @@ const EVIDENCE_MAX: usize = 64 << 10;
 
 struct Own {
     sheet: Sheet,
+    range: Range,
     pool: Pool,
+    /// It has said which case an answer is of, so an answer that does not is none.
+    names_cases: AtomicBool,
 }
 
 pub(super) fn command(options: &mut Options<'_>) -> Result<Box<dyn Scorer>, Mistake> {
@@ -82,7 +88,7 @@ pub(super) fn command(options: &mut Options<'_>) -> Result<Box<dyn Scorer>, Mist
     let folder = std::path::Path::new(&options.suite.file).parent().map(std::path::Path::to_owned);
     let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
     let pool = Pool::new(Program { argv, environment, folder, timeout }, processes);
-    Ok(Box::new(Own { sheet, pool }))
+    Ok(Box::new(Own { sheet, range, pool, names_cases: AtomicBool::new(false) }))
 }
 
 /// Seconds, or a text such as `500ms` or `10s`.
@@ -121,9 +127,25 @@ impl Own {
         })
     }
 
+    fn read(&self, line: &str, id: &str) -> Result<Answer, String> {
+        let mut answer = read(line, id)?;
+        if !answer.is_named && self.names_cases.load(Ordering::Relaxed) {
+            return Err("it answered without `id`, which it gave before".to_owned());
+        }
+        self.names_cases.fetch_or(answer.is_named, Ordering::Relaxed);
+        if let Some(value) = answer.measured.value
+            && self.range == Range::Share
+            && !(0.0..=1.0).contains(&value)
+        {
+            let why = format!("its program gave {value}, which is not from 0 to 1; write `range: any`");
+            answer.measured = Measured { reason: Some(why), value: None, ..answer.measured };
+        }
+        Ok(answer)
+    }
+
     async fn scored(&self, seen: &Seen<'_>) -> Scored {
         let question = self.question(seen).to_string();
-        let answered = self.pool.ask(&question, |line| read(line, &seen.case.id)).await;
+        let answered = self.pool.ask(&question, |line| self.read(line, &seen.case.id)).await;
         let score = match answered {
             Err(why) => self.sheet.score(Measured::none(why)),
             Ok(answer) => {
@@ -140,6 +162,8 @@ impl Own {
 struct Answer {
     measured: Measured,
     passed: Option<bool>,
+    /// With the id of its case.
+    is_named: bool,
 }
 
 /// Errors: the line is no answer to the question; says why without quoting it.
@@ -149,9 +173,9 @@ fn read(line: &str, id: &str) -> Result<Answer, String> {
         Ok(_) => return Err("it answered JSON that is not an object".to_owned()),
         Err(_) => return Err("it answered a line that is not JSON".to_owned()),
     };
-    if let Some(other) = fields.get("id").filter(|other| !other.is_null())
-        && other.as_str() != Some(id)
-    {
+    let named = fields.get("id").filter(|other| !other.is_null());
+    let is_named = named.is_some();
+    if named.is_some_and(|other| other.as_str() != Some(id)) {
         return Err("it answered with the id of another case".to_owned());
     }
     let value = match fields.get("score") {
@@ -180,7 +204,7 @@ fn read(line: &str, id: &str) -> Result<Answer, String> {
     } else {
         reason
     };
-    Ok(Answer { measured: Measured { value, reason, evidence }, passed })
+    Ok(Answer { measured: Measured { value, reason, evidence }, passed, is_named })
 }
 
 impl Scorer for Own {

@@ -66,7 +66,18 @@ pub(super) fn is_json(options: &mut Options<'_>) -> Result<Box<dyn Scorer>, Mist
 
 impl Measure for IsJson {
     fn measure(&self, seen: &Seen<'_>) -> Measured {
-        Measured::yes(self.0.read(seen.text).is_some())
+        if self.0.read(seen.text).is_some() {
+            return Measured::yes(true);
+        }
+        let parsed = serde_json::from_str::<Value>(seen.text.trim());
+        Measured::yes(false).because(match (self.0, parsed) {
+            // The parser's words name the place and quote nothing.
+            (Where::Whole, Err(_)) if find(seen.text).is_some() => {
+                "the answer is not JSON but holds some; `anywhere: true` looks for it".to_owned()
+            }
+            (Where::Whole, Err(error)) => format!("the answer is not JSON: {error}"),
+            _ => "the answer holds no JSON".to_owned(),
+        })
     }
 }
 

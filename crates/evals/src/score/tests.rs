@@ -416,3 +416,37 @@ fn options_that_are_wrong_are_told_with_line_and_cure() {
     assert!(!mistake("command", json!({"run": ["x"], "env": ["KEY=stays-behind"]})).contains("stays-behind"));
     assert!(scorer("exact", json!({})).lacks(&case(json!(null))).unwrap().contains("`expected`"));
 }
+
+#[tokio::test]
+async fn what_does_not_fit_says_why() {
+    for (kind, options, expected, text, why) in [
+        (
+            "regex",
+            json!({"value": "^[A-Z]+$"}),
+            json!(null),
+            "abc",
+            "nothing in the answer is as the pattern",
+        ),
+        ("regex", json!({"full": true}), json!("b"), "abc", "the whole of the answer is not as the pattern"),
+        ("starts_with", json!({}), json!("Yes"), "No", "does not begin with `Yes`"),
+        ("ends_with", json!({}), json!(["!", "?"]), "No", "does not end with `!`"),
+        ("is_json", json!({}), json!(null), "{\"a\": }", "not JSON: expected value at line 1 column 7"),
+        ("is_json", json!({}), json!(null), "Sure: [1]", "`anywhere: true` looks for it"),
+        ("is_json", json!({"anywhere": true}), json!(null), "Sure", "holds no JSON"),
+        ("exact", json!({}), json!("caf\u{e9}"), "cafe\u{301}", "`ignore: [unicode]`"),
+    ] {
+        let scorer = scorer(kind, options.clone());
+        let (case, told) = (case(expected), said(text));
+        let seen = Seen { case: &case, text, told: &told, output_hash: "h" };
+        let score = scorer.score(&seen, &asker()).await.score;
+        assert_eq!(score.value, Some(0.0), "{kind} {options}");
+        assert!(
+            score.reason.as_deref().is_some_and(|reason| reason.contains(why)),
+            "{kind} {options}: {score:?}"
+        );
+    }
+    let scorer = scorer("exact", json!({"ignore": ["unicode"]}));
+    let (case, told) = (case(json!("caf\u{e9}")), said("cafe\u{301}"));
+    let seen = Seen { case: &case, text: "cafe\u{301}", told: &told, output_hash: "h" };
+    assert_eq!(scorer.score(&seen, &asker()).await.score.value, Some(1.0));
+}

@@ -3,6 +3,7 @@
 use gauntlet_ports::Direction::HigherIsBetter;
 use regex::{Regex, RegexBuilder};
 use serde_json::{Value, json};
+use unicode_normalization::UnicodeNormalization;
 
 use super::{
     Measure, Measured, Sheet,
@@ -24,6 +25,8 @@ struct Loose {
     whitespace: bool,
     punctuation: bool,
     articles: bool,
+    /// How letters are put together: an `é` of one character, or of two.
+    unicode: bool,
 }
 
 impl Loose {
@@ -35,9 +38,10 @@ impl Loose {
                 "whitespace" => loose.whitespace = true,
                 "punctuation" => loose.punctuation = true,
                 "articles" => loose.articles = true,
+                "unicode" => loose.unicode = true,
                 other => {
                     let message = format!("`ignore` cannot be `{}`", other.escape_debug());
-                    let known = ["case", "whitespace", "punctuation", "articles"];
+                    let known = ["case", "whitespace", "punctuation", "articles", "unicode"];
                     return Err(options.mistake(message, super::options::cure(other, &known)));
                 }
             }
@@ -47,7 +51,10 @@ impl Loose {
 
     /// Spaces at either end never count. The order is that of SQuAD's script: case, punctuation, articles, spaces.
     fn apply(self, text: &str) -> String {
-        let mut text = if self.case { text.to_lowercase() } else { text.to_owned() };
+        let mut text = if self.unicode { text.nfc().collect() } else { text.to_owned() };
+        if self.case {
+            text = text.to_lowercase();
+        }
         if self.punctuation {
             text.retain(|c| c.is_alphanumeric() || c.is_whitespace());
         }
@@ -107,10 +114,20 @@ impl Measure for Exact {
         };
         let measured = Measured::yes(is_one);
         if is_one {
-            measured
-        } else {
-            measured.because(format!("the answer is not `{}`", shown(&super::wanted::text_of(&wanted))))
+            return measured;
         }
+        let text = super::wanted::text_of(&wanted);
+        let why = format!("the answer is not `{}`", shown(&text));
+        let composed = Loose { unicode: true, ..self.loose };
+        // They look the same, so nobody would find out why.
+        let is_alike = !self.loose.unicode && composed.apply(&text) == composed.apply(seen.text);
+        measured.because(if is_alike {
+            format!(
+                "{why} by the composition of its letters alone; `ignore: [unicode]` takes them for the same"
+            )
+        } else {
+            why
+        })
     }
 }
 
@@ -208,7 +225,12 @@ impl Measure for AtEdge {
                 Edge::End => text.ends_with(&wanted),
             }
         };
-        Measured::yes(wanted.iter().any(is_there))
+        if wanted.iter().any(is_there) {
+            return Measured::yes(true);
+        }
+        let does = if self.edge == Edge::Start { "begin" } else { "end" };
+        let first = wanted.first().map(String::as_str).unwrap_or_default();
+        Measured::yes(false).because(format!("the answer does not {does} with `{}`", shown(first)))
     }
 }
 
@@ -258,6 +280,16 @@ impl Matches {
     }
 }
 
+impl Matches {
+    fn found(&self, pattern: &Regex, text: &str) -> Measured {
+        if pattern.is_match(text) {
+            return Measured::yes(true);
+        }
+        let what = if self.is_full { "the whole of the answer is not" } else { "nothing in the answer is" };
+        Measured::yes(false).because(format!("{what} as the pattern `{}` has it", shown(pattern.as_str())))
+    }
+}
+
 impl Measure for Matches {
     fn lacks(&self, case: &Case) -> Option<String> {
         if self.compiled.is_some() {
@@ -275,11 +307,11 @@ impl Measure for Matches {
 
     fn measure(&self, seen: &Seen<'_>) -> Measured {
         if let Some(compiled) = &self.compiled {
-            return Measured::yes(compiled.is_match(seen.text));
+            return self.found(compiled, seen.text);
         }
         let pattern = self.wanted.texts(seen.case).and_then(|texts| self.compile(&texts[0]));
         match pattern {
-            Ok(pattern) => Measured::yes(pattern.is_match(seen.text)),
+            Ok(pattern) => self.found(&pattern, seen.text),
             Err(why) => Measured::none(format!("the case has no good pattern: {why}")),
         }
     }

@@ -74,13 +74,13 @@ pub fn run(place: &Place, dir: Option<PathBuf>) -> Result<ExitCode> {
         if let Some(loaded) = &good {
             let policy = &loaded.policy;
             println!(
-                "{} is good: {} providers, {} routes, {} budgets, {} prompts, {} suites (version {})",
+                "{} is good: {}, {}, {}, {}, {} (version {})",
                 folder.display(),
-                policy.config().providers.len(),
-                policy.config().routes.len(),
-                policy.budget_rules().len(),
-                loaded.prompts.len(),
-                suites.len(),
+                show::counted(policy.config().providers.len(), "provider"),
+                show::counted(policy.config().routes.len(), "route"),
+                show::counted(policy.budget_rules().len(), "budget"),
+                show::counted(loaded.prompts.len(), "prompt"),
+                show::counted(suites.len(), "suite"),
                 policy.version()
             );
         }
@@ -108,18 +108,23 @@ fn of_suites(
         found.extend(reading.thawed);
         let suite = reading.suite;
         names.insert(suite.name.to_string());
-        if found.iter().all(|mistake| mistake.is_warning) {
-            match metrics::make(&suite) {
-                Ok(scorers) => found.extend(metrics::lacking(&suite, &scorers)),
-                Err(unmade) => found.extend(unmade),
-            }
+        let made = metrics::make(&suite);
+        let is_good = found.iter().all(|mistake| mistake.is_warning);
+        match made {
+            Ok(scorers) if is_good => found.extend(metrics::lacking(&suite, &scorers)),
+            Ok(_) => {}
+            Err(unmade) => found.extend(unmade),
+        }
+        if is_good {
             // Which prompt is tested may be said on the command line alone; then its variables are looked at there.
-            if let Ok(wanted) = Wanted::parse(None, None, &suite, &|_| false)
-                && suite.prompt.is_some()
-            {
+            if let Ok(wanted) = Wanted::parse(None, None, &suite, &|_| false) {
                 let cases = suite.cases.iter().collect();
                 let plan = Plan { cases, wanted, ..Plan::of(&suite) };
-                found.extend(candidate::mistakes(&plan, &find));
+                let is_warning = suite.prompt.is_none();
+                let of_cases = candidate::mistakes(&plan, &find);
+                found.extend(
+                    of_cases.into_iter().map(|mistake| gauntlet_evals::Mistake { is_warning, ..mistake }),
+                );
             }
         }
         mistakes.extend(found.into_iter().map(|mistake| of_evals(mistake, folder)));

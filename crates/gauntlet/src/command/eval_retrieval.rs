@@ -113,13 +113,9 @@ fn rankings(
     queries: &[Query],
     ks: &[usize],
 ) -> Result<Vec<Ranked>> {
-    let recorded = |case: &Case| {
-        if case.retrieved.is_empty() {
-            Err("the row has no `retrieved`".to_owned())
-        } else {
-            Ok(case.retrieved.clone())
-        }
-    };
+    // An empty one is a ranking: nothing was found.
+    let recorded =
+        |case: &Case| case.retrieved.clone().ok_or_else(|| "the row has no `retrieved`".to_owned());
     Ok(match source {
         Source::Dataset => cases.iter().map(recorded).collect(),
         Source::File(path) => {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use gauntlet_evals::{Case, dataset::DATASET_BYTES_MAX, suite};
+use gauntlet_evals::{Case, Mistake, dataset::DATASET_BYTES_MAX, suite};
 use serde_json::json;
 
 use crate::suites;
@@ -16,8 +16,17 @@ pub fn read(path: &Path) -> Result<Vec<Case>> {
     let mut load = |beside: &str| {
         if beside == file { suites::text(path, DATASET_BYTES_MAX) } else { Err("it is not there".to_owned()) }
     };
-    let (suite, warnings) =
-        suite::read("", &text, &mut load).good().map_err(|mistakes| suites::told(&mistakes))?;
+    let (suite, warnings) = suite::read("", &text, &mut load).good().map_err(|mistakes| {
+        // The suite is made up here: what concerns it alone is about the file.
+        let mistakes: Vec<_> = mistakes
+            .into_iter()
+            .map(|mistake| match mistake.file.is_empty() {
+                true => Mistake { file: file.clone(), line: 0, column: 0, ..mistake },
+                false => mistake,
+            })
+            .collect();
+        suites::told(&mistakes)
+    })?;
     suites::warn(&warnings);
     Ok(suite.cases)
 }

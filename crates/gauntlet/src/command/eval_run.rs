@@ -71,6 +71,7 @@ fn dry_run(
     suite: &Suite,
     scorers: &[Box<dyn Scorer>],
 ) -> Result<ExitCode> {
+    crate::end_with_the_reader();
     let selected = select(suite, &selection(args, args.fast)).map_err(anyhow::Error::msg)?;
     let wanted = Wanted::parse(args.candidate.as_deref(), args.model.as_deref(), suite, &|_| false)
         .map_err(anyhow::Error::msg)?;
@@ -156,6 +157,7 @@ impl Bench<'_> {
             plan.cases = beside.iter().collect();
         }
         let (row, brief) = self.go(&plan, &known, before.as_ref())?;
+        crate::end_with_the_reader();
         told::show(self, &row, &brief, before.as_ref())
     }
 
@@ -242,10 +244,31 @@ async fn interrupts(stop: &Stop) -> anyhow::Error {
 }
 
 /// The code of a run by itself; a gate has its own.
-fn code_of(row: &EvalRun) -> ExitCode {
+fn code_of(row: &EvalRun, has_answers: bool) -> u8 {
     match row.state {
-        RunState::Done => ExitCode::SUCCESS,
-        RunState::Stopped => ExitCode::from(1),
-        RunState::Running => ExitCode::from(2),
+        RunState::Done if row.errors < row.cases => 0,
+        // Nothing was found out of the candidate.
+        RunState::Done => 1,
+        RunState::Stopped if has_answers => 1,
+        RunState::Stopped | RunState::Running => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_says_whether_anything_was_found_out() {
+        let check = |state: RunState, errors: u32, has_answers: bool, code: u8| {
+            let row = EvalRun { state, cases: 2, errors, ..EvalRun::default() };
+            assert_eq!(code_of(&row, has_answers), code, "{state:?}, {errors} errors");
+        };
+        check(RunState::Done, 0, true, 0);
+        check(RunState::Done, 1, true, 0);
+        check(RunState::Done, 2, false, 1);
+        check(RunState::Stopped, 1, true, 1);
+        check(RunState::Stopped, 0, false, 2);
+        check(RunState::Running, 1, true, 2);
     }
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use gauntlet_ports::{EvalGate, EvalResult, EvalRun, MetricSummary, RunState};
+use gauntlet_types::{NanoUsd, Timestamp};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -29,42 +30,62 @@ pub fn list(place: &Place, asked: &EvalList) -> Result<()> {
     for (name, value) in pairs {
         query.extend(value.map(|value| format!("&{name}={}", escape(value))));
     }
-    let found = Reach::new(place)?.get(&format!("/api/v1/evals/runs?{query}"))?;
+    let mut found = Reach::new(place)?.get(&format!("/api/v1/evals/runs?{query}"))?;
     if place.json {
+        for run in found["runs"].as_array_mut().into_iter().flatten() {
+            *run = dressed(run.take());
+        }
         show::json(&found);
         return Ok(());
     }
     let answer: Answer = read(found)?;
-    let columns = [
-        Column::Whole("run"),
-        Column::Left("suite"),
-        Column::Left("candidate"),
-        Column::Left("state"),
-        Column::Right("cases"),
-        Column::Right("passed"),
-        Column::Right("failed"),
-        Column::Right("errors"),
-        Column::Left("metrics"),
-        Column::Right("cost"),
-        Column::Left("started"),
-    ];
-    let rows = answer.runs.iter().map(|run| {
-        vec![
-            run.id.to_string(),
-            run.suite.to_string(),
-            run.candidate.name.to_string(),
-            run.state.as_str().to_owned(),
-            run.cases.to_string(),
-            run.passed.to_string(),
-            run.failed.to_string(),
-            run.errors.to_string(),
-            run.metrics.iter().map(in_short).collect::<Vec<_>>().join("  "),
-            usd((run.cost.0 + run.judge_cost.0) as f64 / 1e9),
-            run.started.to_string(),
-        ]
-    });
+    let width = show::width();
+    let (mut columns, mut cells) = (Vec::new(), Vec::new());
+    for (column, least, cell) in shown() {
+        if width >= least {
+            columns.push(column);
+            cells.push(cell);
+        }
+    }
+    let rows = answer.runs.iter().map(|run| cells.iter().map(|cell| cell(run)).collect());
     show::table(&columns, rows.collect(), "no run; `gauntlet eval run SUITE` makes one");
     Ok(())
+}
+
+/// A column of the list: its title, from which width of the terminal on there is room for it, and what it shows of a run.
+type Shown = (Column, usize, fn(&EvalRun) -> String);
+
+fn shown() -> [Shown; 11] {
+    use Column::{Left, Right, Whole};
+    [
+        (Whole("run"), 0, |run| run.id.to_string()),
+        // The id begins with it.
+        (Left("suite"), 150, |run| run.suite.to_string()),
+        (Left("candidate"), 90, |run| run.candidate.name.to_string()),
+        (Left("state"), 0, |run| run.state.as_str().to_owned()),
+        (Right("cases"), 100, |run| run.cases.to_string()),
+        (Right("passed"), 80, |run| run.passed.to_string()),
+        (Right("failed"), 0, |run| run.failed.to_string()),
+        (Right("errors"), 70, |run| run.errors.to_string()),
+        (Left("metrics"), 120, |run| run.metrics.iter().map(in_short).collect::<Vec<_>>().join("  ")),
+        (Right("cost"), 100, |run| usd((run.cost.0 + run.judge_cost.0) as f64 / 1e9)),
+        (Left("started"), 140, |run| run.started.to_string()),
+    ]
+}
+
+/// A run for programs, with what the store has in nano-dollars and microseconds also as dollars and as times.
+pub(super) fn dressed(mut run: Value) -> Value {
+    for (name, usd) in [("cost", "cost_usd"), ("judge_cost", "judge_cost_usd")] {
+        if let Some(nano) = run[name].as_i64() {
+            run[usd] = NanoUsd(nano).as_usd().into();
+        }
+    }
+    for (name, at) in [("started", "started_at"), ("ended", "ended_at")] {
+        if let Some(micros) = run[name].as_i64() {
+            run[at] = Timestamp(micros).to_string().into();
+        }
+    }
+    run
 }
 
 pub fn show(place: &Place, id: &str) -> Result<()> {
@@ -73,7 +94,7 @@ pub fn show(place: &Place, id: &str) -> Result<()> {
     let mut gates = reach.get(&format!("/api/v1/evals/gates?run={}", escape(id)))?;
     let gates = gates["gates"].take();
     if place.json {
-        show::json(&json!({"run": run, "gates": gates}));
+        show::json(&json!({"run": dressed(run), "gates": gates}));
         return Ok(());
     }
     print_run(&read(run)?);
@@ -107,7 +128,14 @@ fn print_run(run: &EvalRun) {
     line("time", &format!("{}{until}", run.started));
     let (fast, repeats) = (if run.is_fast { ", a part of the suite's" } else { "" }, run.repeats);
     line("cases", &format!("{}{fast}, {repeats} answers each", run.cases));
-    line("results", &format!("{} passed, {} failed, {} errors", run.passed, run.failed, run.errors));
+    let open = run.cases.saturating_sub(run.passed + run.failed + run.errors);
+    let open = match (open, run.state) {
+        (0, _) => String::new(),
+        (open, RunState::Done) => format!(", {open} open"),
+        (open, RunState::Running | RunState::Stopped) => format!(", {open} open or not asked"),
+    };
+    let counts = format!("{} passed, {} failed, {} errors{open}", run.passed, run.failed, run.errors);
+    line("results", &counts);
     let (cost, judges) = (run.cost.0 as f64 / 1e9, run.judge_cost.0 as f64 / 1e9);
     line("cost", &format!("{}, judges {}", usd(cost), usd(judges)));
     line("judges", &format!("{} calls, {} answers known already", run.judge_calls, run.judge_cached));
@@ -137,7 +165,7 @@ fn print_run(run: &EvalRun) {
 pub fn cases(place: &Place, asked: &EvalCases) -> Result<()> {
     let mut found = Reach::new(place)?.get(&format!("/api/v1/evals/runs/{}/results", escape(&asked.run)))?;
     if let Some(all) = found["results"].as_array_mut().filter(|_| asked.failed) {
-        all.retain(|one| one["passed"] == false || !one["error"].is_null());
+        all.retain(is_worth_a_look);
     }
     if place.json {
         show::json(&found);
@@ -159,7 +187,7 @@ pub fn cases(place: &Place, asked: &EvalCases) -> Result<()> {
             (_, Some(_)) => "error",
             (Some(true), None) => "yes",
             (Some(false), None) => "no",
-            (None, None) => "",
+            (None, None) => "open",
         };
         let answer = result.error.as_ref().or(result.output.as_ref());
         vec![
@@ -178,12 +206,21 @@ pub fn cases(place: &Place, asked: &EvalCases) -> Result<()> {
     Ok(())
 }
 
+/// Failed, not answered, or left open by a score that is missing.
+fn is_worth_a_look(result: &Value) -> bool {
+    let has_gap = || result["scores"].as_array().into_iter().flatten().any(|score| score["value"].is_null());
+    result["passed"] == false || !result["error"].is_null() || (result["passed"].is_null() && has_gap())
+}
+
 fn scores(result: &EvalResult) -> String {
     let one = |score: &gauntlet_ports::Score| {
         let mark = if score.passed == Some(false) { "!" } else { "" };
         match score.value {
             Some(value) => format!("{}={value:.2}{mark}", score.metric),
-            None => format!("{}=unscored", score.metric),
+            None => {
+                let why = score.reason.as_deref().map(|why| format!(" ({})", cut(why))).unwrap_or_default();
+                format!("{}=unscored{why}", score.metric)
+            }
         }
     };
     result.scores.iter().map(one).collect::<Vec<_>>().join(" ")
@@ -204,4 +241,39 @@ fn cut(text: &str) -> String {
 
 fn read<T: DeserializeOwned>(value: Value) -> Result<T> {
     Ok(serde_json::from_value(value)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_open_for_want_of_a_score_is_among_the_failed() {
+        let check = |passed: Value, error: Value, value: Value, wanted: bool| {
+            let result = json!({"passed": passed, "error": error, "scores": [{"value": value}]});
+            assert_eq!(is_worth_a_look(&result), wanted, "{result}");
+        };
+        check(json!(true), json!(null), json!(1), false);
+        check(json!(false), json!(null), json!(0), true);
+        check(json!(null), json!("late"), json!(null), true);
+        check(json!(null), json!(null), json!(null), true);
+        check(json!(null), json!(null), json!(0.5), false);
+        check(json!(true), json!(null), json!(null), false);
+    }
+
+    #[test]
+    fn programs_get_dollars_and_times_beside_what_is_stored() {
+        let run = dressed(
+            json!({"cost": 92_000, "judge_cost": 0, "started": 1_777_142_531_000_000_i64, "ended": null}),
+        );
+        assert_eq!((&run["cost"], &run["cost_usd"]), (&json!(92_000), &json!(0.000092)));
+        assert!(run["started_at"].as_str().is_some_and(|at| at.starts_with("2026-04-25T")), "{run}");
+        assert!(run.get("ended_at").is_none(), "{run}");
+    }
+
+    #[test]
+    fn a_list_of_runs_fits_a_narrow_terminal() {
+        let at = |width: usize| shown().iter().filter(|(_, least, _)| width >= *least).count();
+        assert_eq!((at(60), at(160)), (3, 11));
+    }
 }

@@ -237,3 +237,49 @@ fn what_runs_keep_of_a_promoted_call_goes_with_the_user_who_is_erased() {
     let file = fs::read(app.data_dir().join("gauntlet.db")).unwrap();
     assert!(!file.windows(14).any(|part| part == b"my secret wish"), "and nowhere else");
 }
+
+#[test]
+fn a_scorer_that_ends_before_it_has_read_leaves_scores_open_and_the_run_tells_why() {
+    let suite = SUITE.replace("]\n", ", {command: {run: [sh, -c, 'exit 0'], threshold: 0.5}}]\n");
+    // Longer than a pipe holds, so that the end of the reader is met while it is written.
+    let long = "x".repeat(200_000);
+    let app = app(&suite, &rows(8).replace("say", &long));
+    let ended = app.command(&["eval", "run", "s"]);
+    assert_eq!(ended.code, Some(0), "{ended}");
+    for wanted in ["8 cases, 0 passed, 0 failed, 0 errors, 8 open", "unscored", "program"] {
+        assert!(ended.stdout.contains(wanted), "{wanted}: {ended}");
+    }
+    let id = ended.stdout.split_whitespace().next().unwrap();
+    let cases = app.command(&["eval", "cases", id, "--failed"]);
+    assert!(
+        cases.stdout.matches("open").count() >= 8 && cases.stdout.contains("command=unscored"),
+        "{cases}"
+    );
+    assert!(app.command(&["eval", "show", id]).stdout.contains("0 errors, 8 open"));
+}
+
+#[test]
+fn a_run_that_finds_nothing_out_says_so_by_its_code() {
+    let app = app(SUITE, &rows(4));
+    let unknown = app.command(&["eval", "run", "s", "--model", "nosuch/model", "--json"]);
+    assert_eq!((unknown.code, app.provider.requests().len()), (Some(2), 0), "{unknown}");
+    let why = unknown.json()["run"]["why"].to_string();
+    assert!(why.contains("the first call was refused ("), "{why}");
+    let nowhere = app.command(&["eval", "run", "nowhere", "--json"]);
+    assert_eq!(nowhere.code, Some(2), "{nowhere}");
+    let message = nowhere.json()["error"]["message"].to_string();
+    assert!(message.contains("there is no suite `nowhere`"), "{message}");
+
+    app.provider.default(Step::error(401, "invalid_api_key", "invalid_api_key", "wrong key"));
+    let failed = app.command(&["eval", "run", "s"]);
+    assert_eq!(failed.code, Some(1), "{failed}");
+    assert!(failed.stdout.contains("4 errors"), "{failed}");
+    let id = failed.stdout.split_whitespace().next().unwrap();
+    let cases = app.command_json(&["eval", "cases", id]);
+    assert!(cases.to_string().contains("failed with status 401"), "{cases}");
+    let listed = app.command_json(&["eval", "list"]);
+    assert!(
+        listed["runs"][0]["cost_usd"].is_number() && listed["runs"][0]["started_at"].is_string(),
+        "{listed}"
+    );
+}

@@ -66,8 +66,8 @@ fn the_action_says_red_and_green_by_the_real_program() {
     check("support", "worse/model", "good/model", "1", "fail", "regression");
     check("support", "good/model", "good/other", "3", "inconclusive", "regression");
     check("support", "good/model", "prodution", "2", "error", "prodution");
-    // A run that ended at once is the newest: no older one passes in its place.
-    check("support", "nobody/model", "last", "1", "fail", "nobody");
+    // A run that ended at its first call decides nothing, and no older one passes in its place.
+    check("support", "nobody/model", "last", "2", "error", "could not decide");
     check("nosuch", "good/model", "none", "2", "error", "could not decide");
 }
 

@@ -297,17 +297,32 @@ fn give_up(call: &mut Call, last: Option<Failed>) -> Result<Answered, Fault> {
     }
     let timed_out = last.as_ref().is_some_and(Failed::is_timeout);
     let tried = call.record.attempts.len();
+    let attempts = if tried == 1 { "attempt" } else { "attempts" };
     let message = format!(
-        "no model could answer ({tried} attempts); try again, or look at trace {} for what each said",
+        "no model could answer ({tried} {attempts}); try again, or look at trace {} for what each said",
         call.record.id
     );
     let fault =
         Fault::provider(if timed_out { Code::UpstreamTimeout } else { Code::UpstreamFailed }, message);
+    let fault = if is_limited(call, last.as_ref()) {
+        // For a run of evals, which has the patience that an application has not.
+        fault.detail(serde_json::json!({"provider_status": 429}))
+    } else {
+        fault
+    };
     // A provider that said when to come back is passed on: the caller's own retry is then worth it.
     Err(match last.and_then(|failed| failed.retry_after) {
         Some(wait) => fault.retry_after(wait),
         None => fault,
     })
+}
+
+/// Whether nothing but limits stood in the way, so that the same call will do later. An empty account is no such limit.
+fn is_limited(call: &Call, last: Option<&Failed>) -> bool {
+    let attempts = &call.record.attempts;
+    last.is_some_and(|failed| failed.verdict() == Verdict::Retry)
+        && !attempts.is_empty()
+        && attempts.iter().all(|attempt| attempt.status == Some(429))
 }
 
 /// A text of the operator's as an answer of the caller's dialect, streamed if that was asked for.

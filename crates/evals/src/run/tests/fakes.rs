@@ -116,6 +116,8 @@ type Answer = dyn Fn(&Ask, usize) -> Result<Told, RunnerError> + Send + Sync;
 pub(crate) struct Model {
     answer: Box<Answer>,
     pub(crate) latency: Duration,
+    /// Judges' calls after which no judge answers.
+    pub(crate) hangs_after: Option<usize>,
     /// Calls by candidate and by judges.
     pub(crate) calls: [AtomicUsize; 2],
     pub(crate) at_once: AtomicUsize,
@@ -131,6 +133,7 @@ impl Model {
         Model {
             answer: Box::new(answer),
             latency: Duration::from_millis(100),
+            hangs_after: None,
             calls: Default::default(),
             at_once: AtomicUsize::new(0),
             at_once_max: AtomicUsize::new(0),
@@ -186,6 +189,9 @@ impl Runner for Model {
             let at_once = self.at_once.fetch_add(1, SeqCst) + 1;
             self.at_once_max.fetch_max(at_once, SeqCst);
             tokio::time::sleep(self.latency).await;
+            if ask.is_judge && self.hangs_after.is_some_and(|after| before >= after) {
+                std::future::pending::<()>().await;
+            }
             self.at_once.fetch_sub(1, SeqCst);
             let told = (self.answer)(&ask, before);
             self.asks.lock().unwrap().push(ask);

@@ -1,5 +1,7 @@
 //! Programs that score: good ones, and those that end, hang or answer nonsense.
 
+use std::time::Duration;
+
 use super::*;
 
 /// Scores some answers in turn by one scorer.
@@ -67,10 +69,9 @@ async fn what_a_program_answers_wrongly_leaves_the_answer_unscored_and_says_why(
 
 #[tokio::test]
 async fn a_program_that_ends_is_started_again_a_bounded_number_of_times() {
-    // Answers once and ends: every second question meets a closed pipe.
-    let once = ask(shell(r#"read -r l; echo '{"score": 1}'"#), &["x"; 4]).await;
-    assert_eq!(once[0].value, Some(1.0));
-    assert!(once[1].value.is_none() && once[2].value == Some(1.0), "{once:?}");
+    // Answers once and ends: every question but the first finds its program gone.
+    let once = ask(shell(r#"read -r l; echo '{"score": 1}'"#), &["x"; 12]).await;
+    assert!(once.iter().all(|score| score.value == Some(1.0)), "{once:?}");
     let never = ask(shell("exit 3"), &["x"; 7]).await;
     assert!(never.iter().all(|score| score.value.is_none()));
     assert!(never[0].reason.as_deref().unwrap().contains("ended"), "{never:?}");
@@ -109,4 +110,64 @@ async fn a_program_runs_in_the_folder_of_its_suite() {
     let (case, told) = (case(json!(1)), said("x"));
     let seen = Seen { case: &case, text: "x", told: &told, output_hash: "h" };
     assert_eq!(scorer.score(&seen, &asker()).await.score.value, Some(0.5));
+}
+
+#[tokio::test]
+async fn a_line_that_nobody_asked_for_is_not_the_answer_to_the_next_question() {
+    // The second line of the first answer would fit each question that follows.
+    let noisy = r#"while read -r l; do printf '{"score": 0.1}\n{"score": 1}\n'; done"#;
+    let scores = ask(shell(noisy), &["x"; 3]).await;
+    let values: Vec<_> = scores.iter().map(|score| score.value).collect();
+    assert_eq!(values, [Some(0.1), Some(0.1), Some(0.1)], "each by a program of its own");
+    let scores = ask(shell(noisy), &["x"; 8]).await;
+    let last = scores[7].reason.clone().unwrap();
+    assert!(last.contains("failed 5 times") && last.contains("more than one line"), "{last}");
+    // Who names cases once must name them always.
+    let nameless = r#"while read -r l; do n=$((n+1)); if [ $n = 2 ]; then echo '{"score": 1}'; else echo '{"id": "c1", "score": 0.5}'; fi; done"#;
+    let scores = ask(shell(nameless), &["x"; 3]).await;
+    let values: Vec<_> = scores.iter().map(|score| score.value).collect();
+    assert_eq!(values, [Some(0.5), None, Some(0.5)]);
+    assert!(scores[1].reason.as_deref().unwrap().contains("without `id`"), "{scores:?}");
+}
+
+#[test]
+fn a_program_that_was_kept_by_a_run_that_is_over_costs_the_next_one_no_score() {
+    let scorer = scorer("command", shell(r#"while read -r l; do echo '{"score": 1}'; done"#));
+    for run in 0..2 {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (case, told) = (case(json!("right")), said("x"));
+        let seen = Seen { case: &case, text: "x", told: &told, output_hash: "h" };
+        let score = runtime.block_on(scorer.score(&seen, &asker())).score;
+        assert_eq!(score.value, Some(1.0), "run {run}: {score:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_is_no_share_wants_its_range_said() {
+    let mut options = shell(r#"while read -r l; do echo '{"score": 7, "passed": true}'; done"#);
+    let score = ask(options.clone(), &["x"]).await.remove(0);
+    assert_eq!((score.value, score.passed), (None, None));
+    assert!(score.reason.as_deref().unwrap().contains("write `range: any`"), "{score:?}");
+    options["range"] = json!("any");
+    assert_eq!(ask(options, &["x"]).await[0].value, Some(7.0));
+}
+
+#[tokio::test]
+async fn what_a_program_has_started_ends_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("child");
+    let script = format!("sleep 600 & echo $! > {}; wait", mark.display());
+    let mut options = shell(&script);
+    options["timeout"] = json!("500ms");
+    let score = ask(options, &["x"]).await.remove(0);
+    assert!(score.reason.as_deref().unwrap().contains("did not answer"), "{score:?}");
+    let child = std::fs::read_to_string(&mark).unwrap();
+    let state = || std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
+    for _ in 0..100 {
+        if state().is_empty() || state().contains(") Z ") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it still runs: {}", state());
 }

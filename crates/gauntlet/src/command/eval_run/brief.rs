@@ -1,7 +1,7 @@
 //! What is told of a run's answers when it ends, gathered as they are kept: reading ten thousand results back for half a line of
 //! figures and ten rows takes a third of a second.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use gauntlet_ports::EvalResult;
 use gauntlet_types::Name;
@@ -17,6 +17,8 @@ pub(super) struct Brief {
     /// How long each answer took; none where none came. One that is kept again is counted once.
     latencies: HashMap<Answer, Option<u64>>,
     failing: BTreeMap<Answer, Failing>,
+    /// Metrics without a score, and why.
+    unscored: BTreeMap<Answer, Vec<(Name, String)>>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -33,7 +35,43 @@ impl Brief {
             Some(failing) => drop(self.failing.insert(answer.clone(), failing)),
             None => drop(self.failing.remove(&answer)),
         }
+        let unscored = unscored(result);
+        if unscored.is_empty() {
+            self.unscored.remove(&answer);
+        } else {
+            self.unscored.insert(answer.clone(), unscored);
+        }
         self.latencies.insert(answer, result.error.is_none().then_some(result.latency_us));
+    }
+
+    pub(super) fn answers(&self) -> usize {
+        self.latencies.len()
+    }
+
+    /// Whether any answer came at all.
+    pub(super) fn has_answers(&self) -> bool {
+        self.latencies.values().any(Option::is_some)
+    }
+
+    /// Cases that have an answer, or an error in its stead.
+    pub(super) fn cases(&self) -> usize {
+        self.latencies.keys().map(|(case, _)| case).collect::<HashSet<_>>().len()
+    }
+
+    /// Scores that are missing, by metric and reason, those of most answers first: metric, answers, reason, first case.
+    pub(super) fn unscored(&self) -> Vec<Vec<String>> {
+        let mut found: BTreeMap<(&Name, &str), (usize, &Name)> = BTreeMap::new();
+        for ((case, _), missing) in &self.unscored {
+            for (metric, why) in missing {
+                found.entry((metric, why)).or_insert((0, case)).0 += 1;
+            }
+        }
+        let mut found: Vec<_> = found.into_iter().collect();
+        found.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
+        let row = |((metric, why), (count, case)): ((&Name, &str), (usize, &Name))| {
+            vec![metric.to_string(), count.to_string(), why.to_owned(), case.to_string()]
+        };
+        found.into_iter().map(row).collect()
     }
 
     /// Half of the answers came sooner than the first, 95% than the second.
@@ -51,6 +89,12 @@ impl Brief {
         let first = self.failing.iter().take(FAILING_MAX).map(|((case, _), failing)| (case, failing));
         (first.collect(), self.failing.len().saturating_sub(FAILING_MAX))
     }
+}
+
+fn unscored(result: &EvalResult) -> Vec<(Name, String)> {
+    let missing = result.scores.iter().filter(|score| result.error.is_none() && score.value.is_none());
+    let why = |reason: &Option<String>| reason.clone().unwrap_or_else(|| "no reason is given".to_owned());
+    missing.map(|score| (score.metric.clone(), why(&score.reason))).collect()
 }
 
 /// Why an answer failed, if it did.

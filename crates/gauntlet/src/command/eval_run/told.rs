@@ -17,9 +17,15 @@ use serde_json::{Value, json};
 use super::{Bench, baseline::Before, brief::Brief, code_of};
 use crate::{
     cli::Place,
-    command::gate::{code, is_stdout, kept, look, write},
+    command::{
+        eval_show::dressed,
+        gate::{code, is_stdout, kept, look, write},
+    },
     show::{self, Column},
 };
+
+/// Of reasons for which scores are missing: there are as many as metrics, or a scorer that writes each anew.
+const REASONS_MAX: usize = 10;
 
 pub(super) fn forecast(place: &Place, plan: &Plan<'_>, forecast: &Forecast, note: Option<&str>) {
     if place.json {
@@ -32,7 +38,8 @@ pub(super) fn forecast(place: &Place, plan: &Plan<'_>, forecast: &Forecast, note
     if let Some(note) = note {
         println!("{note}");
     }
-    println!("{}: {} cases of {}: {forecast}", plan.suite.name, plan.cases.len(), plan.wanted.name);
+    let cases = show::counted(plan.cases.len(), "case");
+    println!("{}: {cases} of {}: {forecast}", plan.suite.name, plan.wanted.name);
 }
 
 /// Prints the run and writes its reports; the exit code.
@@ -63,7 +70,7 @@ pub(super) fn show(
         let gate = report.as_ref().and_then(|report| report.as_ref().ok()).filter(|_| is_gated);
         let gate = gate.map(serde_json::to_value).transpose()?;
         show::json(&json!({
-            "run": row, "latency_us": {"p50": latency.0, "p95": latency.1}, "baseline": before.map(|(row, _)| &row.id),
+            "run": dressed(serde_json::to_value(row)?), "latency_us": {"p50": latency.0, "p95": latency.1}, "baseline": before.map(|(row, _)| &row.id),
             "gate": gate,
         }));
     } else {
@@ -84,7 +91,7 @@ pub(super) fn show(
     Ok(match report {
         Some(Ok(report)) if is_gated => code(report.verdict, false),
         Some(Err(_)) if is_gated => ExitCode::from(2),
-        _ => code_of(row),
+        _ => ExitCode::from(code_of(row, brief.has_answers())),
     })
 }
 
@@ -120,11 +127,7 @@ fn print(row: &EvalRun, brief: &Brief, (p50, p95): (u64, u64)) {
     };
     let why = row.why.as_ref().map_or_else(String::new, |why| format!(": {}", show::printable(why)));
     println!("{} {state}{why}", row.id);
-    let times = if row.repeats > 1 { format!(" × {} answers", row.repeats) } else { String::new() };
-    println!(
-        "{}: {} cases{times}, {} passed, {} failed, {} errors",
-        row.candidate.name, row.cases, row.passed, row.failed, row.errors
-    );
+    println!("{}", counts(row, brief));
     let rows = row.metrics.iter().map(|metric| {
         let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}"));
         let interval = match (metric.ci_low, metric.ci_high) {
@@ -159,8 +162,44 @@ fn print(row: &EvalRun, brief: &Brief, (p50, p95): (u64, u64)) {
         show::duration_us(&Value::from(p95)),
     );
     failing(row, brief);
+    unscored(row, brief);
     if row.state != RunState::Done {
         println!("`gauntlet eval run {} --resume {}` goes on with it", row.suite, row.id);
+    }
+}
+
+/// All cases, each in one place.
+fn counts(row: &EvalRun, brief: &Brief) -> String {
+    let answers = (row.cases as usize) * (row.repeats.max(1) as usize);
+    let times = if row.repeats > 1 { format!(" × {} answers", row.repeats) } else { String::new() };
+    let decided = (row.passed + row.failed + row.errors) as usize;
+    // Neither passed nor failed: a score that decides is missing, or no metric has a threshold.
+    let open = brief.cases().saturating_sub(decided);
+    let open = if open > 0 { format!(", {open} open") } else { String::new() };
+    let missing = answers.saturating_sub(brief.answers());
+    let missing =
+        if missing > 0 { format!("; {missing} of {answers} answers are missing") } else { String::new() };
+    format!(
+        "{}: {}{times}, {} passed, {} failed, {}{open}{missing}",
+        row.candidate.name,
+        show::counted(row.cases as usize, "case"),
+        row.passed,
+        row.failed,
+        show::counted(row.errors as usize, "error"),
+    )
+}
+
+fn unscored(row: &EvalRun, brief: &Brief) {
+    let rows = brief.unscored();
+    if rows.is_empty() {
+        return;
+    }
+    let more = rows.len().saturating_sub(REASONS_MAX);
+    let columns =
+        [Column::Left("unscored"), Column::Right("answers"), Column::Left("why"), Column::Left("first case")];
+    show::table(&columns, rows.into_iter().take(REASONS_MAX).collect(), "");
+    if more > 0 {
+        println!("and {} more: gauntlet eval cases {} --failed", show::counted(more, "reason"), row.id);
     }
 }
 
@@ -176,5 +215,69 @@ fn failing(row: &EvalRun, brief: &Brief) {
     show::table(&columns, rows.collect(), "");
     if more > 0 {
         println!("and {more} more: gauntlet eval cases {} --failed", row.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gauntlet_ports::Score;
+
+    use super::*;
+
+    fn result(case: &str, passed: Option<bool>, error: Option<&str>, reasons: &[&str]) -> EvalResult {
+        let score = |reason: &&str| Score {
+            metric: "own".into(),
+            reason: Some((*reason).to_owned()),
+            ..Score::default()
+        };
+        EvalResult {
+            case: case.into(),
+            passed,
+            error: error.map(str::to_owned),
+            scores: reasons.iter().map(score).collect(),
+            ..EvalResult::default()
+        }
+    }
+
+    fn brief(results: &[EvalResult]) -> Brief {
+        let mut brief = Brief::default();
+        results.iter().for_each(|result| brief.add(result));
+        brief
+    }
+
+    #[test]
+    fn every_case_is_counted_once_and_what_is_missing_is_said() {
+        let row = EvalRun {
+            candidate: gauntlet_ports::Candidate { name: "m".into(), ..Default::default() },
+            cases: 6,
+            repeats: 1,
+            passed: 1,
+            failed: 1,
+            errors: 1,
+            ..EvalRun::default()
+        };
+        let results = [
+            result("a", Some(true), None, &[]),
+            result("b", Some(false), None, &[]),
+            result("c", None, Some("late"), &[]),
+            result("d", None, None, &["hung"]),
+        ];
+        assert_eq!(
+            counts(&row, &brief(&results)),
+            "m: 6 cases, 1 passed, 1 failed, 1 error, 1 open; 2 of 6 answers are missing"
+        );
+        let row = EvalRun { cases: 1, failed: 0, errors: 0, ..row };
+        assert_eq!(counts(&row, &brief(&results[..1])), "m: 1 case, 1 passed, 0 failed, 0 errors");
+    }
+
+    #[test]
+    fn missing_scores_are_told_by_their_reason() {
+        let results = [
+            result("a", None, None, &["nonsense"]),
+            result("b", None, None, &["hung"]),
+            result("c", None, None, &["hung"]),
+            result("d", None, Some("late"), &["hung"]),
+        ];
+        assert_eq!(brief(&results).unscored(), [["own", "2", "hung", "b"], ["own", "1", "nonsense", "a"]]);
     }
 }

@@ -197,6 +197,37 @@ fn what_is_no_configuration_of_promptfoo_is_refused_with_its_place_and_a_cure() 
 }
 
 #[test]
+fn variables_of_files_are_read_and_what_cannot_be_is_told() {
+    let text = "prompts: ['{{a}} {{b}} {{c}}']\nproviders: [openai:gpt-4o]\ntests:\n- vars: file://one.yaml\n\
+                - vars: [file://one.yaml, file://two.json]\n- vars: file://vars/*.yaml\n- vars: file://list.yaml\n\
+                - vars: file://make.py\n- vars: {a: 'at {{ env.HOME }}', b: 1}\n";
+    let read = |path: &str| match path {
+        "one.yaml" => Ok("a: x\nb: w\n".to_owned()),
+        "two.json" => Ok("{\"b\": \"z\", \"c\": 3}".to_owned()),
+        "list.yaml" => Ok("- a\n".to_owned()),
+        _ => Err("there is none".to_owned()),
+    };
+    let imported =
+        convert_suite("promptfooconfig.yaml", text, &read).unwrap_or_else(|error| panic!("{error}"));
+    let rows = rows_of(&imported);
+    assert_eq!(rows[0]["vars"], json!({"a": "x", "b": "w"}));
+    assert_eq!(rows[1]["vars"], json!({"a": "x", "b": "z", "c": 3}));
+    for (path, expected) in [
+        ("tests[2].vars", "patterns of files"),
+        ("tests[3].vars", "list.yaml holds no names"),
+        ("tests[4].vars", "YAML and JSON alone"),
+        ("tests[5].vars.a", "the environment is not read"),
+    ] {
+        assert!(why(&imported, path).contains(expected), "{path}: {}", why(&imported, path));
+    }
+    assert!(
+        imported.unmapped.iter().all(|one| !one.from.path.starts_with("tests[0]")),
+        "{:?}",
+        imported.unmapped
+    );
+}
+
+#[test]
 fn odd_values_are_told_and_the_rest_is_taken() {
     let imported = import(
         "prompts: [file://gone.txt, {raw: 'ok {{a}}', label: l}, file://p.js, 7]\nproviders: [nobody:x, openai:chat, 'http://h/x', openai:gpt-4o]\n\

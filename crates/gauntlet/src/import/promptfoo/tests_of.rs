@@ -248,11 +248,16 @@ fn add(mut test: Test, beginning: &Beginning, threshold: Option<f64>, gathered: 
     gathered.tests.append(&mut rows);
 }
 
-/// Values of variables; a file that one names is read.
+/// Values of variables; a file that one names is read, and so are files that hold several.
 fn vars(item: Option<&Item<'_>>, gathered: &mut Gathered<'_>) -> Map<String, Json> {
     let mut vars = Map::new();
-    for (name, item) in item.iter().flat_map(|item| item.entries()) {
+    let Some(item) = item else { return vars };
+    for (path, item) in item.texts() {
+        vars_of_file(path, &item, gathered, &mut vars);
+    }
+    for (name, item) in item.entries() {
         let value = json(item.node);
+        tell_of_environment(&value, &item.place, gathered);
         let Some(path) = value.as_str().and_then(|text| text.strip_prefix("file://")) else {
             vars.insert(name.to_owned(), value);
             continue;
@@ -270,6 +275,46 @@ fn vars(item: Option<&Item<'_>>, gathered: &mut Gathered<'_>) -> Map<String, Jso
         }
     }
     vars
+}
+
+/// `vars: file://vars.yaml`: a file of names and values; of several the later one counts.
+fn vars_of_file(path: &str, item: &Item<'_>, gathered: &mut Gathered<'_>, vars: &mut Map<String, Json>) {
+    let file = path.trim_start_matches("file://");
+    let end = file.rsplit_once('.').map_or("", |(_, end)| end);
+    let read = if file.contains(['*', '?']) {
+        Err("patterns of files are not followed, so these variables are missing".to_owned())
+    } else if !["yaml", "yml", "json"].contains(&end) {
+        Err("variables are read from files of YAML and JSON alone".to_owned())
+    } else {
+        // JSON is YAML too.
+        (gathered.file)(file).and_then(|text| source::yaml(&text).map_err(|error| format!("{file}: {error}")))
+    };
+    match read.as_ref().map(json) {
+        Ok(Json::Object(read)) => {
+            for value in read.values() {
+                tell_of_environment(value, &item.place, gathered);
+            }
+            vars.extend(read);
+        }
+        Ok(_) => {
+            let why = format!("{file} holds no names with values");
+            gathered.draft.notes.unmapped(&item.place, why, "write `name: value` lines");
+        }
+        Err(why) => gathered.draft.notes.unmapped(&item.place, why, "write the variables in place"),
+    }
+}
+
+/// What a variable holds is data here, and stays as it stands.
+fn tell_of_environment(value: &Json, place: &Place, gathered: &mut Gathered<'_>) {
+    let text = value.to_string();
+    let is_asked = text.split("{{").skip(1).any(|rest| rest.trim_start().starts_with("env."));
+    if is_asked {
+        gathered.draft.notes.unmapped(
+            place,
+            "`{{ env.… }}` is not filled in: the environment is not read, and the value keeps these words",
+            "write the value in place",
+        );
+    }
 }
 
 fn object(item: Option<&Item<'_>>) -> Map<String, Json> {
