@@ -509,8 +509,7 @@ pub struct CallRecord {
     pub price_version: Name,
     pub config_version: Name,
 
-    /// Why it went to the target that it did: a rule, a strategy, targets that were left alone. None where there was
-    /// nothing to choose.
+    /// Why it went to its target: a rule, a strategy, targets that were left alone. None without a choice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routing: Option<Name>,
     /// Request fields that had no counterpart at the target and were left out.
