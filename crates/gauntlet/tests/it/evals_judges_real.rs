@@ -130,7 +130,9 @@ fn every_judge_holds_with_a_small_model_that_says_it_badly() {
     }
 
     // A judge without room is told as that, with the cure, and the run ends as any: one form refused, one answer cut off, and another.
-    let cut = run("cut");
+    let ended = app.command(&["eval", "run", "cut", "--recorded", "--json"]);
+    assert_eq!(ended.code, Some(1), "nothing was found out: {ended}");
+    let cut = ended.json()["run"].clone();
     assert_eq!((&cut["state"], &cut["judge_calls"]), (&json!("done"), &json!(3)), "{cut:#}");
     assert_eq!(cut["metrics"][0]["unscored"], 1, "{cut:#}");
     let reason = scores(&app, &cut)[0]["reason"].as_str().unwrap_or_default().to_owned();

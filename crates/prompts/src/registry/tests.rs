@@ -77,7 +77,13 @@ fn references_find_versions_labels_and_the_latest() {
     );
     check(&registry, "refnud@production", Err("there is no prompt `refnud`: did you mean `refund`?"));
     check(&registry, "gone", Err("there is no prompt `gone`: `gauntlet prompt list` shows those there are"));
-    check(&registry, "", Err("there is no prompt ``: `gauntlet prompt list` shows those there are"));
+    check(
+        &registry,
+        "",
+        Err(
+            "`` cannot be the name of a prompt: a name has letters, digits, `-`, `_`, `.` and `/`, at most 128, and no `..`; write name, name@1.2.0 or name@label",
+        ),
+    );
     let all: Vec<String> =
         registry.prompts().map(|prompt| format!("{}@{}", prompt.name, prompt.version)).collect();
     assert_eq!(all[..3], ["draft@1.0.0-a", "draft@1.0.0-b", "refund@1.0.0"]);
@@ -91,7 +97,7 @@ fn a_set_label_wins_over_those_that_files_propose() {
     let mistakes = Registry::new(prompts(), Labels::default()).unwrap_err();
     assert_eq!(
         mistakes[0].to_string(),
-        "p.2.0.0.yaml:0:0: label `production` of prompt `p` is proposed by version 1.0.0 too (`p.1.0.0.yaml`); \
+        "p.2.0.0.yaml: label `production` of prompt `p` is proposed by version 1.0.0 too (`p.1.0.0.yaml`); \
          keep `production` in one of the two files"
     );
     let registry =

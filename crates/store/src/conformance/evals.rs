@@ -2,8 +2,8 @@
 
 use gauntlet_ports::{
     Candidate, Direction, EVAL_BATCH_MAX, EvalCursor, EvalGate, EvalResult, EvalRetention, EvalRun,
-    EvalStore, EvalStoreError, EvalsCut, GateFilter, JudgeKey, Judged, MetricSummary, RunFilter, RunState,
-    Score, Verdict,
+    EvalStore, EvalStoreError, EvalsCut, GateFilter, JudgeKey, Judged, MetricSummary, RUNS_MAX, RunFilter,
+    RunState, Score, Verdict,
 };
 use gauntlet_types::{CallId, NanoUsd, PromptRef, Timestamp};
 use serde_json::json;
@@ -148,7 +148,7 @@ pub(super) fn runs_are_found_newest_first(store: &dyn EvalStore) {
     check(after("other"), &["full", "old"]);
     check(RunFilter { limit: Some(1), ..after("new") }, &["other"]);
     check(after("old"), &[]);
-    check(RunFilter { limit: Some(u32::MAX), ..all() }, &["new", "other", "full", "old"]);
+    check(RunFilter { limit: Some(RUNS_MAX), ..all() }, &["new", "other", "full", "old"]);
     check(RunFilter { suite: Some("support".into()), ..all() }, &["new", "full", "old"]);
     check(RunFilter { app_sha: Some("9f8c1d2".into()), ..all() }, &["full"]);
     check(RunFilter { prompt_name: Some("support-agent".into()), ..all() }, &["full"]);
