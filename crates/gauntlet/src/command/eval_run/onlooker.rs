@@ -16,6 +16,8 @@ use gauntlet_evals::{
 use gauntlet_ports::{EvalResult, EvalRun};
 use gauntlet_types::NanoUsd;
 
+use crate::show;
+
 /// An estimate above this is asked about, on a terminal.
 const ASK_ABOVE: NanoUsd = NanoUsd(1_000_000_000);
 /// The line changes no more often: nobody reads faster.
@@ -37,7 +39,8 @@ impl Onlooker {
     pub(super) fn new(plan: &Plan<'_>, forecast: &Forecast, yes: bool, stopper: Option<Stopper>) -> Onlooker {
         let had = plan.resume.iter().flat_map(|(_, had)| had).filter(|result| result.error.is_none()).count();
         let name = &plan.wanted.name;
-        eprintln!("{}: {} case(s) of {name}: {forecast}", plan.suite.name, plan.cases.len());
+        let cases = show::counted(plan.cases.len(), "case");
+        eprintln!("{}: {cases} of {name}: {forecast}", plan.suite.name);
         // A verdict that comes early is of all results, those before a break too.
         let is_terminal = io::stderr().is_terminal();
         let before = plan.resume.as_ref().map(|(_, had)| had.clone()).unwrap_or_default();
